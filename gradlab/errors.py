@@ -1,0 +1,62 @@
+"""Everything gradlab raises on purpose. The command line turns each into one message and an exit code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["DataError", "GradlabError", "Problem", "SpecError", "StoreError", "UsageError"]
+
+
+class GradlabError(Exception):
+    """A failure with a message for a person: what is wrong, and in `hint` what to do next."""
+
+    exit_code = 2
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  {self.hint}" if self.hint else self.message
+
+
+class UsageError(GradlabError):
+    """A command line that cannot be carried out."""
+
+
+class DataError(GradlabError):
+    """A user's data file that cannot be read as the spec says."""
+
+
+class StoreError(GradlabError):
+    """A run directory that cannot be read or written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with a spec. `line` and `column` count from 1; 0 where there is no place to point at."""
+
+    message: str
+    source: str = ""
+    line: int = 0
+    column: int = 0
+    text: str = ""
+    hint: str = ""
+
+    def __str__(self) -> str:
+        where = f"{self.source}:{self.line}:{self.column}: " if self.line else f"{self.source}: " if self.source else ""
+        lines = [where + self.message]
+        if self.text:
+            lines += [f"    {self.text}", "    " + " " * (self.column - 1) + "^"]
+        if self.hint:
+            lines.append(f"    {self.hint}")
+        return "\n".join(lines)
+
+
+class SpecError(GradlabError):
+    """All problems of a spec at once; `problems` is never empty."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = problems
