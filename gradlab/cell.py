@@ -11,44 +11,18 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from pathlib import PurePath
 from typing import Annotated, Any, Literal, get_type_hints
 
 from annotated_types import Ge, Gt, Lt
 
-from gradlab.registry import Component
+from gradlab.registry import Named, Value
 
 __all__ = ["ID_SCHEMA", "SETTINGS", "Cell", "Named", "SettingField", "cell_id", "configuration_id", "settings_of"]
 
 ID_SCHEMA = 1
 """Part of every cell id. Raised when the same setting comes to mean other numbers."""
-
-Value = float | int | str | bool
-
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """A component as a spec names it: `params` holds only what differs from the registry's defaults."""
-
-    name: str
-    params: tuple[tuple[str, Value], ...] = ()
-
-    def resolve(self, registry: Mapping[str, Component]) -> dict[str, Any]:
-        """Return every parameter of the component, defaults filled in."""
-        return {key: param.default for key, param in registry[self.name].params.items()} | dict(self.params)
-
-    def __str__(self) -> str:
-        if not self.params:
-            return self.name
-        shown = ", ".join(f"{k}={PurePath(str(v)).name if k == 'path' else _text(v)}" for k, v in self.params)
-        return f"{self.name}({shown})"
-
-
-def _text(value: Value) -> str:
-    return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
 
 
 def _setting(key: str, default: Any, help: str, *, per_replica: bool = False) -> Any:
@@ -74,7 +48,9 @@ class Cell:
         "bias_std", "auto", "deviation of the initial biases; auto: as the init has it, mostly 0", per_replica=True
     )
     norm: Named = _setting("norm", Named("none"), "normalisation inside a block")
-    norm_position: Named = _setting("norm_position", Named("pre_activation"), "where a block without a fixed place has its norm")
+    norm_position: Named = _setting(
+        "norm_position", Named("pre_activation"), "where a block without a fixed place has its norm"
+    )
     residual: Named = _setting("residual", Named("none"), "form of the skip connection")
     residual_scale: float | Literal["1/sqrt(depth)", "learned_zero"] = _setting(
         "residual_scale", 1.0, "factor on the residual branch: a number, 1/sqrt(depth) or learned_zero (ReZero)"
@@ -85,7 +61,9 @@ class Cell:
     clip: Named = _setting("clip", Named("none"), "gradient clipping", per_replica=True)
     l1: NonNegative = _setting("l1", 0.0, "penalty l1*sum|w| on the weights", per_replica=True)
     l2: NonNegative = _setting("l2", 0.0, "penalty l2*sum(w^2) on the weights", per_replica=True)
-    weight_decay: NonNegative = _setting("weight_decay", 0.0, "torch.optim's weight_decay, on every parameter", per_replica=True)
+    weight_decay: NonNegative = _setting(
+        "weight_decay", 0.0, "torch.optim's weight_decay, on every parameter", per_replica=True
+    )
     precision: Named = _setting("precision", Named("float32"), "number format of training (probes are float64)")
     steps: Annotated[int, Ge(0)] = _setting("train.steps", 300, "updates")
     batch_size: Positive = _setting("train.batch_size", 64, "samples in a batch")

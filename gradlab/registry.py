@@ -11,6 +11,7 @@ import importlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import inf
+from pathlib import PurePath
 from typing import Any
 
 __all__ = [
@@ -28,7 +29,9 @@ __all__ = [
     "SCHEDULES",
     "TASKS",
     "Component",
+    "Named",
     "Param",
+    "Value",
     "nearest",
 ]
 
@@ -63,6 +66,31 @@ class Component:
             return self.target
         module, _, attribute = self.target.partition(":")
         return getattr(importlib.import_module(module), attribute)
+
+
+Value = float | int | str | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A component as a spec names it: `params` holds only what differs from the registry's defaults."""
+
+    name: str
+    params: tuple[tuple[str, Value], ...] = ()
+
+    def resolve(self, registry: Mapping[str, Component]) -> dict[str, Any]:
+        """Return every parameter of the component, defaults filled in."""
+        return {key: param.default for key, param in registry[self.name].params.items()} | dict(self.params)
+
+    def __str__(self) -> str:
+        if not self.params:
+            return self.name
+        shown = ", ".join(f"{k}={PurePath(str(v)).name if k == 'path' else _text(v)}" for k, v in self.params)
+        return f"{self.name}({shown})"
+
+
+def _text(value: Value) -> str:
+    return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
 
 
 def nearest(name: str, choices: Iterable[str]) -> str | None:
@@ -148,26 +176,50 @@ OPTIMIZERS: dict[str, Component] = {
     "sgd": _optim("SGD", "plain gradient descent", 0.1),
     "momentum": _optim("SGD", "heavy-ball momentum", 0.01, momentum=_MOMENTUM),
     "nesterov": _optim("SGD", "Nesterov momentum", 0.01, momentum=Param(0.9, low=0, above=True, high=1)),
-    "adagrad": _optim("Adagrad", "steps divided by the root of all squared gradients so far (Duchi 2011)", 0.01,
-                      eps=Param(1e-10, low=0)),
-    "rmsprop": _optim("RMSprop", "steps divided by a running root mean square (Hinton 2012)", 0.001,
-                      alpha=Param(0.99, low=0, high=1), eps=Param(1e-8, low=0), momentum=Param(0.0, low=0, high=1)),
+    "adagrad": _optim(
+        "Adagrad",
+        "steps divided by the root of all squared gradients so far (Duchi 2011)",
+        0.01,
+        eps=Param(1e-10, low=0),
+    ),
+    "rmsprop": _optim(
+        "RMSprop",
+        "steps divided by a running root mean square (Hinton 2012)",
+        0.001,
+        alpha=Param(0.99, low=0, high=1),
+        eps=Param(1e-8, low=0),
+        momentum=Param(0.0, low=0, high=1),
+    ),
     "adam": _optim("Adam", "rmsprop with momentum and bias correction (Kingma 2015)", 0.001, **_ADAM),
     "adamw": _optim("AdamW", "Adam with decoupled weight decay (Loshchilov 2019)", 0.001, **_ADAM),
     "nadam": _optim("NAdam", "Adam with Nesterov momentum (Dozat 2016)", 0.002, **_ADAM),
     "radam": _optim("RAdam", "Adam with rectified variance (Liu 2020)", 0.001, **_ADAM),
-    "adadelta": _optim("Adadelta", "no learning rate to speak of (Zeiler 2012)", 1.0,
-                       rho=Param(0.9, low=0, high=1), eps=Param(1e-6, low=0)),
+    "adadelta": _optim(
+        "Adadelta",
+        "no learning rate to speak of (Zeiler 2012)",
+        1.0,
+        rho=Param(0.9, low=0, high=1),
+        eps=Param(1e-6, low=0),
+    ),
 }
 
 CLIPS: dict[str, Component] = {
     "none": Component(None, "gradients as they are"),
-    "norm": Component("gradlab.optim.clip:clip_norm", "scale the whole gradient down to norm `max` (Pascanu 2013)",
-                      {"max": Param(required=True, low=0, above=True)}),
-    "value": Component("gradlab.optim.clip:clip_value", "cut every element to [-max, max]",
-                       {"max": Param(required=True, low=0, above=True)}),
-    "agc": Component("gradlab.optim.clip:clip_agc", "per unit, to `factor` times its weight norm (Brock 2021)",
-                     {"factor": Param(0.01, low=0, above=True), "eps": Param(1e-3, low=0, above=True)}),
+    "norm": Component(
+        "gradlab.optim.clip:clip_norm",
+        "scale the whole gradient down to norm `max` (Pascanu 2013)",
+        {"max": Param(required=True, low=0, above=True)},
+    ),
+    "value": Component(
+        "gradlab.optim.clip:clip_value",
+        "cut every element to [-max, max]",
+        {"max": Param(required=True, low=0, above=True)},
+    ),
+    "agc": Component(
+        "gradlab.optim.clip:clip_agc",
+        "per unit, to `factor` times its weight norm (Brock 2021)",
+        {"factor": Param(0.01, low=0, above=True), "eps": Param(1e-3, low=0, above=True)},
+    ),
 }
 
 SCHEDULES: dict[str, Component] = {
@@ -185,23 +237,38 @@ MODELS: dict[str, Component] = {
 }
 
 TASKS: dict[str, Component] = {
-    "digits": Component("gradlab.tasks.digits:load",
-                        "1,797 real 8x8 handwritten digits, 10 classes; learned: test accuracy >= 0.8"),
-    "teacher": Component("gradlab.tasks.teacher:load",
-                         "regression on a random tanh network; learned: test R2 >= 0.5",
-                         {"inputs": Param(16, int, low=1), "hidden": Param(16, int, low=1),
-                          "samples": Param(2048, int, low=8), "noise": Param(0.0, low=0)}),
-    "linear_regression": Component("gradlab.tasks.linear_regression:load",
-                                   "y = 3x + 2 + noise; learned: test R2 >= 0.99",
-                                   {"samples": Param(512, int, low=8), "noise": Param(0.1, low=0)}),
-    "spirals": Component("gradlab.tasks.spirals:load",
-                         "two interleaved spirals, 2 classes; learned: test accuracy >= 0.9",
-                         {"samples": Param(2048, int, low=8), "turns": Param(1.5, low=0, above=True),
-                          "noise": Param(0.02, low=0)}),
-    "table": Component("gradlab.tasks.table:load",
-                       "your own CSV or Parquet file; learned: half way from guessing to perfect",
-                       {"path": Param(kind=str, required=True), "target": Param(kind=str, required=True),
-                        "kind": Param(kind=str, required=True, choices=("classification", "regression"))}),
+    "digits": Component(
+        "gradlab.tasks.digits:load", "1,797 real 8x8 handwritten digits, 10 classes; learned: test accuracy >= 0.8"
+    ),
+    "teacher": Component(
+        "gradlab.tasks.teacher:load",
+        "regression on a random tanh network; learned: test R2 >= 0.5",
+        {
+            "inputs": Param(16, int, low=1),
+            "hidden": Param(16, int, low=1),
+            "samples": Param(2048, int, low=8),
+            "noise": Param(0.0, low=0),
+        },
+    ),
+    "linear_regression": Component(
+        "gradlab.tasks.linear_regression:load",
+        "y = 3x + 2 + noise; learned: test R2 >= 0.99",
+        {"samples": Param(512, int, low=8), "noise": Param(0.1, low=0)},
+    ),
+    "spirals": Component(
+        "gradlab.tasks.spirals:load",
+        "two interleaved spirals, 2 classes; learned: test accuracy >= 0.9",
+        {"samples": Param(2048, int, low=8), "turns": Param(1.5, low=0, above=True), "noise": Param(0.02, low=0)},
+    ),
+    "table": Component(
+        "gradlab.tasks.table:load",
+        "your own CSV or Parquet file; learned: half way from guessing to perfect",
+        {
+            "path": Param(kind=str, required=True),
+            "target": Param(kind=str, required=True),
+            "kind": Param(kind=str, required=True, choices=("classification", "regression")),
+        },
+    ),
 }
 
 ALIASES: dict[str, dict[str, str]] = {

@@ -1,0 +1,100 @@
+"""Which samples each replica sees at each step. Replicas with one seed see the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from gradlab.streams import generator
+from gradlab.tasks import Data
+
+__all__ = ["Batches", "Dropout", "Samples", "samples"]
+
+CHUNK = 256
+"""Steps whose indices are drawn ahead: few enough to forget, many enough to cost nothing a step."""
+
+
+class Samples:
+    """A task's samples for R replicas on one device, gathered by index without a loop over replicas."""
+
+    def __init__(self, x: Tensor, y: Tensor, seed_of_R: Tensor) -> None:
+        self.size = int(x.shape[1])
+        """M, samples a seed."""
+        self._x, self._y = x.flatten(0, 1), y.flatten(0, 1)
+        self._seed_of_R = seed_of_R
+        own_samples = x.shape[0] > 1
+        self._first_R = (seed_of_R if own_samples else torch.zeros_like(seed_of_R)) * self.size
+
+    def gather(self, index_SN: Tensor) -> tuple[Tensor, Tensor]:
+        """Return inputs `[R, N, I]` and targets `[R, N, ...]` for indices `[S, N]`, one row a seed."""
+        index_RN = index_SN[self._seed_of_R] + self._first_R.unsqueeze(1)
+        return self._x[index_RN], self._y[index_RN]
+
+    def all(self) -> tuple[Tensor, Tensor]:
+        """Return every sample, `[R, M, I]` and `[R, M, ...]`."""
+        every = torch.arange(self.size, device=self._x.device)
+        return self.gather(every.expand(int(self._seed_of_R.max()) + 1, -1))
+
+
+def samples(data: Data, part: str, seed_of_R: Tensor, dtype: torch.dtype, device: torch.device) -> Samples:
+    """Return the "train" or "test" samples of a task in the given precision on the given device."""
+    x, y = (data.train_x, data.train_y) if part == "train" else (data.test_x, data.test_y)
+    y = y.to(dtype) if y.is_floating_point() else y
+    return Samples(x.to(device, dtype), y.to(device), seed_of_R.to(device))
+
+
+class Batches:
+    """Batches of `size` indices without replacement, epoch after epoch, each seed from its own stream.
+
+    The batch of a step depends on the seed, the step and the size alone, not on how many steps follow. An
+    epoch that does not divide by the size runs on into the next one.
+    """
+
+    def __init__(
+        self, seeds: Sequence[int], total: int, size: int, device: torch.device, purpose: str = "train"
+    ) -> None:
+        self._streams = [generator(seed, "batches", purpose) for seed in seeds]
+        self._left = [torch.empty(0, dtype=torch.int64) for _ in seeds]
+        self._total, self._size, self._device = total, size, device
+        self._chunk = torch.empty(0)
+        self._at = CHUNK
+
+    def next(self) -> Tensor:
+        """Return the indices of the next step, `[S, size]`."""
+        if self._at == CHUNK:
+            self._chunk = torch.stack([self._draw(s) for s in range(len(self._streams))], 1).to(self._device)
+            self._at = 0
+        self._at += 1
+        return self._chunk[self._at - 1]
+
+    def _draw(self, s: int) -> Tensor:
+        """Return the next CHUNK batches of one seed, `[CHUNK, size]`."""
+        need = CHUNK * self._size
+        parts, have = [self._left[s]], len(self._left[s])
+        while have < need:
+            parts.append(torch.randperm(self._total, generator=self._streams[s]))
+            have += self._total
+        drawn = torch.cat(parts)
+        self._left[s] = drawn[need:].clone()
+        return drawn[:need].view(CHUNK, self._size)
+
+
+class Dropout:
+    """Masks for every block of every replica, scaled by 1/(1-p); each seed from its own stream, drawn on the CPU."""
+
+    def __init__(
+        self, seeds: Sequence[int], seed_of_R: Tensor, p: float, blocks: tuple[int, int], purpose: str
+    ) -> None:
+        self._streams = [generator(seed, "dropout", purpose) for seed in seeds]
+        self._seed_of_R, self._p, (self._depth, self._width) = seed_of_R, p, blocks
+
+    def draw(self, n: int, dtype: torch.dtype, device: torch.device) -> Tensor | None:
+        """Return masks `[L, R, n, O]` for a batch of n samples, or None without dropout."""
+        if self._p == 0:
+            return None
+        keep = 1 - self._p
+        shape = (self._depth, n, self._width)
+        masks = [torch.empty(shape).bernoulli_(keep, generator=stream) for stream in self._streams]
+        return (torch.stack(masks, 1).to(device, dtype) / keep)[:, self._seed_of_R.to(device)]

