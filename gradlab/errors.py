@@ -7,6 +7,10 @@ from dataclasses import dataclass
 __all__ = ["DataError", "GradlabError", "Problem", "SpecError", "StoreError", "UsageError"]
 
 
+SHOWN = 160
+"""Characters of a long line that a message shows, around the place it points at."""
+
+
 class GradlabError(Exception):
     """A failure with a message for a person: what is wrong, and in `hint` what to do next."""
 
@@ -48,7 +52,8 @@ class Problem:
         where = f"{self.source}:{self.line}:{self.column}: " if self.line else f"{self.source}: " if self.source else ""
         lines = [where + self.message]
         if self.text:
-            lines += [f"    {self.text}", "    " + " " * (self.column - 1) + "^"]
+            cut = max(0, self.column - 1 - SHOWN // 2) if len(self.text) > SHOWN else 0
+            lines += [f"    {self.text[cut : cut + SHOWN]}", "    " + " " * (self.column - 1 - cut) + "^"]
         if self.hint:
             lines.append(f"    {self.hint}")
         return "\n".join(lines)

@@ -109,12 +109,12 @@ class Trainer:
         for step in range(self.shared.steps + 1):
             last = step == self.shared.steps
             if step in at:
-                self._probe(step)
+                self.measure(step)
             if not last:
-                self._step(step, watched=step in at)
+                self.step(step, watched=step in at)
         return self._records(at)
 
-    def _probe(self, step: int) -> None:
+    def measure(self, step: int) -> None:
         """Measure, in float64 and with subnormals, and judge on the held-out samples."""
         torch.set_flush_denormal(False)
         profile = probe(self.model, self.flat_RP, self.probe_x, self.probe_y, self.data.loss, self.probe_masks)
@@ -135,7 +135,7 @@ class Trainer:
         new_R = (self.diverged_at_R < 0) & ~loss_R.isfinite()
         self.diverged_at_R.masked_fill_(new_R, step)
 
-    def _step(self, step: int, *, watched: bool) -> None:
+    def step(self, step: int, *, watched: bool = False) -> None:
         """Make one update; where `watched`, note in the last row what it did."""
         x, y = self.train_samples.gather(self.batches.next())
         masks = self.dropout.draw(x.shape[1], self.dtype, self.device)

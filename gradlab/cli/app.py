@@ -1,0 +1,128 @@
+"""The commands and their flags. Each returns what is to be done; `gradlab.cli.boundary` does it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gradlab import __version__
+from gradlab.errors import UsageError
+
+__all__ = ["app"]
+
+Action = Callable[[], int]
+
+app = typer.Typer(
+    name="gradlab",
+    help="A command-line laboratory: do gradients survive in a deep network, why not, and what mends it?",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+Specs = Annotated[list[Path], typer.Argument(metavar="SPEC...", help="YAML files, each one experiment.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("-s", "--set", metavar="KEY=VALUE", help="Override the spec: -s depth=2..16 -s train.steps=50."),
+]
+Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the run directories are.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, help="Most cells a grid may have.")]
+SeedOffset = Annotated[int, typer.Option("--seed-offset", min=0, metavar="N", help="Add N to every seed.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout and nothing else.")]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Every bank, and tracebacks.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Start over; what was done before is kept as parts.old.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"gradlab {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _gradlab(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None: ...
+
+
+@app.command("run")
+def run_command(
+    specs: Specs,
+    settings: Overrides = None,
+    out: Out = Path("results"),
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:1.")] = "auto",
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failure.")] = False,
+    fresh: Fresh = False,
+    seed_offset: SeedOffset = 0,
+    limit: Limit = 100_000,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Nothing but errors.")] = False,
+    json: Json = False,
+    verbose: Verbose = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done, like plan.")] = False,
+) -> Action:
+    """Run what is not done yet of each SPEC, write the tables and print the report.
+
+    The same command again goes on where it stopped: no cell is run twice.
+    """
+    from gradlab.cli.common import Choice
+
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
+        raise UsageError(f"--device {device}: there is no such device", "use auto, cpu, cuda or cuda:1")
+    choice = Choice(tuple(specs), tuple(settings or ()), out, limit, seed_offset, fresh, json, verbose)
+
+    def action() -> int:
+        if dry_run:
+            from gradlab.cli.plan import plan
+
+            return plan(choice)
+        from gradlab.cli.run import run
+
+        return run(choice, device=device, fail_fast=fail_fast, quiet=quiet)
+
+    return action
+
+
+@app.command("plan")
+def plan_command(
+    specs: Specs,
+    settings: Overrides = None,
+    out: Out = Path("results"),
+    fresh: Fresh = False,
+    seed_offset: SeedOffset = 0,
+    limit: Limit = 100_000,
+    json: Json = False,
+    verbose: Verbose = False,
+) -> Action:
+    """Say what a run of each SPEC would do: cells, banks, new and done, time, memory and disk."""
+    from gradlab.cli.common import Choice
+
+    choice = Choice(tuple(specs), tuple(settings or ()), out, limit, seed_offset, fresh, json, verbose)
+
+    def action() -> int:
+        from gradlab.cli.plan import plan
+
+        return plan(choice)
+
+    return action
+
+
+@app.command("list")
+def list_command(
+    kind: Annotated[str | None, typer.Argument(metavar="[KIND]", help="activations, inits, optimizers, ...")] = None,
+    json: Json = False,
+) -> Action:
+    """Say what a spec can name: all settings, or every name of one KIND with its parameters."""
+
+    def action() -> int:
+        from gradlab.cli.listing import listing
+
+        return listing(kind, json=json)
+
+    return action

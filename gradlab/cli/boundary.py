@@ -1,0 +1,85 @@
+"""The one place where an exception becomes a message and an exit code."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from gradlab.cli.app import app
+from gradlab.errors import GradlabError, SpecError
+
+__all__ = ["main", "run"]
+
+INTERRUPTED = 130
+BUG = 70
+
+_ClickException: Any = typer.BadParameter.__mro__[2]
+"""Base of the parser's own errors; typer brings click under different names in different versions."""
+
+
+def main() -> None:
+    """Run the command line of this process and leave with its exit code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run ``gradlab`` with `arguments` and return the exit code. Raises nothing but SystemExit.
+
+    0 fine; 1 some cells failed; 2 usage or spec error; 70 a bug in gradlab; 130 after Ctrl-C.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a label the terminal cannot show must not end a run
+            stream.reconfigure(errors="replace")
+    try:
+        code = _dispatch(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader has gone, like head after its ten lines: nothing to say, nobody to say it to
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        _say("interrupted; what is finished is kept, the same command goes on from there")
+        return INTERRUPTED
+    except GradlabError as error:
+        _say(str(error) if isinstance(error, SpecError) else f"gradlab: {error}")
+        return error.exit_code
+    except Exception as error:  # the boundary: nobody should have to read a traceback
+        return _bug(error, shown="--verbose" in arguments or "-v" in arguments)
+    return code
+
+
+def _dispatch(arguments: Sequence[str]) -> int:
+    try:
+        # typer only parses: a command returns what is to be done, and it is done outside of typer's own error handling
+        action = app(args=list(arguments), prog_name="gradlab", standalone_mode=False)
+    except _ClickException as error:
+        command = next((word for word in arguments if not word.startswith("-")), "")
+        help_of = f"gradlab {command} --help" if command in ("run", "plan", "list") else "gradlab --help"
+        message = error.format_message().rstrip(".")
+        _say(f"gradlab: {message[:1].lower()}{message[1:]}\n  see {help_of}")
+        return 2
+    return int(action()) if callable(action) else int(action or 0)
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
+
+
+def _bug(error: Exception, *, shown: bool) -> int:
+    text = "".join(traceback.format_exception(error))
+    with tempfile.NamedTemporaryFile("w", prefix="gradlab-", suffix=".log", delete=False, encoding="utf-8") as file:
+        file.write(text)
+    if shown:
+        _say(text)
+    _say(
+        f"gradlab: this is a bug in gradlab: {type(error).__name__}: {error}\n"
+        f"  what is finished is kept; please report it with {Path(file.name)}"
+    )
+    return BUG

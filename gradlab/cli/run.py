@@ -1,0 +1,77 @@
+"""`gradlab run`: compute what is not done, write the tables, print the report."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from gradlab.cell import cell_id
+from gradlab.cli.common import Choice, console, load_specs, prepared, print_json, report_width
+from gradlab.cli.progress import Progressing
+from gradlab.executor import InlineExecutor
+from gradlab.run import RunResult, execute
+
+__all__ = ["WORK", "run"]
+
+WORK = "gradlab.worker:train"
+"""What a worker does with a bank; ``GRADLAB_WORK`` names another, for tests and for a user's own training."""
+
+INTERRUPTED = 130
+
+
+def run(choice: Choice, *, device: str, fail_fast: bool, quiet: bool) -> int:
+    """Run every spec, one after the other; return the exit code."""
+    plans = [prepared(choice, spec, verify=True) for spec in load_specs(choice)]
+    results: list[RunResult] = []
+    for one in plans:
+        with Progressing(console(stderr=True), quiet=quiet, verbose=choice.verbose) as listener:
+            for warning in one.spec.warnings:
+                listener.say(f"warning: {warning}")
+            executor = InlineExecutor(os.environ.get("GRADLAB_WORK", WORK), device)
+            command = ["gradlab", *sys.argv[1:]]
+            result = execute(one, executor, listener, command=command, device=device, fail_fast=fail_fast)
+        results.append(result)
+        if not choice.json and not quiet:
+            _show(result, first=len(results) == 1)
+        if result.interrupted or result.stopped:
+            break
+    if choice.json:
+        print_json({"runs": [_document(result) for result in results]})
+    if results[-1].interrupted:
+        print("interrupted; what is finished is kept, the same command goes on from there", file=sys.stderr)
+        return INTERRUPTED
+    return 1 if any(result.failures for result in results) else 0
+
+
+def _show(result: RunResult, *, first: bool) -> None:
+    from gradlab.report.glyphs import glyphs_for
+    from gradlab.report.terminal import report
+
+    target = console()
+    if not first:
+        target.print()
+    for line in report(result, glyphs_for(target.encoding), report_width(target)):
+        if not target.is_terminal:
+            line.rstrip()
+        target.print(line, soft_wrap=True)
+
+
+def _document(result: RunResult) -> dict[str, Any]:
+    return {
+        "name": result.name,
+        "directory": str(result.path),
+        "cells": result.cells,
+        "computed": result.computed,
+        "reused": result.reused,
+        "failed": len(result.failures),
+        "missing": result.missing,
+        "diverged": int((result.tables.cells["status"] == "diverged").sum()),
+        "interrupted": result.interrupted,
+        "seconds": result.seconds,
+        "failures": [
+            {"cell": cell_id(failure.cell), "bank": failure.bank, "error": failure.error} for failure in result.failures
+        ],
+        "summary": result.tables.summary.to_dict("records"),
+        "tables": {name: str(path) for name, path in result.files.items()},
+    }

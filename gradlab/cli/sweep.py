@@ -1,0 +1,64 @@
+"""`gradlab sweep`: every setting of a spec is a flag."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gradlab.cell import SETTINGS
+
+__all__ = ["with_setting_flags"]
+
+PANEL = "Settings: a value, a list (a,b) or a range (2..64, 1e-3..1e-1*10)"
+
+
+def flags_of(key: str) -> tuple[str, ...]:
+    """Return the flags of a setting: ``train.steps`` is ``--steps`` too."""
+    short = SETTINGS[key].attribute.replace("_", "-") if key in SETTINGS else key
+    return tuple(dict.fromkeys((f"--{key}", f"--{key.replace('_', '-')}", f"--{short}")))
+
+
+def with_setting_flags(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command one flag for each setting; it receives the given ones as ``settings``, {key: text}."""
+    helps = {key: field.help for key, field in SETTINGS.items() if key != "seed"}
+    helps["seeds"] = "how many seeds, or a list or range of them"
+    names = {key.replace(".", "_"): key for key in helps}
+
+    def wrapped(**arguments: Any) -> Any:
+        given = {key: arguments.pop(name) for name, key in names.items()}
+        return command(settings={key: text for key, text in given.items() if text is not None}, **arguments)
+
+    own = [one for one in inspect.signature(command, eval_str=True).parameters.values() if one.name != "settings"]
+    flags = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=Annotated[
+                str | None, typer.Option(*flags_of(key), metavar="VALUES", help=helps[key], rich_help_panel=PANEL)
+            ],
+        )
+        for name, key in names.items()
+    ]
+    parameters = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own]
+    wrapped.__signature__ = inspect.Signature([*parameters, *flags])  # type: ignore[attr-defined]
+    wrapped.__annotations__ = {one.name: one.annotation for one in [*parameters, *flags]}
+    wrapped.__doc__ = command.__doc__
+    wrapped.__name__ = command.__name__
+    return wrapped
+
+
+def save(path: Path, text: str) -> None:
+    """Write a spec for the user, replacing nothing that is there without a word."""
+    from gradlab.errors import UsageError
+
+    if path.exists():
+        raise UsageError(f"--save {path}: there is such a file already", "choose another name, or delete it first")
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"--save {path}: {error.strerror or error}") from error

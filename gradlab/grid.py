@@ -1,0 +1,137 @@
+"""A spec to its cells: the product of the axes, what is excluded dropped, equal settings folded into one cell."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from gradlab.cell import SETTINGS, Cell, probe_steps
+from gradlab.errors import Problem, SpecError
+from gradlab.registry import Named
+from gradlab.spec import Spec, Subgrid
+
+__all__ = ["LIMIT", "Expansion", "expand"]
+
+LIMIT = 100_000
+"""Cells a grid may have unless someone asks for more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """The cells of a spec, in order: sub-grids as written, the first axis slowest, seeds fastest; no cell twice."""
+
+    cells: tuple[Cell, ...]
+    axes: tuple[str, ...]
+    """The settings, without the seed, that take more than one value over the cells; in the order of the spec."""
+    duplicates: int
+    """Cells dropped because another has the same setting."""
+    excluded: int
+    """Cells dropped by `exclude`."""
+
+
+def expand(spec: Spec, limit: int = LIMIT) -> Expansion:
+    """Return the cells of `spec`.
+
+    Raises:
+        SpecError: there are more than `limit` cells before exclusion (found out without making one), exclusion
+            leaves none, or a task's data file has gone.
+    """
+    if spec.size > limit:
+        message = f"the grid has {spec.size:,} cells, the limit is {limit:,}"
+        raise _refuse(spec, message, "take fewer values or seeds, or raise it with --limit")
+    found: dict[Cell, Cell] = {}
+    digests: dict[str, str] = {}
+    made = 0
+    for subgrid in spec.subgrids:
+        for cell in _cells(spec, subgrid, digests):
+            made += 1
+            found.setdefault(_same(cell), cell)
+    if not made:
+        raise _refuse(spec, f"exclude leaves none of the {spec.size:,} cells", "")
+    cells = tuple(found.values())
+    return Expansion(cells, _axes(spec, cells), duplicates=made - len(cells), excluded=spec.size - made)
+
+
+def _refuse(spec: Spec, message: str, hint: str) -> SpecError:
+    return SpecError((Problem(message, spec.source, hint=hint),))
+
+
+def _cells(spec: Spec, subgrid: Subgrid, digests: dict[str, str]) -> Iterator[Cell]:
+    fixed = dict(subgrid.fixed)
+    base = {SETTINGS[key].attribute: value for key, value in fixed.items()}
+    attributes = [tuple(SETTINGS[key].attribute for key in axis.keys) for axis in subgrid.axes]
+    settings = [
+        [dict(zip(names, row, strict=True)) for row in axis.rows]
+        for names, axis in zip(attributes, subgrid.axes, strict=True)
+    ]
+    excludes = [
+        [exclude.rows(axis) for axis in subgrid.axes]
+        for exclude in subgrid.exclude
+        if exclude.allows(fixed, subgrid.varied)
+    ]
+    for at in product(*(range(len(rows)) for rows in settings)):
+        if any(all(i in rows for i, rows in zip(at, dropped, strict=True)) for dropped in excludes):
+            continue
+        values = dict(base)
+        for rows, i in zip(settings, at, strict=True):
+            values.update(rows[i])
+        _fold(values)
+        task = values.get("task")
+        if task is not None and task.name == "table":
+            path = str(dict(task.params)["path"])
+            if path not in digests:
+                digests[path] = _digest(spec, path)
+            values["data_digest"] = digests[path]
+        yield Cell(**values)
+
+
+def _digest(spec: Spec, path: str) -> str:
+    try:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise _refuse(spec, f"the data file {path} cannot be read: {error.strerror}", "") from None
+
+
+_NONE = Named("none")
+_FOLDS: tuple[tuple[str, frozenset[Named], str], ...] = (
+    ("norm", frozenset({_NONE}), "norm_position"),
+    ("residual", frozenset({Named("pre_norm"), Named("post_norm")}), "norm_position"),
+    ("residual", frozenset({_NONE}), "residual_scale"),
+)
+"""(setting, values of it, a setting that means nothing beside them and goes back to its default)."""
+_DEFAULTS: dict[str, Any] = {field.attribute: field.default for field in SETTINGS.values()}
+
+
+def _fold(values: dict[str, Any]) -> None:
+    """Bring settings that mean the same to the same form, in place."""
+    for setting, where, meaningless in _FOLDS:
+        if meaningless in values and values.get(setting, _DEFAULTS[setting]) in where:
+            del values[meaningless]
+    at = values.get("probe_at", "log")
+    if at != "log":  # every list has step 0 and the last one, said or not
+        steps = values.get("steps", _DEFAULTS["steps"])
+        full = probe_steps(steps, at)
+        values["probe_at"] = "log" if full == probe_steps(steps, "log") else full
+
+
+def _same(cell: Cell) -> Cell:
+    """Return what stands for all cells with the same id: of a data file the content counts, not the place."""
+    if not cell.data_digest:
+        return cell
+    params = tuple((key, cell.data_digest if key == "path" else value) for key, value in cell.task.params)
+    return replace(cell, task=Named(cell.task.name, params))
+
+
+def _axes(spec: Spec, cells: tuple[Cell, ...]) -> tuple[str, ...]:
+    named = [key for subgrid in spec.subgrids for axis in subgrid.axes for key in axis.keys]
+    named += [key for subgrid in spec.subgrids for key, _ in subgrid.fixed]
+    return tuple(
+        key
+        for key in dict.fromkeys(named)
+        if key != "seed" and len({getattr(cell, SETTINGS[key].attribute) for cell in cells}) > 1
+    )

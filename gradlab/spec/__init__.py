@@ -1,0 +1,7 @@
+"""From a YAML file to a checked `Spec`: YAML with places, ranges, components, overrides, every error at once."""
+
+from gradlab.spec.dump import dump
+from gradlab.spec.load import from_mapping, load, loads
+from gradlab.spec.model import Axis, Condition, Exclude, Spec, Subgrid
+
+__all__ = ["Axis", "Condition", "Exclude", "Spec", "Subgrid", "dump", "from_mapping", "load", "loads"]

@@ -1,0 +1,123 @@
+"""A `Spec` back to YAML that loads to the same cells, with every fixed setting written out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from gradlab.cell import SETTINGS
+from gradlab.registry import REGISTRIES, Named
+from gradlab.spec.model import Axis, Condition, Spec, Subgrid
+
+__all__ = ["dump"]
+
+
+def dump(spec: Spec, *, defaults: bool = True) -> str:
+    """Return the resolved spec as YAML; without `defaults` only the settings that were given, and `lr`.
+
+    Loading it gives the same cells in the same order. Paths in it are absolute.
+    """
+    document: dict[str, Any] = {"name": spec.name}
+    if spec.description:
+        document["description"] = spec.description
+    subgrids = spec.subgrids
+    fixed = [dict(subgrid.fixed) for subgrid in subgrids]
+    varied = frozenset().union(*(subgrid.varied for subgrid in subgrids))
+    given = {key for one in fixed for key in one}
+    keys = [key for key in SETTINGS if key != "seed" and (key in given or (defaults and key not in varied))]
+    common = {key for key in keys if key not in varied and len({_value(one, key) for one in fixed}) == 1}
+    for key in keys:
+        if key in common:
+            _put(document, key, _plain(key, _value(fixed[0], key)))
+    seeds = {subgrid.axes[-1] for subgrid in subgrids}
+    if len(seeds) == 1:
+        document["seeds"] = _seeds(subgrids[0].axes[-1])
+    blocks = [_block(subgrid, common, own_seeds=len(seeds) > 1) for subgrid in subgrids]
+    document |= blocks[0] if len(blocks) == 1 else {"grids": blocks}
+    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+
+
+def _value(fixed: dict[str, Any], key: str) -> Any:
+    return fixed.get(key, SETTINGS[key].default)
+
+
+def _block(subgrid: Subgrid, common: set[str], *, own_seeds: bool) -> dict[str, Any]:
+    block: dict[str, Any] = {}
+    for key, value in subgrid.fixed:
+        if key not in common:
+            _put(block, key, _plain(key, value))
+    grid: dict[str, Any] = {}
+    zipped: list[dict[str, Any]] = []
+    for axis in subgrid.axes[:-1]:
+        columns = _columns(axis)
+        if len(columns) == 1:
+            grid |= columns
+        else:
+            zipped.append(columns)
+    if grid:
+        block["grid"] = grid
+    if zipped:
+        block["zip"] = zipped[0] if len(zipped) == 1 else zipped
+    if subgrid.exclude:
+        block["exclude"] = [{one.key: _condition(one) for one in exclude.conditions} for exclude in subgrid.exclude]
+    if own_seeds:
+        block["seeds"] = _seeds(subgrid.axes[-1])
+    return block
+
+
+def _columns(axis: Axis) -> dict[str, list[Any]]:
+    """Return the lists of an axis; optimizers that bring their learning rate take it along."""
+    columns = {key: [_plain(key, row[at]) for row in axis.rows] for at, key in enumerate(axis.keys)}
+    if "optimizer" in columns and "lr" in columns:
+        rates = columns.pop("lr")
+        columns["optimizer"] = [
+            _with_lr(optimizer, lr) for optimizer, lr in zip(columns["optimizer"], rates, strict=True)
+        ]
+    return columns
+
+
+def _with_lr(optimizer: Any, lr: float) -> dict[str, Any]:
+    name, params = (optimizer, {}) if isinstance(optimizer, str) else (optimizer["name"], optimizer)
+    return {"name": name, "lr": lr, **{key: value for key, value in params.items() if key != "name"}}
+
+
+def _condition(one: Condition) -> Any:
+    listed = [*one.names, *(_plain(one.key, value, explicit=True) for value in one.values)]
+    return listed[0] if len(listed) == 1 and not isinstance(listed[0], list) else listed
+
+
+def _plain(key: str, value: Any, *, explicit: bool = False) -> Any:
+    """Return a canonical value as YAML has it; `explicit` spells a component's default parameters out."""
+    if isinstance(value, tuple):
+        return list(value)
+    if not isinstance(value, Named):
+        return value
+    params = value.resolve(REGISTRIES[key]) if explicit else dict(value.params)
+    if key == "optimizer":
+        params.pop("lr", None)
+    return {"name": value.name, **params} if params else value.name
+
+
+def _put(block: dict[str, Any], key: str, value: Any) -> None:
+    group, _, member = key.rpartition(".")
+    if group:
+        block.setdefault(group, {})[member] = value
+    else:
+        block[key] = value
+
+
+def _seeds(axis: Axis) -> int | list[int]:
+    seeds = [row[0] for row in axis.rows]
+    return len(seeds) if seeds == list(range(len(seeds))) else seeds
+
+
+class _Dumper(yaml.SafeDumper):
+    """Lists of plain values on one line, repeated values without anchors."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+    def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> yaml.SequenceNode:
+        flat = not any(isinstance(item, dict | list) for item in sequence)
+        return super().represent_sequence(tag, sequence, flow_style=flat)

@@ -1,0 +1,80 @@
+"""The keys of a mapping of settings: nested or dotted, known or not."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from gradlab.cell import SETTINGS
+from gradlab.registry import nearest
+from gradlab.spec.node import Entry, Problems, Scalar, Table, shorten, show
+
+__all__ = ["GROUPS", "NAMED", "STRUCTURE", "hint_for", "mapping", "settings"]
+
+STRUCTURE = ("seeds", "grid", "zip", "include", "exclude")
+"""Keys of a block that are no settings."""
+GROUPS = tuple(dict.fromkeys(key.partition(".")[0] for key in SETTINGS if "." in key))
+"""First parts of the dotted settings: train, probe, thresholds."""
+NAMED = tuple(key for key in SETTINGS if key != "seed")
+"""The settings a spec gives a value to; of seeds it gives a number or a list."""
+
+
+def settings(table: Table, place: str, others: Collection[str], problems: Problems) -> Iterator[Entry]:
+    """Yield the settings of a mapping under their full keys, and add the unknown ones to `problems`.
+
+    `place` is what the mapping is for (``"grid"``), empty for a block itself; `others` are keys that somebody
+    else reads.
+    """
+    for entry in table.entries:
+        if entry.key in others:
+            continue
+        if entry.key in NAMED or (entry.key == "seed" and place == "exclude"):
+            yield entry
+        elif entry.key in GROUPS:
+            for one in mapping(entry, problems).entries:
+                key = f"{entry.key}.{one.key}"
+                if key in SETTINGS:
+                    yield Entry(key, one.mark, one.value)
+                else:
+                    _unknown_in_group(entry.key, one, problems)
+        else:
+            _unknown(entry, place, others, problems)
+
+
+def mapping(entry: Entry, problems: Problems) -> Table:
+    """Return the mapping under a key; nothing at all is an empty one, anything else goes to `problems`."""
+    if isinstance(entry.value, Table):
+        return entry.value
+    if not (isinstance(entry.value, Scalar) and entry.value.value is None):
+        problems.add(entry.value.mark, f"{entry.key} must be a mapping of settings, found {show(entry.value)}")
+    return Table(entry.value.mark)
+
+
+def hint_for(key: str, others: Collection[str] = ()) -> str:
+    """Return what to say to someone who wrote an unknown key: the nearest one, or all."""
+    nested = [one for one in NAMED if one.rpartition(".")[2] == key]
+    close = nested[0] if nested else nearest(key, [*NAMED, *others])
+    return f"did you mean '{close}'?" if close else "the settings are " + ", ".join(NAMED)
+
+
+def _unknown(entry: Entry, place: str, others: Collection[str], problems: Problems) -> None:
+    key = entry.key
+    inside = f" in {place}" if place else ""
+    if key == "seed":
+        hint = "write seeds: 5 for the seeds 0 to 4, or seeds: [7] for one of your own"
+        problems.add(entry.mark, f"unknown key 'seed'{inside}", hint)
+    elif key == "seeds" and place == "exclude":
+        problems.add(entry.mark, "unknown key 'seeds' in exclude", "write seed: 3 or seed: [3, 4]")
+    elif key in (*STRUCTURE, "grids", "name", "description"):
+        problems.add(entry.mark, f"{key} cannot stand {inside or 'inside of grids'}".replace("  ", " "))
+    else:
+        problems.add(entry.mark, f"unknown key {shorten(key)!r}{inside}", hint_for(key, [*others, *GROUPS]))
+
+
+def _unknown_in_group(group: str, entry: Entry, problems: Problems) -> None:
+    members = [key.partition(".")[2] for key in SETTINGS if key.startswith(f"{group}.")]
+    close = nearest(entry.key, members)
+    if close is None and (entry.key in SETTINGS or entry.key in STRUCTURE):
+        hint = f"{entry.key} does not belong under {group}: move it out"
+    else:
+        hint = f"did you mean '{close}'?" if close else f"{group} has {', '.join(members)}"
+    problems.add(entry.mark, f"unknown key {shorten(entry.key)!r} in {group}", hint)

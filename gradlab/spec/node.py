@@ -1,0 +1,180 @@
+"""A document as read: text with a place for every key and every value, before anything is checked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from gradlab.errors import Problem, SpecError
+
+__all__ = ["Entry", "Items", "Mark", "Node", "Problems", "Scalar", "Table", "from_python", "shorten", "show"]
+
+MOST_PROBLEMS = 50
+SHOWN = 60
+
+_INT = re.compile(r"[-+]?\d+(_\d+)*")
+_OTHER_BASE = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
+_FLOAT = re.compile(r"[-+]?(\.\d+|\d+(_\d+)*(\.\d*)?)([eE][-+]?\d+)?")
+_NOT_FINITE = re.compile(r"[-+]?\.?(inf|infinity|nan)", re.IGNORECASE)
+_LONGEST_NUMBER = 60
+_NONE = frozenset({"", "~", "null", "Null", "NULL", "none", "None", "NONE"})
+_BOOLS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A place: `line` and `column` count from 1, 0 where the source has no lines (an override)."""
+
+    source: str
+    line: int = 0
+    column: int = 0
+    text: str = ""
+
+    def __str__(self) -> str:
+        return f"line {self.line}" if self.line else self.source
+
+    @property
+    def where(self) -> str:
+        """The source and, if there is one, the line."""
+        return f"{self.source}:{self.line}" if self.line else self.source
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """One value. `text` is what was written; `value` is what it means: quoted text is always text."""
+
+    mark: Mark
+    text: str
+    value: bool | int | float | str | None
+    quoted: bool = False
+
+    @classmethod
+    def plain(cls, mark: Mark, text: str) -> Scalar:
+        """Resolve unquoted text by the core schema of YAML 1.2, with `1_000` and `none` besides.
+
+        `1e-3` and `.5` are numbers; `on`, `off`, `yes` and `no` are text.
+        """
+        return cls(mark, text, _resolve(text))
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing at all was written."""
+        return self.text == "" and not self.quoted
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A list."""
+
+    mark: Mark
+    items: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One key of a mapping and its value."""
+
+    key: str
+    mark: Mark
+    value: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A mapping; the keys are text and differ."""
+
+    mark: Mark
+    entries: tuple[Entry, ...] = ()
+
+    def get(self, key: str) -> Entry | None:
+        """Return the entry of `key`, or None."""
+        return next((entry for entry in self.entries if entry.key == key), None)
+
+
+Node: TypeAlias = Scalar | Items | Table
+
+
+class Problems:
+    """Collects everything wrong with a spec; more than `MOST_PROBLEMS` are counted, not listed."""
+
+    def __init__(self) -> None:
+        self._found: dict[Problem, None] = {}
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def __iter__(self) -> Iterator[Problem]:
+        return iter(self._found)
+
+    def add(self, mark: Mark, message: str, hint: str = "") -> None:
+        """Note that at `mark` something is wrong."""
+        self.extend([Problem(message, mark.source, mark.line, mark.column, mark.text, hint)])
+
+    def extend(self, problems: Iterable[Problem]) -> None:
+        """Note what somebody else found; the same problem counts once."""
+        self._found.update(dict.fromkeys(problems))
+
+    def check(self) -> None:
+        """Raise SpecError with all problems found, by line, if there are any."""
+        if self._found:
+            ordered = sorted(self._found, key=lambda problem: (not problem.line, problem.line, problem.column))
+            left = len(ordered) - MOST_PROBLEMS
+            if left > 0:
+                more = Problem(f"and {left:,} more problem{'s' * (left > 1)}", ordered[0].source)
+                ordered = [*ordered[:MOST_PROBLEMS], more]
+            raise SpecError(tuple(ordered))
+
+
+def _resolve(text: str) -> bool | int | float | str | None:
+    if text in _NONE:
+        return None
+    if text in _BOOLS:
+        return _BOOLS[text]
+    if _NOT_FINITE.fullmatch(text):
+        return float(text.replace(".", ""))
+    if len(text) <= _LONGEST_NUMBER:
+        if _INT.fullmatch(text):
+            return int(text)
+        if _OTHER_BASE.fullmatch(text):
+            return int(text, 0)
+        if _FLOAT.fullmatch(text):
+            return float(text)
+    return text
+
+
+def from_python(value: object, mark: Mark) -> Node:
+    """Return plain Python values (dict, list, str, numbers, None) as a document whose every place is `mark`.
+
+    Text is read as it would be in a spec: ``"2..64"`` is a range and ``"none"`` is none.
+    """
+    if isinstance(value, Mapping):
+        return Table(mark, tuple(Entry(str(key), mark, from_python(item, mark)) for key, item in value.items()))
+    if isinstance(value, str):
+        return Scalar.plain(mark, value)
+    if isinstance(value, Iterable):
+        return Items(mark, tuple(from_python(item, mark) for item in value))
+    if value is None or isinstance(value, bool | int | float):
+        return Scalar(mark, "none" if value is None else str(value), value)
+    raise TypeError(f"a spec holds no {type(value).__name__}")
+
+
+def shorten(text: str, limit: int = SHOWN) -> str:
+    """Return text fit for one line of a message: cut when long, without characters that a terminal would obey."""
+    clean = "".join(character if character.isprintable() else "?" for character in text[:limit])
+    return clean if len(text) <= limit else clean[:-1] + "…"
+
+
+def show(node: Node) -> str:
+    """Return a node as a message shows it."""
+    if isinstance(node, Items):
+        return "a list"
+    if isinstance(node, Table):
+        return "a mapping"
+    if node.empty:
+        return "nothing"
+    text = shorten(node.text)
+    if not isinstance(node.value, str):
+        return text
+    return f"the text {text!r}" if node.quoted else repr(text)

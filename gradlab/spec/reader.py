@@ -1,0 +1,250 @@
+"""YAML text to a document with places. Nothing in a spec can import or run code, or grow without bound.
+
+The events of PyYAML's parser are composed here rather than by PyYAML: tags are refused, anchors and depth are
+bounded, duplicate keys are found, and scalars are resolved as YAML 1.2 has it (`Scalar.plain`).
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+from yaml import events
+from yaml.reader import Reader
+
+from gradlab.errors import Problem, SpecError
+from gradlab.spec.node import Entry, Items, Mark, Node, Problems, Scalar, Table, shorten
+
+__all__ = ["compose", "compose_value", "read_text"]
+
+LARGEST_FILE = 1_000_000
+"""Bytes. A spec is written by hand; a larger file is something else."""
+DEEPEST = 20
+MOST_VALUES = 100_000
+"""Values of a document, aliases written out."""
+
+_LINES = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a spec file.
+
+    Raises:
+        SpecError: it is missing, a directory, unreadable, too large, binary or not UTF-8.
+    """
+    source = str(path)
+    if path.is_dir():
+        raise _fatal(Mark(source), "is a directory, not a spec", _specs_in(path))
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST_FILE + 1)
+    except FileNotFoundError:
+        raise _fatal(Mark(source), "there is no such file") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise _fatal(Mark(source), f"cannot be read: {reason[:1].lower()}{reason[1:]}") from None
+    if len(data) > LARGEST_FILE:
+        raise _fatal(Mark(source), f"is larger than {LARGEST_FILE:,} bytes: this is not a spec")
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise _fatal(Mark(source), "is UTF-16 text", "save it as UTF-8")
+    if b"\0" in data:
+        raise _fatal(Mark(source), "is a binary file, not a spec")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise _fatal(Mark(source), f"is not UTF-8 text (line {line})", "save it as UTF-8") from None
+
+
+def _specs_in(directory: Path) -> str:
+    names = sorted(entry.name for entry in directory.iterdir() if entry.suffix in (".yaml", ".yml"))
+    return f"it holds {', '.join(names[:5])}{', …' * (len(names) > 5)}" if names else ""
+
+
+def _fatal(mark: Mark, message: str, hint: str = "") -> SpecError:
+    return SpecError((Problem(message, mark.source, mark.line, mark.column, mark.text, hint),))
+
+
+def compose(text: str, source: str, problems: Problems) -> Table:
+    """Return the mapping that `text` is; duplicate keys are added to `problems`.
+
+    Raises:
+        SpecError: the text is not one YAML mapping.
+    """
+    composer = _Composer(text.removeprefix("\ufeff"), source, problems)
+    node = composer.document()
+    if node is None or (isinstance(node, Scalar) and node.empty):
+        raise _fatal(Mark(source), "is empty", "a spec needs at least a name, as in: name: my_first_run")
+    if not isinstance(node, Table):
+        what = "a list" if isinstance(node, Items) else "a single value"
+        raise _fatal(node.mark, f"a spec is a mapping of settings, this is {what}", "write one 'key: value' a line")
+    return node
+
+
+def compose_value(text: str, mark: Mark) -> Node:
+    """Return any YAML value, every place in it being `mark`.
+
+    Raises:
+        SpecError: the text is not YAML.
+    """
+    problems = Problems()
+    node = _Composer(text, mark.source, problems, fixed=mark).document()
+    problems.check()
+    return Scalar.plain(mark, "") if node is None else node
+
+
+class _Composer:
+    def __init__(self, text: str, source: str, problems: Problems, fixed: Mark | None = None) -> None:
+        self._text, self._source, self._problems, self._fixed = text, source, problems, fixed
+        self._lines = _LINES.split(text)
+        self._anchors: dict[str, tuple[Node, int] | None] = {}
+        self._values = 0
+        self._depth = 0
+
+    def document(self) -> Node | None:
+        """Return the one document, or None for an empty stream."""
+        if strange := Reader.NON_PRINTABLE.search(self._text):
+            before = _LINES.split(self._text[: strange.start()])
+            mark = self._place(len(before) - 1, len(before[-1]))
+            raise _strange(mark, strange)
+        stream = yaml.parse(self._text, Loader=yaml.SafeLoader)
+        try:
+            return self._stream(stream)
+        except yaml.MarkedYAMLError as error:
+            raise self._syntax(error) from None
+        except (ValueError, OverflowError) as error:  # PyYAML turns "\\U00110000" and version numbers into trouble
+            raise _fatal(Mark(self._source), f"this is not YAML: {error}") from None
+
+    def _stream(self, stream: Iterator[events.Event]) -> Node | None:
+        node = None
+        for event in stream:
+            if isinstance(event, events.DocumentStartEvent):
+                if node is not None:
+                    hint = "a file holds one spec; remove the '---' or make two files"
+                    raise _fatal(self._mark(event), "a second document begins here", hint)
+                node, _ = self._node(next(stream), stream)
+        return node
+
+    def _mark(self, event: events.Event) -> Mark:
+        start = event.start_mark
+        assert start is not None
+        return self._place(start.line, start.column)
+
+    def _place(self, line: int, column: int) -> Mark:
+        if self._fixed:
+            return self._fixed
+        text = self._lines[line] if line < len(self._lines) else ""
+        return Mark(self._source, line + 1, column + 1, text.replace("\t", " ").rstrip())
+
+    def _node(self, event: events.Event, stream: Iterator[events.Event]) -> tuple[Node, int]:
+        """Return the node that begins with `event`, and how many values it holds with its aliases written out."""
+        mark = self._mark(event)
+        if isinstance(event, events.AliasEvent):
+            return self._alias(event.anchor or "", mark)
+        assert isinstance(event, events.NodeEvent)
+        self._count(mark, 1)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = None
+        if isinstance(event, events.ScalarEvent):
+            if event.tag is not None:
+                raise self._tag(event.tag, mark)
+            if strange := Reader.NON_PRINTABLE.search(event.value):  # by an escape such as "\\e"
+                raise _strange(mark, strange)
+            plain = event.style is None
+            node: Node = (
+                Scalar.plain(mark, event.value) if plain else Scalar(mark, event.value, event.value, quoted=True)
+            )
+            size = 1
+        else:
+            assert isinstance(event, events.CollectionStartEvent)
+            if event.tag is not None:
+                raise self._tag(event.tag, mark)
+            self._depth += 1
+            if self._depth > DEEPEST:
+                raise _fatal(mark, f"nested more than {DEEPEST} levels deep")
+            inside = self._items if isinstance(event, events.SequenceStartEvent) else self._table
+            node, size = inside(mark, stream)
+            self._depth -= 1
+        if event.anchor is not None:
+            self._anchors[event.anchor] = (node, size)
+        return node, size
+
+    def _alias(self, anchor: str, mark: Mark) -> tuple[Node, int]:
+        if anchor not in self._anchors:
+            raise _fatal(mark, f"the alias *{anchor} stands for nothing: there is no &{anchor} above it")
+        found = self._anchors[anchor]
+        if found is None:
+            raise _fatal(mark, f"the alias *{anchor} stands inside of what it stands for")
+        self._count(mark, found[1])
+        return found
+
+    def _count(self, mark: Mark, size: int) -> None:
+        self._values += size
+        if self._values > MOST_VALUES:
+            raise _fatal(mark, f"this file holds more than {MOST_VALUES:,} values, counting what its aliases stand for")
+
+    def _tag(self, tag: str, mark: Mark) -> SpecError:
+        shown = shorten(tag.replace("tag:yaml.org,2002:", "!!"))
+        return _fatal(mark, f"the tag {shown} is not allowed: a spec holds plain values only", "remove the tag")
+
+    def _items(self, mark: Mark, stream: Iterator[events.Event]) -> tuple[Node, int]:
+        found = []
+        while not isinstance(event := next(stream), events.SequenceEndEvent):
+            found.append(self._node(event, stream))
+        return Items(mark, tuple(node for node, _ in found)), 1 + sum(size for _, size in found)
+
+    def _table(self, mark: Mark, stream: Iterator[events.Event]) -> tuple[Node, int]:
+        entries: dict[str, Entry] = {}
+        total = 1
+        while not isinstance(event := next(stream), events.MappingEndEvent):
+            key, _ = self._node(event, stream)
+            value, size = self._node(next(stream), stream)
+            total += 1 + size
+            if not isinstance(key, Scalar):
+                self._problems.add(key.mark, "a key must be a name, this is a list or a mapping")
+            elif key.text == "<<" and not key.quoted:
+                self._problems.add(key.mark, "merge keys (<<) are not known here", "write the settings out")
+            elif first := entries.get(key.text):
+                self._problems.add(key.mark, f"duplicate key '{key.text}', first given at line {first.mark.line}")
+            else:
+                entries[key.text] = Entry(key.text, key.mark, value)
+        return Table(mark, tuple(entries.values())), total
+
+    def _syntax(self, error: yaml.MarkedYAMLError) -> SpecError:
+        problem, context = error.problem or "", error.context or ""
+        at = error.problem_mark or error.context_mark
+        began = error.context_mark or at
+        assert at is not None
+        assert began is not None
+        here, there = self._place(at.line, at.column), self._place(began.line, began.column)
+        if "character '\\t'" in problem:
+            return _fatal(here, "a tab where YAML wants spaces", "indent with spaces")
+        if "that cannot start any token" in problem:
+            return _fatal(here, f"a value cannot begin with {_quoted(problem)}", "put the value in quotes")
+        if "mapping values are not allowed" in problem:
+            hint = "check the indentation, or quote a value that holds ': '"
+            return _fatal(here, "a second ':' in one value, or a line that is indented too far", hint)
+        if "unexpected end of stream" in problem and "quoted scalar" in context:
+            return _fatal(there, "this quote is never closed")
+        if "while parsing a flow" in context:
+            what = "list [" if "sequence" in context else "mapping {"
+            if "stream end" in problem:
+                return _fatal(there, f"the {what} is never closed")
+            return _fatal(here, f"the {what} that begins at {there} is not closed, or a comma is missing before this")
+        if "expected <block end>" in problem or ("expected the node content" in problem and "block" in context):
+            return _fatal(here, "the indentation of this line does not fit the lines above")
+        if "could not find expected ':'" in problem:
+            return _fatal(there, "a key without a ':' and a value")
+        return _fatal(here, f"this is not YAML: {problem or context}")
+
+
+def _strange(mark: Mark, found: re.Match[str]) -> SpecError:
+    return _fatal(mark, f"the character U+{ord(found[0]):04X} cannot stand in a spec")
+
+
+def _quoted(problem: str) -> str:
+    """Return the part of a PyYAML message that stands in quotes."""
+    return problem.partition("character ")[2].partition(" that")[0]

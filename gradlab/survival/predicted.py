@@ -1,0 +1,65 @@
+"""The one place where theory enters the tables: a function from a configuration to its prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from gradlab.cell import Cell
+from gradlab.measured import Integers, Measured
+from gradlab.record import Floats
+
+__all__ = ["Predict", "Predicted", "Prediction", "ask"]
+
+
+class Prediction(Protocol):
+    """What the tables use of a prediction; each is None where theory has none."""
+
+    @property
+    def log_survival(self) -> float | None:
+        """Predicted ln of the geometric mean of g_1/g_L."""
+
+    @property
+    def log_survival_sd(self) -> float | None:
+        """Standard deviation of one seed's measured ln survival at this width."""
+
+    @property
+    def decay(self) -> float | None:
+        """Predicted factor per block, fitted as the measured one is."""
+
+
+class Predict(Protocol):
+    """A theory: asked once per configuration, with what the worker saw of its data."""
+
+    def __call__(
+        self, cell: Cell, *, in_features: int, out_features: int, input_mean_square: float
+    ) -> Prediction | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """Predictions for G configurations, [G] each, NaN where there is none."""
+
+    log_survival: Floats
+    log_survival_sd: Floats
+    decay: Floats
+
+
+def ask(predict: Predict | None, measured: Measured, group: Integers, configurations: Sequence[Cell]) -> Predicted:
+    """Return the predictions for `configurations`; `group` [C] says which one each measured cell belongs to."""
+    found = np.full((3, len(configurations)), np.nan)
+    if predict is not None:
+        first = np.unique(group, return_index=True)[1]
+        for index, cell in enumerate(first):
+            prediction = predict(
+                configurations[index],
+                in_features=int(measured.scalars["in_features"][cell]),
+                out_features=int(measured.scalars["out_features"][cell]),
+                input_mean_square=float(measured.scalars["input_mean_square"][group == index].mean()),
+            )
+            if prediction is not None:
+                found[:, index] = [prediction.log_survival, prediction.log_survival_sd, prediction.decay]
+    return Predicted(*found)
