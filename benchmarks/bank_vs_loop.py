@@ -21,10 +21,10 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from gradlab.cell import Cell
+from gradlab.cell import Cell, probe_steps
 from gradlab.registry import Named
 from gradlab.tasks import load
-from gradlab.train import Trainer, probe_steps, train_bank
+from gradlab.train import Trainer, train_bank
 
 ROWS = [(8, 32, 32), (16, 64, 64), (16, 128, 64)]  # depth, width, batch size: the table of the design
 REPLICAS = [1, 4, 8, 16, 32, 64]
@@ -99,7 +99,7 @@ class PlainLoop:
     def run(self) -> list[dict[str, list[float] | float]]:
         probes = []
         for step in range(self.cell.steps + 1):
-            if step in probe_steps(self.cell):
+            if step in probe_steps(self.cell.steps, self.cell.probe_at):
                 probes.append(self.measure())
                 before = [p.detach().clone() for p in self.model.parameters()]
                 if step < self.cell.steps:
@@ -164,7 +164,7 @@ def compare_cells(depth: int, width: int, batch: int, replicas: int, steps: int,
     per_cell, per_bank = alternate(lambda: PlainLoop(base).run(), lambda: train_bank(cells), 3)
     trainer = Trainer(cells, torch.device("cpu"))
     step, probe = alternate(lambda: trainer.step(0), lambda: trainer.measure(0), 15)
-    probes = len(probe_steps(base))
+    probes = len(probe_steps(base.steps, base.probe_at))
     share = probes * probe / (probes * probe + steps * step)
     print(
         f"| {depth} x {width} | {replicas} | {steps} | {probe_batch} | {per_cell:.2f} | {per_bank / replicas:.2f} | "

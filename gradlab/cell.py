@@ -72,7 +72,7 @@ class Cell:
     probe_at: Literal["log"] | tuple[Annotated[int, Ge(0)], ...] = _setting(
         "probe.at", "log", "steps to measure at: log (0, 1, 2, 4, ..., last) or a list"
     )
-    probe_batch_size: Positive = _setting("probe.batch_size", 256, "samples in the probe batch")
+    probe_batch_size: Positive = _setting("probe.batch_size", 128, "samples in the probe batch")
     vanish: AboveZero = _setting("thresholds.vanish", 1e-3, "survival below which a gradient has vanished")
     explode: AboveZero = _setting("thresholds.explode", 1e3, "survival above which a gradient has exploded")
     seed: Annotated[int, Ge(0)] = _setting("seed", 0, "of data order and initial weights", per_replica=True)

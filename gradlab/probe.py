@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from gradlab.models.mlp import MLP
+from gradlab.nn.activations import derivative
 
 __all__ = ["Loss", "Profile", "probe", "weight_norms"]
 
@@ -44,24 +45,22 @@ class Profile:
 class _Taps:
     """Collects the numbers of each block: of its activations on the way up, of its gradient on the way down."""
 
-    def __init__(self, model: MLP, slopes: list[Tensor | None]) -> None:
+    def __init__(self, model: MLP) -> None:
         depth = model.arch.depth
-        self._activation = model.activation
-        self._slopes = slopes
         self._flat_below = SATURATED * model.activation.steepest()
         self.columns: dict[str, list[Tensor]] = {
             name: [torch.empty(0)] * depth
             for name in ("act_mean", "act_std", "saturated", "dead", "log_grad_norm", "zero_grad", "exponent")
         }
 
-    def __call__(self, block: int, h_RNO: Tensor, x_RNO: Tensor) -> None:
+    def __call__(self, block: int, h_RNO: Tensor, a_RNO: Tensor, x_RNO: Tensor) -> None:
         put = self._put
         seen = x_RNO.detach()
         mean_R = seen.mean((1, 2))
         # two plain passes are several times faster than torch.std_mean over two axes, and as exact
         std_R = torch.linalg.vector_norm(seen - mean_R.view(-1, 1, 1), dim=(1, 2)) / math.sqrt(seen[0].numel())
         put(block, act_mean=mean_R, act_std=std_R)
-        slope = self._activation.slope(h_RNO, self._slopes[block]).abs()
+        slope = derivative(a_RNO, h_RNO).abs()
         put(block, saturated=_share(slope < self._flat_below), dead=_share(slope.amax(1) == 0))
         x_RNO.register_hook(lambda grad: self._down(block, grad))  # type: ignore[no-untyped-call]
 
@@ -121,7 +120,7 @@ def probe(
         masks_LRNO: dropout masks of the probe's own stream; batch norm uses the statistics of the probe batch.
     """
     params, leaves = model.layout.leaves(flat_RP.detach().double())
-    taps = _Taps(model, [layer["slope"].detach() if "slope" in layer else None for layer in params])
+    taps = _Taps(model)
     with torch.enable_grad():
         loss_R = loss(model.forward(params, x_RNI, "probe", masks_LRNO=masks_LRNO, tap=taps), target)
         grads = torch.autograd.grad(loss_R.sum(), leaves)

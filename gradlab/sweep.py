@@ -19,8 +19,8 @@ USUAL_INIT = dict.fromkeys(("relu", "leaky_relu", "prelu", "elu", "gelu", "silu"
 }
 """The init that an activation is usually given: He for the one-sided ones, LeCun for selu, Xavier for all others."""
 
-DEFAULTS: dict[str, object] = {"width": 32, "lr": 0.05, "train.steps": 100, "seeds": 3}
-"""Smaller than those of a spec: a sweep of sixty depths should take about a minute."""
+DEFAULTS: dict[str, object] = {"width": 32, "lr": 0.05, "train.steps": 100, "probe.at": [0], "seeds": 3}
+"""Smaller than those of a spec, and probed at its two ends: sixty depths should take about a minute."""
 
 
 def build(settings: Mapping[str, str], *, name: str = "", description: str = "", limit: int = grid.LIMIT) -> Spec:

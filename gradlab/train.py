@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from gradlab.batches import Batches, Dropout, samples
-from gradlab.cell import SETTINGS, Cell, cell_id
+from gradlab.cell import SETTINGS, Cell, cell_id, probe_steps
 from gradlab.models.mlp import MLP, Architecture, Start
 from gradlab.optim import BankOptimizer, Clipping, Clips, Penalty, Rule, schedule
 from gradlab.probe import Profile, probe, weight_norms
@@ -19,13 +19,7 @@ from gradlab.record import Record
 from gradlab.registry import MODELS, PRECISIONS
 from gradlab.tasks import Data, load
 
-__all__ = ["Trainer", "probe_steps", "train_bank"]
-
-
-def probe_steps(cell: Cell) -> tuple[int, ...]:
-    """Return the steps a cell is probed at, ascending: powers of 2 or its list, always 0 and the last."""
-    powers = [2**k for k in range(cell.steps.bit_length())] if cell.probe_at == "log" else list(cell.probe_at)
-    return tuple(sorted({0, *(k for k in powers if k <= cell.steps), cell.steps}))
+__all__ = ["Trainer", "train_bank"]
 
 
 @contextmanager
@@ -105,7 +99,7 @@ class Trainer:
 
     def train(self) -> tuple[Record, ...]:
         """Make every update and every probe, and return one record a cell."""
-        at = probe_steps(self.shared)
+        at = probe_steps(self.shared.steps, self.shared.probe_at)
         for step in range(self.shared.steps + 1):
             last = step == self.shared.steps
             if step in at:

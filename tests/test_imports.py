@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "tasks": {"errors", "registry", "streams"},
     "batches": {"streams", "tasks"},
     "optim": {"registry", "nn"},
-    "probe": {"models"},
+    "probe": {"models", "nn"},
     "train": {"registry", "cell", "record", "batches", "tasks", "models", "optim", "probe"},
     "worker": {"errors", "cell", "executor", "train"},
     "theory": {"errors", "registry", "cell", "nn"},

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from gradlab.cell import Cell
+from gradlab.cell import Cell, probe_steps
 from gradlab.probe import probe
 from gradlab.registry import Named
-from gradlab.train import Trainer, probe_steps, train_bank
+from gradlab.train import Trainer, train_bank
 
 AT_START = Cell(steps=0, lr=0.1, init=Named("xavier_normal"))
 
@@ -135,7 +135,7 @@ def test_update_ratio_is_what_the_step_did():
 
 
 def test_probe_steps():
-    assert probe_steps(dataclasses.replace(AT_START, steps=0)) == (0,)
-    assert probe_steps(dataclasses.replace(AT_START, steps=1)) == (0, 1)
-    assert probe_steps(dataclasses.replace(AT_START, steps=300)) == (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 300)
-    assert probe_steps(dataclasses.replace(AT_START, steps=9, probe_at=(5,))) == (0, 5, 9)
+    assert probe_steps(0, "log") == (0,)
+    assert probe_steps(1, "log") == (0, 1)
+    assert probe_steps(300, "log") == (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 300)
+    assert probe_steps(9, (5,)) == (0, 5, 9)

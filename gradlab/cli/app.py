@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from gradlab import __version__
+from gradlab.cli.sweep import save_spec, with_setting_flags
 from gradlab.errors import UsageError
 
 __all__ = ["app"]
@@ -52,39 +53,96 @@ def _gradlab(
 ) -> None: ...
 
 
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:1.")]
+FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failure.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Nothing but errors.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done, like plan.")]
+
+
+def _check_device(device: str) -> None:
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
+        raise UsageError(f"--device {device}: there is no such device", "use auto, cpu, cuda or cuda:1")
+
+
 @app.command("run")
 def run_command(
     specs: Specs,
     settings: Overrides = None,
     out: Out = Path("results"),
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:1.")] = "auto",
-    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failure.")] = False,
+    device: Device = "auto",
+    fail_fast: FailFast = False,
     fresh: Fresh = False,
     seed_offset: SeedOffset = 0,
     limit: Limit = 100_000,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Nothing but errors.")] = False,
+    quiet: Quiet = False,
     json: Json = False,
     verbose: Verbose = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done, like plan.")] = False,
+    dry_run: DryRun = False,
 ) -> Action:
     """Run what is not done yet of each SPEC, write the tables and print the report.
 
     The same command again goes on where it stopped: no cell is run twice.
     """
-    from gradlab.cli.common import Choice
+    from gradlab.cli.common import Choice, load_specs
 
-    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
-        raise UsageError(f"--device {device}: there is no such device", "use auto, cpu, cuda or cuda:1")
-    choice = Choice(tuple(specs), tuple(settings or ()), out, limit, seed_offset, fresh, json, verbose)
+    _check_device(device)
+    choice = Choice(out, limit, seed_offset, fresh, json, verbose)
 
     def action() -> int:
+        found = load_specs(specs, settings or ())
         if dry_run:
             from gradlab.cli.plan import plan
 
-            return plan(choice)
+            return plan(found, choice)
         from gradlab.cli.run import run
 
-        return run(choice, device=device, fail_fast=fail_fast, quiet=quiet)
+        return run(found, choice, device=device, fail_fast=fail_fast, quiet=quiet)
+
+    return action
+
+
+@app.command("sweep")
+@with_setting_flags
+def sweep_command(
+    settings: dict[str, str],
+    name: Annotated[str, typer.Option("--name", help="Name of the run; made of what varies if left out.")] = "",
+    save: Annotated[
+        Path | None, typer.Option("--save", metavar="FILE", help="Write the sweep as a spec, and run nothing.")
+    ] = None,
+    out: Out = Path("results"),
+    device: Device = "auto",
+    fail_fast: FailFast = False,
+    fresh: Fresh = False,
+    seed_offset: SeedOffset = 0,
+    limit: Limit = 100_000,
+    quiet: Quiet = False,
+    json: Json = False,
+    verbose: Verbose = False,
+    dry_run: DryRun = False,
+) -> Action:
+    """Run a grid given by flags: gradlab sweep --depth 2..64 --activation sigmoid,relu.
+
+    What is left out has a default: the classical activations, each with its usual init, width 32, 100 steps,
+    3 seeds. The same sweep again is the same run, and goes on where it stopped.
+    """
+    from gradlab.cli.common import Choice
+
+    _check_device(device)
+    choice = Choice(out, limit, seed_offset, fresh, json, verbose)
+
+    def action() -> int:
+        from gradlab import sweep
+
+        found = sweep.build(settings, name=name, limit=limit)
+        if save is not None:
+            return save_spec(save, found)
+        if dry_run:
+            from gradlab.cli.plan import plan
+
+            return plan([found], choice)
+        from gradlab.cli.run import run
+
+        return run([found], choice, device=device, fail_fast=fail_fast, quiet=quiet)
 
     return action
 
@@ -101,14 +159,14 @@ def plan_command(
     verbose: Verbose = False,
 ) -> Action:
     """Say what a run of each SPEC would do: cells, banks, new and done, time, memory and disk."""
-    from gradlab.cli.common import Choice
+    from gradlab.cli.common import Choice, load_specs
 
-    choice = Choice(tuple(specs), tuple(settings or ()), out, limit, seed_offset, fresh, json, verbose)
+    choice = Choice(out, limit, seed_offset, fresh, json, verbose)
 
     def action() -> int:
         from gradlab.cli.plan import plan
 
-        return plan(choice)
+        return plan(load_specs(specs, settings or ()), choice)
 
     return action
 

@@ -1,10 +1,11 @@
-"""What `run` and `plan` share: the choice made on the command line, the specs behind it, and where output goes."""
+"""What `run`, `sweep` and `plan` share: the choice made by flags, the specs behind it, and where output goes."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite, isnan
 from pathlib import Path
@@ -23,10 +24,8 @@ __all__ = ["Choice", "console", "load_specs", "plain", "prepared", "print_json",
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The flags that `run` and `plan` have in common."""
+    """The flags that `run`, `sweep` and `plan` have in common."""
 
-    specs: tuple[Path, ...]
-    overrides: tuple[str, ...]
     out: Path
     limit: int
     seed_offset: int
@@ -35,21 +34,21 @@ class Choice:
     verbose: bool
 
 
-def load_specs(choice: Choice) -> tuple[Spec, ...]:
+def load_specs(paths: Sequence[Path], overrides: Sequence[str]) -> tuple[Spec, ...]:
     """Read all specs. Raises one SpecError with the problems of all of them, UsageError for two of one name."""
     from gradlab import spec
 
     found: list[Spec] = []
     problems: list[Problem] = []
-    for path in choice.specs:
+    for path in paths:
         try:
-            found.append(spec.load(path, overrides=choice.overrides))
+            found.append(spec.load(path, overrides=overrides))
         except SpecError as error:
             problems += error.problems
     if problems:
         raise SpecError(tuple(dict.fromkeys(problems)))
     first: dict[str, Path] = {}
-    for path, one in zip(choice.specs, found, strict=True):
+    for path, one in zip(paths, found, strict=True):
         if one.name in first:
             raise UsageError(
                 f"{first[one.name]} and {path} both have the name {one.name!r}, which is their run directory",

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from gradlab.cell import settings_of
-from gradlab.cli.common import Choice, load_specs, prepared, print_json
+from gradlab.cli.common import Choice, prepared, print_json
 from gradlab.plan import Bank, estimate
 from gradlab.report.words import count, duration, size
 from gradlab.run import Prepared
+from gradlab.spec import Spec
 
 __all__ = ["plan"]
 
 
-def plan(choice: Choice) -> int:
+def plan(specs: Sequence[Spec], choice: Choice) -> int:
     """Print the plan of every spec; return the exit code."""
-    plans = [prepared(choice, spec, verify=False) for spec in load_specs(choice)]
+    plans = [prepared(choice, spec, verify=False) for spec in specs]
     for one in plans:
         for warning in one.spec.warnings:
             print(f"warning: {warning}", file=sys.stderr)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from gradlab.cell import cell_id
-from gradlab.cli.common import Choice, console, load_specs, prepared, print_json, report_width
+from gradlab.cli.common import Choice, console, prepared, print_json, report_width
 from gradlab.cli.progress import Progressing
 from gradlab.executor import InlineExecutor
 from gradlab.run import RunResult, execute
+
+if TYPE_CHECKING:
+    from gradlab.spec import Spec
 
 __all__ = ["WORK", "run"]
 
@@ -20,9 +24,9 @@ WORK = "gradlab.worker:train"
 INTERRUPTED = 130
 
 
-def run(choice: Choice, *, device: str, fail_fast: bool, quiet: bool) -> int:
+def run(specs: Sequence[Spec], choice: Choice, *, device: str, fail_fast: bool, quiet: bool) -> int:
     """Run every spec, one after the other; return the exit code."""
-    plans = [prepared(choice, spec, verify=True) for spec in load_specs(choice)]
+    plans = [prepared(choice, spec, verify=True) for spec in specs]
     results: list[RunResult] = []
     for one in plans:
         with Progressing(console(stderr=True), quiet=quiet, verbose=choice.verbose) as listener:

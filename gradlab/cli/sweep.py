@@ -5,21 +5,24 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gradlab.cell import SETTINGS
 
-__all__ = ["with_setting_flags"]
+if TYPE_CHECKING:
+    from gradlab.spec import Spec
+
+__all__ = ["flags_of", "save_spec", "with_setting_flags"]
 
 PANEL = "Settings: a value, a list (a,b) or a range (2..64, 1e-3..1e-1*10)"
 
 
 def flags_of(key: str) -> tuple[str, ...]:
-    """Return the flags of a setting: ``train.steps`` is ``--steps`` too."""
+    """Return the flags of a setting: ``--steps`` and, as a spec has it, ``--train.steps``."""
     short = SETTINGS[key].attribute.replace("_", "-") if key in SETTINGS else key
-    return tuple(dict.fromkeys((f"--{key}", f"--{key.replace('_', '-')}", f"--{short}")))
+    return tuple(dict.fromkeys((f"--{short}", f"--{key}")))
 
 
 def with_setting_flags(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -52,13 +55,17 @@ def with_setting_flags(command: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
-def save(path: Path, text: str) -> None:
-    """Write a spec for the user, replacing nothing that is there without a word."""
+def save_spec(path: Path, found: Spec) -> int:
+    """Write a spec for the user, but never over a file that is there."""
     from gradlab.errors import UsageError
+    from gradlab.spec import dump
 
-    if path.exists():
-        raise UsageError(f"--save {path}: there is such a file already", "choose another name, or delete it first")
     try:
-        path.write_text(text, encoding="utf-8")
+        with path.open("x", encoding="utf-8") as file:
+            file.write(dump(found, defaults=False))
+    except FileExistsError:
+        raise UsageError(f"--save {path}: there is such a file already", "choose another name, or delete it") from None
     except OSError as error:
         raise UsageError(f"--save {path}: {error.strerror or error}") from error
+    print(f"saved as {path}; run it with: gradlab run {path}")
+    return 0

@@ -54,8 +54,8 @@ class Start:
     bias_std: float | str
 
 
-Tap = Callable[[int, Tensor, Tensor], None]
-"""Called for each block with its index (0 first), the input of its activation and its output, both `[R, N, O]`."""
+Tap = Callable[[int, Tensor, Tensor, Tensor], None]
+"""Called for each block with its index (0 first), the input and the output of its activation, and x_l: `[R, N, O]`."""
 
 
 class MLP:
@@ -162,12 +162,13 @@ class MLP:
 
         place = {"pre_norm": "input" if block else "", "post_norm": "stream"}.get(form, self.arch.norm_position)
         h = normed(linear(normed(x, "input"), own["weight"], own["bias"]), "pre_activation")
-        y = normed(self.activation(h, own.get("slope")), "post_activation")
+        a = self.activation(h, own.get("slope"))
+        y = normed(a, "post_activation")
         if masks_LRNO is not None:
             y = y * masks_LRNO[block]
         if form != "none" and block > 0:
             y = x + (own["scale"].unsqueeze(2) * y if self.learns_scale else self.scale * y)
         y = normed(y, "stream")
         if tap is not None:
-            tap(block, h, y)
+            tap(block, h, a, y)
         return y

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from gradlab.registry import ACTIVATIONS, Named
 
-__all__ = ["Activation", "Learned", "activation"]
+__all__ = ["Activation", "Learned", "activation", "derivative"]
 
 
 def linear(x: Tensor) -> Tensor:
@@ -104,19 +104,17 @@ class Activation:
         y: Tensor = self._function(x_RNO, learned_R.unsqueeze(2))
         return y
 
-    def slope(self, x_RNO: Tensor, learned_R: Tensor | None) -> Tensor:
-        """Return the derivative at every element of `x_RNO`, by autograd, off the caller's graph."""
-        with torch.enable_grad():
-            x_RNO = x_RNO.detach().requires_grad_()
-            y = self(x_RNO, None if learned_R is None else learned_R.detach())
-            (slope,) = torch.autograd.grad(y.sum(), x_RNO)
-        return slope
-
     def steepest(self) -> float:
         """Return the largest |slope| over [-20, 20], with a learned scalar at its start."""
-        x = torch.linspace(-20, 20, 4001, dtype=torch.float64).view(1, 1, -1)
         start = None if self.start is None else torch.full((1, 1), self.start, dtype=torch.float64)
-        return float(self.slope(x, start).abs().max())
+        with torch.enable_grad():
+            x = torch.linspace(-20, 20, 4001, dtype=torch.float64).view(1, 1, -1).requires_grad_()
+            return float(derivative(self(x, start), x).abs().max())
+
+
+def derivative(y: Tensor, x: Tensor) -> Tensor:
+    """Return dy/dx element by element for an elementwise map, from the graph that made `y`; the graph is kept."""
+    return torch.autograd.grad(y, x, torch.ones_like(y), retain_graph=True)[0]
 
 
 def activation(named: Named) -> Activation:

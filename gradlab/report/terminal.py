@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["report"]
 
 _FAILURES_SHOWN = 5
+_DEPTHS_FOLDED = 16
+"""Up to so many depths are all shown, under each other where the line is short; of more, a terminal shows some."""
 
 
 def report(result: RunResult, glyphs: Glyphs, width: int | None) -> list[Text]:
@@ -30,10 +32,16 @@ def report(result: RunResult, glyphs: Glyphs, width: int | None) -> list[Text]:
     tables = result.tables
     if len(tables.cells):
         view = view_of(tables)
+        every = len(view.depths)
+        if width is not None and every > _DEPTHS_FOLDED:
+            view = view.with_fewer_depths(max(6, width // 12))
         lines += _wrapped(_heading(result, view, glyphs), width, "bold")
         lines += [*_wrapped(_counts(result, glyphs), width), Text()]
         if len(tables.summary):
             metric = _metric(tables.cells)
+            if len(view.depths) < every:
+                some = f"{len(view.depths)} of {every} depths are shown; all are in summary.csv, and in a pipe"
+                lines += [*_wrapped(some, width, "dim"), Text()]
             lines += [*_survival(result, view, glyphs, width), *_training(view, glyphs, metric, width)]
             lines += _why(view, metric, width)
     else:
@@ -55,8 +63,9 @@ def _wrapped(text: str, width: int | None, style: str = "", indent: str = "  ") 
 
 _PHRASES = {
     "depth": "depth {}", "width": "width {}", "activation": "{}", "init": "{}", "train.steps": "{} steps",
+    "probe.at": "", "probe.batch_size": "",
 }  # fmt: skip
-"""Settings that a heading names even at their default."""
+"""Settings that a heading names even at their default, and those it never names."""
 
 
 def _heading(result: RunResult, view: View, glyphs: Glyphs) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -57,6 +57,13 @@ class View:
     def over_depth(self) -> bool:
         """Whether depth varies."""
         return len(self.depths) > 1
+
+    def with_fewer_depths(self, most: int) -> View:
+        """Return this view with about `most` of its depths, evenly spaced in the logarithm, first and last among them."""
+        wanted = np.geomspace(self.depths[0], self.depths[-1], most)
+        there = np.array(self.depths)
+        nearest = there[np.abs(np.log(there) - np.log(wanted)[:, None]).argmin(axis=1)]
+        return replace(self, depths=tuple(sorted({int(depth) for depth in nearest})))
 
 
 def text_of(value: Any) -> str:
