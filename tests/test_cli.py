@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from gradlab import __version__
-from gradlab.cli import run
+from gradlab.cli import invoke as run
 
 TEXT = """
 name: demo
@@ -219,7 +219,7 @@ def test_neither_torch_nor_pandas_is_imported_without_need(tmp_path: Path, argum
     (tmp_path / "demo.yaml").write_text(TEXT)
     (tmp_path / "bad.yaml").write_text("name: x\ndepht: 3\n")
     code = (
-        "import sys\nfrom gradlab.cli import run\n"
+        "import sys\nfrom gradlab.cli import invoke as run\n"
         f"run({arguments!r})\n"
         "heavy = {'torch', 'pandas', 'sklearn', 'matplotlib', 'scipy'} & sys.modules.keys()\n"
         "sys.exit(f'imported {heavy}' if heavy else 0)"

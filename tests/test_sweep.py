@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gradlab import cli, grid, spec, sweep
+from gradlab import grid, spec, sweep
+from gradlab.cli import boundary
 from gradlab.errors import SpecError
 from gradlab.registry import ACTIVATIONS, INITS
 
@@ -66,33 +67,33 @@ def test_problems_name_the_flag():
     with pytest.raises(SpecError) as caught:
         sweep.build({"depth": "abc", "activation": "rleu"})
     assert str(caught.value).splitlines() == [
+        "--depth abc: depth must be a whole number of at least 1, found 'abc'",
         "--activation rleu: unknown activation 'rleu'",
         "    did you mean 'relu'?",
-        "--depth abc: depth must be a whole number of at least 1, found 'abc'",
     ]
 
 
 def test_a_saved_sweep_is_the_same_cells_and_nothing_is_overwritten(tmp_path, capsys):
     path = tmp_path / "mine.yaml"
     flags = ["sweep", "--depth", "2..4", "--train.steps", "5", "--weight-decay", "0,1e-4", "--save", str(path)]
-    assert cli.run(flags) == 0
+    assert boundary.invoke(flags) == 0
     assert f"gradlab run {path}" in capsys.readouterr().out
     expected = cells({"depth": "2..4", "train.steps": "5", "weight_decay": "0,1e-4"})
     assert set(grid.expand(spec.load(path)).cells) == set(expected)
     before = path.read_text()
-    assert cli.run(flags) == 2
+    assert boundary.invoke(flags) == 2
     assert "there is such a file already" in capsys.readouterr().err
     assert path.read_text() == before
-    assert cli.run([*flags[:-1], str(tmp_path / "no" / "such" / "folder.yaml")]) == 2
+    assert boundary.invoke([*flags[:-1], str(tmp_path / "no" / "such" / "folder.yaml")]) == 2
 
 
 def test_the_command_runs_its_grid(tmp_path, capsys):
     flags = ["sweep", "--depth", "1,2", "--activation", "tanh", "--seeds", "2", "--steps", "2", "--width", "4"]
-    assert cli.run([*flags, "--out", str(tmp_path)]) == 0
+    assert boundary.invoke([*flags, "--out", str(tmp_path)]) == 0
     shown = capsys.readouterr().out
     assert "4 cells" in shown
     assert [path.name for path in tmp_path.iterdir()] == [sweep.build({
         "depth": "1,2", "activation": "tanh", "seeds": "2", "train.steps": "2", "width": "4",
     }).name]  # fmt: skip
-    assert cli.run([*flags, "--dry-run", "--out", str(tmp_path)]) == 0
+    assert boundary.invoke([*flags, "--dry-run", "--out", str(tmp_path)]) == 0
     assert "0 new, 4 done" in capsys.readouterr().out

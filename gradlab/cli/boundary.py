@@ -16,7 +16,7 @@ import typer
 from gradlab.cli.app import app
 from gradlab.errors import GradlabError, SpecError
 
-__all__ = ["main", "run"]
+__all__ = ["invoke", "main"]
 
 INTERRUPTED = 130
 BUG = 70
@@ -27,10 +27,10 @@ _ClickException: Any = typer.BadParameter.__mro__[2]
 
 def main() -> None:
     """Run the command line of this process and leave with its exit code."""
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(invoke(sys.argv[1:]))
 
 
-def run(arguments: Sequence[str]) -> int:
+def invoke(arguments: Sequence[str]) -> int:
     """Run ``gradlab`` with `arguments` and return the exit code. Raises nothing but SystemExit.
 
     0 fine; 1 some cells failed; 2 usage or spec error; 70 a bug in gradlab; 130 after Ctrl-C.

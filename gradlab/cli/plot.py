@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gradlab.errors import StoreError, UsageError
-from gradlab.store import RunDirectory
 from gradlab.store.atomic import explained
 
 if TYPE_CHECKING:
@@ -19,16 +18,19 @@ __all__ = ["draw_result", "plot"]
 _LAYERS = {"cell", "step", "layer", "log10_grad_norm", "theory_log10_grad_norm"}
 """Columns of layers.csv that are drawn; reading the others would take most of the time."""
 
+_REBUILD = "run the spec again: it rebuilds the tables, nothing is computed twice"
+
 
 def plot(results: Sequence[Path], *, only: Sequence[str], formats: Sequence[str], out: Path | None) -> int:
     """Draw the pictures of run directories, or of all that lie directly in a directory; return the exit code.
 
     They go to ``plots/`` of each run directory or, with `out`, to that directory: with several runs, to one below it
-    for each. Raises UsageError for a directory without runs, and as `plots.draw` does.
+    for each. Raises UsageError as `collect.run_directories` and `plots.draw` do, StoreError without readable tables.
     """
+    from gradlab.collect import run_directories
     from gradlab.report import plots
 
-    runs = list(dict.fromkeys(run for path in results for run in _runs(path)))
+    runs = run_directories(results)
     names = [run.resolve().name for run in runs]
     if out is not None and len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
@@ -48,25 +50,10 @@ def draw_result(result: RunResult) -> Path | None:
     return directory if plots.draw(result.tables, directory) else None
 
 
-def _runs(path: Path) -> list[Path]:
-    with explained("look into", path):
-        if not path.is_dir():
-            what = "is a file" if path.exists() else "does not exist"
-            raise UsageError(f"{path} {what}, where a run directory is wanted", "give results/NAME, or results/")
-        if (path / "run.json").is_file():
-            return [path]
-        found = sorted(entry for entry in path.iterdir() if (entry / "run.json").is_file())
-    if not found:
-        raise UsageError(f"there is no run in {path}", "give a directory that gradlab run has made, like results/NAME")
-    return found
-
-
 def _tables(path: Path) -> Tables:
     import pandas as pd
 
     from gradlab.survival import Tables
-
-    RunDirectory(path).exists()
 
     def read(name: str, columns: set[str] | None = None) -> pd.DataFrame:
         file = path / f"{name}.csv"
@@ -81,9 +68,6 @@ def _tables(path: Path) -> Tables:
                     dtype={"cell": str, "verdict": str, "metric_name": str}, low_memory=False,
                 )  # fmt: skip
             except (ValueError, UnicodeDecodeError) as error:
-                raise StoreError(
-                    f"{file} is not a table of gradlab: {str(error).splitlines()[0]}",
-                    "run the spec again: it rebuilds the tables, nothing is computed twice",
-                ) from error
+                raise StoreError(f"{file} is not a table of gradlab: {error}", _REBUILD) from error
 
     return Tables(read("cells"), read("layers", _LAYERS), read("steps", {"cell"}), read("summary"))

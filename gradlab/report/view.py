@@ -59,7 +59,7 @@ class View:
         return len(self.depths) > 1
 
     def with_fewer_depths(self, most: int) -> View:
-        """Return this view with about `most` of its depths, evenly spaced in the logarithm, first and last among them."""
+        """Return this view with about `most` of its depths, evenly spaced on a log axis, the ends among them."""
         wanted = np.geomspace(self.depths[0], self.depths[-1], most)
         there = np.array(self.depths)
         nearest = there[np.abs(np.log(there) - np.log(wanted)[:, None]).argmin(axis=1)]
