@@ -19,7 +19,17 @@ from annotated_types import Ge, Gt, Lt
 
 from gradlab.registry import Named, Value
 
-__all__ = ["ID_SCHEMA", "SETTINGS", "Cell", "Named", "SettingField", "cell_id", "configuration_id", "probe_steps", "settings_of"]
+__all__ = [
+    "ID_SCHEMA",
+    "SETTINGS",
+    "Cell",
+    "Named",
+    "SettingField",
+    "cell_id",
+    "configuration_id",
+    "probe_steps",
+    "settings_of",
+]
 
 ID_SCHEMA = 1
 """Part of every cell id. Raised when the same setting comes to mean other numbers."""
@@ -117,7 +127,7 @@ SETTINGS: dict[str, SettingField] = _settings()
 
 
 def probe_steps(steps: int, at: str | tuple[int, ...]) -> tuple[int, ...]:
-    """Return the steps to probe at, ascending: for ``"log"`` 0, 1, 2, 4, ... and the last, else `at`, 0 and the last."""
+    """Return the steps to probe at, ascending: ``"log"`` is 0, 1, 2, 4, ...; 0 and the last always belong to them."""
     listed = tuple(2**k for k in range(steps.bit_length())) if isinstance(at, str) else at
     return tuple(sorted({0, *(step for step in listed if step <= steps), steps}))
 

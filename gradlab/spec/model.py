@@ -10,7 +10,7 @@ from typing import Any
 from gradlab.cell import SETTINGS
 from gradlab.registry import OPTIMIZERS, Named
 
-__all__ = ["Axis", "Condition", "Exclude", "Spec", "Subgrid"]
+__all__ = ["Axis", "Condition", "Exclude", "Spec", "Subgrid", "default_lr"]
 
 
 @dataclass(frozen=True, slots=True)

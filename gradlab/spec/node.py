@@ -177,4 +177,6 @@ def show(node: Node) -> str:
     text = shorten(node.text)
     if not isinstance(node.value, str):
         return text
+    if not text:
+        return "an empty text"
     return f"the text {text!r}" if node.quoted else repr(text)

@@ -6,15 +6,14 @@ says of that setting, under `grid`, `zip`, `include` and `grids` too; everything
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from gradlab.cell import SETTINGS
 from gradlab.errors import SpecError
 from gradlab.registry import ALIASES, REGISTRIES
-from gradlab.spec import components, fields, reader
+from gradlab.spec import fields, reader
+from gradlab.spec.forms import Form, spell
 from gradlab.spec.keys import GROUPS, NAMED, hint_for
 from gradlab.spec.node import Entry, Items, Mark, Node, Problems, Scalar, Table, shorten
 
@@ -85,21 +84,24 @@ def _change(table: Table, key: str, node: Node, mark: Mark, problems: Problems) 
 
 
 def _parameter(table: Table, key: str, parameter: str, node: Node, mark: Mark, problems: Problems) -> Node | None:
-    """Return the component `key` with one parameter set: `clip.norm=1` names it, `task.noise=0` changes it."""
-    if parameter in REGISTRIES[key] or parameter in ALIASES.get(key, {}):
+    """Return the component `key` with one parameter set, or the one named so: `task.noise=0`, `clip.norm=1`."""
+    now = _find(table, key) or Scalar.plain(mark, str(SETTINGS[key].default))
+    form = None if _varies(table, key) else spell(key, now, Problems())
+    has_it = form is not None and parameter in REGISTRIES[key][form.name].params
+    if not has_it and (parameter in REGISTRIES[key] or parameter in ALIASES.get(key, {})):
         values = node.items if isinstance(node, Items) else (node,)
         named = tuple(Table(mark, (Entry(parameter, mark, value),)) for value in values)
         return Items(mark, named) if isinstance(node, Items) else named[0]
-    now = _fixed(table, key) or Scalar.plain(mark, str(SETTINGS[key].default))
-    found = None if isinstance(now, Items) else components.parse(key, now, Path(), Problems())
-    if found is None or _varies(table, key):
+    if form is None:
         hint = f"write the whole of it, as in -s '{key}={{name: …, {parameter}: …}}'"
         problems.add(mark, f"{parameter} cannot be set: {key} has no one value in this spec", hint)
         return None
-    name = found.named.name
-    params = dict(found.named.params) | ({} if found.lr is None else {"lr": found.lr})
-    kept = tuple(Entry(one, mark, Scalar(mark, str(value), value)) for one, value in params.items() if one != parameter)
-    return Table(mark, (Entry("name", mark, Scalar.plain(mark, name)), *kept, Entry(parameter, mark, node)))
+    return _set(_full(form), Entry(parameter, mark, node))
+
+
+def _full(form: Form) -> Table:
+    """Return a component in its long form, ``{name: …, …}``."""
+    return Table(form.mark, (Entry("name", form.mark, Scalar(form.mark, form.name, form.name)), *form.params))
 
 
 def put(table: Table, key: str, node: Node, mark: Mark) -> Table:
@@ -112,7 +114,7 @@ def put(table: Table, key: str, node: Node, mark: Mark) -> Table:
     if key == "seeds":
         return _set(_blocks(table, lambda place, inner: inner if place == "include" else _without(inner, key)), new)
     several = not fields.holds_list(key) and (isinstance(node, Items) or fields.is_range(key, node))
-    before = _fixed(table, key)
+    before = _find(table, key)
 
     def change(place: str, inner: Table) -> Table:
         has = _find(inner, key) is not None
@@ -176,18 +178,14 @@ def _drop_empty(table: Table) -> Table:
     return _replace(table, replace(entry, value=Items(entry.value.mark, left)))
 
 
-def _full(entry: Entry) -> list[tuple[str, Node]]:
+def _keys(entry: Entry) -> list[tuple[str, Node]]:
     if entry.key in GROUPS and isinstance(entry.value, Table):
         return [(f"{entry.key}.{one.key}", one.value) for one in entry.value.entries]
     return [(entry.key, entry.value)]
 
 
 def _find(table: Table, key: str) -> Node | None:
-    return next((node for entry in table.entries for full, node in _full(entry) if full == key), None)
-
-
-def _fixed(table: Table, key: str) -> Node | None:
-    return _find(table, key)
+    return next((node for entry in table.entries for full, node in _keys(entry) if full == key), None)
 
 
 def _varies(table: Table, key: str) -> bool:
@@ -219,8 +217,8 @@ def _set(table: Table, new: Entry) -> Table:
 
 
 def _brings_lr(node: Node) -> bool:
-    found = components.parse("optimizer", node, Path(), Problems())
-    return found is not None and found.lr is not None
+    form = spell("optimizer", node, Problems())
+    return form is not None and any(entry.key == "lr" for entry in form.params)
 
 
 def _without_optimizer_lr(table: Table) -> Table:
@@ -233,13 +231,5 @@ def _without_optimizer_lr(table: Table) -> Table:
 
 
 def _strip_lr(node: Node) -> Node:
-    if not _brings_lr(node):
-        return node
-    if isinstance(node, Scalar):
-        return Scalar.plain(node.mark, re.sub(r"\blr\s*=[^,)]*,?\s*", "", node.text))
-    assert isinstance(node, Table)
-    if node.get("name"):
-        return _without(node, "lr")
-    (entry,) = node.entries
-    params = tuple(one for one in entry.value.entries if one.key != "lr") if isinstance(entry.value, Table) else ()
-    return Table(node.mark, (Entry("name", entry.mark, Scalar.plain(entry.mark, entry.key)), *params))
+    form = spell("optimizer", node, Problems())
+    return node if form is None or not _brings_lr(node) else _without(_full(form), "lr")

@@ -36,9 +36,9 @@ def read_text(path: Path) -> str:
         SpecError: it is missing, a directory, unreadable, too large, binary or not UTF-8.
     """
     source = str(path)
-    if path.is_dir():
-        raise _fatal(Mark(source), "is a directory, not a spec", _specs_in(path))
     try:
+        if path.is_dir():
+            raise _fatal(Mark(source), "is a directory, not a spec", _specs_in(path))
         with path.open("rb") as file:
             data = file.read(LARGEST_FILE + 1)
     except FileNotFoundError:
@@ -99,7 +99,7 @@ def compose_value(text: str, mark: Mark) -> Node:
 class _Composer:
     def __init__(self, text: str, source: str, problems: Problems, fixed: Mark | None = None) -> None:
         self._text, self._source, self._problems, self._fixed = text, source, problems, fixed
-        self._lines = _LINES.split(text)
+        self._lines = [_printable(line.rstrip()) for line in _LINES.split(text)]
         self._anchors: dict[str, tuple[Node, int] | None] = {}
         self._values = 0
         self._depth = 0
@@ -137,7 +137,7 @@ class _Composer:
         if self._fixed:
             return self._fixed
         text = self._lines[line] if line < len(self._lines) else ""
-        return Mark(self._source, line + 1, column + 1, text.replace("\t", " ").rstrip())
+        return Mark(self._source, line + 1, column + 1, text)
 
     def _node(self, event: events.Event, stream: Iterator[events.Event]) -> tuple[Node, int]:
         """Return the node that begins with `event`, and how many values it holds with its aliases written out."""
@@ -239,6 +239,12 @@ class _Composer:
         if "could not find expected ':'" in problem:
             return _fatal(there, "a key without a ':' and a value")
         return _fatal(here, f"this is not YAML: {problem or context}")
+
+
+def _printable(line: str) -> str:
+    """Return a line as it is shown, every column in its place."""
+    shown = line.replace("\t", " ")
+    return shown if shown.isprintable() else "".join(one if one.isprintable() else "?" for one in shown)
 
 
 def _strange(mark: Mark, found: re.Match[str]) -> SpecError:
