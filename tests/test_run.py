@@ -10,7 +10,7 @@ import pytest
 
 from gradlab import spec
 from gradlab.cell import Cell, Named, cell_id
-from gradlab.errors import StoreError, UsageError
+from gradlab.errors import DataError, StoreError, UsageError
 from gradlab.executor import InlineExecutor, Outcome, Worked
 from gradlab.plan import Bank
 from gradlab.progress import Progress
@@ -266,4 +266,12 @@ class TestInlineExecutor:
         executor = InlineExecutor("gradlab.worker:train", "cuda:99")
         executor.submit(self.bank)
         with pytest.raises(UsageError, match="--device cuda:99: torch finds"):
+            list(executor.outcomes())
+
+    def test_a_data_file_that_cannot_be_used_ends_the_run(self, tmp_path: Path) -> None:
+        (tmp_path / "d.csv").write_text("a,y\n" + "1,2\n" * 9)
+        params = (("path", str(tmp_path / "d.csv")), ("target", "z"), ("kind", "regression"))
+        executor = InlineExecutor("gradlab.worker:train", "cpu")
+        executor.submit(Bank("0" * 16, (Cell(task=Named("table", params), lr=0.1),)))
+        with pytest.raises(DataError, match="d.csv: there is no column 'z'"):
             list(executor.outcomes())

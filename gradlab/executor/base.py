@@ -26,7 +26,7 @@ class Worked:
 
 
 Work = Callable[[tuple[Cell, ...], str], Worked]
-"""``work(cells, device)``. A UsageError out of it ends the run; any other exception is a failure of this bank."""
+"""``work(cells, device)``. A GradlabError is for the user and ends the run, any other exception fails this bank."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Outcome:
 class Executor(Protocol):
     """Takes banks and gives back one outcome for each, in any order.
 
-    A bank that fails is an `Outcome` with an error and stops no other bank. KeyboardInterrupt and UsageError pass
+    A bank that fails is an `Outcome` with an error and stops no other bank. KeyboardInterrupt and GradlabError pass
     through `outcomes`; what it had not yet given back is not done.
     """
 

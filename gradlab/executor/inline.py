@@ -7,7 +7,7 @@ import traceback
 from collections import deque
 from collections.abc import Iterator
 
-from gradlab.errors import UsageError
+from gradlab.errors import GradlabError
 from gradlab.executor.base import Outcome, load_work
 from gradlab.plan import Bank
 
@@ -40,7 +40,7 @@ class InlineExecutor:
         begun = time.perf_counter()
         try:
             worked = load_work(self._work)(bank.cells, self._device)
-        except UsageError:
+        except GradlabError:
             raise
         except Exception as error:  # any failure belongs to this bank alone; it is reported with its traceback
             line = f"{type(error).__name__}: {error}".strip().splitlines()[0]
