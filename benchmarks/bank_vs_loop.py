@@ -179,7 +179,8 @@ def main() -> None:
     quick = parser.parse_args().quick
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
-    print(f"{time.strftime('%Y-%m-%d')}, {platform.processor() or platform.machine()}, torch {torch.__version__}, 1 thread\n")
+    machine = platform.processor() or platform.machine()
+    print(f"{time.strftime('%Y-%m-%d')}, {machine}, torch {torch.__version__}, 1 thread\n")
     print("| depth x width | R | loop GFLOP/s | bank GFLOP/s | bank / loop | bare bmm | of bare bmm |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for depth, width, batch in ROWS:

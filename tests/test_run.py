@@ -273,5 +273,5 @@ class TestInlineExecutor:
         params = (("path", str(tmp_path / "d.csv")), ("target", "z"), ("kind", "regression"))
         executor = InlineExecutor("gradlab.worker:train", "cpu")
         executor.submit(Bank("0" * 16, (Cell(task=Named("table", params), lr=0.1),)))
-        with pytest.raises(DataError, match="d.csv: there is no column 'z'"):
+        with pytest.raises(DataError, match=r"d\.csv: there is no column 'z'"):
             list(executor.outcomes())
