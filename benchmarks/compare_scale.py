@@ -93,7 +93,9 @@ def main() -> None:
         whole = min(timed("compare", str(path), "--baseline", "activation=sigmoid") for _ in range(3))
     print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, best of 3")
     print(f"start-up and 8 cells  {start_up:6.2f} s")
-    print(f"{options.cells:,} cells in {options.banks} parts  {whole:6.2f} s, so {whole - start_up:.2f} s for the cells")
+    print(
+        f"{options.cells:,} cells in {options.banks} parts  {whole:6.2f} s, so {whole - start_up:.2f} s for the cells"
+    )
 
 
 if __name__ == "__main__":

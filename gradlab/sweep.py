@@ -9,7 +9,7 @@ from gradlab import grid, spec
 from gradlab.cell import cell_id
 from gradlab.spec import Spec
 
-__all__ = ["CLASSICAL", "DEFAULTS", "USUAL_INIT", "build"]
+__all__ = ["CLASSICAL", "DEFAULTS", "USUAL_INIT", "build", "with_usual_inits"]
 
 CLASSICAL = ("sigmoid", "tanh", "relu")
 """What is compared when no activation is named."""
@@ -37,7 +37,7 @@ def build(settings: Mapping[str, str], *, name: str = "", description: str = "",
         mapping.pop("lr", None)  # each optimiser has a default of its own
     mapping |= settings
     if "init" not in settings:
-        mapping |= _with_usual_inits(mapping, limit)
+        mapping |= with_usual_inits(mapping, limit)
     elif "activation" not in settings:
         mapping["activation"] = ",".join(CLASSICAL)
     draft = _spec(name or "sweep", mapping, description)
@@ -49,7 +49,7 @@ def build(settings: Mapping[str, str], *, name: str = "", description: str = "",
     return _spec("-".join(["sweep", *varied[:4], ids]), mapping, description)
 
 
-def _with_usual_inits(mapping: Mapping[str, object], limit: int) -> dict[str, object]:
+def with_usual_inits(mapping: Mapping[str, object], limit: int) -> dict[str, object]:
     """Return the activations and their inits as a `zip`; `mapping` keeps what else it holds."""
     names: list[str] = list(CLASSICAL)
     usual = [USUAL_INIT.get(name, "xavier_normal") for name in names]

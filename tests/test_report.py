@@ -115,7 +115,10 @@ def test_theory_has_columns_only_when_it_predicts() -> None:
     def predict(cell: Cell, **_: float) -> SimpleNamespace | None:
         if cell.activation.name != "sigmoid":
             return None
-        return SimpleNamespace(log_survival=(cell.depth - 1) * log(0.3), log_survival_sd=0.5, decay=0.3)
+        profile = np.arange(1 - cell.depth, 1) * -log(0.3)
+        return SimpleNamespace(
+            log_survival=(cell.depth - 1) * log(0.3), log_survival_sd=0.5, decay=0.3, log_grad_norm=profile, reason=""
+        )
 
     assert "theory" not in text_of(result_of(cells_of()))
     with_theory = text_of(result_of(cells_of(), predict=predict))

@@ -132,7 +132,7 @@ def test_columns_stand_in_the_order_of_the_design() -> None:
     assert " ".join(found.cells.columns).startswith(" ".join(["cell", *SETTINGS, results]))
     assert " ".join(found.layers.columns) == (
         "cell step layer grad_norm weight_grad_norm weight_norm update_ratio act_mean act_std saturated dead zero_grad "
-        "log10_grad_norm"
+        "log10_grad_norm theory_log10_grad_norm"
     )
     assert " ".join(found.steps.columns) == (
         "cell step loss metric survival decay grad_norm_total clip_coef log10_survival clip_norm_before clip_norm_after"
@@ -230,10 +230,12 @@ def test_predictions_are_asked_once_per_configuration_and_fill_the_columns() -> 
     def predict(cell: Cell, **seen: float) -> SimpleNamespace | None:
         asked.append((cell, seen))
         if cell.activation.name == "relu":
-            return SimpleNamespace(log_survival=None, log_survival_sd=None, decay=None)
+            nothing = dict.fromkeys(("log_survival", "log_survival_sd", "decay", "log_grad_norm"))
+            return SimpleNamespace(**nothing, reason="the moon is full")
         if cell.activation.name == "elu":
             return None
-        return SimpleNamespace(log_survival=log(0.1), log_survival_sd=0.5, decay=0.5)
+        profile = np.linspace(log(0.1), 0.0, cell.depth)
+        return SimpleNamespace(log_survival=log(0.1), log_survival_sd=0.5, decay=0.5, log_grad_norm=profile, reason="")
 
     cells = seeds(4, activation=Named("sigmoid")) + seeds(1) + seeds(1, activation=Named("elu"))
     found = tables(measured(cells, log_survivals([log(0.2)] * 4 + [0.0] * 2)), predict=predict)
@@ -244,6 +246,13 @@ def test_predictions_are_asked_once_per_configuration_and_fill_the_columns() -> 
     assert_allclose(
         found.summary["theory_z"], [log(2) / 0.5 * 2, np.nan, np.nan]
     )  # the mean of four scatters half as much
+    assert found.summary["theory_note"].tolist() == ["", "the moon is full", ""]
+    assert_allclose(found.summary["theory_log10_sd"], [0.5 / log(10), np.nan, np.nan])
+    layers = found.layers.set_index(["step", "cell"])["theory_log10_grad_norm"]
+    for one in cells[:4]:
+        assert_allclose(layers.loc[0, cell_id(one)], np.linspace(-1, 0, one.depth), atol=1e-12)
+    assert layers.loc[0, cell_id(cells[4])].isna().all()
+    assert layers.drop(0).isna().all()
 
 
 def test_csv_reads_back_bit_for_bit_and_no_text_is_a_formula(tmp_path: Path) -> None:

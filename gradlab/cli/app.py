@@ -57,6 +57,7 @@ Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:1
 FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failure.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Nothing but errors.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done, like plan.")]
+NoPlots = Annotated[bool, typer.Option("--no-plots", help="Draw no pictures.")]
 
 
 def _check_device(device: str) -> None:
@@ -78,6 +79,7 @@ def run_command(
     json: Json = False,
     verbose: Verbose = False,
     dry_run: DryRun = False,
+    no_plots: NoPlots = False,
 ) -> Action:
     """Run what is not done yet of each SPEC, write the tables and print the report.
 
@@ -96,7 +98,7 @@ def run_command(
             return plan(found, choice)
         from gradlab.cli.run import run
 
-        return run(found, choice, device=device, fail_fast=fail_fast, quiet=quiet)
+        return run(found, choice, device=device, fail_fast=fail_fast, quiet=quiet, plots=not no_plots)
 
     return action
 
@@ -119,6 +121,7 @@ def sweep_command(
     json: Json = False,
     verbose: Verbose = False,
     dry_run: DryRun = False,
+    no_plots: NoPlots = False,
 ) -> Action:
     """Run a grid given by flags: gradlab sweep --depth 2..64 --activation sigmoid,relu.
 
@@ -142,7 +145,7 @@ def sweep_command(
             return plan([found], choice)
         from gradlab.cli.run import run
 
-        return run([found], choice, device=device, fail_fast=fail_fast, quiet=quiet)
+        return run([found], choice, device=device, fail_fast=fail_fast, quiet=quiet, plots=not no_plots)
 
     return action
 
@@ -167,6 +170,56 @@ def plan_command(
         from gradlab.cli.plan import plan
 
         return plan(load_specs(specs, settings or ()), choice)
+
+    return action
+
+
+@app.command("plot")
+def plot_command(
+    results: Annotated[list[Path], typer.Argument(metavar="RESULTS...", help="Run directories, or one above them.")],
+    only: Annotated[
+        str, typer.Option("--only", metavar="NAME", help="Some pictures: profiles,survival,heatmap,training,effects.")
+    ] = "",
+    formats: Annotated[str, typer.Option("--format", metavar="png,svg", help="File formats.")] = "png,svg",
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Instead of RESULTS/plots.")] = None,
+) -> Action:
+    """Draw the pictures of finished runs anew from their tables."""
+
+    def action() -> int:
+        from gradlab.cli.plot import plot
+
+        return plot(results, only=[name for name in only.split(",") if name], formats=formats.split(","), out=out)
+
+    return action
+
+
+@app.command("compare")
+def compare_command(
+    results: Annotated[list[Path], typer.Argument(metavar="RESULTS...", help="Run directories, or one above them.")],
+    by: Annotated[str | None, typer.Option("--by", metavar="KEY,...", help="Settings that make the rows.")] = None,
+    metric: Annotated[
+        str, typer.Option("--metric", help="survival, survival_final, decay, reach, metric, loss or learned.")
+    ] = "survival",
+    where: Annotated[str | None, typer.Option("--where", help="Only these cells: 'depth>=16 and norm=none'.")] = None,
+    baseline: Annotated[
+        str | None, typer.Option("--baseline", metavar="KEY=VALUE,...", help="Compare all else with this, in pairs.")
+    ] = None,
+    sort: Annotated[str | None, typer.Option("--sort", metavar="COLUMN", help="Largest first; -COLUMN: last.")] = None,
+    top: Annotated[int | None, typer.Option("--top", min=1, metavar="N", help="Only the first N rows.")] = None,
+    csv: Annotated[str | None, typer.Option("--csv", metavar="FILE", help="The table as CSV; - for stdout.")] = None,
+    fail_on: Annotated[
+        list[str] | None, typer.Option("--fail-on", metavar="CONDITION", help="Leave with 3: 'survival<1e-3'.")
+    ] = None,
+    json: Json = False,
+) -> Action:
+    """Compare any number of runs: what survives and learns, which factor matters, what is more than chance."""
+
+    def action() -> int:
+        from gradlab.cli.compare import compare
+        from gradlab.compare import Question
+
+        question = Question(metric, by, where, baseline, sort, top, tuple(fail_on or ()))
+        return compare(results, question, csv=csv, json=json)
 
     return action
 

@@ -61,7 +61,8 @@ def _dispatch(arguments: Sequence[str]) -> int:
         action = app(args=list(arguments), prog_name="gradlab", standalone_mode=False)
     except _ClickException as error:
         command = next((word for word in arguments if not word.startswith("-")), "")
-        help_of = f"gradlab {command} --help" if command in ("run", "sweep", "plan", "list") else "gradlab --help"
+        known = {one.name for one in app.registered_commands}
+        help_of = f"gradlab {command} --help" if command in known else "gradlab --help"
         message = error.format_message().rstrip(".")
         _say(f"gradlab: {message[:1].lower()}{message[1:]}\n  see {help_of}")
         return 2

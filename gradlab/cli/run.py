@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradlab.cell import cell_id
 from gradlab.cli.common import Choice, console, prepared, print_json, report_width
+from gradlab.cli.plot import draw_result
 from gradlab.cli.progress import Progressing
 from gradlab.executor import InlineExecutor
 from gradlab.run import RunResult, execute
@@ -24,7 +25,7 @@ WORK = "gradlab.worker:train"
 INTERRUPTED = 130
 
 
-def run(specs: Sequence[Spec], choice: Choice, *, device: str, fail_fast: bool, quiet: bool) -> int:
+def run(specs: Sequence[Spec], choice: Choice, *, device: str, fail_fast: bool, quiet: bool, plots: bool = True) -> int:
     """Run every spec, one after the other; return the exit code."""
     plans = [prepared(choice, spec, verify=True) for spec in specs]
     results: list[RunResult] = []
@@ -38,6 +39,10 @@ def run(specs: Sequence[Spec], choice: Choice, *, device: str, fail_fast: bool, 
         results.append(result)
         if not choice.json and not quiet:
             _show(result, first=len(results) == 1)
+        if plots and not result.interrupted:
+            drawn = draw_result(result)
+            if drawn is not None and not choice.json and not quiet:
+                print(f"Plots: {drawn}")
         if result.interrupted or result.stopped:
             break
     if choice.json:

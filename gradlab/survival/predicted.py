@@ -30,6 +30,14 @@ class Prediction(Protocol):
     def decay(self) -> float | None:
         """Predicted factor per block, fitted as the measured one is."""
 
+    @property
+    def log_grad_norm(self) -> Floats | None:
+        """Predicted ln of g_l/g_L for every block, [L]."""
+
+    @property
+    def reason(self) -> str:
+        """Why there is no prediction; empty where there is one."""
+
 
 class Predict(Protocol):
     """A theory: asked once per configuration, with what the worker saw of its data."""
@@ -41,16 +49,21 @@ class Predict(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Predicted:
-    """Predictions for G configurations, [G] each, NaN where there is none."""
+    """Predictions for G configurations, [G] each, NaN or None where there is none."""
 
     log_survival: Floats
     log_survival_sd: Floats
     decay: Floats
+    profiles: tuple[Floats | None, ...]
+    """ln of g_l/g_L, [L] each."""
+    reasons: tuple[str, ...]
 
 
 def ask(predict: Predict | None, measured: Measured, group: Integers, configurations: Sequence[Cell]) -> Predicted:
     """Return the predictions for `configurations`; `group` [C] says which one each measured cell belongs to."""
     found = np.full((3, len(configurations)), np.nan)
+    profiles: list[Floats | None] = [None] * len(configurations)
+    reasons = [""] * len(configurations)
     if predict is not None:
         first = np.unique(group, return_index=True)[1]
         for index, cell in enumerate(first):
@@ -62,4 +75,5 @@ def ask(predict: Predict | None, measured: Measured, group: Integers, configurat
             )
             if prediction is not None:
                 found[:, index] = [prediction.log_survival, prediction.log_survival_sd, prediction.decay]
-    return Predicted(*found)
+                profiles[index], reasons[index] = prediction.log_grad_norm, prediction.reason
+    return Predicted(found[0], found[1], found[2], tuple(profiles), tuple(reasons))

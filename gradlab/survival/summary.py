@@ -33,7 +33,8 @@ def summary_frame(
 
     After the columns of the design: `log10_survival`, `log10_survival_lo`, `log10_survival_hi`, `n_survival` (seeds
     in that mean), `decay_lo`, `decay_hi` (95 %), `dead`, `nonfinite` (counts), `log10_survival_final`,
-    `verdict_final`, `theory_log10_survival`, `theory_z` (of the mean over its seeds).
+    `verdict_final`, `theory_log10_survival`, `theory_z` (of the mean over its seeds), `theory_log10_sd` (of one seed),
+    `theory_note` (why there is no prediction).
     """
     groups = len(configurations)
 
@@ -88,5 +89,7 @@ def summary_frame(
             "theory_log10_survival": predicted.log_survival / LN10,
             "theory_z": (survival.mean - predicted.log_survival)
             / (predicted.log_survival_sd / np.sqrt(np.maximum(survival.count, 1))),
+            "theory_log10_sd": predicted.log_survival_sd / LN10,
+            "theory_note": list(predicted.reasons),
         }
     )

@@ -45,7 +45,8 @@ def tables(
 
     `order` is the order of the cell ids in ``cells`` (default: measured cells, then failed ones). `predict` fills
     the columns of the theory; without it they are empty. Columns beyond the design come last: in ``cells``
-    ``log10_survival_final`` and ``diverged_at``; in ``layers`` ``log10_grad_norm``; in ``steps``
+    ``log10_survival_final`` and ``diverged_at``; in ``layers`` ``log10_grad_norm`` and, of g_l/g_L at step 0,
+    ``theory_log10_grad_norm``; in ``steps``
     ``log10_survival``, ``clip_norm_before`` and ``clip_norm_after``; in ``summary`` see `summary_frame`.
 
     A number too small or too large for a double is an empty field, its log10 column is right; 0 means exactly zero,
@@ -54,10 +55,10 @@ def tables(
     profiles = summarise(measured)
     configurations, group = _configurations(measured.cells)
     predicted = ask(predict, measured, group, configurations)
-    frame = _cells(measured, profiles, _spread(predicted, group))
+    frame = _cells(measured, profiles, predicted, group)
     summary = summary_frame(frame, measured, configurations, group, predicted)
     frame = _with_failures(frame, failures, order)
-    return Tables(frame, _layers(measured), _steps(measured, profiles), summary)
+    return Tables(frame, _layers(measured, predicted, group), _steps(measured, profiles), summary)
 
 
 def _configurations(cells: Sequence[Cell]) -> tuple[tuple[Cell, ...], Integers]:
@@ -66,16 +67,12 @@ def _configurations(cells: Sequence[Cell]) -> tuple[tuple[Cell, ...], Integers]:
     return tuple(index), group
 
 
-def _spread(predicted: Predicted, group: Integers) -> Predicted:
-    return Predicted(predicted.log_survival[group], predicted.log_survival_sd[group], predicted.decay[group])
-
-
 def _settings(cells: Sequence[Cell]) -> dict[str, list[Any]]:
     rows = [settings_of(cell) for cell in cells]
     return {key: [row[key] for row in rows] for key in rows[0]} if rows else {key: [] for key in settings_of(Cell())}
 
 
-def _cells(measured: Measured, profiles: Profiles, predicted: Predicted) -> pd.DataFrame:
+def _cells(measured: Measured, profiles: Profiles, predicted: Predicted, group: Integers) -> pd.DataFrame:
     first, last = measured.first_row, measured.first_row + measured.probes - 1
     log_survival, log_decay = profiles.log_survival[first], profiles.log_decay[first]
     decay = number(log_decay)
@@ -91,9 +88,9 @@ def _cells(measured: Measured, profiles: Profiles, predicted: Predicted) -> pd.D
             "decay": decay,
             "decay_se": decay * profiles.log_decay_se[first],
             "reach": stats.reach(log_decay),
-            "theory_survival": number(predicted.log_survival),
-            "theory_decay": predicted.decay,
-            "theory_z": (log_survival - predicted.log_survival) / predicted.log_survival_sd,
+            "theory_survival": number(predicted.log_survival[group]),
+            "theory_decay": predicted.decay[group],
+            "theory_z": (log_survival - predicted.log_survival[group]) / predicted.log_survival_sd[group],
             "survival_final": number(profiles.log_survival[last]),
             "verdict_final": profiles.verdict[last],
             "loss_first": measured.by_step["loss"][first],
@@ -142,7 +139,7 @@ def _names(measured: Measured, row: Integers) -> pd.Categorical:
     return pd.Categorical.from_codes(measured.cell_of_row[row], categories=pd.Index(ids, dtype=object))
 
 
-def _layers(measured: Measured) -> pd.DataFrame:
+def _layers(measured: Measured, predicted: Predicted, group: Integers) -> pd.DataFrame:
     row = np.repeat(np.arange(len(measured.cell_of_row)), measured.blocks_of_row)
     log_g = measured.by_layer["log_grad_norm"]
     columns: Mapping[str, NDArray[Any]] = {
@@ -158,8 +155,21 @@ def _layers(measured: Measured) -> pd.DataFrame:
             **columns,
             **{name: measured.by_layer[name] for name in rest},
             "log10_grad_norm": log_g / LN10,
+            "theory_log10_grad_norm": _theory_profile(measured, predicted, group) / LN10,
         }
     )
+
+
+def _theory_profile(measured: Measured, predicted: Predicted, group: Integers) -> Floats:
+    """Return the predicted ln(g_l/g_L) for the blocks of each cell's step 0, NaN for later steps: theory is of the
+    network as it was initialised."""
+    found = np.full(len(measured.by_layer["log_grad_norm"]), np.nan)
+    for cell, row in enumerate(measured.first_row):
+        profile = predicted.profiles[group[cell]]
+        if profile is not None:
+            start = measured.start_of_row[row]
+            found[start : start + len(profile)] = profile
+    return found
 
 
 def _steps(measured: Measured, profiles: Profiles) -> pd.DataFrame:

@@ -1,0 +1,174 @@
+"""How much gradient is left at the first block: against depth, or side by side where depth does not vary."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+
+from gradlab.record import Floats
+from gradlab.report.glyphs import UNICODE
+from gradlab.report.layout import shorten
+from gradlab.report.plots.dots import side_by_side
+from gradlab.report.plots.paper import COLOURS, GREY, INK, LETTERS, LINES, MARKERS, frame, log_axis, new, thresholds
+from gradlab.report.plots.scene import Scene, spread
+from gradlab.report.view import Row
+
+__all__ = ["picture"]
+
+MOST_LINES = 8
+_LONGEST_LABEL = 34
+_SIGNS = {"dead": "∅", "nonfinite": "!"}
+
+
+def picture(scene: Scene) -> Figure:
+    """Return log survival at step 0 against depth; against the configurations where there is one depth only."""
+    scene = scene.initial
+    if len({depth for row in scene.rows for depth in row.points}) == 1:
+        return side_by_side(scene)
+    named = spread(scene.rows, MOST_LINES)
+    chosen = {row.labels for row in named}
+    figure = new(8.6, 4.6)
+    axes = figure.subplots()
+    _depth_axis(axes, sorted({depth for row in scene.rows for depth in row.points}))
+    lanes = _value_axis(axes, scene.rows, [row for row in named if not all(map(np.isfinite, _line(row)[1]))])
+    thresholds(scene, axes, vertical=False)
+    for row in scene.rows:
+        if row.labels not in chosen:
+            depths, centre, *_ = _line(row)
+            axes.plot(depths, centre, color="#BDBDBD", linewidth=0.8, zorder=1)
+    looks = _looks(scene, named)
+    for row, look in zip(named, looks, strict=True):
+        _draw(axes, row, look, lanes.get(row.labels, 0.0))
+    _label_ends(axes, scene, named, looks, lanes)
+    cut = len(named) < len(scene.rows)
+    title = "Gradient left at the first block, against depth"
+    title += f": {len(named)} of {len(scene.rows)} configurations" if cut else ""
+    return frame(figure, title, scene.caption("before training"), _note(scene, bool(lanes), cut))
+
+
+def _value_axis(axes: Axes, rows: Sequence[Row], lost: Sequence[Row]) -> dict[tuple[str, ...], float]:
+    """Make the y axis hold every value, and below it a lane for each row that has none somewhere; return the lanes."""
+    values = np.concatenate([column for row in rows for column in _line(row)[1:]])
+    finite = np.append(values[np.isfinite(values)], 0.0)
+    log_axis(axes, float(finite.min()), float(finite.max()))
+    axes.axhline(0, color=GREY, linewidth=0.8)
+    axes.set_ylabel("survival: gradient norm, first block ÷ last")
+    low, high = axes.get_ylim()
+    if not lost:
+        return {}
+    ticks = [tick for tick in axes.get_yticks() if low <= tick <= high]
+    step = 0.065 * (high - low)
+    axes.axhline(low, color="#CFCFCF", linewidth=0.8)
+    axes.set_ylim(low - (len(lost) + 0.2) * step, high)
+    axes.set_yticks(ticks)
+    return {row.labels: low - (index + 0.6) * step for index, row in enumerate(reversed(lost))}
+
+
+def _depth_axis(axes: Axes, depths: list[int]) -> None:
+    # a factor per block is a straight line against depth itself; a logarithm only where depths span too much to see
+    if depths[-1] > 100 * depths[0]:
+        axes.set_xscale("log")
+        gap, scale = 0.12, np.log10(depths)
+        axes.set_xlim(depths[0] / 1.4, depths[-1] * 1.4)
+    else:
+        gap, scale = 0.045 * (depths[-1] - depths[0]), np.array(depths, float)
+        axes.set_xlim(depths[0] - gap, depths[-1] + gap)
+    kept: list[int] = []
+    for at in range(len(depths) - 1, -1, -1):
+        if not kept or scale[depths.index(kept[-1])] - scale[at] >= gap:
+            kept.append(depths[at])
+    crowded = len(depths) > 16 and axes.get_xscale() == "linear"
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=9, integer=True) if crowded else FixedLocator(kept))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axes.set_xlabel("depth (blocks)")
+
+
+def _line(row: Row) -> tuple[list[int], Floats, Floats, Floats]:
+    depths = sorted(row.points)
+    columns = ("log10_survival", "log10_survival_lo", "log10_survival_hi")
+    centre, low, high = (np.array([float(row.points[depth][name]) for depth in depths]) for name in columns)
+    return depths, np.where(np.isfinite(centre), centre, np.nan), low, high
+
+
+def _looks(scene: Scene, rows: list[Row]) -> list[dict[str, Any]]:
+    """Return the look of each line: colour and marker for the first setting, dashes for all the others together."""
+    split = [(scene.labels(row)[:1], scene.labels(row)[1:]) for row in rows]
+    first, rest = (list(dict.fromkeys(part)) for part in zip(*split, strict=True))
+    if len(first) == 1 or len(first) > len(COLOURS) or len(rest) > len(LINES):
+        return [_look(at, at // len(COLOURS)) for at in range(len(rows))]
+    return [_look(first.index(one), rest.index(others)) for one, others in split]
+
+
+def _look(colour: int, line: int) -> dict[str, Any]:
+    at = colour % len(COLOURS)
+    return {"color": COLOURS[at], "marker": MARKERS[at], "linestyle": LINES[line % len(LINES)]}
+
+
+def _draw(axes: Axes, row: Row, look: dict[str, Any], lane: float) -> None:
+    depths, centre, low, high = _line(row)
+    axes.fill_between(depths, low, high, color=look["color"], alpha=0.18, linewidth=0)
+    marks = -(-len(depths) // 12)
+    axes.plot(
+        depths, centre, **look, markevery=marks, linewidth=1.8, markeredgecolor="white", markeredgewidth=0.6, zorder=4
+    )
+    theory = [float(row.points[depth]["theory_log10_survival"]) for depth in depths]
+    axes.plot(depths, theory, linestyle="", marker="_", markersize=13, color=INK, markeredgewidth=1.4, zorder=5)
+    for depth in depths:
+        sign = _SIGNS.get(str(row.points[depth]["verdict"]))
+        if sign:
+            axes.text(depth, lane, sign, color=LETTERS[COLOURS.index(look["color"])], size=11, weight="bold",
+                      ha="center", va="center", zorder=6)  # fmt: skip
+
+
+def _label_ends(
+    axes: Axes, scene: Scene, rows: list[Row], looks: list[dict[str, Any]], lanes: dict[tuple[str, ...], float]
+) -> None:
+    """Write each line's name to the right of it, moved apart where they would overlap."""
+    low, high = axes.get_ylim()
+    ends = []
+    for row, look in zip(rows, looks, strict=True):
+        depths, centre, *_ = _line(row)
+        at = np.flatnonzero(np.isfinite(centre))
+        ends.append(
+            (float(centre[at[-1]]) if len(at) else lanes[row.labels], depths[at[-1] if len(at) else -1], row, look)
+        )
+    ends.sort(key=lambda end: end[0])
+    heights = _apart([(end[0] - low) / (high - low) for end in ends], 0.06)
+    for (value, depth, row, look), height in zip(ends, heights, strict=True):
+        axes.annotate(
+            shorten(scene.name(row), _LONGEST_LABEL, UNICODE), xy=(depth, value), xytext=(1.045, height),
+            textcoords="axes fraction", color=LETTERS[COLOURS.index(look["color"])], size=9.5, va="center",
+            annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "color": look["color"], "linewidth": 0.7, "shrinkA": 2, "shrinkB": 5,
+                        "relpos": (0, 0.5)},
+        )  # fmt: skip
+
+
+def _apart(heights: list[float], gap: float) -> list[float]:
+    """Return ascending heights moved as little as need be so that they keep a gap and stay below 1."""
+    moved = list(heights)
+    for at in range(1, len(moved)):
+        moved[at] = max(moved[at], moved[at - 1] + gap)
+    top = 1.0
+    for at in range(len(moved) - 1, -1, -1):
+        moved[at] = min(moved[at], top)
+        top = moved[at] - gap
+    return moved
+
+
+def _note(scene: Scene, signs: bool, cut: bool) -> str:
+    several = int(scene.tables.summary["n"].max()) > 1
+    parts = ["Geometric mean over the seeds; shaded: 95 % interval." if several else "One seed, so no interval."]
+    if scene.tables.summary["theory_log10_survival"].notna().any():
+        parts.append("Black bars: mean-field theory.")
+    if signs:
+        parts.append("At the bottom: networks of which half the seeds or more are exactly zero (∅) or not finite (!).")
+    if cut:
+        parts.append("Named: from the least to the most gradient left, evenly between; the others in grey.")
+    return " ".join([*parts, scene.missing()]).strip()
