@@ -17,14 +17,14 @@ from rich.text import Text
 
 from gradlab.cell import Cell, Named
 from gradlab.cli import invoke
-from gradlab.collect import Collection, collect, unlike
-from gradlab.compare import Comparison, Question, compare
+from gradlab.compare.collect import Collection, collect, unlike
+from gradlab.compare.comparison import Comparison, Question, compare
+from gradlab.compare.rows import METRICS
 from gradlab.errors import GradlabError, StoreError, UsageError
 from gradlab.record import Record
 from gradlab.report.comparison import comparison_report
 from gradlab.report.conclusions import conclusions
 from gradlab.report.glyphs import ASCII, UNICODE
-from gradlab.rows import METRICS
 from gradlab.store import RunDirectory
 
 PROVENANCE = {"wall_s": 0.5, "device": "cpu", "gradlab": "0.1", "torch": "2.0"}

@@ -9,11 +9,11 @@ import scipy.stats
 from numpy.testing import assert_allclose
 
 from gradlab import stats
-from gradlab.effects import Factor, Shares, Term, main_effects, shares
+from gradlab.compare.effects import Factor, Shares, Term, main_effects, shares
+from gradlab.compare.pairs import differences, holm, sign_flip
+from gradlab.compare.seeds import joint, seed_means
 from gradlab.measured import Integers
-from gradlab.pairs import differences, holm, sign_flip
 from gradlab.record import Floats
-from gradlab.seeds import joint, seed_means
 
 Rows = Integers
 

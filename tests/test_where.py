@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gradlab.compare.where import parse
 from gradlab.errors import UsageError
-from gradlab.where import parse
 
 COLUMNS: dict[str, np.ndarray[Any, Any]] = {
     "depth": np.array([4, 16, 32, 64]),

@@ -150,6 +150,31 @@ def sweep_command(
     return action
 
 
+@app.command("theory")
+@with_setting_flags
+def theory_command(
+    settings: dict[str, str],
+    critical: Annotated[
+        bool,
+        typer.Option("--critical", help="The order-to-chaos line instead, for --activation and --bias-std or --init."),
+    ] = False,
+    limit: Limit = 100_000,
+    json: Json = False,
+) -> Action:
+    """Predict survival by mean-field theory, without training: gradlab theory --activation tanh --depth 2..64*2.
+
+    What is left out has a default: the classical activations, each with its usual init, depth 30, width 64, digits.
+    """
+
+    def action() -> int:
+        from gradlab.cli import theory
+
+        answer = theory.critical if critical else theory.theory
+        return answer(settings, limit=limit, json=json)
+
+    return action
+
+
 @app.command("plan")
 def plan_command(
     specs: Specs,
@@ -216,7 +241,7 @@ def compare_command(
 
     def action() -> int:
         from gradlab.cli.compare import compare
-        from gradlab.compare import Question
+        from gradlab.compare.comparison import Question
 
         question = Question(metric, by, where, baseline, sort, top, tuple(fail_on or ()))
         return compare(results, question, csv=csv, json=json)

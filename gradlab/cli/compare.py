@@ -11,12 +11,12 @@ from typing import Any
 
 import pandas as pd
 
-from gradlab.changes import Change
 from gradlab.cli.common import console, print_json, report_width
-from gradlab.collect import Collection, collect
-from gradlab.compare import Check, Comparison, Question, Weight
-from gradlab.compare import compare as answer
-from gradlab.effects import Term
+from gradlab.compare.changes import Change
+from gradlab.compare.collect import Collection, collect
+from gradlab.compare.comparison import Check, Comparison, Question, Weight
+from gradlab.compare.comparison import compare as answer
+from gradlab.compare.effects import Term
 from gradlab.errors import UsageError
 from gradlab.report.view import text_of
 from gradlab.report.words import count

@@ -27,7 +27,7 @@ def plot(results: Sequence[Path], *, only: Sequence[str], formats: Sequence[str]
     They go to ``plots/`` of each run directory or, with `out`, to that directory: with several runs, to one below it
     for each. Raises UsageError as `collect.run_directories` and `plots.draw` do, StoreError without readable tables.
     """
-    from gradlab.collect import run_directories
+    from gradlab.compare.collect import run_directories
     from gradlab.report import plots
 
     runs = run_directories(results)

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.text import Text
 
-from gradlab.compare import Comparison
+from gradlab.compare.comparison import Comparison
 from gradlab.report.glyphs import Glyphs, mark, style
 from gradlab.report.layout import GAP, Column, Entry, fold
 from gradlab.report.view import text_of

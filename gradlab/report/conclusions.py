@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gradlab.changes import Cure
-from gradlab.compare import Comparison, Weight
+from gradlab.compare.changes import Cure
+from gradlab.compare.comparison import Comparison, Weight
+from gradlab.compare.seeds import LEVEL
 from gradlab.report.view import text_of
 from gradlab.report.words import count, fold_text, joined, power
-from gradlab.seeds import LEVEL
 
 __all__ = ["conclusions"]
 

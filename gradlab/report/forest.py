@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import isnan
 
-from gradlab.changes import Change
-from gradlab.compare import Comparison, Weight
-from gradlab.effects import Term
+from gradlab.compare.changes import Change
+from gradlab.compare.comparison import Comparison, Weight
+from gradlab.compare.effects import Term
+from gradlab.compare.rows import Metric
+from gradlab.compare.seeds import LEVEL
 from gradlab.report.glyphs import ASCII, Glyphs
 from gradlab.report.layout import Column, Entry
 from gradlab.report.words import count
-from gradlab.rows import Metric
-from gradlab.seeds import LEVEL
 
 __all__ = ["factor_columns", "forest_columns", "level_columns"]
 

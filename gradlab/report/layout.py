@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -23,7 +24,7 @@ class Entry:
     style: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Column:
     """One column: what stands over it, and one entry per row. `group` stands above the first of several columns."""
 
@@ -34,8 +35,9 @@ class Column:
     gap: int = GAP
     """Blank columns after it."""
 
-    @property
+    @cached_property
     def width(self) -> int:
+        """Blank columns that its widest field takes."""
         return max(cell_len(text) for text in (self.header, *(entry.text for entry in self.entries)))
 
 

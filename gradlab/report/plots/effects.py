@@ -9,13 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from gradlab.effects import Level, Shares, Term, main_effects, shares
+from gradlab.compare.effects import Level, Shares, Term, main_effects, shares
+from gradlab.compare.rows import METRICS, design, respond
 from gradlab.record import Floats
 from gradlab.report.glyphs import UNICODE
 from gradlab.report.layout import shorten
 from gradlab.report.plots.paper import GREY, INK, VERDICTS, amount, frame, new, power_of_ten
 from gradlab.report.plots.scene import Scene
-from gradlab.rows import METRICS, design, respond
 
 __all__ = ["picture"]
 

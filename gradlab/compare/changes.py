@@ -11,12 +11,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from gradlab.cell import SETTINGS
+from gradlab.compare.pairs import Difference, differences
+from gradlab.compare.rows import Design, Metric, respond
 from gradlab.errors import UsageError
 from gradlab.measured import Integers
-from gradlab.pairs import Difference, differences
 from gradlab.record import Floats
 from gradlab.registry import ALIASES, nearest
-from gradlab.rows import Design, Metric, respond
 
 __all__ = ["Change", "Cure", "against", "cures", "parse_baseline"]
 

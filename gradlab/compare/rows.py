@@ -12,12 +12,12 @@ import pandas as pd
 
 from gradlab import stats
 from gradlab.cell import SETTINGS
-from gradlab.effects import Factor
+from gradlab.compare.effects import Factor
+from gradlab.compare.seeds import joint, seed_means
 from gradlab.errors import UsageError
 from gradlab.measured import Integers
 from gradlab.record import Floats
 from gradlab.registry import REGISTRIES, nearest
-from gradlab.seeds import joint, seed_means
 from gradlab.survival.profile import verdicts
 
 __all__ = ["METRICS", "Design", "Metric", "design", "respond", "row_table", "select_rows", "sort_rows"]

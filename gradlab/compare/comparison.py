@@ -11,13 +11,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from gradlab.cell import SETTINGS
-from gradlab.changes import Change, Cure, against, cures, parse_baseline
-from gradlab.collect import Collection, Run, unlike
-from gradlab.effects import Level, Shares, main_effects, shares
+from gradlab.compare.changes import Change, Cure, against, cures, parse_baseline
+from gradlab.compare.collect import Collection, Run, unlike
+from gradlab.compare.effects import Level, Shares, main_effects, shares
+from gradlab.compare.rows import METRICS, Design, Metric, design, respond, row_table, select_rows, sort_rows
+from gradlab.compare.where import Condition, parse
 from gradlab.errors import UsageError
 from gradlab.registry import nearest
-from gradlab.rows import METRICS, Design, Metric, design, respond, row_table, select_rows, sort_rows
-from gradlab.where import Condition, parse
 
 __all__ = ["Check", "Comparison", "Question", "Weight", "compare"]
 

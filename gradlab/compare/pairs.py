@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
+from gradlab.compare.seeds import LEVEL, half_width, joint, owner_of, pulls, sums
 from gradlab.measured import Integers
 from gradlab.record import Floats
-from gradlab.seeds import LEVEL, half_width, joint, owner_of, pulls, sums
 
 __all__ = ["Difference", "differences", "holm", "sign_flip"]
 

@@ -11,9 +11,9 @@ from scipy.linalg import solve_triangular
 from scipy.linalg.lapack import dpstrf
 from scipy.sparse import coo_array, csr_array, diags_array
 
+from gradlab.compare.seeds import half_width, joint, seed_freedom, unshrunk
 from gradlab.measured import Integers
 from gradlab.record import Floats
-from gradlab.seeds import half_width, joint, seed_freedom, unshrunk
 
 __all__ = ["Factor", "Level", "Shares", "Term", "main_effects", "shares"]
 
