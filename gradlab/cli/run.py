@@ -13,6 +13,7 @@ from gradlab.cli.plot import draw_result
 from gradlab.cli.progress import Progressing
 from gradlab.executor import InlineExecutor
 from gradlab.run import RunResult, execute
+from gradlab.theory import predict
 
 if TYPE_CHECKING:
     from gradlab.spec import Spec
@@ -35,7 +36,9 @@ def run(specs: Sequence[Spec], choice: Choice, *, device: str, fail_fast: bool, 
                 listener.say(f"warning: {warning}")
             executor = InlineExecutor(os.environ.get("GRADLAB_WORK", WORK), device)
             command = ["gradlab", *sys.argv[1:]]
-            result = execute(one, executor, listener, command=command, device=device, fail_fast=fail_fast)
+            result = execute(
+                one, executor, listener, command=command, device=device, fail_fast=fail_fast, predict=predict
+            )
         results.append(result)
         if not choice.json and not quiet:
             _show(result, first=len(results) == 1)

@@ -38,6 +38,8 @@ class Run:
     known: int
     damaged: tuple[tuple[str, str], ...]
     """Damaged parts: file name, reason."""
+    aside: int
+    """Stored cells that are not part of its spec any more: left out."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ def collect(paths: Sequence[Path], predict: Predict | None = None) -> Collection
             cells, known = len(frame), int((~fresh).sum())
             seen.update(frame["cell"])
             frames.append(frame[fresh].assign(run=name))
-        runs.append(Run(path, name, cells, known, chosen.damaged))
+        runs.append(Run(path, name, cells, known, chosen.damaged, chosen.aside))
     frames = [frame for frame in frames if len(frame)]
     if not frames:
         damaged = [f"{run.path}/parts/{name} ({reason})" for run in runs for name, reason in run.damaged]

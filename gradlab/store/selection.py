@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +34,8 @@ class Selection:
     measured: Measured | None
     damaged: tuple[tuple[str, str], ...]
     """Damaged parts: file name, reason."""
+    aside: int
+    """Stored cells that are not part of the directory's spec any more: left out."""
 
 
 def select(directory: RunDirectory) -> Selection:
@@ -42,17 +45,40 @@ def select(directory: RunDirectory) -> Selection:
     times as long. Raises StoreError for what cannot be read, or was written by a newer version.
     """
     bank_of, damaged = directory.done(verify=True)
+    bank_of, aside = _current(directory, bank_of)
     tables = []
     for bank in dict.fromkeys(bank_of.values()):
         path = directory.parts / f"{bank}.parquet"
         with explained("read", path), pq.ParquetFile(path) as file:
             names = set(file.schema_arrow.names)
             table = file.read([name for name in _COLUMNS if name in names])
-        own = [bank_of[cell] == bank for cell in table.column("cell").to_pylist()]
+        own = [bank_of.get(cell) == bank for cell in table.column("cell").to_pylist()]
         tables.append(table if all(own) else table.filter(pa.array(own)))
     if not tables:
-        return Selection(None, damaged)
-    return Selection(_measured(pa.concat_tables(tables, promote_options="default").combine_chunks()), damaged)
+        return Selection(None, damaged, aside)
+    return Selection(_measured(pa.concat_tables(tables, promote_options="default").combine_chunks()), damaged, aside)
+
+
+def _current(directory: RunDirectory, bank_of: dict[str, str]) -> tuple[dict[str, str], int]:
+    """Return the stored cells that belong to the directory's spec, and how many do not.
+
+    Those are the cells of ``cells.csv``, which the last run wrote, and of parts published since (by a run that was
+    killed before it came to its tables).
+    """
+    table = directory.path / "cells.csv"
+    with explained("read", table):
+        if not table.is_file():
+            return bank_of, 0
+        written = table.stat().st_mtime_ns
+        with table.open(newline="", encoding="utf-8") as file:
+            listed = {row[0] for row in csv.reader(file) if row}
+        since = {
+            bank
+            for bank in set(bank_of.values())
+            if (directory.parts / f"{bank}.parquet").stat().st_mtime_ns > written
+        }
+    current = {cell: bank for cell, bank in bank_of.items() if cell in listed or bank in since}
+    return current, len(bank_of) - len(current)
 
 
 def _measured(table: pa.Table) -> Measured:

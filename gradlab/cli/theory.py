@@ -1,0 +1,177 @@
+"""`gradlab theory`: what mean-field theory says of a setting, without training anything."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gradlab import grid, spec
+from gradlab.cell import SETTINGS, Cell, Named, settings_of
+from gradlab.cli.common import console, print_json, report_width
+from gradlab.errors import UsageError
+from gradlab.report.glyphs import Glyphs, glyphs_for
+from gradlab.report.layout import Column, Entry, fold
+from gradlab.sweep import CLASSICAL, with_usual_inits
+from gradlab.theory import FixedPoint, Prediction, critical_bias, critical_weight, predict, summary
+from gradlab.theory.inits import bias_variance, weight_variance
+from gradlab.theory.inputs import inputs_of
+from gradlab.theory.inits import NoPrediction
+
+__all__ = ["critical", "theory"]
+
+LN10 = math.log(10.0)
+
+
+def theory(settings: Mapping[str, str], *, limit: int, json: bool) -> int:
+    """Print the prediction for every configuration of `settings`; return the exit code."""
+    cells = _cells(settings, limit)
+    rows = [_row(cell) for cell in cells]
+    if json:
+        print_json({"predictions": rows})
+        return 0
+    varied = [key for key in SETTINGS if key not in ("seed", "lr") and len({str(row[key]) for row in rows}) > 1]
+    keys = list(dict.fromkeys(["activation", "init", *varied, "depth"]))
+    target = console()
+    glyphs = glyphs_for(target.encoding)
+    fixed = [f"{key} {rows[0][key]}" for key in ("task", "width") if key not in keys]
+    lines = ["Mean-field theory, at initialisation", "  " + ", ".join(fixed), ""]
+    for line in lines:
+        target.print(line, style="bold" if line is lines[0] else "dim", soft_wrap=True)
+    for text in fold(_labels(rows, keys), _columns(rows, glyphs), report_width(target), glyphs):
+        target.print(text, soft_wrap=True)
+    for note in dict.fromkeys(row["note"] for row in rows if row["note"]):
+        target.print(f"no prediction: {note}", style="dim", soft_wrap=True)
+    return 0
+
+
+def _cells(settings: Mapping[str, str], limit: int) -> tuple[Cell, ...]:
+    mapping: dict[str, object] = {"depth": 30, **settings, "seeds": 1}
+    if "init" not in settings:
+        mapping |= with_usual_inits(mapping, limit)
+    elif "activation" not in settings:
+        mapping["activation"] = ",".join(CLASSICAL)
+    given = {key: value for key, value in mapping.items() if value is not None}
+    return grid.expand(spec.from_mapping("theory", given, source="--"), limit).cells
+
+
+def _row(cell: Cell) -> dict[str, Any]:
+    """Return one configuration as plain values: settings, the prediction at its depth, and where it would end."""
+    seen = inputs_of(cell.task)
+    prediction: Prediction | None = None
+    note = f"the inputs of task {cell.task.name} are known only after a run: compare shows theory beside it"
+    if seen is not None:
+        prediction = predict(
+            cell, in_features=seen.in_features, out_features=seen.out_features, input_mean_square=seen.mean_square
+        )
+        note = prediction.reason
+    end = _end(cell)
+    log_survival = prediction.log_survival if prediction else None
+    deviation = prediction.log_survival_sd if prediction else None
+    profile = prediction.log_grad_norm if prediction else None
+    return {
+        **{key: value for key, value in settings_of(cell).items() if key != "seed"},
+        "log10_survival": None if log_survival is None else log_survival / LN10,
+        "log10_survival_sd": None if deviation is None else deviation / LN10,
+        "decay": prediction.decay if prediction else None,
+        "reach": prediction.reach if prediction else None,
+        "log10_grad_norm": None if profile is None else [float(value) / LN10 for value in profile],
+        "q": end.q if end else None,
+        "chi": end.chi if end else None,
+        "status": end.status if end else None,
+        "phase": end.phase if end else None,
+        "xi_grad": end.xi_grad if end else None,
+        "c": end.c if end else None,
+        "xi_c": end.xi_c if end else None,
+        "note": note,
+    }
+
+
+def _end(cell: Cell) -> FixedPoint | None:
+    """Return the fixed point of a plain network; norms and skips have none of this kind."""
+    if cell.norm.name != "none" or cell.residual.name != "none" or cell.dropout > 0:
+        return None
+    try:
+        sigma_w2 = weight_variance(cell.init, cell.width, cell.width) * cell.width
+        return summary(cell.activation, sigma_w2, bias_variance(cell.init, cell.bias_std, cell.width))
+    except NoPrediction:
+        return None
+
+
+def _labels(rows: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> list[Column]:
+    return [Column(key, tuple(Entry(str(row[key])) for row in rows), right=key == "depth") for key in keys]
+
+
+def _columns(rows: Sequence[Mapping[str, Any]], glyphs: Glyphs) -> list[Column]:
+    def column(header: str, texts: list[str], *, right: bool = True) -> Column:
+        return Column(header, tuple(Entry(text) for text in texts), right=right)
+
+    def numbers(key: str, form: str) -> list[str]:
+        return [_number(row[key], form, glyphs) for row in rows]
+
+    survival = [
+        _number(row["log10_survival"], "{:+.2f}", glyphs)
+        + (f" {glyphs.plus_minus}{row['log10_survival_sd']:.2f}" if row["log10_survival_sd"] is not None else "")
+        for row in rows
+    ]
+    return [
+        column("log10 survival", survival),
+        column("decay", numbers("decay", "{:.6f}")),
+        column("reach", numbers("reach", "{:.4g}")),
+        column("phase", [row["phase"] or "-" for row in rows], right=False),
+        column("q along the depth", [row["status"] or "-" for row in rows], right=False),
+        column("q*", numbers("q", "{:.6f}")),
+        column("chi", numbers("chi", "{:.6f}")),
+        column("xi_grad", numbers("xi_grad", "{:.4g}")),
+        column("c*", numbers("c", "{:.4f}")),
+        column("xi_c", numbers("xi_c", "{:.4g}")),
+    ]
+
+
+def _number(value: float | None, form: str, glyphs: Glyphs) -> str:
+    if value is None:
+        return "-"
+    return glyphs.infinite if math.isinf(value) else form.format(value)
+
+
+def critical(settings: Mapping[str, str], *, limit: int, json: bool) -> int:
+    """Print points of the order-to-chaos line: σ_w² for the given biases or, with an init, σ_b² for its weights."""
+    allowed = {"activation", "bias_std", "init", "width"}
+    if not settings.keys() <= allowed:
+        others = ", ".join(f"--{key}" for key in sorted(settings.keys() - allowed))
+        raise UsageError(f"--critical does not depend on {others}", "give --activation, and --bias-std or --init")
+    mapping: dict[str, object] = {"activation": "tanh,erf", "bias_std": 0.0, "lr": 0.1, **settings, "seeds": 1}
+    cells = grid.expand(spec.from_mapping("theory", mapping, source="--"), limit).cells
+    rows = [_critical_row(cell.activation, cell, by_weight="init" in settings) for cell in cells]
+    if json:
+        print_json({"critical": rows})
+        return 0
+    target = console()
+    glyphs = glyphs_for(target.encoding)
+    target.print("Order-to-chaos line: chi(q*) = 1, where gradients neither vanish nor explode", style="bold")
+    forms = {"sigma_b2": "{:.6f}", "sigma_w2": "{:.6f}", "q": "{:.6f}", "gain": "{:.6f}"}
+    columns = [
+        Column(header, tuple(Entry(_number(row[key], forms[key], glyphs)) for row in rows))
+        for key, header in (("sigma_b2", "bias variance"), ("sigma_w2", "weight variance x fan_in"), ("q", "q*"))
+    ]
+    columns.append(Column("gain of lecun_normal", tuple(Entry(_number(row["gain"], "{:.6f}", glyphs)) for row in rows)))
+    labels = [Column("activation", tuple(Entry(row["activation"]) for row in rows), right=False)]
+    for text in fold(labels, columns, report_width(target), glyphs):
+        target.print(text, soft_wrap=True)
+    if any(row["sigma_w2"] is None for row in rows):
+        target.print("-: no such point", style="dim")
+    return 0
+
+
+def _critical_row(activation: Named, cell: Cell, *, by_weight: bool) -> dict[str, Any]:
+    if by_weight:
+        point = critical_bias(activation, weight_variance(cell.init, cell.width, cell.width) * cell.width)
+    else:
+        point = critical_weight(activation, bias_variance(cell.init, cell.bias_std, cell.width))
+    if point is None:
+        return {"activation": str(activation), "sigma_b2": None, "sigma_w2": None, "q": None, "gain": None}
+    q = None if math.isnan(point.q) else point.q
+    gain = math.sqrt(point.sigma_w2)
+    return {
+        "activation": str(activation), "sigma_b2": point.sigma_b2, "sigma_w2": point.sigma_w2, "q": q, "gain": gain,
+    }  # fmt: skip

@@ -1,0 +1,22 @@
+"""Mean-field theory of gradients in wide random networks, beside every measurement; numpy and scipy only.
+
+`predict` takes a cell; `summary` and the critical line describe an activation in an infinitely deep plain network.
+"""
+
+from __future__ import annotations
+
+from gradlab.theory.critical import CriticalPoint, critical_bias, critical_weight
+from gradlab.theory.jacobian import jacobian_spread
+from gradlab.theory.maps import FixedPoint, summary
+from gradlab.theory.predict import Prediction, predict
+
+__all__ = [
+    "CriticalPoint",
+    "FixedPoint",
+    "Prediction",
+    "critical_bias",
+    "critical_weight",
+    "jacobian_spread",
+    "predict",
+    "summary",
+]
