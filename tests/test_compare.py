@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import time
 from collections.abc import Callable, Sequence
 from math import log
 from pathlib import Path
@@ -26,6 +27,7 @@ from gradlab.report.comparison import comparison_report
 from gradlab.report.conclusions import conclusions
 from gradlab.report.glyphs import ASCII, UNICODE
 from gradlab.store import RunDirectory
+from gradlab.survival import tables
 
 PROVENANCE = {"wall_s": 0.5, "device": "cpu", "gradlab": "0.1", "torch": "2.0"}
 FACTORS = {"sigmoid": 0.25, "relu": 0.9, "selu": 3.0, "tanh": 0.9}
@@ -251,12 +253,29 @@ def test_theory_that_misses_is_named(tmp_path: Path) -> None:
         log_grad_norm = None
         reason = ""
 
-    publish(tmp_path / "r", cells_of(("sigmoid", "relu"), norms=("none",), depths=(4,)))
-    found = compare(collect([tmp_path / "r"], lambda cell, **_: Flat()), Question())
+    directory = publish(tmp_path / "r", cells_of(("sigmoid", "relu"), norms=("none",), depths=(4,)))
+    directory.write_csv("cells.csv", tables(directory.load(), predict=lambda cell, **_: Flat()).cells)
+    found = compare(collect([tmp_path / "r"]), Question())
     z = found.configurations.set_index("activation")["theory_z"]
     mean = found.configurations.set_index("activation")["log10_survival"]["relu"] * log(10)
     assert z["relu"] == pytest.approx((mean - Flat.log_survival) / (0.2 / np.sqrt(5)))
     assert "theory did not predict 1 of the 2 configurations it speaks of: sigmoid (" in "\n".join(conclusions(found))
+
+
+def test_cells_that_left_the_spec_are_left_out_and_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The tables hold the cells of the spec; what was published after them belongs to it too."""
+    old, new, newer = (cells_of((name,), norms=("none",), depths=(4,)) for name in ("sigmoid", "relu", "selu"))
+    directory = publish(tmp_path / "r", old + new)
+    table = tables(directory.load()).cells
+    directory.write_csv("cells.csv", table[table["activation"] == "relu"])
+    found = collect([tmp_path / "r"])
+    assert set(found.cells["activation"]) == {"relu"}
+    assert found.runs[0].aside == len(old)
+    time.sleep(0.02)  # the clock of a file system ticks in milliseconds
+    directory.publish("b2", newer, [made(cell) for cell in newer], PROVENANCE)
+    assert set(collect([tmp_path / "r"]).cells["activation"]) == {"relu", "selu"}
+    assert invoke(["compare", str(tmp_path / "r")]) == 0
+    assert f"{len(old)} stored cells of {tmp_path / 'r'} are not part of its spec any more" in capsys.readouterr().err
 
 
 def test_metrics_that_are_not_one_thing_are_not_averaged_for_the_factors(tmp_path: Path) -> None:

@@ -21,7 +21,6 @@ from gradlab.errors import UsageError
 from gradlab.report.view import text_of
 from gradlab.report.words import count
 from gradlab.store.csvfile import write_csv
-from gradlab.theory import predict
 
 __all__ = ["compare"]
 
@@ -35,7 +34,7 @@ def compare(paths: Sequence[Path], question: Question, *, csv: str | None, json:
     """
     if csv == "-" and json:
         raise UsageError("--csv - and --json both want stdout", "write the table to a file: --csv FILE")
-    collection = collect(paths, predict)
+    collection = collect(paths)
     found = answer(collection, question)
     damaged = _warn(collection, found)
     if csv == "-":
@@ -60,8 +59,9 @@ def _warn(collection: Collection, found: Comparison) -> bool:
             print(f"warning: {run.path}/parts/{name} is damaged ({reason}): compared without it\n"
                   "  run its spec again: that repairs it", file=sys.stderr)  # fmt: skip
         if run.aside:
-            print(f"{count(run.aside, 'stored cell')} of {run.path} {'is' if run.aside == 1 else 'are'} not part of its "
-                  "spec any more and left out", file=sys.stderr)  # fmt: skip
+            are = "is" if run.aside == 1 else "are"
+            print(f"{count(run.aside, 'stored cell')} of {run.path} {are} not part of its spec any more and left out",
+                  file=sys.stderr)  # fmt: skip
         if not run.cells and not run.damaged:
             print(f"warning: {run.path} has no finished cell", file=sys.stderr)
     for warning in found.warnings:

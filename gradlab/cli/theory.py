@@ -14,9 +14,8 @@ from gradlab.report.glyphs import Glyphs, glyphs_for
 from gradlab.report.layout import Column, Entry, fold
 from gradlab.sweep import CLASSICAL, with_usual_inits
 from gradlab.theory import FixedPoint, Prediction, critical_bias, critical_weight, predict, summary
-from gradlab.theory.inits import bias_variance, weight_variance
+from gradlab.theory.inits import NoPrediction, bias_variance, weight_variance
 from gradlab.theory.inputs import inputs_of
-from gradlab.theory.inits import NoPrediction
 
 __all__ = ["critical", "theory"]
 

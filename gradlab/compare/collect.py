@@ -12,14 +12,12 @@ import numpy as np
 import pandas as pd
 
 from gradlab import stats
-from gradlab.cell import SETTINGS, Cell, settings_of
+from gradlab.cell import SETTINGS, settings_of
 from gradlab.errors import StoreError, UsageError
 from gradlab.measured import Measured
 from gradlab.registry import nearest
 from gradlab.store import RunDirectory
 from gradlab.store.selection import select
-from gradlab.survival import Predict
-from gradlab.survival.predicted import ask
 from gradlab.survival.profile import summarise
 
 __all__ = ["Collection", "Run", "collect", "run_directories", "unlike"]
@@ -80,11 +78,12 @@ def _is_run(path: Path) -> bool:
     return (path / "parts").is_dir()
 
 
-def collect(paths: Sequence[Path], predict: Predict | None = None) -> Collection:
+def collect(paths: Sequence[Path]) -> Collection:
     """Return the finished cells of the runs at `paths` (see `run_directories`); damaged parts are left out and named.
 
-    A cell that several runs have is taken from the first. `predict` fills the columns of the theory. Raises
-    UsageError as `run_directories` does, StoreError when there is no cell at all or a directory cannot be read.
+    A cell that several runs have is taken from the first. The predictions are those that the run wrote into its
+    tables. Raises UsageError as `run_directories` does, StoreError when there is no cell at all or a directory cannot
+    be read.
     """
     runs: list[Run] = []
     frames: list[pd.DataFrame] = []
@@ -96,7 +95,7 @@ def collect(paths: Sequence[Path], predict: Predict | None = None) -> Collection
         chosen = select(RunDirectory(path))
         cells = known = 0
         if chosen.measured is not None:
-            frame = _frame(chosen.measured, predict)
+            frame = _frame(chosen.measured).assign(**chosen.theory)
             fresh = ~frame["cell"].isin(seen).to_numpy()
             cells, known = len(frame), int((~fresh).sum())
             seen.update(frame["cell"])
@@ -113,13 +112,10 @@ def collect(paths: Sequence[Path], predict: Predict | None = None) -> Collection
     return Collection(pd.concat(frames, ignore_index=True), tuple(runs))
 
 
-def _frame(measured: Measured, predict: Predict | None) -> pd.DataFrame:
+def _frame(measured: Measured) -> pd.DataFrame:
     profiles = summarise(measured)
     first, last = measured.first_row, measured.first_row + measured.probes - 1
     log_survival, log_decay = profiles.log_survival[first], profiles.log_decay[first]
-    index: dict[Cell, int] = {}
-    group = np.array([index.setdefault(cell.configuration(), len(index)) for cell in measured.cells], dtype=np.int64)
-    predicted = ask(predict, measured, group, tuple(index))
     rows = [settings_of(cell) for cell in measured.cells]
     with np.errstate(over="ignore", divide="ignore"):
         return pd.DataFrame(
@@ -134,9 +130,6 @@ def _frame(measured: Measured, predict: Predict | None) -> pd.DataFrame:
                 "log10_decay": log_decay / LN10,
                 "reach": stats.reach(log_decay),
                 "log10_reach": np.log10(stats.reach(log_decay)),
-                "theory_log10_survival": predicted.log_survival[group] / LN10,
-                "theory_decay": predicted.decay[group],
-                "theory_z": (log_survival - predicted.log_survival[group]) / predicted.log_survival_sd[group],
                 "survival_final": np.exp(profiles.log_survival[last]),
                 "log10_survival_final": profiles.log_survival[last] / LN10,
                 "verdict_final": _texts(profiles.verdict[last]),

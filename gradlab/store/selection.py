@@ -12,11 +12,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from gradlab.measured import Measured
+from gradlab.record import Floats
 from gradlab.store.atomic import explained
 from gradlab.store.rundir import RunDirectory
 from gradlab.store.setting import decode
 
-__all__ = ["Selection", "select"]
+__all__ = ["THEORY", "Selection", "select"]
 
 _SCALARS = (
     "cell", "status", "learned", "metric_name", "in_features", "out_features", "input_mean_square",
@@ -24,6 +25,7 @@ _SCALARS = (
 )  # fmt: skip
 _BY_STEP = ("loss", "metric")
 _BY_LAYER = ("log_grad_norm",)
+THEORY = ("theory_log10_survival", "theory_decay", "theory_z")
 _COLUMNS = (*_SCALARS, "setting", "probe_steps", *_BY_STEP, *_BY_LAYER)
 
 
@@ -36,6 +38,8 @@ class Selection:
     """Damaged parts: file name, reason."""
     aside: int
     """Stored cells that are not part of the directory's spec any more: left out."""
+    theory: dict[str, Floats]
+    """The columns `THEORY` of ``cells.csv`` for the measured cells, [C] each; NaN where there is no prediction."""
 
 
 def select(directory: RunDirectory) -> Selection:
@@ -45,7 +49,8 @@ def select(directory: RunDirectory) -> Selection:
     times as long. Raises StoreError for what cannot be read, or was written by a newer version.
     """
     bank_of, damaged = directory.done(verify=True)
-    bank_of, aside = _current(directory, bank_of)
+    listed = _listed(directory)
+    bank_of, aside = _current(directory, bank_of, listed)
     tables = []
     for bank in dict.fromkeys(bank_of.values()):
         path = directory.parts / f"{bank}.parquet"
@@ -55,27 +60,45 @@ def select(directory: RunDirectory) -> Selection:
         own = [bank_of.get(cell) == bank for cell in table.column("cell").to_pylist()]
         tables.append(table if all(own) else table.filter(pa.array(own)))
     if not tables:
-        return Selection(None, damaged, aside)
-    return Selection(_measured(pa.concat_tables(tables, promote_options="default").combine_chunks()), damaged, aside)
+        return Selection(None, damaged, aside, {})
+    whole = pa.concat_tables(tables, promote_options="default").combine_chunks()
+    nothing = dict.fromkeys(THEORY, "")
+    rows = [(listed or {}).get(cell, nothing) for cell in whole.column("cell").to_pylist()]
+    theory = {name: np.array([float(row[name] or "nan") for row in rows]) for name in THEORY}
+    return Selection(_measured(whole), damaged, aside, theory)
 
 
-def _current(directory: RunDirectory, bank_of: dict[str, str]) -> tuple[dict[str, str], int]:
+def _listed(directory: RunDirectory) -> dict[str, dict[str, str]] | None:
+    """Return the predictions in ``cells.csv`` by cell, or None where there is no such table.
+
+    A prediction takes some hundredths of a second: `gradlab run` makes it once, and the table keeps it.
+    """
+    table = directory.path / "cells.csv"
+    with explained("read", table):
+        if not table.is_file():
+            return None
+        with table.open(newline="", encoding="utf-8") as file:
+            return {
+                row["cell"]: {name: row.get(name) or "" for name in THEORY}
+                for row in csv.DictReader(file)
+                if row.get("cell")
+            }
+
+
+def _current(
+    directory: RunDirectory, bank_of: dict[str, str], listed: dict[str, dict[str, str]] | None
+) -> tuple[dict[str, str], int]:
     """Return the stored cells that belong to the directory's spec, and how many do not.
 
     Those are the cells of ``cells.csv``, which the last run wrote, and of parts published since (by a run that was
     killed before it came to its tables).
     """
-    table = directory.path / "cells.csv"
-    with explained("read", table):
-        if not table.is_file():
-            return bank_of, 0
-        written = table.stat().st_mtime_ns
-        with table.open(newline="", encoding="utf-8") as file:
-            listed = {row[0] for row in csv.reader(file) if row}
+    if listed is None:
+        return bank_of, 0
+    with explained("look into", directory.path):
+        written = (directory.path / "cells.csv").stat().st_mtime_ns
         since = {
-            bank
-            for bank in set(bank_of.values())
-            if (directory.parts / f"{bank}.parquet").stat().st_mtime_ns > written
+            bank for bank in set(bank_of.values()) if (directory.parts / f"{bank}.parquet").stat().st_mtime_ns > written
         }
     current = {cell: bank for cell, bank in bank_of.items() if cell in listed or bank in since}
     return current, len(bank_of) - len(current)

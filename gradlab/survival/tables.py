@@ -45,7 +45,7 @@ def tables(
 
     `order` is the order of the cell ids in ``cells`` (default: measured cells, then failed ones). `predict` fills
     the columns of the theory; without it they are empty. Columns beyond the design come last: in ``cells``
-    ``log10_survival_final`` and ``diverged_at``; in ``layers`` ``log10_grad_norm`` and, of g_l/g_L at step 0,
+    ``log10_survival_final``, ``diverged_at`` and ``theory_log10_survival``; in ``layers`` ``log10_grad_norm`` and, of g_l/g_L at step 0,
     ``theory_log10_grad_norm``; in ``steps``
     ``log10_survival``, ``clip_norm_before`` and ``clip_norm_after``; in ``summary`` see `summary_frame`.
 
@@ -106,6 +106,7 @@ def _cells(measured: Measured, profiles: Profiles, predicted: Predicted, group: 
             "error": ["" if np.isnan(at) else f"not finite at step {at:.0f}" for at in diverged_at],
             "log10_survival_final": profiles.log_survival[last] / LN10,
             "diverged_at": pd.array(diverged_at, dtype="Int64"),
+            "theory_log10_survival": predicted.log_survival[group] / LN10,
         }
     )
 
