@@ -17,6 +17,7 @@ from gradlab.cell import SETTINGS, Cell, Named, cell_id
 from gradlab.measured import Failure, Measured
 from gradlab.store import parts
 from gradlab.survival import Tables, tables
+from gradlab.survival.predicted import deviations
 
 PROVENANCE = {"wall_s": 0.5, "device": "cpu", "gradlab": "0", "torch": "2"}
 
@@ -271,3 +272,11 @@ def test_csv_reads_back_bit_for_bit_and_no_text_is_a_formula(tmp_path: Path) -> 
     assert [row["text"] for row in rows] == [f"'{text}" for text in texts[:6]] + texts[6:]
     assert [row["mixed"] for row in rows] == ["1.5", "auto", "-2", "true", "", "", "'=x", "0.00001", "3"]
     assert [row["same"] for row in rows] == ["'-a", "b", "'-a", "b", "'=c", "b", "b", "b", ""]
+
+
+def test_z_where_theory_leaves_no_scatter() -> None:
+    """Orthogonal linear blocks keep a gradient exactly: 0 for a hit, infinite for a miss, nothing without a theory."""
+    z = deviations(
+        np.array([1e-13, 0.1, -0.1, 2.0, 1.0]), np.array([0, 0, 0, 1.0, np.nan]), np.array([0, 0, 0, 0.5, 0.0])
+    )
+    assert_allclose(z, [0, np.inf, -np.inf, 2, np.nan])

@@ -131,6 +131,8 @@ def _healthy(view: View, metric: str) -> str:
 
 
 def _kept_but_not_learned(view: View, metric: str) -> str:
+    if view.fixed.get("train.steps") == 0:
+        return ""
     found = [
         (row, depth, point)
         for row, depth, point in _points(view)
@@ -140,6 +142,8 @@ def _kept_but_not_learned(view: View, metric: str) -> str:
 
 
 def _lost_but_learned(view: View, metric: str) -> str:
+    if view.fixed.get("train.steps") == 0:
+        return ""
     found = [
         (row, depth, point)
         for row, depth, point in _points(view)

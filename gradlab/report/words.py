@@ -32,7 +32,9 @@ def power(log10_value: float) -> str:
 
 
 def decade(value: float) -> str:
-    """Return a distance in blocks with two or three digits."""
+    """Return a distance in blocks with two or three digits; beyond a million only its order is worth saying."""
+    if value > 1e6:
+        return f"10^{log10(value):.0f}"
     return f"{value:.1f}" if value < 100 else f"{value:,.0f}"
 
 

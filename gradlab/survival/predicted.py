@@ -12,7 +12,7 @@ from gradlab.cell import Cell
 from gradlab.measured import Integers, Measured
 from gradlab.record import Floats
 
-__all__ = ["Predict", "Predicted", "Prediction", "ask"]
+__all__ = ["Predict", "Predicted", "Prediction", "ask", "deviations"]
 
 
 class Prediction(Protocol):
@@ -45,6 +45,21 @@ class Predict(Protocol):
     def __call__(
         self, cell: Cell, *, in_features: int, out_features: int, input_mean_square: float
     ) -> Prediction | None: ...
+
+
+_EXACT = 1e-9
+"""A predicted scatter, or a difference of logarithms, below this is rounding: orthogonal linear blocks do not scatter."""
+
+
+def deviations(measured: Floats, predicted: Floats, sd: Floats) -> Floats:
+    """Return (measured - predicted)/sd; where theory leaves no scatter 0 for an exact hit, otherwise an infinity."""
+    difference = measured - predicted
+    exact = sd < _EXACT
+    missed = np.where(np.abs(difference) < _EXACT, 0.0, np.copysign(np.inf, difference))
+    found: Floats = np.where(
+        exact, np.where(np.isnan(difference), np.nan, missed), difference / np.where(exact, 1.0, sd)
+    )
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from gradlab import stats
 from gradlab.cell import Cell, settings_of
 from gradlab.measured import Integers, Measured
 from gradlab.record import Floats
-from gradlab.survival.predicted import Predicted
+from gradlab.survival.predicted import Predicted, deviations
 from gradlab.survival.profile import number, verdicts
 
 __all__ = ["summary_frame"]
@@ -87,8 +87,11 @@ def summary_frame(
             "log10_survival_final": final.mean / LN10,
             "verdict_final": verdict(final.mean, "verdict_final"),
             "theory_log10_survival": predicted.log_survival / LN10,
-            "theory_z": (survival.mean - predicted.log_survival)
-            / (predicted.log_survival_sd / np.sqrt(np.maximum(survival.count, 1))),
+            "theory_z": deviations(
+                survival.mean,
+                predicted.log_survival,
+                predicted.log_survival_sd / np.sqrt(np.maximum(survival.count, 1)),
+            ),
             "theory_log10_sd": predicted.log_survival_sd / LN10,
             "theory_note": list(predicted.reasons),
         }

@@ -15,7 +15,7 @@ from gradlab import stats
 from gradlab.cell import Cell, cell_id, settings_of
 from gradlab.measured import Failure, Integers, Measured
 from gradlab.record import Floats
-from gradlab.survival.predicted import Predict, Predicted, ask
+from gradlab.survival.predicted import Predict, Predicted, ask, deviations
 from gradlab.survival.profile import Profiles, number, summarise
 from gradlab.survival.summary import summary_frame
 
@@ -45,9 +45,9 @@ def tables(
 
     `order` is the order of the cell ids in ``cells`` (default: measured cells, then failed ones). `predict` fills
     the columns of the theory; without it they are empty. Columns beyond the design come last: in ``cells``
-    ``log10_survival_final``, ``diverged_at`` and ``theory_log10_survival``; in ``layers`` ``log10_grad_norm`` and, of g_l/g_L at step 0,
-    ``theory_log10_grad_norm``; in ``steps``
-    ``log10_survival``, ``clip_norm_before`` and ``clip_norm_after``; in ``summary`` see `summary_frame`.
+    ``log10_survival_final``, ``diverged_at`` and ``theory_log10_survival``; in ``layers`` ``log10_grad_norm`` and, of
+    g_l/g_L at step 0, ``theory_log10_grad_norm``; in ``steps`` ``log10_survival``, ``clip_norm_before`` and
+    ``clip_norm_after``; in ``summary`` see `summary_frame`.
 
     A number too small or too large for a double is an empty field, its log10 column is right; 0 means exactly zero,
     its log10 is -inf.
@@ -90,7 +90,7 @@ def _cells(measured: Measured, profiles: Profiles, predicted: Predicted, group: 
             "reach": stats.reach(log_decay),
             "theory_survival": number(predicted.log_survival[group]),
             "theory_decay": predicted.decay[group],
-            "theory_z": (log_survival - predicted.log_survival[group]) / predicted.log_survival_sd[group],
+            "theory_z": deviations(log_survival, predicted.log_survival[group], predicted.log_survival_sd[group]),
             "survival_final": number(profiles.log_survival[last]),
             "verdict_final": profiles.verdict[last],
             "loss_first": measured.by_step["loss"][first],
