@@ -48,7 +48,7 @@ class Predict(Protocol):
 
 
 _EXACT = 1e-9
-"""A predicted scatter, or a difference of logarithms, below this is rounding: orthogonal linear blocks do not scatter."""
+"""A predicted scatter or a difference of logarithms below this is rounding: orthogonal linear blocks keep lengths."""
 
 
 def deviations(measured: Floats, predicted: Floats, sd: Floats) -> Floats:

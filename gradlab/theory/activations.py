@@ -122,6 +122,7 @@ def _from_torch(activation: Named) -> Curve:
     import torch
 
     from gradlab.nn.activations import activation as bound
+    from gradlab.nn.activations import derivative
 
     function = bound(activation)
     learned = None if function.start is None else torch.full((1, 1), function.start, dtype=torch.float64)
@@ -135,7 +136,9 @@ def _from_torch(activation: Named) -> Curve:
         return found
 
     def slope(x: Floats) -> Floats:
-        found: Floats = function.slope(tensor(x), learned).numpy().reshape(x.shape)
+        at = tensor(x).requires_grad_()
+        with torch.enable_grad():
+            found: Floats = derivative(function(at, learned), at).numpy().reshape(x.shape)
         return found
 
     return Curve(value, slope)
