@@ -38,9 +38,7 @@ def test_the_experiment_in_the_repository() -> None:
     found = grid.expand(spec.load(EXPERIMENT))
     assert len(found.cells) == 5 * 3 * 5
     assert (found.axes, found.excluded, found.duplicates) == (("depth", "activation", "init"), 25, 0)
-    assert found.cells[0] == Cell(
-        depth=2, activation=Named("sigmoid"), init=Named("xavier_normal"), lr=0.05
-    )
+    assert found.cells[0] == Cell(depth=2, activation=Named("sigmoid"), init=Named("xavier_normal"), lr=0.05)
     assert [cell.seed for cell in found.cells[:6]] == [0, 1, 2, 3, 4, 0]
 
 

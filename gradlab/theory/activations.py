@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,13 +50,15 @@ def _erf(x: Floats) -> Floats:
 
 def _sigmoid(x: Floats) -> Floats:
     small = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1.0, small) / (1 + small)
+    found: Floats = np.where(x >= 0, 1.0, small) / (1 + small)
+    return found
 
 
 def _sech2(x: Floats) -> Floats:
     """1 - tanh², without the cancellation."""
     small = np.exp(-2 * np.abs(x))
-    return 4 * small / (1 + small) ** 2
+    found: Floats = 4 * small / (1 + small) ** 2
+    return found
 
 
 def _softplus(x: Floats) -> Floats:
@@ -112,9 +115,13 @@ CURVES: dict[str, Callable[..., Curve]] = {
 
 def curve(activation: Named) -> Curve:
     """Return the curve of a registered activation, a learned parameter at its start."""
-    if activation.name in CURVES:
-        return CURVES[activation.name](**activation.resolve(ACTIVATIONS))
-    return _from_torch(activation)
+    return _twin(activation) if activation.name in CURVES else _from_torch(activation)
+
+
+@lru_cache(maxsize=256)
+def _twin(activation: Named) -> Curve:
+    """Return one and the same curve for equal names, so that what is computed with it can be kept."""
+    return CURVES[activation.name](**activation.resolve(ACTIVATIONS))
 
 
 def _from_torch(activation: Named) -> Curve:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradlab.theory.network import Block, Network, Stream
-from gradlab.theory.noise import Noise, Units, preactivation_correlation
+from gradlab.theory.noise import Noise, preactivation_correlation, units_of
 
 __all__ = ["Pairs", "Scatter", "noises_of", "scatter"]
 
@@ -58,10 +58,9 @@ def noises_of(net: Network, blocks: Sequence[Block], first_c: Floats) -> tuple[l
     """
     found: list[Noise] = []
     seen = np.zeros_like(first_c)
-    units = None
     for at, block in enumerate(blocks):
         c = preactivation_correlation(net, block, seen) if at else first_c
-        units = units if units is not None and block is blocks[at - 1] else Units(net, block)
+        units = units_of(net, block)
         found.append(units.noise(c, seen))
         seen = units.output_product(found[-1], seen)
     return found, seen / seen[0]
@@ -70,7 +69,7 @@ def noises_of(net: Network, blocks: Sequence[Block], first_c: Floats) -> tuple[l
 def scatter(
     net: Network, blocks: Sequence[Block], noises: Sequence[Noise], width: int, weight: Floats, rho2: Floats
 ) -> Scatter:
-    """Return the statistics of the profile; `weight` and `rho2` [P]: share and squared gradient correlation of pairs."""
+    """Return the statistics of the profile; `weight`, `rho2` [P]: share and squared gradient correlation of pairs."""
     depth = len(blocks)
     log_products = np.log(_gradient_products(net, blocks, noises, width, rho2) @ _mean_and_own(weight).T)
     epsilon, both = (

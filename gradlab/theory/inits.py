@@ -7,7 +7,7 @@ from gradlab.registry import INITS, Named
 __all__ = ["NoPrediction", "bias_variance", "weight_variance"]
 
 
-class NoPrediction(Exception):  # noqa: N818 - a result that `predict` reports, not an error that a user made
+class NoPrediction(Exception):
     """Mean-field theory says nothing about this setting; the message says why."""
 
 

@@ -17,7 +17,17 @@ from gradlab.registry import Named
 from gradlab.theory.activations import Curve, curve
 from gradlab.theory.quadrature import expect_pair, grid
 
-__all__ = ["FixedPoint", "Phase", "Status", "bisect", "chi", "correlation_map", "summary", "variance_map", "variance_slope"]
+__all__ = [
+    "FixedPoint",
+    "Phase",
+    "Status",
+    "bisect",
+    "chi",
+    "correlation_map",
+    "summary",
+    "variance_map",
+    "variance_slope",
+]
 
 Status = Literal["converges", "vanishes", "power law", "scale free", "drifts", "diverges", "unstable per seed"]
 """What q does along the depth.

@@ -19,6 +19,7 @@ stream average out, except for the mean of an activation that is not odd.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -57,7 +58,7 @@ class Moments:
     """E φ'²"""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Block:
     """One block: what goes in, what happens, what comes out."""
 
@@ -113,6 +114,10 @@ class Network:
         return stream.square - stream.mean**2 if self.norm == "layer" else stream.square
 
     def _block(self, before: Stream | None, q: float) -> Block:
+        return _kept_block(self, before, q)
+
+    def make_block(self, before: Stream | None, q: float) -> Block:
+        """Return the block whose preactivations have variance q, computed anew."""
         inner = q + self.eps if self.place == "pre_activation" else 1.0
         found = self.moments(q / inner)
         branch, chi = Stream(found.square, found.mean), self.sigma_w2 * found.slope2 / inner
@@ -149,3 +154,9 @@ class Network:
         divisor = width + self.eps
         mean = 0.0 if self.norm == "layer" else stream.mean / divisor**0.5
         return Stream(width / divisor, mean), divisor
+
+
+@lru_cache(maxsize=4096)
+def _kept_block(net: Network, before: Stream | None, q: float) -> Block:
+    """Networks that differ in depth alone share their lower blocks, and a sweep asks for them again and again."""
+    return net.make_block(before, q)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from gradlab.theory.network import Block, Network
 from gradlab.theory.quadrature import Grid, hermite
 
-__all__ = ["Noise", "Units", "preactivation_correlation"]
+__all__ = ["Noise", "Units", "preactivation_correlation", "units_of"]
 
 Floats = NDArray[np.float64]
 
@@ -167,6 +168,12 @@ class Units:
         found = np.array(branch)
         found[0] = block.after.square  # a sample with itself, dropout included
         return found
+
+
+@lru_cache(maxsize=4096)
+def units_of(net: Network, block: Block) -> Units:
+    """Return the units of a block; `Network` hands out one object for one state, so they are worked out once."""
+    return Units(net, block)
 
 
 def preactivation_correlation(net: Network, block: Block, before_ab: Floats) -> Floats:

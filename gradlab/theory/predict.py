@@ -13,7 +13,7 @@ from gradlab.cell import Cell
 from gradlab.theory.batchnorm import batch_norm_chi
 from gradlab.theory.finite import Pairs, noises_of, scatter
 from gradlab.theory.inits import NoPrediction
-from gradlab.theory.network import Block, Network
+from gradlab.theory.network import Block
 from gradlab.theory.radial import radial
 from gradlab.theory.readout import readout
 from gradlab.theory.setting import Setting, setting
@@ -73,7 +73,9 @@ def predict(
     try:
         if not (math.isfinite(input_mean_square) and input_mean_square > 0):
             raise NoPrediction("the inputs are zero or not finite")
-        return _predict(cell, setting(cell, in_features, out_features), input_mean_square, samples, spread, out_features)
+        return _predict(
+            cell, setting(cell, in_features, out_features), input_mean_square, samples, spread, out_features
+        )
     except NoPrediction as none:
         return Prediction(reason=str(none))
 
@@ -97,7 +99,9 @@ def _predict(cell: Cell, of: Setting, square: float, samples: int, spread: float
     pairs = _pairs(samples, outputs)
     first = of.first_weight * square
     noises, correlations = noises_of(net, blocks, (first * pairs.c + of.first_bias) / (first + of.first_bias))
-    top = readout(outputs, of.readout * blocks[-1].after.square, float(np.clip(pairs.weight @ correlations, 0, 1)), samples)
+    top = readout(
+        outputs, of.readout * blocks[-1].after.square, float(np.clip(pairs.weight @ correlations, 0, 1)), samples
+    )
     found = scatter(net, blocks, noises, width, pairs.weight, _gradient_correlations(top.product2, outputs))
     if found.amplified > _AMPLIFIED:
         raise NoPrediction(
@@ -115,8 +119,10 @@ def _blocks(of: Setting, square: float, depth: int) -> list[Block]:
     found = [of.network.first(of.first_weight * square + of.first_bias)]
     for _ in range(1, depth):
         last = found[-1]
-        if last.before is not None and _same(last.before.square, last.after.square, last.after.square) and _same(
-            last.before.mean, last.after.mean, last.after.square**0.5
+        if (
+            last.before is not None
+            and _same(last.before.square, last.after.square, last.after.square)
+            and _same(last.before.mean, last.after.mean, last.after.square**0.5)
         ):
             found.append(last)
         else:

@@ -113,9 +113,7 @@ def expect_pair(of: Curve, variance: float, c: float, nodes: int = 16) -> tuple[
 
     centre = c * a
     reach = _FAR * spread
-    edges = np.concatenate(
-        [np.broadcast_to(own, (len(a), len(own))), centre[:, None] + _BY_DEVIATION * spread], axis=1
-    )
+    edges = np.concatenate([np.broadcast_to(own, (len(a), len(own))), centre[:, None] + _BY_DEVIATION * spread], axis=1)
     # edges of the activation outside the reach collapse into panels of no width
     edges = np.sort(np.clip(edges, (centre - reach)[:, None], (centre + reach)[:, None]), axis=1)
     x, w = _legendre(nodes)

@@ -79,7 +79,8 @@ def _step(net: Network, block: Block) -> _Step:
     back = (known**2 * plain + known * net.sigma_b2 * inner * m.slope2) / keep  # B
     mixed = skip * mean * h_slope + s * h_slope_y
     slopes = (
-        skip * (p * m.slope2 + 2 * s * mean * on.mean(m.slope**2 * y) / keep) + s**2 * on.mean((m.slope * y) ** 2) / keep**2
+        skip * (p * m.slope2 + 2 * s * mean * on.mean(m.slope**2 * y) / keep)
+        + s**2 * on.mean((m.slope * y) ** 2) / keep**2
     ) / after  # E φ'²x'²/E x'²
     along = skip * (p + s * mean * y_mean)  # x·x' per unit, without what comes through the branch
     branch = block.chi * block.share  # s² χ_B

@@ -50,7 +50,9 @@ def setting(cell: Cell, in_features: int, out_features: int) -> Setting:
         cell.init.name == "orthogonal",
         cast(Literal["none", "layer", "rms"], norm),
         float(cell.norm.resolve(NORMS).get("eps", 0.0)),
-        cast(Literal["none", "pre_activation", "post_activation", "input", "stream"], place if norm != "none" else "none"),
+        cast(
+            Literal["none", "pre_activation", "post_activation", "input", "stream"], place if norm != "none" else "none"
+        ),
         cell.residual.name != "none",
         _scale(cell),
         1 - cell.dropout,
