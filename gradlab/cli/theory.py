@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -51,7 +52,9 @@ def _cells(settings: Mapping[str, str], limit: int) -> tuple[Cell, ...]:
     elif "activation" not in settings:
         mapping["activation"] = ",".join(CLASSICAL)
     given = {key: value for key, value in mapping.items() if value is not None}
-    return grid.expand(spec.from_mapping("theory", given, source="--"), limit).cells
+    cells = grid.expand(spec.from_mapping("theory", given, source="--"), limit).cells
+    seen: dict[Cell, int] = {}  # the depths of one network below each other
+    return tuple(sorted(cells, key=lambda cell: seen.setdefault(dataclasses.replace(cell, depth=1), len(seen))))
 
 
 def _row(cell: Cell) -> dict[str, Any]:
