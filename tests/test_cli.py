@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from math import log10
+from math import exp, log10
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,9 @@ import pandas as pd
 import pytest
 
 from gradlab import __version__
+from gradlab.cell import Cell, Named
 from gradlab.cli import invoke as run
+from gradlab.theory import predict
 
 TEXT = """
 name: demo
@@ -89,7 +91,9 @@ def test_json_is_one_strict_document_on_stdout(gradlab: Callable[..., tuple[int,
     assert len(only["summary"]) == 6
     flat = [row for row in only["summary"] if row["activation"] == "selu" and row["depth"] == 8]
     assert flat[0]["log10_survival"] == pytest.approx(7 * (log10(2) + log10(2.02)) / 2)
-    assert flat[0]["theory_survival"] is None
+    seen = {"in_features": 64, "out_features": 10, "input_mean_square": 1.0}
+    expected = predict(Cell(depth=8, activation=Named("selu"), init=Named(flat[0]["init"]), lr=0.1), **seen)
+    assert flat[0]["theory_survival"] == pytest.approx(exp(expected.log_survival))
     assert Path(only["tables"]["cells"]).exists()
     code, out, _ = gradlab("plan", "demo.yaml", "--json")
     assert json.loads(out)["plans"][0]["done"] == 12

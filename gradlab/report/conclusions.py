@@ -109,6 +109,8 @@ def _mended(found: Comparison, verdict: str) -> list[str]:
         else:
             text += f" lowers it by a factor {power(-test.mean)} [{power(-test.high)}, {power(-test.low)}]"
         text += f": {cure.healthy} of {cure.networks} become{'s' * (cure.healthy == 1)} healthy"
+        if found.plan.fixed.get("train.steps") == 0:
+            return text
         return text + f", {cure.learned} learn{'s' * (cure.learned == 1)} ({cure.learned_before} before)"
 
     cured = "what cures it here" if verdict == "vanishing" else "what tames it here"
