@@ -12,7 +12,7 @@ from rich.text import Text
 from gradlab.compare.comparison import Comparison
 from gradlab.report.glyphs import Glyphs, mark, style
 from gradlab.report.layout import GAP, Column, Entry, fold
-from gradlab.report.view import text_of
+from gradlab.report.view import shown_depths, text_of
 from gradlab.report.words import decade, log_text
 
 __all__ = ["Row", "rows_of", "survival_lines", "training_lines", "wrapped"]
@@ -49,10 +49,15 @@ def _labels(found: Comparison, rows: Sequence[Row]) -> list[Column]:
     ]
 
 
-def _depths(found: Comparison, rows: Sequence[Row]) -> list[int | None]:
+def _depths(found: Comparison, rows: Sequence[Row], width: int | None) -> list[int | None]:
     """Return the depths that have columns; one column for whatever there is where depth tells the rows apart."""
     depths = sorted({depth for _, points in rows for depth in points})
-    return [None] if "depth" in found.by or len(depths) == 1 else list(depths)
+    return [None] if "depth" in found.by or len(depths) == 1 else list(shown_depths(depths, width))
+
+
+def _of_all(depths: Sequence[int | None], rows: Sequence[Row]) -> str:
+    every = len({depth for _, points in rows for depth in points})
+    return f"; {len(depths)} of {every} depths" if 1 < len(depths) < every else ""
 
 
 def _point(points: dict[int, Point], depth: int | None) -> Point | None:
@@ -100,7 +105,7 @@ def survival_lines(found: Comparison, rows: Sequence[Row], glyphs: Glyphs, width
     """Return the table of the metric asked for by depth, with its legend."""
     metric = found.metric
     column = metric.column if metric.column in found.table else metric.name
-    labels, depths = _labels(found, rows), _depths(found, rows)
+    labels, depths = _labels(found, rows), _depths(found, rows, width)
 
     def columns(intervals: bool) -> list[Column]:
         made = [
@@ -118,6 +123,7 @@ def survival_lines(found: Comparison, rows: Sequence[Row], glyphs: Glyphs, width
     inside = bool(halves) and _fits([*labels, *columns(True)], width)
     how = "log10 of the geometric mean" if column.startswith("log10") else "geometric mean" if metric.log else "mean"
     title = f"{metric.title[:1].upper()}{metric.title[1:]}: {how} over n seeds"
+    title += _of_all(depths, rows)
     if len(rows) < found.rows:
         title += f" ({len(rows)} of {found.rows} rows)"
     lines = wrapped(title, width, "bold") + fold(labels, columns(inside), width, glyphs)
@@ -172,7 +178,7 @@ def _legend(found: Comparison, glyphs: Glyphs) -> str:
 def training_lines(found: Comparison, rows: Sequence[Row], glyphs: Glyphs, width: int | None) -> list[Text]:
     """Return the table of what was learned by depth, with how deep it goes beside the reach."""
     name = found.metric_name or "metric"
-    labels, depths = _labels(found, rows), _depths(found, rows)
+    labels, depths = _labels(found, rows), _depths(found, rows, width)
 
     def entry(point: Point | None, intervals: bool) -> Entry:
         if point is None:
@@ -197,4 +203,5 @@ def training_lines(found: Comparison, rows: Sequence[Row], glyphs: Glyphs, width
 
     inside = _fits([*labels, *columns(True)], width)
     title = f"After training: {name} on held-out samples, and how many seeds learned ({glyphs.learned} most of them)"
+    title += _of_all(depths, rows)
     return [*wrapped(title, width, "bold"), *fold(labels, columns(inside), width, glyphs), Text()]

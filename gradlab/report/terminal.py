@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
@@ -12,7 +13,7 @@ from gradlab.cell import SETTINGS, Named
 from gradlab.report import heat
 from gradlab.report.glyphs import Glyphs
 from gradlab.report.layout import fold
-from gradlab.report.view import View, text_of, view_of
+from gradlab.report.view import View, shown_depths, text_of, view_of
 from gradlab.report.why import sentences
 from gradlab.report.words import count, duration
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["report"]
 
 _FAILURES_SHOWN = 5
-_DEPTHS_FOLDED = 16
-"""Up to so many depths are all shown, under each other where the line is short; of more, a terminal shows some."""
 
 
 def report(result: RunResult, glyphs: Glyphs, width: int | None) -> list[Text]:
@@ -33,8 +32,7 @@ def report(result: RunResult, glyphs: Glyphs, width: int | None) -> list[Text]:
     if len(tables.cells):
         view = view_of(tables)
         every = len(view.depths)
-        if width is not None and every > _DEPTHS_FOLDED:
-            view = view.with_fewer_depths(max(6, width // 12))
+        view = replace(view, depths=shown_depths(view.depths, width))
         lines += _wrapped(_heading(result, view, glyphs), width, "bold")
         lines += [*_wrapped(_counts(result, glyphs), width), Text()]
         if len(tables.summary):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,9 @@ from gradlab.cell import SETTINGS
 from gradlab.record import Floats
 from gradlab.survival import Tables
 
-__all__ = ["Row", "View", "profile_of", "text_of", "view_of"]
+__all__ = ["Row", "View", "profile_of", "shown_depths", "text_of", "view_of"]
+
+_DEPTHS_FOLDED = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +60,18 @@ class View:
         """Whether depth varies."""
         return len(self.depths) > 1
 
-    def with_fewer_depths(self, most: int) -> View:
-        """Return this view with about `most` of its depths, evenly spaced on a log axis, the ends among them."""
-        wanted = np.geomspace(self.depths[0], self.depths[-1], most)
-        there = np.array(self.depths)
-        nearest = there[np.abs(np.log(there) - np.log(wanted)[:, None]).argmin(axis=1)]
-        return replace(self, depths=tuple(sorted({int(depth) for depth in nearest})))
+
+def shown_depths(depths: Sequence[int], width: int | None) -> tuple[int, ...]:
+    """Return the depths that get a column in `width` columns of a terminal: of many, some evenly spaced on a log axis.
+
+    All of them without a width, and all up to 16, under each other where the line is short.
+    """
+    if width is None or len(depths) <= _DEPTHS_FOLDED:
+        return tuple(depths)
+    there = np.array(depths)
+    wanted = np.geomspace(depths[0], depths[-1], max(6, width // 12))
+    nearest = there[np.abs(np.log(there) - np.log(wanted)[:, None]).argmin(axis=1)]
+    return tuple(sorted({int(depth) for depth in nearest}))
 
 
 def text_of(value: Any) -> str:

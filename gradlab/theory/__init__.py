@@ -8,7 +8,7 @@ from __future__ import annotations
 from gradlab.theory.critical import CriticalPoint, critical_bias, critical_weight
 from gradlab.theory.jacobian import jacobian_spread
 from gradlab.theory.maps import FixedPoint, summary
-from gradlab.theory.predict import Prediction, predict
+from gradlab.theory.prediction import Prediction, predict
 
 __all__ = [
     "CriticalPoint",

@@ -107,7 +107,7 @@ def summary(activation: Named, sigma_w2: float, sigma_b2: float) -> FixedPoint:
     if max(limits) - min(limits) < 1e-12 * max(limits):
         return _scale_free(of, limits[1], sigma_w2, sigma_b2)
 
-    status, q = _end(of, sigma_w2, sigma_b2)
+    status, q = limit(of, sigma_w2, sigma_b2)
     if status == "converges":
         found = chi(of, q, sigma_w2)
         phase = _phase(found)
@@ -141,8 +141,11 @@ def _length(factor: float) -> float:
     return math.inf if abs(factor - 1) < _CRITICAL else -1 / math.log(factor) if factor > 0 else 0.0
 
 
-def _end(of: Curve, sigma_w2: float, sigma_b2: float) -> tuple[Status, float]:
-    """Return what q does, started at the usual q of about 1, and where it ends; q is NaN where it ends nowhere."""
+def limit(of: Curve, sigma_w2: float, sigma_b2: float) -> tuple[Status, float]:
+    """Return what q does, started at the usual q of about 1, and where it ends; q is NaN where it ends nowhere.
+
+    Homogeneous activations, for which this is a matter of rounding, are not for it.
+    """
 
     def growth(q: float) -> float:
         """ln of V(q)/q: its sign says where q goes, and it keeps its digits at any scale."""

@@ -75,6 +75,8 @@ class Units:
         square = nothing if net.place == "post_activation" else m.value**2 / net.keep
         if before is not None and net.skip:
             cross = 0.0 if net.place == "post_activation" else before.mean
+            if net.place == "input" and net.norm == "layer":  # what counts is the variance over units: E x² - (E x)²
+                cross = -block.scale * m.mean
             square = block.scale**2 * square + 2 * block.scale * cross * m.value
         divided = nothing  # relative noise of what a norm behind the activation divides by
         if net.place == "post_activation":
@@ -124,16 +126,19 @@ class Units:
         eta = product(self._eta, self._eta, self._alive)
         epsilon = product(self._square, self._square, self._alive)
         divided = product(self._divided, self._divided, self._alive)
-        eta_mean = divided[0] - product(self._divided, self._slopes, self._alive)[0]
+        overlap = product(self._divided, self._slopes, self._alive)[0]
+        eta_mean = divided[0] - w * overlap if net.place == "stream" else w * (divided[0] - overlap)
         if self._skip and block.before is not None:  # x·y/n with x random over the units
-            across = 4 * net.scale**2 * (before_ab - block.before.mean**2) * values
+            centre = block.moments.mean**2 if net.norm == "layer" and net.place in ("input", "stream") else 0.0
+            across = 4 * net.scale**2 * (before_ab - block.before.mean**2) * (values - centre)
             if net.place == "stream":
                 eta = eta + across / block.divisor**2
+                eta_mean += across[0] / block.divisor**2
             else:
                 epsilon = epsilon + across / (block.divisor if net.place == "post_activation" else 1.0)
         if self._measured:
             eta = eta + w**2 * self._measured * powers[:, 2]
-            eta_mean += self._measured
+            eta_mean += w * self._measured
         slopes = product(self._slopes, self._slopes)
         spread = w**2 * (slopes - 1)
         if net.keep < 1:  # dropout masks are a sample's own
@@ -148,7 +153,7 @@ class Units:
             epsilon,
             product(self._eta, self._square, self._alive),
             kept,
-            w * eta_mean + self._sphere * float(self._eta.coefficients[4]),
+            eta_mean + self._sphere * float(self._eta.coefficients[4]),
             self._sphere * float(self._square.coefficients[4]),
             values,
         )
