@@ -48,7 +48,7 @@ class Scatter:
     variance: Floats
     """Over seeds."""
     amplified: float
-    """Largest standard deviation of one block's ln χ that comes from the noise of p below it."""
+    """Standard deviations of the blocks' ln χ that come from the noise of p below them, summed."""
 
 
 def noises_of(net: Network, blocks: Sequence[Block], first_c: Floats) -> tuple[list[Noise], Floats]:
@@ -83,7 +83,7 @@ def scatter(
     amplified = 0.0
     for at in range(1, depth):
         before = square[at - 1, 1]
-        amplified = max(amplified, abs(pull[at]) * before**0.5)
+        amplified += abs(pull[at]) * before**0.5
         own[at] = pull[at] * drift + bend[at] * before / 2 + noises[at].eta_mean / width
         drift = gain[at] * drift + sag[at] * before / 2 + noises[at].epsilon_mean / width
         square[at] = gain[at] ** 2 * square[at - 1] + epsilon[at]

@@ -24,6 +24,7 @@ __all__ = [
     "bisect",
     "chi",
     "correlation_map",
+    "limit",
     "summary",
     "variance_map",
     "variance_slope",
