@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from gradlab.theory.network import Block, Network, Stream
 from gradlab.theory.noise import Noise, preactivation_correlation, units_of
 
-__all__ = ["Pairs", "Scatter", "noises_of", "scatter"]
+__all__ = ["Forward", "Pairs", "Scatter", "forward", "noises_of", "scatter"]
 
 Floats = NDArray[np.float64]
 
@@ -40,6 +40,28 @@ class Pairs:
 
 
 @dataclass(frozen=True, slots=True)
+class Forward:
+    """The noise of the mean squares p_l, in units of an infinite width; columns: mean over pairs, one sample."""
+
+    epsilon: Floats
+    """Var ε_l, [L, 2]"""
+    both: Floats
+    """Cov(η_l, ε_l), [L, 2]"""
+    square: Floats
+    """Var δp_l, [L, 2]"""
+    gain: Floats
+    """dp_l/dp_{l-1}, [L]"""
+    pull: Floats
+    """d ln χ_l/dp_{l-1}, [L]"""
+    own: Floats
+    """Shift of the mean of ln χ_l(1 + η_l) for one sample, but for -Var η_l/2, [L]"""
+    amplified: float
+    """Standard deviations of the blocks' ln χ that come from the noise of p below them, summed."""
+    growth_variance: float
+    """Over seeds, of ln of the mean square of the last block's output over the batch."""
+
+
+@dataclass(frozen=True, slots=True)
 class Scatter:
     """Of ln g_l - ln g_L, [L]."""
 
@@ -47,8 +69,8 @@ class Scatter:
     """Of the mean over seeds, against the infinite width."""
     variance: Floats
     """Over seeds."""
-    amplified: float
-    """Standard deviations of the blocks' ln χ that come from the noise of p below them, summed."""
+    growth: Floats
+    """Covariance over seeds with ln of the mean square of the last block's output."""
 
 
 def noises_of(net: Network, blocks: Sequence[Block], first_c: Floats) -> tuple[list[Noise], Floats]:
@@ -66,17 +88,14 @@ def noises_of(net: Network, blocks: Sequence[Block], first_c: Floats) -> tuple[l
     return found, seen / seen[0]
 
 
-def scatter(
-    net: Network, blocks: Sequence[Block], noises: Sequence[Noise], width: int, weight: Floats, rho2: Floats
-) -> Scatter:
-    """Return the statistics of the profile; `weight`, `rho2` [P]: share and squared gradient correlation of pairs."""
+def forward(net: Network, blocks: Sequence[Block], noises: Sequence[Noise], width: int, weight: Floats) -> Forward:
+    """Return what the blocks' noise does to the mean squares above them; `weight` [P] is the share of each pair."""
     depth = len(blocks)
-    log_products = np.log(_gradient_products(net, blocks, noises, width, rho2) @ _mean_and_own(weight).T)
     epsilon, both = (
         np.stack([_mean_and_own(weight) @ getattr(noise, name) for noise in noises]) / width
         for name in ("epsilon", "both")
     )
-    # forward: variance over seeds of δp_l, averaged over pairs and for one sample, and the shift of its mean
+    epsilon = np.maximum(epsilon, 0.0)  # rounding, where lengths are kept exactly: orthogonal and linear
     gain, pull, bend, sag = np.transpose([_derivatives(net, blocks, at) for at in range(depth)])
     square, drift, own = np.zeros((depth, 2)), noises[0].epsilon_mean / width, np.zeros(depth)
     square[0] = epsilon[0]
@@ -87,16 +106,36 @@ def scatter(
         own[at] = pull[at] * drift + bend[at] * before / 2 + noises[at].eta_mean / width
         drift = gain[at] * drift + sag[at] * before / 2 + noises[at].epsilon_mean / width
         square[at] = gain[at] ** 2 * square[at - 1] + epsilon[at]
-    # backward: the effect of ε_l on the factors of all later blocks
+    growth_variance = float(np.log1p(square[-1, 0] / blocks[-1].after.square ** 2))
+    return Forward(epsilon, both, square, gain, pull, own, amplified, growth_variance)
+
+
+def scatter(
+    net: Network,
+    blocks: Sequence[Block],
+    noises: Sequence[Noise],
+    up: Forward,
+    width: int,
+    weight: Floats,
+    rho2: Floats,
+) -> Scatter:
+    """Return the statistics of the profile; `weight`, `rho2` [P]: share and squared gradient correlation of pairs."""
+    depth = len(blocks)
+    log_products = np.log(_gradient_products(net, blocks, noises, width, rho2) @ _mean_and_own(weight).T)
+    # the effect of ε_l on the factors of all later blocks, and on the last block's output
     variance, effect, later = log_products.copy(), 0.0, np.zeros(2)
+    growth, grown, reach = np.zeros(depth), 0.0, 1.0
     for at in range(depth - 1, -1, -1):
-        variance[at] += later + effect**2 * square[at]
-        later = later + effect**2 * epsilon[at] + 2 * effect * both[at]
-        effect = pull[at] + gain[at] * effect
+        variance[at] += later + effect**2 * up.square[at]
+        growth[at] = grown + effect * up.square[at, 0] * reach
+        later = later + effect**2 * up.epsilon[at] + 2 * effect * up.both[at]
+        grown += (up.both[at, 0] + effect * up.epsilon[at, 0]) * reach
+        effect = up.pull[at] + up.gain[at] * effect
+        reach *= up.gain[at]
     # E ln of a mean over samples = E ln of one + (Var one - Var mean)/2
-    shift = np.append(np.cumsum(own[:0:-1])[::-1], 0.0) - log_products[:, 1] / 2
+    shift = np.append(np.cumsum(up.own[:0:-1])[::-1], 0.0) - log_products[:, 1] / 2
     shift += (variance[:, 1] - variance[:, 0]) / 2
-    return Scatter(shift / 2, variance[:, 0] / 4, amplified)
+    return Scatter(shift / 2, variance[:, 0] / 4, growth / blocks[-1].after.square / 2)
 
 
 def _mean_and_own(weight: Floats) -> Floats:

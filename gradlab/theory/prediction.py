@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gradlab.cell import Cell
 from gradlab.theory.batchnorm import batch_norm_chi
-from gradlab.theory.finite import Pairs, noises_of, scatter
+from gradlab.theory.finite import Pairs, forward, noises_of, scatter
 from gradlab.theory.inits import NoPrediction
 from gradlab.theory.maps import limit
 from gradlab.theory.network import Block, Network
@@ -101,17 +101,20 @@ def _predict(cell: Cell, of: Setting, square: float, samples: int, spread: float
     pairs = _pairs(samples, outputs)
     first = of.first_weight * square
     noises, correlations = noises_of(net, blocks, (first * pairs.c + of.first_bias) / (first + of.first_bias))
-    top = readout(
-        outputs, of.readout * blocks[-1].after.square, float(np.clip(pairs.weight @ correlations, 0, 1)), samples
-    )
-    found = scatter(net, blocks, noises, width, pairs.weight, _gradient_correlations(top.product2, outputs))
-    if found.amplified > _AMPLIFIED and _collapses(net):
+    up = forward(net, blocks, noises, width, pairs.weight)
+    if up.amplified > _AMPLIFIED and _collapses(net):
         raise NoPrediction(
             f"unstable per seed: the depth at which the variance of {cell.activation} collapses depends on what "
             f"a width of {width} adds to it"
         )
+    growth_sd = math.sqrt(up.growth_variance)
+    c = float(np.clip(pairs.weight @ correlations, 0, 1))
+    top = readout(outputs, of.readout * blocks[-1].after.square, c, samples, growth_sd)
+    found = scatter(net, blocks, noises, up, width, pairs.weight, _gradient_correlations(top.product2, outputs))
     along = radial(net, blocks, width, top.radial)
-    sd = np.sqrt(found.variance + along.var(axis=1))
+    # networks whose outputs are large have large gradients, and a loss that knows more of the outputs
+    common = 2 * (along @ top.growth / len(top.growth)) * found.growth / growth_sd if growth_sd > 0 else 0.0
+    sd = np.sqrt(np.maximum(found.variance + along.var(axis=1) + common, 0.0))
     q = np.array([block.q for block in blocks])
     return _prediction(profile + found.shift + along.mean(axis=1), sd, q, _chi(blocks))
 

@@ -27,25 +27,33 @@ class Readout:
 
     radial: Floats
     """r = Σ(f·e)²/(q Σ|e|²) of each network; its mean is 1 if the loss gradient does not depend on the outputs."""
+    growth: Floats
+    """ln of each network's own output variance, in standard deviations about its mean"""
     product2: float
     """Σ_{a≠b} (e_a·e_b)² / Σ_{a≠b} |e_a|²|e_b|²"""
 
 
 @lru_cache(maxsize=4096)
-def readout(outputs: int, q: float, c: float, batch: int) -> Readout:
-    """Return the statistics for outputs of variance q and correlation c ≥ 0 between the samples of a batch."""
+def readout(outputs: int, q: float, c: float, batch: int, scatter: float) -> Readout:
+    """Return the statistics for outputs of variance q and correlation c ≥ 0 between the samples of a batch.
+
+    `scatter` is the standard deviation over networks of ln of that variance.
+    """
     random = np.random.default_rng(0)
     samples = min(batch, _SAMPLES)
     shared, own = random.normal(size=(_NETWORKS, 1, outputs)), random.normal(size=(_NETWORKS, samples, outputs))
-    f = np.sqrt(q) * (np.sqrt(c) * shared + np.sqrt(1 - c) * own)
+    growth = random.normal(size=_NETWORKS)
+    growth = (growth - growth.mean()) / growth.std()
+    q_N = q * np.exp(scatter * growth - scatter**2 / 2)
+    f = np.sqrt(q_N)[:, None, None] * (np.sqrt(c) * shared + np.sqrt(1 - c) * own)
     if outputs == 1:
         e = f - random.normal(size=f.shape)
     else:
         p = np.exp(f - f.max(-1, keepdims=True))
         e = p / p.sum(-1, keepdims=True) - np.eye(outputs)[random.integers(outputs, size=f.shape[:-1])]
     length = (e**2).sum(-1)
-    r = ((f * e).sum(-1) ** 2).sum(-1) / (q * length.sum(-1)) if q > 0 else np.ones(_NETWORKS)
+    r = ((f * e).sum(-1) ** 2).sum(-1) / (q_N * length.sum(-1)) if q > 0 else np.ones(_NETWORKS)
     gram2 = (e @ e.swapaxes(1, 2)) ** 2
     apart = length.sum(-1) ** 2 - (length**2).sum(-1)
     product2 = (gram2.sum((1, 2)) - (length**2).sum(-1)).sum() / apart.sum() if samples > 1 else 1.0
-    return Readout(r, float(product2))
+    return Readout(r, growth, float(product2))

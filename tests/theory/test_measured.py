@@ -117,6 +117,15 @@ def test_no_prediction_comes_with_its_reason_and_without_numbers(form, words):
     assert (found.log_grad_norm, found.log_survival, found.log_survival_sd, found.decay, found.reach) == (None,) * 5
 
 
+@pytest.mark.parametrize("depth", [2, 7, 30])
+def test_an_orthogonal_linear_network_keeps_every_gradient_exactly(depth):
+    found = predict(
+        dataclasses.replace(WIDE, depth=depth, activation=Named("linear"), init=Named("orthogonal")), **DIGITS
+    )
+    assert found.log_survival == pytest.approx(0, abs=1e-9)
+    assert found.log_survival_sd == pytest.approx(0, abs=1e-6)
+
+
 def test_one_block_has_no_decay():
     found = predict(dataclasses.replace(WIDE, depth=1), **DIGITS)
     assert found.decay is None
