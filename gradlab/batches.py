@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -30,7 +31,7 @@ class Samples:
     def gather(self, index_SN: Tensor) -> tuple[Tensor, Tensor]:
         """Return inputs `[R, N, I]` and targets `[R, N, ...]` for indices `[S, N]`, one row a seed."""
         index_RN = index_SN[self._seed_of_R] + self._first_R.unsqueeze(1)
-        return self._x[index_RN], self._y[index_RN]
+        return _wide(self._x[index_RN]), _wide(self._y[index_RN])
 
     def all(self) -> tuple[Tensor, Tensor]:
         """Return every sample, `[R, M, I]` and `[R, M, ...]`."""
@@ -38,11 +39,27 @@ class Samples:
         return self.gather(every.expand(int(self._seed_of_R.max()) + 1, -1))
 
 
-def samples(data: Data, part: str, seed_of_R: Tensor, dtype: torch.dtype, device: torch.device) -> Samples:
-    """Return the "train" or "test" samples of a task in the given precision on the given device."""
+def _wide(values: Tensor) -> Tensor:
+    """Return numbers as they are, and indices, which are kept in as few bytes as they need, as int64."""
+    return values if values.is_floating_point() else values.long()
+
+
+def samples(
+    data: Data,
+    part: str,
+    seed_of_R: Tensor,
+    dtype: torch.dtype,
+    device: torch.device,
+    target_dtype: torch.dtype | None = None,
+) -> Samples:
+    """Return the "train" or "test" samples of a task on the given device.
+
+    Numbers are brought to `dtype`, those of the targets to `target_dtype` where that is given; indices stay indices.
+    """
     x, y = (data.train_x, data.train_y) if part == "train" else (data.test_x, data.test_y)
-    y = y.to(dtype) if y.is_floating_point() else y
-    return Samples(x.to(device, dtype), y.to(device), seed_of_R.to(device))
+    x = x.to(dtype) if x.is_floating_point() else x
+    y = y.to(target_dtype or dtype) if y.is_floating_point() else y
+    return Samples(x.to(device), y.to(device), seed_of_R.to(device))
 
 
 class Batches:
@@ -69,6 +86,18 @@ class Batches:
         self._at += 1
         return self._chunk[self._at - 1]
 
+    def state(self) -> dict[str, Any]:
+        """Return what `restore` needs."""
+        streams = [stream.get_state() for stream in self._streams]
+        return {"streams": streams, "left": self._left, "chunk": self._chunk, "at": self._at}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a `state`."""
+        for stream, kept in zip(self._streams, state["streams"], strict=True):
+            stream.set_state(kept)
+        self._left, self._at = state["left"], state["at"]
+        self._chunk = state["chunk"].to(self._device)
+
     def _draw(self, s: int) -> Tensor:
         """Return the next CHUNK batches of one seed, `[CHUNK, size]`."""
         need = CHUNK * self._size
@@ -89,6 +118,15 @@ class Dropout:
     ) -> None:
         self._streams = [generator(seed, "dropout", purpose) for seed in seeds]
         self._seed_of_R, self._p, (self._depth, self._width) = seed_of_R, p, blocks
+
+    def state(self) -> list[Tensor]:
+        """Return what `restore` needs."""
+        return [stream.get_state() for stream in self._streams]
+
+    def restore(self, state: Sequence[Tensor]) -> None:
+        """Go on from a `state`."""
+        for stream, kept in zip(self._streams, state, strict=True):
+            stream.set_state(kept)
 
     def draw(self, n: int, dtype: torch.dtype, device: torch.device) -> Tensor | None:
         """Return masks `[L, R, n, O]` for a batch of n samples, or None without dropout."""

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 from annotated_types import Ge, Gt, Lt
 
-from gradlab.registry import Named, Value
+from gradlab.registry import ACTIVATIONS, MODELS, Named, Value
 
 __all__ = [
     "ID_SCHEMA",
@@ -27,6 +27,7 @@ __all__ = [
     "SettingField",
     "cell_id",
     "configuration_id",
+    "mixes_activations",
     "probe_steps",
     "settings_of",
 ]
@@ -52,7 +53,10 @@ class Cell:
     task: Named = _setting("task", Named("digits"), "where data and loss come from")
     depth: Positive = _setting("depth", 8, "blocks before the readout")
     width: Positive = _setting("width", 64, "units of a block")
-    activation: Named = _setting("activation", Named("relu"), "the nonlinearity")
+    seq_len: Positive | None = _setting(
+        "seq_len", None, "time steps of a recurrent network's sequences; left out: the task's own"
+    )
+    activation: Named = _setting("activation", Named("relu"), "the nonlinearity", per_replica=True)
     init: Named = _setting("init", Named("he_normal"), "distribution of the initial weights", per_replica=True)
     bias_std: NonNegative | Literal["auto"] = _setting(
         "bias_std", "auto", "deviation of the initial biases; auto: as the init has it, mostly 0", per_replica=True
@@ -89,6 +93,18 @@ class Cell:
     data_digest: str = field(default="", metadata={"key": "", "help": "", "per_replica": False})
     """SHA-256 of the user's data file, so that changed data are new cells; empty for the built-in tasks."""
 
+    @property
+    def blocks(self) -> int:
+        """Length of a profile: blocks of a feed-forward network (`depth`), time steps of a recurrent one (`seq_len`).
+
+        Raises ValueError for a recurrent cell whose `seq_len` the grid has not filled in.
+        """
+        if not MODELS[self.model.name].recurrent:
+            return self.depth
+        if self.seq_len is None:
+            raise ValueError(f"cell {cell_id(self)} has a recurrent model and no seq_len")
+        return self.seq_len
+
     def configuration(self) -> Cell:
         """Return what the seeds of a cell share: this cell with seed 0."""
         return dataclasses.replace(self, seed=0)
@@ -124,6 +140,16 @@ def _settings() -> dict[str, SettingField]:
 
 SETTINGS: dict[str, SettingField] = _settings()
 """Every setting by the key a spec uses for it (``"train.steps"``), in column order, `seed` last."""
+
+
+def mixes_activations(cell: Cell) -> bool:
+    """Return whether a bank with `cell` may hold other activations: not in a recurrent network, whose steps are one
+    function each, and not where the activation brings a learned parameter of its own.
+
+    A name that no registry knows counts as an ordinary one.
+    """
+    activation, model = ACTIVATIONS.get(cell.activation.name), MODELS.get(cell.model.name)
+    return not (activation is not None and activation.learned) and not (model is not None and model.recurrent)
 
 
 def probe_steps(steps: int, at: str | tuple[int, ...]) -> tuple[int, ...]:

@@ -1,6 +1,7 @@
-"""Cells to banks: which cells may share a stacked model, how many fit the cache, and what a bank will cost.
+"""Cells to banks: which cells may share a stacked model, and how many make the best bank.
 
-The packing depends on the cells alone: not on their order, not on the machine, not on the number of workers.
+The packing depends on the cells and the kind of device alone: not on their order, not on the machine, not on the
+number of workers, not on what is done already.
 """
 
 from __future__ import annotations
@@ -10,34 +11,43 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gradlab.cell import SETTINGS, Cell, cell_id, probe_steps
+from gradlab import cost
+from gradlab.cell import SETTINGS, Cell, cell_id, mixes_activations
+from gradlab.cost import Estimate, working_set_bytes
 
-__all__ = ["CAPACITY_BYTES", "Bank", "Estimate", "capacity", "estimate", "pack", "working_set_bytes"]
+__all__ = ["CPU", "CUDA", "Bank", "Estimate", "Limits", "bank_of", "capacity", "estimate", "pack", "working_set_bytes"]
 
-CAPACITY_BYTES = 30_000_000
-"""Cost of a bank at which training is fastest, in the bytes of `working_set_bytes`. Fitted on 2 CPU cores with
-1 MiB of L2 each and 32 MiB of L3 (2026): R of 8 at 16x128, 16 at 16x64 (batch 64), 32 at 8x32 (batch 32)."""
 
-REPLICA_BYTES = 800_000
-"""What a replica costs whatever its size. Not memory: beyond some 32 replicas there is no overhead left to share."""
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How large a bank may become on one kind of device. Constants, so that equal grids make equal banks."""
 
-PROBE_BYTES = 2**30
-"""Memory that the float64 activations of one bank's probe may take."""
+    capacity_bytes: int
+    """What a bank may cost, each replica `replica_bytes` and its `working_set_bytes`."""
+    replica_bytes: int
+    """What a replica costs whatever its size. Not memory: with enough replicas there is no overhead left to share."""
+    probe_bytes: int
+    """Memory that the float64 activations of one bank's probe may take."""
+    share: float
+    """The part of the whole grid that one bank should not exceed, so that at the end all workers are busy."""
 
-# Fitted to `train.train_bank` with tanh and sgd on one thread of a 2-core AMD EPYC (2026), depths 2 to 100, widths
-# 16 to 128, R from 1 to 64: within a factor of 2. Whoever runs banks corrects them by how long the first ones took.
-FLOPS = 45e9
-"""Floating-point operations a second in the matrix products, float32 and float64 alike."""
-STEP_SECONDS = 400e-6
-"""A step apart from its blocks: batches, loss, optimizer."""
-BLOCK_SECONDS = 35e-6
-"""The calls of one block in one training step, however small it is."""
-UNIT_SECONDS = 3e-9
-"""One unit of one sample in training: what is done element by element."""
-PROBE_BLOCK_SECONDS = 200e-6
-PROBE_UNIT_SECONDS = 30e-9
-BANK_SECONDS = 0.05
-"""Data, initial weights, publishing."""
+
+CPU = Limits(capacity_bytes=48_000_000, replica_bytes=1_000_000, probe_bytes=2**30, share=1 / 6)
+"""A core with 1 MiB of L2 and its part of 32 MiB of L3 (2026). R of 11 at 16x128, 22 at 16x64 (batch 64), 42 at 8x32
+(batch 32): above, the time of a cell falls by a few per cent more, and the last banks keep one core busy for longer.
+With a share of 1/6 small grids keep 2 to 4 workers busy, and lose a tenth with one."""
+CUDA = Limits(capacity_bytes=2**32, replica_bytes=2**20, probe_bytes=2**32, share=1.0)
+"""A GPU shares its launches among as many replicas as there are. A constant that small ones have room for, and not the
+memory that happens to be free; banks that are too large after all are halved by the executor."""
+
+DEARER = 1.25
+"""Banks are halved for the sake of their share only if the halves together take at most so much longer."""
+
+_SHARED = (*(f.attribute for f in SETTINGS.values() if not f.per_replica), "data_digest")
+_FIRST = ("activation", "optimizer", "lr", "weight_decay", "clip", "l1", "l2")
+"""Equal activations are to be contiguous, as each run of them is one call a block; then equal optimizer settings, as
+each run of them is one param_group of torch.optim."""
+_ORDER = _FIRST + tuple(f.attribute for f in SETTINGS.values() if f.per_replica and f.attribute not in _FIRST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,40 +59,58 @@ class Bank:
     cells: tuple[Cell, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """What a bank will take, roughly: for a progress bar and a dry run."""
-
-    seconds: float
-    memory_bytes: int
-    """At its largest, during a probe."""
-    disk_bytes: int
-    """The bank's part and its share of the tables."""
-
-
-_SHARED = (*(f.attribute for f in SETTINGS.values() if not f.per_replica), "data_digest")
-_FIRST = ("optimizer", "lr", "weight_decay", "clip", "l1", "l2")
-"""Equal optimizer settings are to be contiguous, as each run of them is one param_group of torch.optim."""
-_ORDER = _FIRST + tuple(f.attribute for f in SETTINGS.values() if f.per_replica and f.attribute not in _FIRST)
-
-
-def pack(cells: Iterable[Cell], *, capacity_bytes: int = CAPACITY_BYTES) -> tuple[Bank, ...]:
+def pack(cells: Iterable[Cell], limits: Limits = CPU) -> tuple[Bank, ...]:
     """Return banks that hold every cell once, groups in the order of their first cell.
 
-    Cells of a group are ordered by optimizer, learning rate, weight decay, clipping and the rest, and cut into
-    banks of almost equal size of at most `capacity` replicas.
+    Cells of a group are ordered by activation, optimizer, learning rate, weight decay, clipping and the rest, and cut
+    into banks of almost equal size of at most `capacity` replicas. Banks that are more than `limits.share` of the
+    whole are halved as long as that costs little.
     """
     groups: dict[tuple[Any, ...], list[Cell]] = {}
     for cell in cells:
-        groups.setdefault(tuple(getattr(cell, name) for name in _SHARED), []).append(cell)
-    return tuple(bank for group in groups.values() for bank in _cut(group, capacity_bytes))
+        groups.setdefault((*(getattr(cell, name) for name in _SHARED), _own(cell)), []).append(cell)
+    pieces = [piece for group in groups.values() for part in _apart(group, limits) for piece in _cut(part, limits)]
+    if limits.share < 1:
+        most = limits.share * sum(cost.estimate(piece).seconds for piece in pieces)
+        pieces = [part for piece in pieces for part in _halved(piece, most)]
+    return tuple(map(bank_of, pieces))
 
 
-def _cut(group: list[Cell], capacity_bytes: int) -> Iterator[Bank]:
+def _own(cell: Cell) -> object:
+    """Return the activation of a cell whose bank may hold no other, else None."""
+    return None if mixes_activations(cell) else cell.activation
+
+
+def _apart(group: list[Cell], limits: Limits) -> Iterator[list[Cell]]:
+    """Yield the activations that have enough cells for banks of their own, each by itself, and then all others.
+
+    Sharing a bank is worth most for a few replicas and nothing for many, where it only adds calls.
+    """
+    each: dict[Any, list[Cell]] = {}
+    for cell in group:
+        each.setdefault(cell.activation, []).append(cell)
+    enough = capacity(group[0], limits) / 2
+    yield from (part for part in each.values() if len(part) >= enough)
+    rest = [cell for part in each.values() if len(part) < enough for cell in part]
+    if rest:
+        yield rest
+
+
+def _cut(group: list[Cell], limits: Limits) -> Iterator[tuple[Cell, ...]]:
     ordered = sorted(group, key=_rank)
-    count = -(-len(ordered) // capacity(ordered[0], capacity_bytes))
+    count = -(-len(ordered) // capacity(ordered[0], limits))
     for i in range(count):
-        yield _bank(ordered[len(ordered) * i // count : len(ordered) * (i + 1) // count])
+        yield tuple(ordered[len(ordered) * i // count : len(ordered) * (i + 1) // count])
+
+
+def _halved(cells: tuple[Cell, ...], most: float) -> Iterator[tuple[Cell, ...]]:
+    whole = cost.estimate(cells).seconds
+    halves = (cells[: len(cells) // 2], cells[len(cells) // 2 :])
+    if whole <= most or len(cells) == 1 or sum(cost.estimate(half).seconds for half in halves) > DEARER * whole:
+        yield cells
+    else:
+        for half in halves:
+            yield from _halved(half, most)
 
 
 def _rank(cell: Cell) -> tuple[tuple[float, str], ...]:
@@ -90,55 +118,18 @@ def _rank(cell: Cell) -> tuple[tuple[float, str], ...]:
     return tuple((value, "") if isinstance(value, int | float) else (0.0, str(value)) for value in values)
 
 
-def _bank(cells: Sequence[Cell]) -> Bank:
+def bank_of(cells: Sequence[Cell]) -> Bank:
+    """Return the bank of just these cells, in this order: for what is left of one of `pack`'s, or a half of it."""
     digest = hashlib.sha256("\n".join(map(cell_id, cells)).encode()).hexdigest()
     return Bank(digest[:16], tuple(cells))
 
 
-def capacity(cell: Cell, capacity_bytes: int = CAPACITY_BYTES) -> int:
+def capacity(cell: Cell, limits: Limits = CPU) -> int:
     """Return how many replicas like `cell` make the best bank, at least 1."""
-    by_cache = capacity_bytes / (REPLICA_BYTES + working_set_bytes(cell))
-    return max(1, int(min(by_cache, PROBE_BYTES / _probe_bytes(cell))))
-
-
-def working_set_bytes(cell: Cell) -> int:
-    """Return the bytes that one training step of one replica goes through.
-
-    Parameters and their gradients, and of every block the pre-activation and the output of the batch:
-    ``itemsize * (2 P + 2 N L O)`` with P parameters, batch N, L blocks of O units.
-    """
-    itemsize = 8 if cell.precision.name == "float64" else 4
-    return itemsize * 2 * (_parameters(cell) + cell.batch_size * cell.depth * cell.width)
-
-
-def _parameters(cell: Cell) -> int:
-    """Return about how many parameters one replica has: inputs and outputs are taken for as many as units."""
-    return (cell.depth + 1) * cell.width * (cell.width + 1)
-
-
-def _probe_bytes(cell: Cell) -> int:
-    """Return the float64 activations and gradients that a probe of one replica holds at once: 4 of every block."""
-    return 8 * 4 * cell.probe_batch_size * cell.depth * cell.width
+    by_bytes = limits.capacity_bytes / (limits.replica_bytes + working_set_bytes(cell))
+    return max(1, int(min(by_bytes, limits.probe_bytes / cost.probe_bytes(cell))))
 
 
 def estimate(bank: Bank) -> Estimate:
-    """Return what `bank` will take on one thread of a CPU, by the rates at the top of this module."""
-    cell, replicas = bank.cells[0], len(bank.cells)
-    probes = len(probe_steps(cell.steps, cell.probe_at))
-    flops = 6 * _parameters(cell) * replicas  # a sample: 2 a parameter forward, 4 backward
-    units = cell.depth * cell.width * replicas
-    step = STEP_SECONDS + cell.depth * BLOCK_SECONDS + cell.batch_size * (flops / FLOPS + units * UNIT_SECONDS)
-    probe = STEP_SECONDS + cell.depth * PROBE_BLOCK_SECONDS
-    probe += cell.probe_batch_size * (flops / FLOPS + units * PROBE_UNIT_SECONDS)
-    seconds = BANK_SECONDS + cell.steps * step + probes * probe
-    return Estimate(seconds, _memory_bytes(cell) * replicas, _disk_bytes(cell, probes) * replicas)
-
-
-def _memory_bytes(cell: Cell) -> int:
-    """Return the memory of one replica: training with two optimizer states beside the float64 probe."""
-    return 3 * working_set_bytes(cell) + 8 * 3 * _parameters(cell) + _probe_bytes(cell)
-
-
-def _disk_bytes(cell: Cell, probes: int) -> int:
-    """Return the disk of one cell: a part's profiles (9 numbers a block and probe), and its rows in the tables."""
-    return 1500 + probes * (100 + cell.depth * (9 * 7 + 130))
+    """Return what `bank` will take on one thread of a CPU, by the rates of `gradlab.cost`."""
+    return cost.estimate(bank.cells)

@@ -24,15 +24,18 @@ __all__ = [
     "NORM_POSITIONS",
     "OPTIMIZERS",
     "PRECISIONS",
+    "RECURRENT_DEFAULTS",
     "REGISTRIES",
     "RESIDUALS",
     "SCHEDULES",
     "TASKS",
     "Component",
+    "Lengths",
     "Named",
     "Param",
     "Value",
     "nearest",
+    "recurrent",
 ]
 
 
@@ -53,12 +56,41 @@ class Param:
 
 
 @dataclass(frozen=True, slots=True)
+class Lengths:
+    """Which `seq_len` a task of sequences can have, and which it has when a spec says none."""
+
+    default: int
+    low: int = 1
+    only: tuple[int, ...] = ()
+    """If not empty, all there are."""
+
+    def allow(self, seq_len: int) -> bool:
+        """Whether the task has sequences of that many steps."""
+        return seq_len in self.only if self.only else seq_len >= self.low
+
+
+@dataclass(frozen=True, slots=True)
 class Component:
     """Something a spec can name: where its code is, one line about it, and its parameters in order."""
 
     target: Any
     summary: str
     params: Mapping[str, Param] = field(default_factory=dict)
+    recurrent: bool = False
+    """Of a model: it goes along a sequence of `seq_len` steps, its profile runs over time, and one bank has one
+    activation. Of a task: its inputs are such sequences."""
+    learned: bool = False
+    """Of an activation: it brings a learned parameter, so that its replicas fill banks of their own."""
+    lengths: Lengths | None = None
+    """Of a task of sequences."""
+    indices: bool = False
+    """Of a task: its inputs are indices that a network looks up, not numbers."""
+    only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Of a model: by setting, the names it can be combined with; any, of a setting that is not here."""
+    ignores: tuple[str, ...] = ()
+    """Of a model: settings that mean nothing to it, as attributes of a cell."""
+    of_indices: tuple[str, ...] = ()
+    """Of a model: its parameters that only inputs that are indices give a meaning."""
 
     def load(self) -> Any:
         """Return the object behind `target`, importing its module if it is given as text."""
@@ -111,10 +143,24 @@ def _norm(name: str, summary: str) -> Component:
     return Component(f"gradlab.nn.norms:{name}", summary, {"eps": Param(1e-5, low=0)})
 
 
+def _recurrent(summary: str, **params: Param) -> Component:
+    shared = {"input_gain": Param(1.0, low=0), "truncate": Param(0, int, low=0)}
+    return Component(
+        "gradlab.models.recurrent:Recurrent",
+        summary,
+        {**params, **shared},
+        recurrent=True,
+        only={"norm": ("none", "layer", "rms"), "residual": ("none", "add")},
+        ignores=("norm_position",),
+    )
+
+
 def _optim(target: str, summary: str, lr: float, **params: Param) -> Component:
     return Component(f"torch.optim:{target}", summary, {"lr": Param(lr, low=0), **params})
 
 
+_CHRONO = Param(0, int, low=0)
+"""Biases of the memory's gate for dependencies of up to so many steps (Tallec & Ollivier 2018); 0: none of that."""
 _MOMENTUM = Param(0.9, low=0, high=1)
 _ADAM = {
     "beta1": Param(0.9, low=0, high=0.999999),
@@ -131,7 +177,12 @@ ACTIVATIONS: dict[str, Component] = {
     "erf": _act("erf", "erf(x); every mean-field integral in closed form"),
     "relu": _act("relu", "max(0, x)"),
     "leaky_relu": _act("leaky_relu", "x, or negative_slope*x below 0", negative_slope=Param(0.01)),
-    "prelu": _act("prelu", "leaky_relu whose slope each block learns, from `start`", start=Param(0.25)),
+    "prelu": Component(
+        "gradlab.nn.activations:prelu",
+        "leaky_relu whose slope each block learns, from `start`",
+        {"start": Param(0.25)},
+        learned=True,
+    ),
     "elu": _act("elu", "x, or alpha*(exp(x)-1) below 0", alpha=Param(1.0, low=0)),
     "selu": _act("selu", "scaled elu with fixed point (0, 1) (Klambauer 2017)"),
     "gelu": _act("gelu", "x*Phi(x), exact"),
@@ -151,6 +202,9 @@ INITS: dict[str, Component] = {
     "uniform": _init("uniform", "uniform on [-bound, bound]", bound=Param(required=True, low=0)),
     "torch_default": _init("torch_default", "what torch.nn.Linear does: uniform, variance 1/(3 fan_in), biases too"),
     "identity": _init("identity", "ones on the diagonal (Le 2015)"),
+    "spectral": _init(
+        "spectral", "normal, scaled to the given spectral radius (Jaeger 2001)", radius=Param(1.0, low=0, above=True)
+    ),
 }
 
 NORMS: dict[str, Component] = {
@@ -230,10 +284,33 @@ SCHEDULES: dict[str, Component] = {
 PRECISIONS: dict[str, Component] = {
     "float32": Component("torch:float32", "single precision"),
     "float64": Component("torch:float64", "double precision"),
+    "bfloat16": Component(
+        "torch:bfloat16",
+        "8 bits of mantissa, float32's range; weights stay float32",
+        {"loss_scale": Param(1.0, low=0, above=True), "growth_interval": Param(0, int, low=0)},
+    ),
+    "float16": Component(
+        "torch:float16",
+        "11 bits of mantissa, down to 6e-8: the loss is scaled; weights stay float32 (Micikevicius 2018)",
+        {"loss_scale": Param(65536.0, low=0, above=True), "growth_interval": Param(2000, int, low=0)},
+    ),
 }
 
 MODELS: dict[str, Component] = {
-    "mlp": Component("gradlab.models.mlp:MLP", "`depth` blocks of `width` units and a linear readout"),
+    "mlp": Component(
+        "gradlab.models.mlp:MLP",
+        "`depth` blocks of `width` units and a linear readout; indices are looked up in vectors of length `embedding`",
+        {"embedding": Param(8, int, low=1), "embedding_std": Param(0.1, low=0, above=True)},
+        of_indices=("embedding", "embedding_std"),
+    ),
+    "rnn": _recurrent("h' = act(Ux + Wh + b), `init` for W (Elman 1990)"),
+    "lstm": _recurrent(
+        "gates, and a cell state that adds up (Hochreiter & Schmidhuber 1997; Gers 2000)",
+        forget_bias=Param(1.0),
+        chrono=_CHRONO,
+    ),
+    "gru": _recurrent("two gates, no cell state (Cho 2014)", chrono=_CHRONO),
+    "minimal_rnn": _recurrent("one gate between the state and a map of the input (Chen 2017)", chrono=_CHRONO),
 }
 
 TASKS: dict[str, Component] = {
@@ -269,9 +346,76 @@ TASKS: dict[str, Component] = {
             "kind": Param(kind=str, required=True, choices=("classification", "regression")),
         },
     ),
+    "ratings": Component(
+        "gradlab.tasks.ratings:load",
+        "user, item, rating: your own file, or drawn with low rank; learned: 5 % less test error than by user and item "
+        "means",
+        {
+            "path": Param(kind=str),
+            "user": Param("user", str),
+            "item": Param("item", str),
+            "rating": Param("rating", str),
+            "users": Param(200, int, low=2),
+            "items": Param(100, int, low=2),
+            "rank": Param(2, int, low=1),
+            "samples": Param(8000, int, low=8),
+            "noise": Param(0.2, low=0),
+        },
+        indices=True,
+    ),
+    "adding": Component(
+        "gradlab.tasks.adding:load",
+        "sum of the two marked numbers of a sequence (Hochreiter 1997); learned: test R2 >= 0.8, always 1 has MSE 1/6",
+        {"samples": Param(4096, int, low=8)},
+        recurrent=True,
+        lengths=Lengths(50, low=2),
+    ),
+    "copy_memory": Component(
+        "gradlab.tasks.copy_memory:load",
+        "repeat 10 of 8 symbols after T = seq_len-20 blanks (Arjovsky 2016); learned: half the loss without a memory, "
+        "10 ln 8/(T+20)",
+        {"samples": Param(4096, int, low=8)},
+        recurrent=True,
+        lengths=Lengths(50, low=21),
+        indices=True,
+    ),
+    "temporal_order": Component(
+        "gradlab.tasks.temporal_order:load",
+        "which of two symbols came first, which second, 4 classes (Hochreiter 1997); learned: test accuracy >= 0.9",
+        {"samples": Param(4096, int, low=8)},
+        recurrent=True,
+        lengths=Lengths(50, low=10),
+        indices=True,
+    ),
+    "sequential_digits": Component(
+        "gradlab.tasks.sequential_digits:load",
+        "the digits in seq_len pieces: 64 pixel by pixel, 8 row by row (Le 2015); learned: test accuracy >= 0.8",
+        {"permuted": Param(False, bool)},
+        recurrent=True,
+        lengths=Lengths(64, only=(1, 2, 4, 8, 16, 32, 64)),
+    ),
+    "char_lm": Component(
+        "gradlab.tasks.char_lm:load",
+        "next character of Persuasion (J. Austen) or of your own text file; learned: 5 % fewer bits than from the last "
+        "character alone",
+        {"path": Param(kind=str)},
+        recurrent=True,
+        lengths=Lengths(64),
+        indices=True,
+    ),
 }
 
+RECURRENT_DEFAULTS: dict[str, Any] = {
+    "task": Named("adding"),
+    "depth": 1,
+    "activation": Named("tanh"),
+    "init": Named("orthogonal"),
+}
+"""What a recurrent model has where a spec is silent and the general default is one of feed-forward networks."""
+
 ALIASES: dict[str, dict[str, str]] = {
+    "model": {"elman": "rnn", "vanilla_rnn": "rnn"},
+    "task": {"copy": "copy_memory", "addition": "adding"},
     "activation": {"identity": "linear", "swish": "silu", "none": "linear", "logistic": "sigmoid"},
     "init": {
         "glorot_uniform": "xavier_uniform",
@@ -284,8 +428,22 @@ ALIASES: dict[str, dict[str, str]] = {
     "norm": {"batch_norm": "batch", "layer_norm": "layer", "rms_norm": "rms"},
     "optimizer": {"heavy_ball": "momentum"},
     "clip": {"adaptive": "agc"},
-    "precision": {"fp32": "float32", "fp64": "float64", "double": "float64"},
+    "precision": {
+        "fp32": "float32",
+        "fp64": "float64",
+        "double": "float64",
+        "bf16": "bfloat16",
+        "fp16": "float16",
+        "half": "float16",
+    },
 }
+
+
+def recurrent(model: str) -> bool:
+    """Return whether a model, written as in a table (``lstm(forget_bias=1)``), goes along a sequence."""
+    found = MODELS.get(model.partition("(")[0])
+    return found is not None and found.recurrent
+
 
 REGISTRIES: dict[str, dict[str, Component]] = {
     "model": MODELS,

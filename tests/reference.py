@@ -112,7 +112,7 @@ class Network(nn.Module):
 def network(trainer, r: int) -> Network:
     """The torch.nn twin of replica r of a bank, with its current parameters."""
     cell = trainer.cells[r]
-    twin = Network(cell, trainer.data.in_features, trainer.data.out_features).to(trainer.dtype)
+    twin = Network(cell, trainer.data.in_features, trainer.data.out_features).to(trainer.precision.master)
     with torch.no_grad():
         for slot in trainer.model.layout.slots:
             twin.named(slot.layer)[slot.name].copy_(slot.view(trainer.flat_RP)[r])

@@ -18,6 +18,8 @@ VARIANCE = {
     "xavier_uniform": 2 / (ROWS + COLUMNS), "xavier_normal": 2 / (ROWS + COLUMNS), "he_uniform": 2 / COLUMNS,
     "he_normal": 2 / COLUMNS, "lecun_normal": 1 / COLUMNS, "torch_default": 1 / (3 * COLUMNS),
     "orthogonal": 1 / COLUMNS, "normal": 0.09, "uniform": 0.03, "identity": 1 / COLUMNS,
+    # of a matrix that is not square the largest singular value is scaled, for large ones sqrt(rows) + sqrt(columns)
+    "spectral": 1 / (math.sqrt(ROWS) + math.sqrt(COLUMNS)) ** 2,
 }  # fmt: skip
 UNIFORM = ("xavier_uniform", "he_uniform", "torch_default", "uniform")
 
@@ -80,7 +82,9 @@ def test_biases():
 
 
 def architecture(depth: int, width: int = 6) -> Architecture:
-    return Architecture(4, 3, depth, width, Named("tanh"), Named("none"), "pre_activation", "none", 1.0, 0.0)
+    return Architecture(
+        Named("mlp"), 4, 3, depth, width, Named("tanh"), Named("none"), "pre_activation", "none", 1.0, 0.0
+    )
 
 
 def test_common_random_numbers():

@@ -139,3 +139,50 @@ def test_probe_steps():
     assert probe_steps(1, "log") == (0, 1)
     assert probe_steps(300, "log") == (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 300)
     assert probe_steps(9, (5,)) == (0, 5, 9)
+
+
+def test_underflow_is_what_falls_below_the_smallest_number_kept():
+    """Against plain autograd's gradients, element by element, with a bound of its own for each replica."""
+    cells = [dataclasses.replace(AT_START, depth=12, activation=Named("sigmoid"), seed=seed) for seed in range(2)]
+    trainer = Trainer(cells, torch.device("cpu"))
+    smallest_R = torch.tensor([1e-7, 1e-9], dtype=torch.float64)
+    profile = probe(
+        trainer.model, trainer.flat_RP, trainer.probe_x, trainer.probe_y, trainer.data.loss, smallest_R=smallest_R
+    )
+    params, _ = trainer.model.layout.leaves(trainer.flat_RP.double())
+    outputs = []
+    output = trainer.model.forward(params, trainer.probe_x, "probe", tap=lambda block, h, a, x: outputs.append(x))
+    grads = torch.autograd.grad(trainer.data.loss(output, trainer.probe_y).sum(), outputs)
+    bound = smallest_R.view(2, 1, 1)
+    shares = torch.stack([((g != 0) & (g.abs() < bound)).double().mean((1, 2)) for g in grads], 1)
+    torch.testing.assert_close(profile.underflow_RL, shares, rtol=0, atol=1e-4)
+    assert 0 < float(shares[1].mean()) < float(shares[0].mean()) < 1
+
+
+def test_underflow_of_gradients_beyond_float64():
+    """Of a thousand sigmoid blocks the lowest have nothing left that float64 itself could hold."""
+    cell = dataclasses.replace(AT_START, depth=1000, width=16, activation=Named("sigmoid"))
+    trainer = Trainer([cell], torch.device("cpu"))
+    smallest_R = torch.tensor([1e-45], dtype=torch.float64)
+    shares = probe(
+        trainer.model, trainer.flat_RP, trainer.probe_x, trainer.probe_y, trainer.data.loss, smallest_R=smallest_R
+    ).underflow_RL[0]
+    assert shares[:500].tolist() == [1.0] * 500
+    assert not shares[-20:].any()
+
+
+def test_a_loss_of_the_probes_own_makes_the_profile_and_nothing_else():
+    """The profile is that of the other loss; the loss and the gradient over all parameters stay those of training."""
+    trainer = Trainer([dataclasses.replace(AT_START, depth=3, activation=Named("tanh"))], torch.device("cpu"))
+
+    def first_sample(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        return trainer.data.loss(output[:, :1], target[:, :1])
+
+    args = trainer.model, trainer.flat_RP, trainer.probe_x, trainer.probe_y
+    both = probe(*args, trainer.data.loss, probe_loss=first_sample)
+    training, own = probe(*args, trainer.data.loss), probe(*args, first_sample)
+    for name in ("loss_R", "log_grad_norm_total_R", "act_mean_RL"):
+        torch.testing.assert_close(getattr(both, name), getattr(training, name), rtol=1e-12, atol=0)
+    for name in ("log_grad_norm_RL", "log_weight_grad_norm_RL", "zero_grad_RL"):
+        torch.testing.assert_close(getattr(both, name), getattr(own, name), rtol=1e-12, atol=0)
+    assert not torch.isclose(both.log_grad_norm_RL, training.log_grad_norm_RL).any()

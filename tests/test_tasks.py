@@ -94,15 +94,19 @@ def test_every_task_judges_perfect_outputs_as_learned(tmp_path):
     frame.to_csv(tmp_path / "t.csv", index=False)
     own = {"path": str(tmp_path / "t.csv"), "target": "y", "kind": "classification"}
     for name in TASKS:
-        data = load(Named(name, tuple(own.items()) if name == "table" else ()), (0,))
-        perfect = data.test_y
-        if not perfect.is_floating_point():
-            perfect = torch.nn.functional.one_hot(perfect, data.out_features).double()
-        assert float(data.criterion.metric(perfect, data.test_y)) == 1
+        lengths = TASKS[name].lengths
+        data = load(
+            Named(name, tuple(own.items()) if name == "table" else ()), (0,), lengths.default if lengths else None
+        )
+        perfect = target = data.test_y
+        if not target.is_floating_point():
+            target = target.long()
+            perfect = 100 * torch.nn.functional.one_hot(target, data.out_features).double()
+        assert float(data.criterion.metric(perfect, target)) == 1
         assert data.criterion.learned_from < 1
         constant = torch.zeros_like(perfect)
-        assert float(data.criterion.metric(constant, data.test_y)) < data.criterion.learned_from
-        broken = data.criterion.metric(torch.full_like(perfect, torch.nan), data.test_y)
+        assert float(data.criterion.metric(constant, target)) < data.criterion.learned_from
+        broken = data.criterion.metric(torch.full_like(perfect, torch.nan), target)
         assert not bool(broken >= data.criterion.learned_from)
 
 

@@ -7,55 +7,29 @@ block maps the input to the width and has no skip. With s the residual scale and
 - ``add``: x + s*that
 - ``pre_norm``: x + s*act(W N(x) + b) (Transformer pre-LN, Xiong 2020, arXiv 2002.04745)
 - ``post_norm``: N(x + s*act(Wx+b))
+
+Inputs that are indices are looked up first: x is then their vectors, one after another (embeddings).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from gradlab.nn.activations import activation
+from gradlab.models.base import Architecture, Start, Tap
+from gradlab.nn.activations import activations
+from gradlab.nn.embedding import embed
 from gradlab.nn.inits import initial_bias, initial_weight
 from gradlab.nn.layout import Layout, Params
 from gradlab.nn.linear import linear
 from gradlab.nn.norms import Mode, norm
-from gradlab.registry import Named
+from gradlab.registry import MODELS, Named
 from gradlab.streams import generator
 
-__all__ = ["MLP", "Architecture", "Start", "Tap"]
-
-
-@dataclass(frozen=True, slots=True)
-class Architecture:
-    """What fixes the tensors of a bank: equal for all its replicas."""
-
-    in_features: int
-    out_features: int
-    depth: int
-    width: int
-    activation: Named
-    norm: Named
-    norm_position: str
-    residual: str
-    residual_scale: float | str
-    dropout: float
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """Where one replica starts: its seed and the distributions of its weights and biases."""
-
-    seed: int
-    init: Named
-    bias_std: float | str
-
-
-Tap = Callable[[int, Tensor, Tensor, Tensor], None]
-"""Called for each block with its index (0 first), the input and the output of its activation, and x_l: `[R, N, O]`."""
+__all__ = ["MLP"]
 
 
 class MLP:
@@ -63,7 +37,7 @@ class MLP:
 
     def __init__(self, arch: Architecture) -> None:
         self.arch = arch
-        self.activation = activation(arch.activation)
+        self.activation = activations(arch.activations or [arch.activation])
         self.norm = norm(arch.norm)
         self.learns_scale = arch.residual != "none" and arch.residual_scale == "learned_zero"
         self.scale = (
@@ -71,6 +45,10 @@ class MLP:
             else 0.0 if isinstance(arch.residual_scale, str)
             else arch.residual_scale
         )  # fmt: skip
+        own = arch.model.resolve(MODELS)
+        self.embedding_std: float = own["embedding_std"]
+        self.embedding: int = own["embedding"] if arch.vocabulary else 0
+        """E, the length of an index's vector; 0 where the inputs are numbers."""
         readout = {"weight": (arch.out_features, arch.width), "bias": (arch.out_features,)}
         self.layout = Layout([*(self._shapes(block) for block in range(arch.depth)), readout])
 
@@ -79,8 +57,9 @@ class MLP:
 
     def _shapes(self, block: int) -> dict[str, tuple[int, ...]]:
         width = self.arch.width
+        fan_in = width if block else self.arch.in_features * (self.embedding or 1)
         shapes: dict[str, tuple[int, ...]] = {
-            "weight": (width, self.arch.in_features if block == 0 else width),
+            "weight": (width, fan_in),
             "bias": (width,),
         }
         if self.norm is not None and self._has_norm(block):
@@ -89,6 +68,8 @@ class MLP:
             shapes["slope"] = (1,)
         if self.learns_scale and block > 0:
             shapes["scale"] = (1,)
+        if self.embedding and block == 0:
+            shapes["embedding"] = (sum(self.arch.vocabulary), self.embedding)
         return shapes
 
     def initial(self, starts: Sequence[Start]) -> Tensor:
@@ -111,12 +92,18 @@ class MLP:
                 stream = readout if slot.layer == self.arch.depth else blocks
                 z = torch.randn(slot.shape, generator=stream, dtype=torch.float64)
                 fan_in = slot.shape[-1] if slot.name == "weight" else fan_in
+                made: dict[tuple[Named, float | str], Tensor] = {}  # an orthogonal matrix is dear: once for all alike
                 for r, start in mine:
-                    drawn = (
-                        initial_weight(start.init, z) if slot.name == "weight"
-                        else initial_bias(start.init, start.bias_std, z, fan_in)
-                    )  # fmt: skip
-                    flat_RP[r, row] = drawn.flatten()
+                    kind = (start.init, start.bias_std)
+                    if kind not in made:
+                        made[kind] = (
+                            initial_weight(start.init, z) if slot.name == "weight"
+                            else initial_bias(start.init, start.bias_std, z, fan_in)
+                        )  # fmt: skip
+                    flat_RP[r, row] = made[kind].flatten()
+            elif slot.name == "embedding":
+                z = torch.randn(slot.size, generator=generator(seed, "embedding"), dtype=torch.float64)
+                flat_RP[[r for r, _ in mine], row] = self.embedding_std * z
             else:
                 value = {"norm_weight": 1.0, "norm_bias": 0.0, "slope": self.activation.start, "scale": 0.0}[slot.name]
                 for r, _ in mine:
@@ -133,18 +120,19 @@ class MLP:
     def forward(
         self,
         params: Params,
-        x_RNI: Tensor,
+        x: Tensor,
         mode: Mode,
         *,
         running: Tensor | None = None,
         masks_LRNO: Tensor | None = None,
         tap: Tap | None = None,
     ) -> Tensor:
-        """Return the readout `[R, N, C]`.
+        """Return the readout `[R, N, C]` for inputs `[R, N, I]`, numbers or, with a vocabulary, indices.
 
         `masks_LRNO` are dropout masks already scaled by 1/(1-p); None drops nothing. `tap` sees every block.
         """
-        x = x_RNI
+        if self.embedding:
+            x = embed(x, params[0]["embedding"], self.arch.vocabulary).flatten(2)
         for block in range(self.arch.depth):
             x = self._block(block, params[block], x, mode, running, masks_LRNO, tap)
         return linear(x, params[-1]["weight"], params[-1]["bias"])

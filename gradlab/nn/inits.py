@@ -67,6 +67,16 @@ def identity(z_OI: Tensor, gain: float) -> Tensor:
     return gain * torch.eye(z_OI.shape[0], z_OI.shape[1], dtype=z_OI.dtype)
 
 
+def spectral(z_OI: Tensor, radius: float, gain: float) -> Tensor:
+    """Normal, scaled so that the largest modulus of an eigenvalue is `gain` times `radius` (Jaeger 2001, echo states).
+
+    A matrix that is not square has no eigenvalues: its largest singular value stands in for them.
+    """
+    square = z_OI.shape[0] == z_OI.shape[1]
+    largest = torch.linalg.eigvals(z_OI).abs().max() if square else torch.linalg.matrix_norm(z_OI, 2)
+    return gain * radius / float(largest) * z_OI
+
+
 def initial_weight(init: Named, z_OI: Tensor) -> Tensor:
     """Return one replica's weight matrix `[O, I]` from the draws `z_OI`."""
     weight: Tensor = INITS[init.name].load()(z_OI, **init.resolve(INITS))

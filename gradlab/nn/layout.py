@@ -15,6 +15,8 @@ from torch import Tensor
 
 __all__ = ["Layout", "Params", "Slot"]
 
+_MATRICES = ("weight", "input_weight", "inner_weight", "embedding")
+
 Params = list[dict[str, Tensor]]
 """Views by layer and name: blocks 0..L-1, then the readout; each `[R, *shape]`."""
 
@@ -67,12 +69,14 @@ class Layout:
         return params, leaves
 
     def weights(self) -> list[Slot]:
-        """Return the weight matrices of the linear maps, one a layer, readout last."""
+        """Return the weight matrices of the linear maps, one a layer, readout last; of a recurrent layer that of its
+        recurrence."""
         return [slot for slot in self.slots if slot.name == "weight"]
 
     def weight_mask(self, device: torch.device | str = "cpu") -> Tensor:
-        """Return a boolean `[P]` that is true on the weight matrices: what the penalties act on."""
+        """Return a boolean `[P]` that is true on all weight matrices, of inputs too: what the penalties act on."""
         mask = torch.zeros(self.size, dtype=torch.bool, device=device)
-        for slot in self.weights():
-            mask[slot.offset : slot.offset + slot.size] = True
+        for slot in self.slots:
+            if slot.name in _MATRICES:
+                mask[slot.offset : slot.offset + slot.size] = True
         return mask

@@ -70,11 +70,13 @@ class BatchNorm:
             assert running_R2O is not None
             mean_R1O, var_R1O = running_R2O[:, :1], running_R2O[:, 1:]
         else:
-            var_R1O, mean_R1O = torch.var_mean(x_RNO, dim=1, correction=0, keepdim=True)
+            # statistics of 16-bit numbers are taken in float32, as torch.nn.BatchNorm1d does
+            exact_RNO = x_RNO.float() if x_RNO.dtype.itemsize < 4 else x_RNO
+            var_R1O, mean_R1O = torch.var_mean(exact_RNO, dim=1, correction=0, keepdim=True)
             if mode == "train" and running_R2O is not None:
                 self._update(running_R2O, mean_R1O, var_R1O, x_RNO.shape[1])
-        scale_R1O = torch.rsqrt(var_R1O + self.eps) * learned["norm_weight"].unsqueeze(1)
-        return torch.addcmul(learned["norm_bias"].unsqueeze(1), x_RNO - mean_R1O, scale_R1O)
+        scale_R1O = torch.rsqrt(var_R1O + self.eps).to(x_RNO.dtype) * learned["norm_weight"].unsqueeze(1)
+        return torch.addcmul(learned["norm_bias"].unsqueeze(1), x_RNO - mean_R1O.to(x_RNO.dtype), scale_R1O)
 
     @torch.no_grad()
     def _update(self, running_R2O: Tensor, mean_R1O: Tensor, var_R1O: Tensor, n: int) -> None:

@@ -20,6 +20,11 @@ __all__ = ["BankOptimizer", "Rule", "runs"]
 
 _FUSED = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.Adagrad)
 """Classes with a fused kernel on the CPU and on CUDA (Adagrad: CPU alone)."""
+_CAPTURABLE = (
+    torch.optim.Adam, torch.optim.AdamW, torch.optim.NAdam, torch.optim.RAdam, torch.optim.RMSprop,
+    torch.optim.Adadelta,
+)  # fmt: skip
+"""Classes that keep their step counters on a CUDA device when asked to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,26 +59,66 @@ def _arguments(rule: Rule) -> dict[str, Any]:
 
 
 class BankOptimizer:
-    """One optimiser for R replicas; it updates `flat_RP` in place from `grad_RP`."""
+    """One optimiser for R replicas; it updates `flat_RP` in place from `grad_RP`.
 
-    def __init__(self, flat_RP: Tensor, grad_RP: Tensor, rules: Sequence[Rule]) -> None:
+    `separate`: every replica is a run of its own, so that an update can leave some of them out.
+    """
+
+    def __init__(self, flat_RP: Tensor, grad_RP: Tensor, rules: Sequence[Rule], *, separate: bool = False) -> None:
+        on_cuda = flat_RP.device.type == "cuda"
         groups: dict[Any, list[dict[str, Any]]] = {}
-        for start, stop, rule in runs(rules):
+        self._rows: list[tuple[Tensor, Tensor]] = []
+        each = [(r, r + 1, rule) for r, rule in enumerate(rules)] if separate else runs(rules)
+        for start, stop, rule in each:
             rows = flat_RP[start:stop].detach()
             rows.grad = grad_RP[start:stop]
+            self._rows.append((rows, rows.grad))
             kind = OPTIMIZERS[rule.optimizer.name].load()
             groups.setdefault(kind, []).append({"params": [rows], **_arguments(rule)})
-        self._optimizers = [kind(params, **self._fused(kind, flat_RP)) for kind, params in groups.items()]
+        self.recordable = on_cuda and groups.keys() <= {*_FUSED, *_CAPTURABLE} - {torch.optim.Adagrad}
+        """Whether `update` can be recorded as a CUDA graph: its counters and learning rates lie on the device."""
+        self._optimizers = [kind(params, **self._options(kind, on_cuda)) for kind, params in groups.items()]
         self._lr = [[group["lr"] for group in optimizer.param_groups] for optimizer in self._optimizers]
+        if self.recordable:
+            for optimizer in self._optimizers:
+                for group in optimizer.param_groups:
+                    group["lr"] = torch.tensor(group["lr"], device=flat_RP.device)
 
     @staticmethod
-    def _fused(kind: Any, flat_RP: Tensor) -> dict[str, bool]:
-        on_cuda = flat_RP.device.type == "cuda"
-        return {"fused": True} if kind in _FUSED and not (on_cuda and kind is torch.optim.Adagrad) else {}
+    def _options(kind: Any, on_cuda: bool) -> dict[str, bool]:
+        options = {"fused": True} if kind in _FUSED and not (on_cuda and kind is torch.optim.Adagrad) else {}
+        return options | ({"capturable": True} if on_cuda and kind in _CAPTURABLE else {})
 
     def step(self, factor: float) -> None:
         """Make one update with every learning rate multiplied by `factor`."""
+        self.set_factor(factor)
+        self.update()
+
+    def set_factor(self, factor: float) -> None:
+        """Multiply every learning rate by `factor` from the next update on."""
         for optimizer, rates in zip(self._optimizers, self._lr, strict=True):
             for group, lr in zip(optimizer.param_groups, rates, strict=True):
-                group["lr"] = lr * factor
+                if self.recordable:
+                    group["lr"].fill_(lr * factor)
+                else:
+                    group["lr"] = lr * factor
+
+    def update(self, keep_R: Tensor | None = None) -> None:
+        """Make one update; of `separate` replicas only of those that `keep_R` is true for, the rest as if not asked."""
+        if keep_R is not None:  # waits for the device, as torch.amp.GradScaler does
+            for (rows, grad), keep in zip(self._rows, keep_R.tolist(), strict=True):
+                rows.grad = grad if keep else None
+        for optimizer in self._optimizers:
             optimizer.step()
+
+    def state(self) -> list[Any]:
+        """Return what `restore` needs."""
+        return [optimizer.state_dict() for optimizer in self._optimizers]
+
+    def restore(self, state: Sequence[Any]) -> None:
+        """Go on from a `state`."""
+        for optimizer, kept in zip(self._optimizers, state, strict=True):
+            optimizer.load_state_dict(kept)
+            if self.recordable:
+                for group in optimizer.param_groups:
+                    group["lr"] = torch.as_tensor(group["lr"], device=self._rows[0][0].device)

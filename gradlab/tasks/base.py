@@ -11,29 +11,55 @@ from torch.nn import functional as F
 
 from gradlab.registry import TASKS, Named
 
-__all__ = ["ACCURACY", "R2", "Criterion", "Data", "classification", "cross_entropy", "load", "mse", "regression"]
+__all__ = [
+    "ACCURACY",
+    "R2",
+    "Criterion",
+    "Data",
+    "Loss",
+    "classification",
+    "cross_entropy",
+    "last_step",
+    "load",
+    "mse",
+    "regression",
+]
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""Outputs `[R, N, C]` or, with one for each time step, `[R, N, T, C]`, and their targets, to a number a replica."""
 
 
-def cross_entropy(output_RNC: Tensor, target_RN: Tensor) -> Tensor:
-    """Return the mean cross-entropy of each replica, `[R]`, in nats; targets are class indices."""
-    losses = F.cross_entropy(output_RNC.flatten(0, 1), target_RN.flatten(), reduction="none")
-    return losses.view(target_RN.shape).mean(1)
+def cross_entropy(output: Tensor, target: Tensor) -> Tensor:
+    """Return the mean cross-entropy of each replica over samples and time steps, `[R]`, in nats.
+
+    Targets are class indices, `[R, N]` for outputs `[R, N, C]`, `[R, N, T]` for `[R, N, T, C]`.
+    """
+    losses = F.cross_entropy(output.flatten(0, -2), target.flatten(), reduction="none")
+    return losses.view(target.shape).flatten(1).mean(1)
 
 
-def mse(output_RNC: Tensor, target_RNC: Tensor) -> Tensor:
-    """Return the mean squared error of each replica over samples and outputs, `[R]`."""
-    return (output_RNC - target_RNC).square().mean((1, 2))
+def mse(output: Tensor, target: Tensor) -> Tensor:
+    """Return the mean squared error of each replica over samples, time steps and outputs, `[R]`."""
+    return _mean((output - target).square())
 
 
-def _accuracy(output_RNC: Tensor, target_RN: Tensor) -> Tensor:
-    right_RN = (output_RNC.argmax(2) == target_RN).to(output_RNC.dtype)
+def last_step(loss: Loss) -> Loss:
+    """Return the part of a loss over all time steps that belongs to the last one."""
+    return lambda output, target: loss(output[:, :, -1], target[:, :, -1])
+
+
+def _mean(values: Tensor) -> Tensor:
+    return values.mean(tuple(range(1, values.ndim)))
+
+
+def _accuracy(output: Tensor, target: Tensor) -> Tensor:
+    right = (output.argmax(-1) == target).to(output.dtype)
     # argmax of NaNs is a class like any other: a network without finite outputs knows nothing
-    return right_RN.mean(1).where(output_RNC.isfinite().all(2).all(1), torch.nan)
+    return _mean(right).where(output.isfinite().flatten(1).all(1), torch.nan)
 
 
-def _r2(output_RNC: Tensor, target_RNC: Tensor) -> Tensor:
-    total_R1C = (target_RNC - target_RNC.mean(1, keepdim=True)).square().mean((1, 2))
-    return 1 - mse(output_RNC, target_RNC) / total_R1C
+def _r2(output: Tensor, target: Tensor) -> Tensor:
+    return 1 - mse(output, target) / _mean((target - target.mean(1, keepdim=True)).square())
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +81,11 @@ def R2(learned_from: float) -> Criterion:
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """Samples for S seeds, or for all of them at once with S = 1; M training and T test samples, float64, CPU.
+    """Samples for S seeds, or for all of them at once with S = 1, on the CPU; M of them to train, others to test.
 
-    Inputs are `[S, M, I]`; targets `[S, M]` class indices or `[S, M, C]` numbers.
+    Inputs are `[S, M, I]`, of sequences `[S, M, T, I]`; targets `[S, M]` class indices or `[S, M, C]` numbers.
+    Numbers are float64, float32 where that is enough for much data; indices are of any integer type, and no two
+    elements need have a place of their own in memory (windows of a text).
     """
 
     train_x: Tensor
@@ -65,8 +93,14 @@ class Data:
     test_x: Tensor
     test_y: Tensor
     out_features: int
-    loss: Callable[[Tensor, Tensor], Tensor]
+    loss: Loss
     criterion: Criterion
+    probe_loss: Loss | None = None
+    """What a probe differentiates where that is not `loss`: of a sequence with a loss at every step, the last one's."""
+    vocabulary: tuple[int, ...] = ()
+    """For inputs that are indices: how many values each of the I of them has. Empty for real inputs."""
+    per_step: bool = False
+    """Whether every time step has a target, `[S, M, T]` or `[S, M, T, C]`, and an output, `[R, N, T, C]`."""
 
     @property
     def in_features(self) -> int:
@@ -74,21 +108,31 @@ class Data:
         return int(self.train_x.shape[-1])
 
 
-def classification(x: tuple[Tensor, Tensor], y: tuple[Tensor, Tensor], classes: int, criterion: Criterion) -> Data:
+def classification(
+    x: tuple[Tensor, Tensor],
+    y: tuple[Tensor, Tensor],
+    classes: int,
+    criterion: Criterion,
+    vocabulary: tuple[int, ...] = (),
+) -> Data:
     """Return the data of a classification task from (train, test) pairs with the leading seed axis."""
-    return Data(x[0], y[0], x[1], y[1], classes, cross_entropy, criterion)
+    return Data(x[0], y[0], x[1], y[1], classes, cross_entropy, criterion, vocabulary=vocabulary)
 
 
-def regression(x: tuple[Tensor, Tensor], y: tuple[Tensor, Tensor], criterion: Criterion) -> Data:
+def regression(
+    x: tuple[Tensor, Tensor], y: tuple[Tensor, Tensor], criterion: Criterion, vocabulary: tuple[int, ...] = ()
+) -> Data:
     """Return the data of a regression task from (train, test) pairs with the leading seed axis."""
-    return Data(x[0], y[0], x[1], y[1], int(y[0].shape[-1]), mse, criterion)
+    return Data(x[0], y[0], x[1], y[1], int(y[0].shape[-1]), mse, criterion, vocabulary=vocabulary)
 
 
-def load(task: Named, seeds: Sequence[int]) -> Data:
-    """Return the data that a spec's task draws for these seeds.
+def load(task: Named, seeds: Sequence[int], seq_len: int | None = None) -> Data:
+    """Return the data that a spec's task draws for these seeds, of a task of sequences with `seq_len` steps each.
 
     Raises:
         DataError: the user's file cannot be read as the spec says.
     """
-    data: Data = TASKS[task.name].load()(seeds, **task.resolve(TASKS))
+    component = TASKS[task.name]
+    own = {"seq_len": seq_len} if component.recurrent else {}
+    data: Data = component.load()(seeds, **own, **task.resolve(TASKS))
     return data

@@ -16,7 +16,7 @@ from gradlab.tasks.base import ACCURACY, R2, Data, classification, regression
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["load", "read"]
+__all__ = ["load", "numbers", "read"]
 
 TEST_SHARE = 0.25
 FEWEST_ROWS = 8
@@ -62,7 +62,7 @@ def load(seeds: Sequence[int], path: str, target: str, kind: str) -> Data:
         raise DataError(f"{name}: {target!r} is the only column; a task needs at least one input beside it")
     if len(frame) < FEWEST_ROWS:
         raise DataError(f"{name}: {len(frame)} rows are too few; a task needs at least {FEWEST_ROWS}")
-    columns = [_numbers(frame[column], name) for column in frame.columns if column != target]
+    columns = [numbers(frame[column], name) for column in frame.columns if column != target]
     x = np.stack(columns, axis=1)
     shuffled = np.random.default_rng(0).permutation(len(x))
     test, train = np.split(shuffled, [max(round(TEST_SHARE * len(x)), 2)])
@@ -70,7 +70,7 @@ def load(seeds: Sequence[int], path: str, target: str, kind: str) -> Data:
     x = (x - x[train].mean(0)) / np.where(deviation > 0, deviation, 1)
     inputs = (_seed_axis(x[train]), _seed_axis(x[test]))
     if kind == "regression":
-        y = _numbers(frame[target], name)[:, None]
+        y = numbers(frame[target], name)[:, None]
         spread = float(y[train].std())
         if spread == 0:
             raise DataError(f"{name}: column {target!r} has one value only; there is nothing to predict")
@@ -100,7 +100,7 @@ def _row(wrong: pd.Series[bool]) -> int:
     return int(np.flatnonzero(wrong.to_numpy())[0]) + 1
 
 
-def _numbers(column: pd.Series[float], name: str) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+def numbers(column: pd.Series[float], name: str) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
     """Return a column as float64.
 
     Raises:

@@ -1,0 +1,76 @@
+"""The state of a bank in training, kept on the disk now and then, so that a killed run loses seconds and not hours.
+
+A file is a line of text with the SHA-256 of what follows, then what `torch.save` makes of the state. One that is
+cut short, changed or from other cells counts as none: the bank then begins anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import pickle
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+__all__ = ["Checkpoint"]
+
+_MAGIC = b"gradlab checkpoint 1 "
+
+
+class Checkpoint:
+    """Where and how often a bank keeps its state."""
+
+    def __init__(self, path: Path, every_s: float = 30.0) -> None:
+        self._path, self._every_s = path, every_s
+        self._last = time.monotonic()
+        self.resumed_at = 0
+        """The step that `load` found; 0 where the bank began anew."""
+
+    def due(self) -> bool:
+        """Return whether the last checkpoint is long enough ago."""
+        return time.monotonic() - self._last >= self._every_s
+
+    def save(self, cells: Sequence[str], step: int, state: dict[str, Any]) -> None:
+        """Replace the file by the state before `step` of the bank with these cell ids.
+
+        A disk that is full must not end the training: without room there is no new checkpoint, and the old one stays.
+        """
+        self._last = time.monotonic()
+        buffer = io.BytesIO()
+        torch.save({"cells": list(cells), "torch": str(torch.__version__), "step": step, "state": state}, buffer)
+        data = buffer.getvalue()
+        temporary = self._path.with_name(f"{self._path.name}.{os.getpid()}.tmp")
+        try:
+            with temporary.open("wb") as file:
+                file.write(_MAGIC + hashlib.sha256(data).hexdigest().encode() + b"\n" + data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(self._path)
+        except OSError:
+            try:
+                temporary.unlink(missing_ok=True)
+            except OSError:  # a directory that has gone, or may not be written to any more: the run will say so
+                return
+
+    def load(self, cells: Sequence[str]) -> tuple[int, dict[str, Any]] | None:
+        """Return (step, state) as `save` was given them for these cells by this version of torch, or None."""
+        try:
+            data = self._path.read_bytes()
+        except OSError:
+            return None
+        head, _, body = data.partition(b"\n")
+        if head != _MAGIC + hashlib.sha256(body).hexdigest().encode():
+            return None
+        try:
+            found = torch.load(io.BytesIO(body), weights_only=True)
+        except (RuntimeError, pickle.UnpicklingError, EOFError):
+            return None
+        if found["cells"] != list(cells) or found["torch"] != str(torch.__version__):
+            return None
+        self.resumed_at = found["step"]
+        return found["step"], found["state"]
