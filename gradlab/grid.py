@@ -11,7 +11,7 @@ from typing import Any
 
 from gradlab.cell import SETTINGS, Cell, probe_steps
 from gradlab.errors import Problem, SpecError
-from gradlab.registry import Named
+from gradlab.registry import MODELS, RECURRENT_DEFAULTS, TASKS, Named, Value
 from gradlab.spec import Spec, Subgrid
 
 __all__ = ["LIMIT", "Expansion", "expand"]
@@ -80,18 +80,17 @@ def _cells(spec: Spec, subgrid: Subgrid, digests: dict[str, str]) -> Iterator[Ce
         for rows, i in zip(settings, at, strict=True):
             values.update(rows[i])
         _fold(values)
-        task = values.get("task")
-        if task is not None and task.name == "table":
-            path = str(dict(task.params)["path"])
+        path = dict(values["task"].params).get("path") if "task" in values else None
+        if path is not None:
             if path not in digests:
                 digests[path] = _digest(spec, path)
             values["data_digest"] = digests[path]
         yield Cell(**values)
 
 
-def _digest(spec: Spec, path: str) -> str:
+def _digest(spec: Spec, path: Value) -> str:
     try:
-        with Path(path).open("rb") as file:
+        with Path(str(path)).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise _refuse(spec, f"the data file {path} cannot be read: {error.strerror}", "") from None
@@ -112,11 +111,30 @@ def _fold(values: dict[str, Any]) -> None:
     for setting, where, meaningless in _FOLDS:
         if meaningless in values and values.get(setting, _DEFAULTS[setting]) in where:
             del values[meaningless]
+    _fold_model(values)
     at = values.get("probe_at", "log")
     if at != "log":  # every list has step 0 and the last one, said or not
         steps = values.get("steps", _DEFAULTS["steps"])
         full = probe_steps(steps, at)
         values["probe_at"] = "log" if full == probe_steps(steps, "log") else full
+
+
+def _fold_model(values: dict[str, Any]) -> None:
+    """Fold what the model or the task makes meaningless, and give sequences the length that the task has by itself."""
+    model, task = (values.get(name, _DEFAULTS[name]) for name in ("model", "task"))
+    known = MODELS[model.name]
+    if not TASKS[task.name].indices and model.params:
+        kept = tuple((key, value) for key, value in model.params if key not in known.of_indices)
+        values["model"] = Named(model.name, kept)
+    for name in known.ignores:
+        values.pop(name, None)
+        if known.recurrent and name in RECURRENT_DEFAULTS:
+            values[name] = RECURRENT_DEFAULTS[name]
+    if not known.recurrent:
+        values.pop("seq_len", None)
+    elif values.get("seq_len") is None:
+        lengths = TASKS[task.name].lengths
+        values["seq_len"] = lengths.default if lengths else None
 
 
 def _same(cell: Cell) -> Cell:

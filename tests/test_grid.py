@@ -24,6 +24,10 @@ GOLDEN = {
     "optimizer: {name: adam, lr: 0.01}\ntrain: {steps: 50, lr_schedule: cosine}": "53ffe5ff25c09fef",
     "residual: add\nresidual_scale: 1/sqrt(depth)\nnorm: layer\nprobe.at: [0, 10]": "3ef331e3733cb8f8",
     "task: {name: table, path: a.csv, target: y, kind: regression}": "d6e5fc2f4f045ae3",
+    "model: lstm": "4c87b4b15d75604b",
+    "model: {rnn: {truncate: 5}}\ntask: sequential_digits\nseq_len: 8\ninit: identity": "45a580a420f165cc",
+    "model: gru\ntask: {char_lm: a.csv}": "8b033a638c34387e",
+    "task: ratings\nmodel: {name: mlp, embedding: 4}": "c73ee945b6e9a073",
 }  # fmt: skip
 
 
@@ -47,6 +51,7 @@ norm=none
 norm_position=pre_activation
 residual=none
 residual_scale=1.0
+seq_len=None
 dropout=0.0
 optimizer=sgd
 lr=None
@@ -73,6 +78,34 @@ task linear_regression.noise=0.1
 task spirals.samples=2048
 task spirals.turns=1.5
 task spirals.noise=0.02
+task ratings.path=None
+task ratings.user=user
+task ratings.item=item
+task ratings.rating=rating
+task ratings.users=200
+task ratings.items=100
+task ratings.rank=2
+task ratings.samples=8000
+task ratings.noise=0.2
+task adding.samples=4096
+task copy_memory.samples=4096
+task temporal_order.samples=4096
+task sequential_digits.permuted=False
+task char_lm.path=None
+model mlp.embedding=8
+model mlp.embedding_std=0.1
+model rnn.input_gain=1.0
+model rnn.truncate=0
+model lstm.forget_bias=1.0
+model lstm.chrono=0
+model lstm.input_gain=1.0
+model lstm.truncate=0
+model gru.chrono=0
+model gru.input_gain=1.0
+model gru.truncate=0
+model minimal_rnn.chrono=0
+model minimal_rnn.input_gain=1.0
+model minimal_rnn.truncate=0
 task table.path=None
 task table.target=None
 task table.kind=None
@@ -173,6 +206,13 @@ FOLDED = {
     "grid: {residual: [none, add], residual_scale: [1, 0.5]}": 3,
     "grids: [{depth: 2}, {grid: {depth: [2, 3]}}]": 2,
     "train.steps: 4\ngrid: {probe.at: [log, [0], [4], [1, 2], [1], [0, 1, 2, 4]]}": 3,
+    "grid: {seq_len: 10..40*2}": 1,
+    "model: rnn\ngrid: {seq_len: 10..40*2}": 3,
+    "grid: {model: [mlp, rnn], seq_len: [10, 20]}": 3,
+    "grids: [{model: gru}, {model: gru, task: adding, seq_len: 50, depth: 1}, {model: gru, activation: tanh}]": 1,
+    "model: rnn\nnorm: layer\ngrid: {norm_position: [pre_activation, post_activation]}": 1,
+    "grid: {model: [mlp, {name: mlp, embedding: 4}]}": 1,
+    "task: ratings\ngrid: {model: [mlp, {name: mlp, embedding: 4}]}": 2,
 }  # fmt: skip
 
 
@@ -216,6 +256,63 @@ def test_a_data_file_counts_by_its_content(tmp_path: Path) -> None:
     (tmp_path / "c.csv").unlink()
     with pytest.raises(SpecError, match=r"c\.csv cannot be read: No such file"):
         grid.expand(checked)
+
+
+RECURRENT = {
+    "model: lstm": [("lstm", "adding", 1, 50, "tanh", "orthogonal")],
+    "model: lstm\ndepth: 8\nseq_len: 9\nactivation: relu\ninit: he_normal": [
+        ("lstm", "adding", 8, 9, "relu", "he_normal")
+    ],
+    "grid: {model: [mlp, gru]}": [
+        ("mlp", "digits", 8, None, "relu", "he_normal"), ("gru", "adding", 1, 50, "tanh", "orthogonal")
+    ],
+    "include: [{model: rnn, task: sequential_digits}, {width: 3}]": [
+        ("rnn", "sequential_digits", 1, 64, "tanh", "orthogonal"), ("mlp", "digits", 8, None, "relu", "he_normal")
+    ],
+    "model: rnn\ngrid: {task: [temporal_order, sequential_digits, copy_memory, char_lm]}": [
+        ("rnn", task, 1, steps, "tanh", "orthogonal")
+        for task, steps in (("temporal_order", 50), ("sequential_digits", 64), ("copy_memory", 50), ("char_lm", 64))
+    ],
+    "model: rnn\nseq_len: none": [("rnn", "adding", 1, 50, "tanh", "orthogonal")],
+    "grid: {model: [mlp, lstm], task: [digits, adding]}\nexclude:\n- {model: mlp, task: adding}\n"
+    "- {model: lstm, task: digits}": [
+        ("mlp", "digits", 8, None, "relu", "he_normal"), ("lstm", "adding", 1, 50, "tanh", "orthogonal")
+    ],
+    "model: rnn\ntask: sequential_digits\ngrid: {seq_len: 8..64:8}\nexclude: [{seq_len: [24, 40, 48, 56]}]": [
+        ("rnn", "sequential_digits", 1, steps, "tanh", "orthogonal") for steps in (8, 16, 32, 64)
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", RECURRENT)
+def test_recurrent_models_have_defaults_of_their_own(text: str) -> None:
+    found = spec.loads(f"name: x\n{text}")
+    cells = grid.expand(found).cells
+    assert [
+        (c.model.name, c.task.name, c.depth, c.seq_len, c.activation.name, c.init.name) for c in cells
+    ] == RECURRENT[text]  # fmt: skip
+    assert [cell.blocks for cell in cells] == [cell.seq_len or cell.depth for cell in cells]
+    for defaults in (True, False):  # a resolved spec says what was filled in
+        assert grid.expand(spec.loads(spec.dump(found, defaults=defaults))).cells == cells
+
+
+def test_a_seq_len_without_a_recurrent_model_is_warned_of() -> None:
+    (warning,) = spec.loads("name: x\ngrid: {seq_len: 10..40*2}", "a.yaml").warnings
+    assert warning.startswith("a.yaml: seq_len means nothing to mlp; recurrent models are rnn, lstm")
+    assert not spec.loads("name: x\ngrid: {seq_len: 10..40*2, model: [mlp, rnn]}").warnings
+    assert not spec.loads("name: x\ninclude: [{depth: 2}, {model: rnn, seq_len: 4}]").warnings
+
+
+def test_a_text_counts_by_its_content(tmp_path: Path) -> None:
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text("to be or not to be " * 50)
+    text = "name: x\nmodel: rnn\ngrid: {task: [char_lm, {char_lm: a.txt}, {char_lm: b.txt}]}"
+    found = grid.expand(spec.loads(text, base_dir=tmp_path))
+    assert len(found.cells) == 2
+    assert found.duplicates == 1
+    assert not found.cells[0].data_digest
+    assert found.cells[1].data_digest == hashlib.sha256((tmp_path / "b.txt").read_bytes()).hexdigest()
+    assert len({cell_id(cell) for cell in found.cells}) == 2
 
 
 def test_the_limit_can_be_raised_and_counts_every_sub_grid() -> None:

@@ -107,18 +107,20 @@ def test_components(text: str) -> None:
 @pytest.mark.parametrize(("key", "name"), [(key, name) for key, known in REGISTRIES.items() for name in known])
 def test_what_a_table_prints_can_be_pasted_back(key: str, name: str, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("x,y\n1,2\n")
-    texts = {"path": "a.csv", "target": "y", "kind": "regression"}
-    params = {
-        k: texts[k] if p.kind is str else 3 if p.kind is int else 0.125 for k, p in REGISTRIES[key][name].params.items()
-    }
+    texts = {"path": "a.csv", "target": "y", "kind": "regression", "user": "u", "item": "i", "rating": "r"}
+    by_kind = {int: 3, float: 0.125, bool: "true"}
+    known = REGISTRIES[key][name]
+    params = {k: texts[k] if p.kind is str else by_kind[p.kind] for k, p in known.params.items()}
     params.pop("lr", None)
     if key == "task":
         params |= {k: 64 for k in params if k == "samples"}
-    written = f"name: x\n{key}: {{name: {name}{''.join(f', {k}: {v}' for k, v in params.items())}}}"
+    partner = "model: lstm\n" if key == "task" and known.recurrent else ""
+    partner += "task: ratings\n" if known.of_indices else ""
+    written = f"name: x\n{partner}{key}: {{name: {name}{''.join(f', {k}: {v}' for k, v in params.items())}}}"
     (cell,) = grid.expand(spec.loads(written, base_dir=tmp_path)).cells
     printed = getattr(cell, SETTINGS[key].attribute)
     assert set(dict(printed.params)) == set(params)
-    (again,) = grid.expand(spec.loads(f'name: x\n{key}: "{printed}"', base_dir=tmp_path)).cells
+    (again,) = grid.expand(spec.loads(f'name: x\n{partner}{key}: "{printed}"', base_dir=tmp_path)).cells
     assert again == cell
 
 
@@ -258,7 +260,8 @@ def test_a_resolved_spec_names_every_setting() -> None:
 
     document = yaml.safe_load(spec.dump(spec.loads("name: x\ngrid: {depth: [2, 3]}")))
     named = {f"{key}.{one}" for key in ("train", "probe", "thresholds") for one in document[key]} | set(document)
-    assert named - {"name", "train", "probe", "thresholds", "grid", "seeds"} == set(SETTINGS) - {"seed", "depth"}
+    apart = {"seed", "depth", "seq_len"}  # feed-forward networks have no seq_len
+    assert named - {"name", "train", "probe", "thresholds", "grid", "seeds"} == set(SETTINGS) - apart
 
 
 def test_plain_values_make_a_spec() -> None:

@@ -50,6 +50,39 @@ def test_an_optimizer_brings_its_own_learning_rate():
     }
 
 
+def test_a_seq_len_alone_compares_the_classical_recurrent_networks():
+    found = cells({"seq_len": "10..40*2"})
+    assert {(str(cell.model), str(cell.activation), str(cell.init)) for cell in found} == {
+        ("rnn", "tanh", "orthogonal"), ("lstm", "tanh", "orthogonal"), ("gru", "tanh", "orthogonal")
+    }  # fmt: skip
+    assert {cell.seq_len for cell in found} == {10, 20, 40}
+    assert {(cell.task.name, cell.depth, cell.optimizer.name, cell.lr) for cell in found} == {
+        ("adding", 1, "adam", 0.01)
+    }
+    assert len(found) == 27
+    assert {str(cell.model) for cell in cells({"task": "copy_memory"})} == {"rnn", "lstm", "gru"}
+
+
+def test_a_recurrent_model_is_swept_with_defaults_that_learn():
+    found = cells({"model": "lstm", "seq_len": "10..80*2"})
+    assert len(found) == 12
+    assert {(cell.activation.name, cell.init.name, cell.steps) for cell in found} == {("tanh", "orthogonal", 300)}
+    found = cells(
+        {"model": "rnn", "activation": "tanh,relu", "init": "orthogonal,identity", "optimizer": "sgd", "lr": "1"}
+    )
+    assert {(cell.activation.name, cell.init.name) for cell in found} == {
+        (activation, init) for activation in ("tanh", "relu") for init in ("orthogonal", "identity")
+    }  # fmt: skip
+    assert {(cell.optimizer.name, cell.lr) for cell in found} == {("sgd", 1.0)}
+
+
+def test_a_sweep_that_does_not_fit_together_is_told():
+    with pytest.raises(SpecError, match="rnn needs a task of sequences, digits is none"):
+        sweep.build({"seq_len": "10", "task": "digits"})
+    with pytest.raises(SpecError, match="unknown model 'lstn'"):
+        sweep.build({"model": "lstn", "seq_len": "10"})
+
+
 def test_usual_inits_are_names_of_the_registry():
     assert set(sweep.USUAL_INIT) <= set(ACTIVATIONS)
     assert set(sweep.USUAL_INIT.values()) <= set(INITS)

@@ -9,12 +9,11 @@ from typing import Any
 
 from gradlab.cell import SETTINGS
 from gradlab.spec.blocks import Block, Draft, Given, Placed
+from gradlab.spec.fitting import NOWHERE, check, drops, settle, values
 from gradlab.spec.model import Axis, Subgrid, default_lr
 from gradlab.spec.node import Mark, Problems
 
 __all__ = ["subgrids"]
-
-_NOWHERE = Mark("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +55,10 @@ def subgrids(
     found: list[Subgrid] = []
     matched: set[Mark] = set()
     for fixed, axes, seeds, exclude in _products(top, subs):
-        axes = sorted(_settle_lr(fixed, axes, problems), key=_together)  # zipped settings vary faster than grid axes
+        axes = settle(fixed, _settle_lr(fixed, axes, problems))
+        axes = sorted(axes, key=_together)  # zipped settings vary faster than grid axes
         _check_rules(fixed, axes, exclude, bad, problems)
+        check(fixed, axes, exclude, bad, problems)
         plain = tuple((key, given.value) for key, given in fixed.items())
         final = tuple(
             Axis(draft.keys, tuple(tuple(given.value for given in row) for row in draft.rows)) for draft in axes
@@ -101,7 +102,7 @@ def _settle_lr(fixed: dict[str, Given], axes: list[Draft], problems: Problems) -
     """Give every optimizer its learning rate: in `fixed`, or as a second column of the axis it stands in."""
     lr_axis = next((axis for axis in axes if "lr" in axis.keys), None)
     axis = next((axis for axis in axes if "optimizer" in axis.keys), None)
-    default = Given(SETTINGS["optimizer"].default, _NOWHERE)
+    default = Given(SETTINGS["optimizer"].default, NOWHERE)
     optimizers = [row[axis.keys.index("optimizer")] for row in axis.rows] if axis else [fixed.get("optimizer", default)]
     if lr_axis or "lr" in fixed:
         place = lr_axis.rows[0][lr_axis.keys.index("lr")].mark if lr_axis else fixed["lr"].mark
@@ -126,13 +127,13 @@ def _check_rules(
             continue
         for left, right in _pairs(rule, fixed, axes):
             pair = {rule.left: left.value, rule.right: right.value}
-            if rule.broken(left.value, right.value) and not any(_drops(placed, pair) for placed in exclude):
-                place = right.mark if left.mark is _NOWHERE else left.mark
+            if rule.broken(left.value, right.value) and not any(drops(placed, fixed, pair) for placed in exclude):
+                place = right.mark if left.mark is NOWHERE else left.mark
                 worst = max(left.value) if isinstance(left.value, tuple) else left.value
-                elsewhere = f"{rule.right} is given at {right.mark}" if right.mark is not _NOWHERE else (
+                elsewhere = f"{rule.right} is given at {right.mark}" if right.mark is not NOWHERE else (
                     f"{right.value} is the default of {rule.right}"
                 )  # fmt: skip
-                hint = f"{left.value} is the default of {rule.left}" if left.mark is _NOWHERE else elsewhere
+                hint = f"{left.value} is the default of {rule.left}" if left.mark is NOWHERE else elsewhere
                 problems.add(place, rule.message.format(left=worst, right=right.value), hint)
                 break
 
@@ -144,19 +145,7 @@ def _pairs(rule: _Rule, fixed: dict[str, Given], axes: list[Draft]) -> Iterator[
         at = together.keys.index(rule.left), together.keys.index(rule.right)
         yield from ((row[at[0]], row[at[1]]) for row in together.rows)
         return
-    lefts, rights = _all(rule.left, fixed, axes), _all(rule.right, fixed, axes)
+    lefts, rights = values(rule.left, fixed, axes), values(rule.right, fixed, axes)
     worst_right = min(rights, key=lambda given: given.value)
     if any(rule.broken(left.value, worst_right.value) for left in lefts):
         yield from product(lefts, rights)
-
-
-def _all(key: str, fixed: dict[str, Given], axes: list[Draft]) -> list[Given]:
-    for axis in axes:
-        if key in axis.keys:
-            return [row[axis.keys.index(key)] for row in axis.rows]
-    return [fixed.get(key, Given(SETTINGS[key].default, _NOWHERE))]
-
-
-def _drops(placed: Placed, pair: dict[str, Any]) -> bool:
-    conditions = placed.exclude.conditions
-    return all(one.key in pair and one.holds(pair[one.key]) for one in conditions)

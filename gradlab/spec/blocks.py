@@ -103,9 +103,9 @@ class Reader:
             self._problems.add(entry.value.mark, message, hint)
 
     def _is_off(self, entry: Entry) -> bool:
-        """Whether this is ``lr: none``, which leaves the learning rate to the optimizer."""
+        """Whether this is ``lr: none``, which leaves the learning rate to the optimizer, or ``seq_len: none``."""
         node = entry.value
-        return entry.key == "lr" and isinstance(node, Scalar) and node.value is None and not node.empty
+        return entry.key in ("lr", "seq_len") and isinstance(node, Scalar) and node.value is None and not node.empty
 
     def _parse(self, key: str, node: Node) -> Given | None:
         value = fields.parse(key, node, self._base, self._problems)

@@ -92,6 +92,11 @@ def _param(reading: _Reading, name: str, entry: Entry) -> Value | None:
     what = f"{entry.key} of {name}"
     if param.kind is str:
         return _text(reading, what, param, node, path=reading.key == "task" and entry.key == "path")
+    if param.kind is bool:
+        if isinstance(node, Scalar) and isinstance(node.value, bool):
+            return node.value
+        reading.problems.add(node.mark, f"{what} must be true or false, found {show(node)}")
+        return None
     value = node.value if isinstance(node, Scalar) and not isinstance(node.value, bool) else None
     if isinstance(value, float) and not isfinite(value):
         reading.problems.add(node.mark, f"{what} must be finite, found {show(node)}")

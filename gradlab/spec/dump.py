@@ -7,7 +7,9 @@ from typing import Any
 import yaml
 
 from gradlab.cell import SETTINGS
+from gradlab.expect import Expectation
 from gradlab.registry import REGISTRIES, Named
+from gradlab.spec.expectations import speaks_of_cells
 from gradlab.spec.model import Axis, Condition, Spec, Subgrid
 
 __all__ = ["dump"]
@@ -16,7 +18,8 @@ __all__ = ["dump"]
 def dump(spec: Spec, *, defaults: bool = True) -> str:
     """Return the resolved spec as YAML; without `defaults` only the settings that were given, and `lr`.
 
-    Loading it gives the same cells in the same order. Paths in it are absolute.
+    Loading it gives the same cells in the same order. Paths in it are absolute. Expectations about cells that an
+    override has taken away are left out.
     """
     document: dict[str, Any] = {"name": spec.name}
     if spec.description:
@@ -28,14 +31,20 @@ def dump(spec: Spec, *, defaults: bool = True) -> str:
     keys = [key for key in SETTINGS if key != "seed" and (key in given or (defaults and key not in varied))]
     common = {key for key in keys if key not in varied and len({_value(one, key) for one in fixed}) == 1}
     for key in keys:
-        if key in common:
+        if key in common and _value(fixed[0], key) is not None:  # a seq_len that is left to the task
             _put(document, key, _plain(key, _value(fixed[0], key)))
     seeds = {subgrid.axes[-1] for subgrid in subgrids}
     if len(seeds) == 1:
         document["seeds"] = _seeds(subgrids[0].axes[-1])
     blocks = [_block(subgrid, common, own_seeds=len(seeds) > 1) for subgrid in subgrids]
     document |= blocks[0] if len(blocks) == 1 else {"grids": blocks}
+    if expect := [_expectation(one) for one in spec.expect if speaks_of_cells(one, subgrids)]:
+        document["expect"] = expect
     return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+
+
+def _expectation(one: Expectation) -> str | dict[str, str]:
+    return {"that": one.text, "because": one.because} if one.because else one.text
 
 
 def _value(fixed: dict[str, Any], key: str) -> Any:

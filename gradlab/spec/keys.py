@@ -64,7 +64,7 @@ def _unknown(entry: Entry, place: str, others: Collection[str], problems: Proble
         problems.add(entry.mark, f"unknown key 'seed'{inside}", hint)
     elif key == "seeds" and place == "exclude":
         problems.add(entry.mark, "unknown key 'seeds' in exclude", "write seed: 3 or seed: [3, 4]")
-    elif key in (*STRUCTURE, "grids", "name", "description"):
+    elif key in (*STRUCTURE, "grids", "name", "description", "expect"):
         problems.add(entry.mark, f"{key} cannot stand {inside or 'inside of grids'}".replace("  ", " "))
     else:
         problems.add(entry.mark, f"unknown key {shorten(key)!r}{inside}", hint_for(key, [*others, *GROUPS]))

@@ -10,6 +10,8 @@ from gradlab.cell import SETTINGS
 from gradlab.spec import reader
 from gradlab.spec.assemble import subgrids
 from gradlab.spec.blocks import Block, Reader
+from gradlab.spec.expectations import expectations
+from gradlab.spec.fitting import idle_seq_len
 from gradlab.spec.model import Spec
 from gradlab.spec.node import Entry, Items, Mark, Node, Problems, Scalar, Table, from_python, shorten, show
 from gradlab.spec.overrides import apply, parse_value, put
@@ -80,14 +82,17 @@ def from_mapping(
 def _spec(table: Table, source: str, changes: Sequence[str], base: Path, problems: Problems) -> Spec:
     table = apply(table, changes, problems)
     reading = Reader(base, problems)
-    top = reading.block(table, Block(), ("name", "description", "grids"))
+    top = reading.block(table, Block(), ("name", "description", "grids", "expect"))
     subs = [reading.block(one, top) for one in _grids(table, problems)]
-    found, idle = subgrids(top, subs, reading.bad, problems)
+    found, unmatched = subgrids(top, subs, reading.bad, problems)
     name = _name(table, source, problems)
     description = _description(table, problems)
+    expected = expectations(table.get("expect"), found, base, problems, strict=not changes)
     problems.check()
-    warnings = tuple(f"{placed.mark.where}: this exclude matches no cell: {placed.exclude}" for placed in idle)
-    return Spec(name, description, source, found, warnings)
+    warnings = tuple(f"{placed.mark.where}: this exclude matches no cell: {placed.exclude}" for placed in unmatched)
+    if idle := idle_seq_len(found):
+        warnings = (*warnings, f"{source}: {idle}")
+    return Spec(name, description, source, found, warnings, expected)
 
 
 def _name(table: Table, source: str, problems: Problems) -> str:

@@ -8,6 +8,7 @@ from math import prod
 from typing import Any
 
 from gradlab.cell import SETTINGS
+from gradlab.expect import Expectation
 from gradlab.registry import OPTIMIZERS, Named
 
 __all__ = ["Axis", "Condition", "Exclude", "Spec", "Subgrid", "default_lr"]
@@ -93,6 +94,8 @@ class Spec:
     subgrids: tuple[Subgrid, ...]
     warnings: tuple[str, ...] = ()
     """What is legal but hardly meant, one sentence each."""
+    expect: tuple[Expectation, ...] = ()
+    """Statements about the results. Not part of any cell."""
 
     @property
     def size(self) -> int:
