@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gradlab import grid, plan
+from gradlab import CallableModule, failures, grid, plan
 from gradlab.cell import Cell, cell_id
 from gradlab.executor.base import Executor
-from gradlab.progress import Clock, Listener
+from gradlab.predictions import Predictions
+from gradlab.progress import Listener
+from gradlab.scheduling import Policy, Scheduler
 from gradlab.session import Session
 from gradlab.spec import Spec, dump
 from gradlab.store import RunDirectory
@@ -43,6 +46,8 @@ class Prepared:
     """Stored cells that are not part of this spec."""
     damaged: tuple[tuple[str, str], ...]
     """Damaged parts: file name, reason."""
+    failed: tuple[Failure, ...]
+    """Cells of this spec that have failed before and would again: they are left alone."""
     duplicates: int
     excluded: int
     fresh: bool
@@ -74,8 +79,8 @@ class RunResult:
     failures: tuple[Failure, ...]
     seconds: float
     interrupted: bool
-    stopped: bool = field(default=False)
-    """Whether the first failure ended it (`fail_fast`)."""
+    stopped: str = ""
+    """Why it ended early, other than by an interrupt: the first failure (`fail_fast`), or nothing but failures."""
 
     @property
     def missing(self) -> int:
@@ -84,12 +89,19 @@ class RunResult:
 
 
 def prepare(
-    spec: Spec, out: Path, *, limit: int, seed_offset: int = 0, fresh: bool = False, verify: bool = True
+    spec: Spec,
+    out: Path,
+    *,
+    limit: int,
+    seed_offset: int = 0,
+    fresh: bool = False,
+    rerun_failed: bool = False,
+    verify: bool = True,
 ) -> Prepared:
     """Find out what a run of `spec` under `out` has to do.
 
-    Cells of banks none of which is done keep their banks, so that a resumed run computes what the first would have;
-    the rest, left over when a spec has changed, is packed anew. `verify` checks every byte of what is stored.
+    The cells are packed as if nothing were done, and of each bank those that are done are left out: so the banks of
+    a run that was killed are those of one that was not. `verify` checks every byte of what is stored.
     Raises SpecError for a grid over `limit` cells, StoreError for a directory that cannot be used.
     """
     expansion = grid.expand(spec, limit=limit)
@@ -99,35 +111,38 @@ def prepare(
     directory = RunDirectory(out / spec.name)
     stored: dict[str, str] = {}
     damaged: tuple[tuple[str, str], ...] = ()
-    if directory.exists() and not fresh:
+    there = directory.exists() and not fresh
+    if there:
         stored, damaged = directory.done(verify=verify)
-    id_of = {cell: cell_id(cell) for cell in cells}
-    done = frozenset(id_of.values()) & stored.keys()
+    ids = tuple(cell_id(cell) for cell in cells)
+    done = frozenset(ids) & stored.keys()
+    left = {name: cell for name, cell in zip(ids, cells, strict=True) if name not in done}
+    failed = failures.remembered(directory, left) if there and not rerun_failed else ()
+    for one in failed:
+        del left[cell_id(one.cell)]
     return Prepared(
         spec=spec,
         directory=directory,
         cells=cells,
-        ids=tuple(id_of[cell] for cell in cells),
-        banks=tuple(_left(cells, frozenset(cell for cell in cells if id_of[cell] in done))),
+        ids=ids,
+        banks=tuple(_left(cells, frozenset(left.values()))) if left else (),
         done=done,
         aside=len(stored) - len(done),
         damaged=damaged,
+        failed=failed,
         duplicates=expansion.duplicates,
         excluded=expansion.excluded,
         fresh=fresh,
     )
 
 
-def _left(cells: tuple[Cell, ...], done: frozenset[Cell]) -> Iterable[plan.Bank]:
-    left_over: list[Cell] = []
+def _left(cells: tuple[Cell, ...], left: frozenset[Cell]) -> Iterable[plan.Bank]:
     for bank in plan.pack(cells):
-        missing = [cell for cell in bank.cells if cell not in done]
+        missing = tuple(cell for cell in bank.cells if cell in left)
         if len(missing) == len(bank.cells):
             yield bank
-        else:
-            left_over += missing
-    if left_over:
-        yield from plan.pack(tuple(left_over))
+        elif missing:
+            yield plan.bank_of(missing)
 
 
 def execute(
@@ -138,48 +153,73 @@ def execute(
     command: Sequence[str],
     device: str,
     fail_fast: bool = False,
+    retries: int | None = None,
     predict: Predict | None = None,
+    close: bool = True,
 ) -> RunResult:
     """Compute what `prepared` says with `executor`, publishing each bank as it comes, and write the tables.
 
-    The tables are written after failures and after Ctrl-C too; the result says so. Closes the executor. Raises
-    StoreError when the directory cannot be written to.
+    The tables are written after failures and after Ctrl-C too; the result says so. See `scheduling.Policy` for
+    `fail_fast` and `retries`. Closes the executor if it is to `close` it or fails. Raises StoreError when the
+    directory cannot be written to, and what the executor raises.
     """
     from gradlab.survival import tables
 
     begun = time.perf_counter()
     directory = prepared.directory
-    directory.create()
-    _say_what_is_there(prepared, listener)
-    directory.write_text("spec.yaml", dump(prepared.spec))
-    session = Session(
-        directory, prepared.spec.name, command, device, cells=len(prepared.cells), kept=bool(prepared.banks)
-    )
+    policy = Policy(fail_fast, retries)
     try:
-        failures, computed, interrupted = _compute(prepared, executor, listener, session, fail_fast)
-    finally:
+        with directory.lock(listener.say):  # held by then, if it was taken before `prepare`
+            directory.create()
+            _say_what_is_there(prepared, listener)
+            directory.write_text("spec.yaml", dump(prepared.spec))
+            kept = bool(prepared.banks)
+            session = Session(directory, prepared.spec.name, command, device, cells=len(prepared.cells), kept=kept)
+            work = Scheduler(directory, session, executor, listener, policy)
+            if prepared.banks:
+                work.run(prepared.banks)
+                _remember(prepared, work)
+            if close:
+                executor.close()
+            failed = [*prepared.failed, *work.failures]
+            found = tables(directory.load(prepared.ids), failed, order=prepared.ids, predict=predict)
+            paths = directory.write_tables({f"{name}.csv": getattr(found, name) for name in TABLES})
+            files = dict(zip(TABLES, paths.values(), strict=True))
+            if isinstance(predict, Predictions):
+                predict.save()
+            session.end(
+                computed=work.computed, reused=len(prepared.done), failed=len(failed), interrupted=work.interrupted
+            )
+            result = RunResult(
+                name=prepared.spec.name,
+                path=directory.path,
+                tables=found,
+                files=files,
+                cells=len(prepared.cells),
+                reused=len(prepared.done),
+                computed=work.computed,
+                failures=tuple(failed),
+                seconds=time.perf_counter() - begun,
+                interrupted=work.interrupted,
+                stopped=work.stopped,
+            )
+            if not result.failures and not result.missing:
+                directory.drop_checkpoints()
+    except BaseException:
         executor.close()
-    found = tables(directory.load(prepared.ids), failures, order=prepared.ids, predict=predict)
-    files = {name: directory.write_csv(f"{name}.csv", getattr(found, name)) for name in TABLES}
-    session.end(computed=computed, reused=len(prepared.done), failed=len(failures), interrupted=interrupted)
-    return RunResult(
-        name=prepared.spec.name,
-        path=directory.path,
-        tables=found,
-        files=files,
-        cells=len(prepared.cells),
-        reused=len(prepared.done),
-        computed=computed,
-        failures=tuple(failures),
-        seconds=time.perf_counter() - begun,
-        interrupted=interrupted,
-        stopped=fail_fast and bool(failures),
-    )
+        raise
+    return result
+
+
+def _remember(prepared: Prepared, work: Scheduler) -> None:
+    """Note the failures that would come again. One that ended the run is to be mended: it is run again."""
+    new = [] if work.stopped else [one for one in work.failures if one.error in work.lasting]
+    failures.remember(prepared.directory, [*prepared.failed, *new])
 
 
 def _say_what_is_there(prepared: Prepared, listener: Listener) -> None:
     directory = prepared.directory
-    messages = []
+    messages = list(directory.mend())
     if prepared.fresh and (old := directory.start_over()) is not None:
         messages.append(f"starting over: what was done before lies in {old}")
     for part, reason in prepared.damaged:
@@ -187,6 +227,11 @@ def _say_what_is_there(prepared: Prepared, listener: Listener) -> None:
         messages.append(f"{part} is damaged ({reason}): kept as {aside}, its cells run again")
     if prepared.done:
         messages.append(f"{len(prepared.done):,} of {_count(len(prepared.cells), 'cell')} were already there")
+    if prepared.failed:
+        errors = {failure.error for failure in prepared.failed}
+        what = errors.pop() if len(errors) == 1 else f"{len(errors)} kinds of errors"
+        failed = _count(len(prepared.failed), "cell")
+        messages.append(f"{failed} failed before and stay so ({what}); --rerun-failed runs them again")
     if prepared.aside:
         were = "is" if prepared.aside == 1 else "are"
         aside_cells = _count(prepared.aside, "stored cell")
@@ -200,32 +245,4 @@ def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
-def _compute(
-    prepared: Prepared, executor: Executor, listener: Listener, session: Session, fail_fast: bool
-) -> tuple[list[Failure], int, bool]:
-    from gradlab.measured import Failure
-
-    failures: list[Failure] = []
-    computed = 0
-    if not prepared.banks:
-        return failures, computed, False
-    clock = Clock(prepared.banks)
-    try:
-        for bank in prepared.banks:
-            executor.submit(bank)
-        listener.advance(clock.progress(), None)
-        for outcome in executor.outcomes():
-            if outcome.worked is None:
-                failures += [Failure(cell, outcome.error, outcome.bank.id) for cell in outcome.bank.cells]
-                prepared.directory.log(f"bank {outcome.bank.id} failed in {outcome.worker}\n{outcome.traceback}")
-            else:
-                session.publish(outcome)
-                computed += len(outcome.bank.cells)
-            clock.passed(outcome.bank)
-            listener.advance(clock.progress(), outcome)
-            if failures and fail_fast:
-                break
-    except KeyboardInterrupt:
-        prepared.directory.log("interrupted")
-        return failures, computed, True
-    return failures, computed, False
+sys.modules[__name__].__class__ = CallableModule  # gl.run(...), see gradlab.api

@@ -51,7 +51,7 @@ class Session:
             "gradlab": self._versions["gradlab"],
             "torch": worked.torch,
         }
-        self._entry["device"] = worked.device
+        self._entry["device"] = worked.device.partition(":")[0]
         self._directory.publish(outcome.bank.id, outcome.bank.cells, worked.records, shared)
 
     def end(self, **counts: int | bool) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from gradlab import spec
+from gradlab import __version__, spec
 from gradlab.cell import Cell, Named, cell_id
 from gradlab.errors import DataError, StoreError, UsageError
 from gradlab.executor import InlineExecutor, Outcome, Worked
@@ -37,6 +37,9 @@ class Listening:
     def advance(self, progress: Progress, outcome: Outcome | None) -> None:
         self.steps.append(progress)
 
+    def rest(self) -> None:
+        self.resting = True
+
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., list[str]]:
@@ -53,7 +56,7 @@ def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., list[
 
 def run(out: Path, text: str = TEXT, **options: Any) -> tuple[RunResult, Listening]:
     listener = Listening()
-    names = ("fail_fast", "predict")
+    names = ("fail_fast", "predict", "retries")
     chosen = {name: options.pop(name) for name in names if name in options}
     prepared = prepare(spec.loads(text), out, limit=1000, **options)
     executor = InlineExecutor("fake_work:train", "cpu")
@@ -75,7 +78,7 @@ def test_a_run_leaves_its_tables_and_where_they_come_from(tmp_path: Path, fake: 
     result, listener = run(tmp_path)
     assert (result.cells, result.computed, result.reused, result.missing) == (12, 12, 0, 0)
     assert sorted(path.name for path in result.path.iterdir()) == sorted(
-        ["spec.yaml", "run.json", "parts", "cells.csv", "layers.csv", "steps.csv", "summary.csv"]
+        ["spec.yaml", "run.json", "SHA256SUMS", "parts", "cells.csv", "layers.csv", "steps.csv", "summary.csv"]
     )
     found = tables(result.path)
     assert len(found["cells"]) == 12
@@ -112,37 +115,134 @@ def test_two_places_give_the_same_bytes_but_for_the_times(tmp_path: Path, fake: 
 
 
 def test_a_failed_bank_stops_no_other_and_is_tried_again(tmp_path: Path, fake: Callable[..., list[str]]) -> None:
-    fake(fail="relu")
+    fake(fail=8)
     result, _ = run(tmp_path)
-    assert {failure.cell.activation.name for failure in result.failures} == {"relu"}
-    assert (result.computed, len(result.failures), result.missing) == (8, 4, 0)
+    assert {failure.cell.depth for failure in result.failures} == {8}
+    assert (result.computed, len(result.failures), result.missing) == (6, 6, 0)
     cells = tables(result.path)["cells"]
-    assert cells["status"].value_counts().to_dict() == {"ok": 8, "failed": 4}
-    assert set(cells["error"].dropna()) == {"RuntimeError: no such luck with relu"}
+    assert cells["status"].value_counts().to_dict() == {"ok": 6, "failed": 6}
+    assert set(cells["error"].dropna()) == {"RuntimeError: no such luck with 8"}
     log = (result.path / "run.log").read_text()
     assert "Traceback (most recent call last)" in log
-    assert "no such luck with relu" in log
+    assert "no such luck with 8" in log
     fake()
-    again, _ = run(tmp_path)
-    assert (again.computed, again.reused, again.failures) == (4, 8, ())
+    left, listener = run(tmp_path)
+    assert (left.computed, left.reused, len(left.failures)) == (0, 6, 6)
+    assert listener.said == [
+        "6 of 12 cells were already there",
+        "6 cells failed before and stay so (RuntimeError: no such luck with 8); --rerun-failed runs them again",
+    ]
+    pd.testing.assert_frame_equal(tables(result.path)["cells"], cells)
+    again, _ = run(tmp_path, rerun_failed=True)
+    assert (again.computed, again.reused, again.failures) == (6, 6, ())
     assert len(fake()) == 12
+    assert not (result.path / "failures.jsonl").exists()
+
+
+def test_other_versions_or_a_lost_note_mean_another_try(tmp_path: Path, fake: Callable[..., list[str]]) -> None:
+    fake(fail=8)
+    note = run(tmp_path)[0].path / "failures.jsonl"
+    whole = note.read_text()
+    lines = whole.splitlines(keepends=True)
+    assert len(lines) == 6
+    fake()
+    for text, known in (("".join(lines[:4]) + lines[4][:50], 4), (whole.replace('"torch', '"flashlight'), 6)):
+        note.write_text(text)
+        assert len(prepare(spec.loads(TEXT), tmp_path, limit=1000).failed) == known
+    note.write_text(whole.replace(f"gradlab {__version__}", "gradlab 0.0.1"))
+    again, _ = run(tmp_path)
+    assert (again.computed, again.failures) == (6, ())
+
+
+def test_a_failure_that_is_remembered_is_not_one_of_cells_added_since(
+    tmp_path: Path, fake: Callable[..., list[str]]
+) -> None:
+    fake(fail=8)
+    run(tmp_path)
+    fake()
+    result, _ = run(tmp_path, TEXT.replace("seeds: 2", "seeds: 3"))
+    assert (result.computed, result.reused) == (6, 6)
+    assert {(failure.cell.depth, failure.cell.seed) for failure in result.failures} == {(8, 0), (8, 1)}
 
 
 def test_fail_fast_stops_at_the_first_failure(tmp_path: Path, fake: Callable[..., list[str]]) -> None:
-    fake(fail="sigmoid")
+    fake(fail=8)  # the longest are first
     result, _ = run(tmp_path, fail_fast=True)
-    assert result.stopped
-    assert result.missing > 0
-    assert len(result.failures) + result.computed + result.missing == 12
+    assert result.stopped == "stopped at the first failure"
+    assert (len(result.failures), result.computed, result.missing) == (6, 0, 6)
+    fake()
+    mended, _ = run(tmp_path, fail_fast=True)
+    assert (mended.computed, mended.failures) == (12, ())
+
+
+def test_when_everything_fails_for_one_reason_it_stops_and_says_so(
+    tmp_path: Path, fake: Callable[..., list[str]]
+) -> None:
+    text = TEXT.replace("depth: [2, 8]", "depth: 1..9")
+    fake(fail="relu")
+    result, _ = run(tmp_path, text)
+    assert result.stopped == (
+        "stopped, as all of the first 5 banks failed for one reason: RuntimeError: no such luck with relu"
+    )
+    assert (len(result.failures), result.computed, result.missing) == (5 * 6, 0, 4 * 6)
+    fake()
+    mended, _ = run(tmp_path, text)
+    assert (mended.computed, mended.failures) == (54, ())
+
+
+def test_failures_that_may_be_of_one_task_do_not_stop_the_others(
+    tmp_path: Path, fake: Callable[..., list[str]]
+) -> None:
+    text = "name: demo\ntrain: {steps: 5}\ngrid: {depth: 1..9, task: [digits, spirals], residual: [none, add]}\n"
+    fake(fail="digits")
+    result, _ = run(tmp_path, text)
+    assert result.stopped == ""
+    assert (len(result.failures), result.computed) == (18, 18)
+
+
+class TestRetries:
+    def test_an_error_is_tried_again_when_asked(self, tmp_path: Path, fake: Callable[..., list[str]]) -> None:
+        fake(fail=8, once=str(tmp_path))
+        result, listener = run(tmp_path, retries=1)
+        assert (result.computed, result.failures) == (12, ())
+        assert [word for word in listener.said if word.endswith("no such luck with 8; it is tried again")]
+
+    def test_and_no_more_often_than_asked(self, tmp_path: Path, fake: Callable[..., list[str]]) -> None:
+        fake(fail=8)
+        result, listener = run(tmp_path, retries=2)
+        assert len(result.failures) == 6
+        assert len([word for word in listener.said if word.endswith("it is tried again")]) == 2
+
+    def test_without_memory_a_bank_is_halved(self, tmp_path: Path, fake: Callable[..., list[str]]) -> None:
+        whole, _ = run(tmp_path / "whole")
+        fake(memory=8)
+        result, listener = run(tmp_path / "halved")
+        assert (result.computed, result.failures) == (12, ())
+        assert [word.partition("; ")[2] for word in listener.said] == [
+            "its 6 cells go on as 3 and 3",
+            *["its 3 cells go on as 1 and 2"] * 2,
+            *["its 2 cells go on as 1 and 1"] * 2,
+        ]
+        same(tables(result.path), tables(whole.path), without=("bank",))
+        assert listener.steps[-1].cells == 12
+
+    def test_and_only_cells_that_have_none_alone_fail(self, tmp_path: Path, fake: Callable[..., list[str]]) -> None:
+        fake(exhaust=8)
+        result, _ = run(tmp_path)
+        assert {(failure.cell.depth, failure.cell.seed) for failure in result.failures} == {(8, 0)}
+        assert result.computed == 9
+        assert all(one.error.startswith("out of memory: MemoryError: Unable to") for one in result.failures)
+        fake()
+        assert run(tmp_path)[0].computed == 3  # there may be memory now
 
 
 def test_an_interrupt_keeps_what_is_finished_and_writes_the_tables(
     tmp_path: Path, fake: Callable[..., list[str]]
 ) -> None:
-    fake(interrupt="selu")
+    fake(interrupt=2)
     result, _ = run(tmp_path / "broken")
     assert result.interrupted
-    assert result.computed == len(fake(interrupt="selu"))
+    assert result.computed == len(fake(interrupt=2)) == 6
     assert len(tables(result.path)["cells"]) == result.computed
     assert result.missing == 12 - result.computed
     fake()
@@ -210,8 +310,11 @@ def test_records_of_other_cells_are_a_bug_and_publish_nothing(tmp_path: Path) ->
         def __init__(self) -> None:
             self.banks: list[Bank] = []
 
-        def submit(self, bank: Bank) -> None:
+        def submit(self, bank: Bank, checkpoint: str = "") -> None:
             self.banks.append(bank)
+
+        def drain(self) -> int:
+            return 0
 
         def outcomes(self) -> Any:
             yield Outcome(self.banks[0], Worked((), "cpu", ""), "", "", 0.1, "liar")

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from fake_work import record
 
 from gradlab.cell import Cell, Named, cell_id
 from gradlab.errors import StoreError
 from gradlab.record import LAYER_FIELDS, STEP_FIELDS
-from gradlab.store import RunDirectory, decode, encode, parts
+from gradlab.store import RunDirectory, decode, encode, parts, sums
 from gradlab.store.atomic import write_bytes
 
 PROVENANCE = {"wall_s": 0.5, "device": "cpu", "gradlab": "0.1", "torch": "2.0"}
@@ -102,11 +103,18 @@ def test_a_kill_while_publishing_leaves_nothing_done(directory: RunDirectory, mo
     assert directory.done() == ({}, ())
 
 
-def test_left_over_temporaries_are_cleared(directory: RunDirectory) -> None:
-    left = [directory.parts / "c.parquet.123.tmp", directory.path / "cells.csv.9.tmp"]
+def test_left_over_temporaries_are_cleared_under_the_lock_alone(directory: RunDirectory) -> None:
+    left = [
+        directory.parts / "c.parquet.123.tmp",
+        directory.path / "cells.csv.9.tmp",
+        directory.checkpoint("c").with_suffix(".ckpt.4.tmp"),
+    ]
     for path in left:
         path.write_bytes(b"half")
-    directory.create()
+    directory.create()  # without the lock they may be those of a process at work
+    assert all(path.exists() for path in left)
+    with directory.lock():
+        directory.create()
     assert not any(path.exists() for path in left)
 
 
@@ -151,6 +159,87 @@ def test_a_column_that_an_older_part_lacks_is_empty(directory: RunDirectory) -> 
     found = directory.load()
     assert found.scalars["torch"].tolist() == ["2.0", None, None]
     assert np.isnan(found.scalars["clip_rate"]).all()
+
+
+def test_profiles_that_an_older_part_lacks_are_nan_at_their_places(directory: RunDirectory) -> None:
+    newer = ["underflow", "log_cell_grad_norm", "spectral_radius", "loss_scale"]
+    table = parts.to_table(CELLS[:2], [record(cell) for cell in CELLS[:2]], PROVENANCE)
+    parts.write(directory.parts / "a.parquet", table.drop_columns(newer))
+    whole = [record(CELLS[2], underflow=np.array([[0.1], [0.2], [0.3]]), loss_scale=np.array([1.0, 2.0, 4.0]))]
+    directory.publish("b", CELLS[2:], whole, PROVENANCE)
+    found = directory.load()
+    assert (found.probes * found.blocks).tolist() == [6, 15, 3]
+    np.testing.assert_array_equal(found.by_layer["underflow"], [*[np.nan] * 21, 0.1, 0.2, 0.3])
+    np.testing.assert_array_equal(found.by_step["loss_scale"], [*[np.nan] * 6, 1.0, 2.0, 4.0])
+    assert not np.isnan(found.by_layer["log_grad_norm"]).any()
+    alone = directory.load([cell_id(cell) for cell in CELLS[:2]])
+    assert np.isnan(alone.by_layer["underflow"]).all()
+    assert len(alone.by_layer["underflow"]) == 21
+
+
+def test_profiles_that_do_not_fit_their_cells_are_refused(directory: RunDirectory) -> None:
+    table = parts.to_table(CELLS[:1], [record(CELLS[0])], PROVENANCE)
+    deeper = parts.to_table([Cell(depth=3, lr=0.1)], [record(Cell(depth=3, lr=0.1))], PROVENANCE)
+    at = table.schema.get_field_index("saturated")
+    parts.write(directory.parts / "a.parquet", table.set_column(at, "saturated", deeper.column("saturated")))
+    with pytest.raises(StoreError, match=r"profiles \(saturated\) have 9 values where the settings ask for 6"):
+        directory.load()
+
+
+def test_publishing_a_bank_ends_its_checkpoint_and_no_other(directory: RunDirectory) -> None:
+    for bank in ("b", "c"):
+        directory.checkpoint(bank).write_bytes(b"state")
+    publish(directory, "b")
+    assert [path.name for path in directory.checkpoints.iterdir()] == ["c.ckpt"]
+    directory.drop_checkpoints()
+    assert not directory.checkpoints.exists()
+    directory.drop_checkpoints()
+    publish(directory, "c")
+
+
+def test_damaged_parts_can_be_left_out(directory: RunDirectory) -> None:
+    publish(directory, "a", CELLS[:1])
+    path = publish(directory, "b", CELLS[1:])
+    path.write_bytes(path.read_bytes()[:-1])
+    damaged: list[tuple[str, str]] = []
+    assert directory.load(damaged=damaged).cells == CELLS[:1]
+    assert [name for name, _ in damaged] == ["b.parquet"]
+
+
+def test_a_file_is_given_back_only_as_it_was_written(directory: RunDirectory) -> None:
+    path = directory.path / "note.txt"
+    assert directory.read_text("note.txt") is None
+    directory.write_text("note.txt", "one")
+    assert directory.read_text("note.txt") == "one"
+    before = path.stat().st_mtime_ns, path.stat().st_ino
+    directory.write_text("note.txt", "one")  # nothing to do
+    assert (path.stat().st_mtime_ns, path.stat().st_ino) == before
+    path.write_text("two")
+    assert directory.read_text("note.txt") is None
+    with directory.lock():
+        assert directory.mend() == ("note.txt does not fit its checksum: kept as note.txt.damaged, written anew",)
+    assert (directory.path / "note.txt.damaged").read_text() == "two"
+    directory.write_text("note.txt", "three")
+    assert directory.read_text("note.txt") == "three"
+
+
+def test_tables_take_their_places_together_or_not_at_all(
+    directory: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = pd.DataFrame({"a": [1.5]}), pd.DataFrame({"a": [2.5]})
+    assert list(directory.write_tables({"cells.csv": one, "steps.csv": one})) == ["cells.csv", "steps.csv"]
+
+    class Bad(Exception):
+        pass
+
+    def bad(*_: object) -> None:
+        raise Bad
+
+    monkeypatch.setattr("gradlab.store.csvfile._text", bad)
+    with pytest.raises(Bad):
+        directory.write_tables({"cells.csv": two, "steps.csv": pd.DataFrame({"a": ["text"]})})
+    assert directory.read_text("cells.csv") == directory.read_text("steps.csv") == "a\n1.5\n"
+    assert not list(directory.path.glob("*.tmp"))
 
 
 def test_the_place_must_be_free_or_ours(tmp_path: Path) -> None:
@@ -211,6 +300,7 @@ def test_provenance_that_someone_edited_stops_nothing(directory: RunDirectory) -
     assert directory.sessions() == []
     directory.write_sessions("x", [{"started": 1}])
     assert directory.sessions() == [{"started": 1}]
+    (directory.path / sums.SUMS).unlink()  # as older versions left it: the text itself has to say
     for text in ("", "[]", "{", '{"sessions": 3}', '{"sessions": [3]}'):
         (directory.path / "run.json").write_text(text)
         assert directory.sessions() == []

@@ -32,6 +32,7 @@ class Choice:
     fresh: bool
     json: bool
     verbose: bool
+    rerun_failed: bool = False
 
 
 def load_specs(paths: Sequence[Path], overrides: Sequence[str]) -> tuple[Spec, ...]:
@@ -60,10 +61,16 @@ def load_specs(paths: Sequence[Path], overrides: Sequence[str]) -> tuple[Spec, .
 
 def prepared(choice: Choice, spec: Spec, *, verify: bool) -> Prepared:
     """Return what a run of `spec` would do."""
-    from gradlab import run
+    from gradlab.run import prepare
 
-    return run.prepare(
-        spec, choice.out, limit=choice.limit, seed_offset=choice.seed_offset, fresh=choice.fresh, verify=verify
+    return prepare(
+        spec,
+        choice.out,
+        limit=choice.limit,
+        seed_offset=choice.seed_offset,
+        fresh=choice.fresh,
+        rerun_failed=choice.rerun_failed,
+        verify=verify,
     )
 
 
@@ -71,7 +78,9 @@ def console(*, stderr: bool = False) -> Console:
     """Return a console on one of the streams; rich sees to NO_COLOR, FORCE_COLOR and TERM."""
     from rich.console import Console
 
-    return Console(file=sys.stderr if stderr else sys.stdout, highlight=False, markup=False, emoji=False)
+    return Console(
+        file=sys.stderr if stderr else sys.stdout, highlight=False, markup=False, emoji=False, force_jupyter=False
+    )
 
 
 def report_width(target: Console) -> int | None:

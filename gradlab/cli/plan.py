@@ -35,10 +35,11 @@ def _replicas(banks: tuple[Bank, ...]) -> str:
 
 
 def _lines(one: Prepared, *, banks: bool) -> list[str]:
-    new = len(one.cells) - len(one.done)
+    new = len(one.cells) - len(one.done) - len(one.failed)
     total = one.estimate
     lines = [one.spec.name, f"  cells   {len(one.cells):,}: {new:,} new, {len(one.done):,} done"]
     dropped = [
+        (len(one.failed), "failed before and left alone (run with --rerun-failed)"),
         (one.duplicates, "the same as another"),
         (one.excluded, "excluded"),
         (one.aside, "stored, not in this spec"),
@@ -81,8 +82,9 @@ def _document(one: Prepared) -> dict[str, Any]:
         "name": one.spec.name,
         "directory": str(one.directory.path),
         "cells": len(one.cells),
-        "new": len(one.cells) - len(one.done),
+        "new": len(one.cells) - len(one.done) - len(one.failed),
         "done": len(one.done),
+        "failed": len(one.failed),
         "aside": one.aside,
         "damaged": [{"part": part, "reason": reason} for part, reason in one.damaged],
         "duplicates": one.duplicates,

@@ -1,16 +1,19 @@
-"""How a run is followed: a live bar on a terminal, a plain line now and then everywhere else."""
+"""How a run is followed: a live display on a terminal, a plain line now and then everywhere else."""
 
 from __future__ import annotations
 
+import os
+import re
 import time
+from collections import Counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from gradlab.report.words import count, duration
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.progress import Progress as Bar
+    from rich.console import Console, Group
+    from rich.live import Live
 
     from gradlab.executor import Outcome
     from gradlab.progress import Progress
@@ -18,15 +21,29 @@ if TYPE_CHECKING:
 __all__ = ["Progressing"]
 
 _SECONDS_BETWEEN_LINES = 10.0
+_ALIKE = 5
+"""Failures for one reason that are told one by one; all of them are in run.log."""
+_WORDS = {
+    "healthy": ("healthy", "green"),
+    "vanishing": ("vanishing", "yellow"),
+    "exploding": ("exploding", "magenta"),
+    "dead": ("dead", "yellow"),
+    "nonfinite": ("not finite", "magenta"),
+}
 
 
 class Progressing:
-    """A `gradlab.progress.Listener` that writes to a console. As a context it takes its bar away at the end."""
+    """A `gradlab.progress.Listener` that writes to a console. As a context it takes its display away at the end."""
 
     def __init__(self, console: Console, *, quiet: bool, verbose: bool) -> None:
         self._console, self._quiet, self._verbose = console, quiet, verbose
-        self._bar: Bar | None = None
+        self._live: Live | None = None
         self._spoken = time.monotonic()
+        self._progress: Progress | None = None
+        self._at = 0.0
+        """When `_progress` was told."""
+        self._note = ""
+        self._kinds: Counter[str] = Counter()
 
     def __enter__(self) -> Self:
         return self
@@ -34,50 +51,107 @@ class Progressing:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
+        self.rest()
 
     def say(self, message: str) -> None:
         """Write a message as a line of its own."""
         if not self._quiet:
             self._console.print(message, soft_wrap=True)
 
+    def note(self, message: str) -> None:
+        """Show a message at once, from a signal handler: whatever it interrupts may hold the console."""
+        self._note = message
+        if self._live is None and not self._quiet:
+            os.write(2, f"{message}\n".encode())
+
     def advance(self, progress: Progress, outcome: Outcome | None) -> None:
         """Show how far it is, and of a failed bank what happened to it."""
         if self._quiet:
             return
+        self._progress, self._at = progress, time.monotonic()
         if outcome is not None:
             self._tell(outcome)
         if self._console.is_terminal and not self._console.is_dumb_terminal:
-            self._draw(progress)
+            self._draw()
         elif time.monotonic() - self._spoken >= _SECONDS_BETWEEN_LINES and progress.cells < progress.total:
             self._spoken = time.monotonic()
-            self.say(f"{progress.cells:,} of {count(progress.total, 'cell')}, {_left(progress)}")
+            self.say(", ".join([*_counts(progress), _left(progress.remaining_s), *_tally(progress)]))
+
+    def rest(self) -> None:
+        """Take the display away: what comes now, the tables, is another matter."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
 
     def _tell(self, outcome: Outcome) -> None:
         cells = count(len(outcome.bank.cells), "cell")
-        if outcome.worked is None:
-            self.say(f"bank {outcome.bank.id} failed ({cells}): {outcome.error}")
+        if outcome.worked is not None:
             if self._verbose:
-                self.say(outcome.traceback)
-        elif self._verbose:
-            self.say(f"bank {outcome.bank.id} done ({cells}) in {duration(outcome.wall_s)}, {outcome.worker}")
+                self.say(f"bank {outcome.bank.id} done ({cells}) in {duration(outcome.wall_s)}, {outcome.worker}")
+            return
+        kind = re.sub(r"\d+", "", outcome.error)
+        self._kinds[kind] += 1
+        if self._verbose or self._kinds[kind] <= _ALIKE:
+            self.say(f"bank {outcome.bank.id} failed ({cells}): {outcome.error}")
+        elif self._kinds[kind] == _ALIKE + 1:
+            self.say("more banks fail like this: see run.log")
+        if self._verbose:
+            self.say(outcome.traceback)
 
-    def _draw(self, progress: Progress) -> None:
-        if self._bar is None:
-            from rich.progress import BarColumn, TextColumn
-            from rich.progress import Progress as Bar
+    def _draw(self) -> None:
+        if self._live is None:
+            from rich.live import Live
 
-            columns = (
-                BarColumn(bar_width=None),
-                TextColumn("{task.completed:,.0f}/{task.total:,.0f} cells  {task.description}"),
-            )
-            self._bar = Bar(*columns, console=self._console, transient=True)
-            self._bar.add_task(_left(progress), total=progress.total)
-            self._bar.start()
-        self._bar.update(self._bar.task_ids[0], completed=progress.cells, description=_left(progress))
+            self._live = Live(console=self._console, transient=True, get_renderable=self._picture, refresh_per_second=4)
+            self._live.start()
+
+    def _picture(self) -> Group:
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        progress = self._progress
+        assert progress is not None
+        passed = time.monotonic() - self._at
+        left = max(0.0, progress.remaining_s - passed)
+        words = [*_counts(progress, passed), _left(left)]
+        line = Table.grid(expand=True, padding=(0, 1))
+        line.add_column(ratio=1)
+        line.add_column(no_wrap=True)
+        line.add_row(ProgressBar(total=progress.total, completed=progress.cells), Text("  ".join(words)))
+        tally = Text("  ", overflow="ellipsis", no_wrap=True)
+        for number, (_, (word, colour)) in _verdicts(progress):
+            tally.append(f"{number:,} {word}", colour).append("  ")
+        for number, word, colour in ((progress.diverged, "diverged", "magenta"), (progress.failed, "failed", "red")):
+            if number:
+                tally.append(f"{number:,} {word}", colour).append("  ")
+        note = [Text(f"  {self._note}", "bold")] if self._note else []
+        return Group(line, tally, *note)
 
 
-def _left(progress: Progress) -> str:
-    return f"{duration(progress.elapsed_s)}, about {duration(progress.remaining_s)} left"
+def _counts(progress: Progress, passed: float = 0.0) -> list[str]:
+    elapsed = progress.elapsed_s + passed
+    words = [f"{progress.cells:,} of {count(progress.total, 'cell')}"]
+    if progress.cells:
+        rate = progress.cells / max(elapsed, 1e-9)
+        words.append(f"{60 * rate:.1f} a minute" if rate < 0.95 else f"{rate:,.{rate < 9.5:d}f} a second")
+    return words
+
+
+def _left(seconds: float) -> str:
+    return f"{duration(seconds)} left" if seconds >= 1 else "almost done"
+
+
+def _verdicts(progress: Progress) -> list[tuple[int, tuple[str, tuple[str, str]]]]:
+    numbers = dict(progress.verdicts)
+    return [(numbers[name], (name, word)) for name, word in _WORDS.items() if numbers.get(name)]
+
+
+def _tally(progress: Progress) -> list[str]:
+    words = [f"{number:,} {word}" for number, (_, (word, _)) in _verdicts(progress)]
+    if progress.diverged:
+        words.append(f"{progress.diverged:,} diverged")
+    if progress.failed:
+        words.append(f"{progress.failed:,} failed")
+    return words

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from gradlab.errors import StoreError
 
-__all__ = ["TEMPORARY", "explained", "replacing", "write_bytes"]
+__all__ = ["TEMPORARY", "explained", "replacing", "replacing_all", "write_bytes"]
 
 TEMPORARY = ".tmp"
 """Ending of a file that is being written; one that is left over comes from a process that was killed."""
@@ -24,6 +24,11 @@ _REASONS = {
     errno.EROFS: ("the file system is read-only", "choose another directory with --out"),
     errno.ENOTDIR: ("a part of that path is a file, not a directory", "choose another directory with --out"),
     errno.EEXIST: ("there is a file of that name, where a directory should be", "choose another directory with --out"),
+    errno.EISDIR: ("there is a directory of that name", "move it away, or choose another directory with --out"),
+    errno.ENOENT: (
+        "it is not there, or not any more",
+        "if something moved or deleted it while gradlab was at work, run the same command again",
+    ),
     errno.ENAMETOOLONG: ("the path is too long for this file system", "choose a shorter --out or name"),
 }
 
@@ -45,18 +50,39 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     The new file and then its directory are synchronised to the disk, so that a name that is there after a power
     cut has its whole content.
     """
-    temporary = path.with_name(f"{path.name}.{os.getpid()}{TEMPORARY}")
-    with explained("write", path):
+    with replacing_all([path]) as (file,):
+        yield file
+
+
+@contextmanager
+def replacing_all(
+    paths: Sequence[Path], before: Callable[[Sequence[BinaryIO]], None] | None = None
+) -> Iterator[tuple[BinaryIO, ...]]:
+    """Do as `replacing` with several files of one directory: none takes its place before all are on the disk.
+
+    `before` is given the finished files, each at its start, just before the first takes its place.
+    """
+    folder = paths[0].parent
+    temporaries = [path.with_name(f"{path.name}.{os.getpid()}{TEMPORARY}") for path in paths]
+    with explained("write", paths[0] if len(paths) == 1 else folder):
         try:
-            with temporary.open("wb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
+            with ExitStack() as stack:
+                files: list[BinaryIO] = [stack.enter_context(one.open("w+b")) for one in temporaries]
+                yield tuple(files)
+                for file in files:
+                    file.flush()
+                    os.fsync(file.fileno())
+                    file.seek(0)
+                if before is not None:
+                    before(files)
+            for temporary, path in zip(temporaries, paths, strict=True):
+                with explained("write", path):
+                    temporary.replace(path)
         except BaseException:
-            temporary.unlink(missing_ok=True)
+            for temporary in temporaries:
+                temporary.unlink(missing_ok=True)
             raise
-        _sync_directory(path.parent)
+        _sync_directory(folder)
 
 
 def write_bytes(path: Path, data: bytes) -> None:

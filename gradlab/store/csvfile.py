@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pandas as pd
 import pyarrow as pa
@@ -11,26 +11,31 @@ import pyarrow.compute as pc
 
 from gradlab.store.atomic import replacing
 
-__all__ = ["write_csv"]
+__all__ = ["put_csv", "write_csv"]
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _ROWS_AT_ONCE = 65536
 
 
 def write_csv(path: Path, frame: pd.DataFrame) -> None:
-    """Replace `path` atomically by the columns of `frame`, without its index.
+    """Replace `path` atomically by the columns of `frame`, see `put_csv`."""
+    with replacing(path) as file:
+        put_csv(file, frame)
+
+
+def put_csv(file: BinaryIO, frame: pd.DataFrame) -> None:
+    """Write the columns of `frame`, without its index.
 
     None, NaN and the empty text are empty fields, infinities `inf` and `-inf`, booleans `true` and `false`. A text
     that a spreadsheet would take for a formula gets an apostrophe in front; numbers never do. A field is in quotation
     marks only where it must be.
     """
     columns = [_column(frame[name]) for name in frame.columns]
-    with replacing(path) as file:
-        file.write((",".join(map(_quoted, frame.columns)) + "\n").encode())
-        for start in range(0, len(frame), _ROWS_AT_ONCE):
-            batch = [column.slice(start, _ROWS_AT_ONCE).cast(pa.string()) for column in columns]
-            lines = pc.binary_join_element_wise(*batch, ",", null_handling="replace", null_replacement="")
-            file.write(("\n".join(lines.to_pylist()) + "\n").encode())
+    file.write((",".join(map(_quoted, frame.columns)) + "\n").encode())
+    for start in range(0, len(frame), _ROWS_AT_ONCE):
+        batch = [column.slice(start, _ROWS_AT_ONCE).cast(pa.string()) for column in columns]
+        lines = pc.binary_join_element_wise(*batch, ",", null_handling="replace", null_replacement="")
+        file.write(("\n".join(lines.to_pylist()) + "\n").encode())
 
 
 def _column(values: pd.Series[Any]) -> pa.Array:
@@ -40,7 +45,8 @@ def _column(values: pd.Series[Any]) -> pa.Array:
         return texts.take(pa.array(codes, mask=codes < 0))
     if pd.api.types.is_bool_dtype(values.dtype) or pd.api.types.is_numeric_dtype(values.dtype):
         return pa.array(values, from_pandas=True)
-    return pa.array([_text(value) for value in values], pa.string())
+    known = {value: _text(value) for value in {value for value in values if isinstance(value, str)}}
+    return pa.array([known[value] if isinstance(value, str) else _text(value) for value in values], pa.string())
 
 
 def _text(value: Any) -> str | None:

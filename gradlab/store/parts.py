@@ -19,12 +19,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from gradlab.cell import Cell, cell_id
-from gradlab.measured import Measured
-from gradlab.record import LAYER_FIELDS, STEP_FIELDS, Record
+from gradlab.errors import StoreError
+from gradlab.measured import Integers, Measured
+from gradlab.record import LAYER_FIELDS, STEP_FIELDS, Floats, Record
 from gradlab.store.atomic import explained, write_bytes
 from gradlab.store.setting import decode, encode
 
-__all__ = ["PROVENANCE", "SCHEMA", "Damaged", "measured", "read", "read_cells", "to_table", "write"]
+__all__ = ["PROVENANCE", "SCHEMA", "Damaged", "flat", "measured", "read", "read_cells", "to_table", "write"]
 
 PROVENANCE = {"wall_s": pa.float64(), "device": pa.string(), "gradlab": pa.string(), "torch": pa.string()}
 """Columns beside the record: where and with what a cell was computed, and its share of its bank's time."""
@@ -66,7 +67,7 @@ def to_table(cells: Sequence[Cell], records: Sequence[Record], provenance: Mappi
     for cell, record in zip(cells, records, strict=True):
         steps = (len(record.probe_steps),)
         for name in STEP_FIELDS + LAYER_FIELDS:
-            expected = steps if name in STEP_FIELDS else (*steps, cell.depth)
+            expected = steps if name in STEP_FIELDS else (*steps, cell.blocks)
             if getattr(record, name).shape != expected:
                 raise ValueError(
                     f"{name} of cell {record.cell} has shape {getattr(record, name).shape}, not {expected}"
@@ -138,7 +139,11 @@ def _checked(path: Path) -> bytes:
 
 
 def measured(table: pa.Table) -> Measured:
-    """Return the rows of a table (`to_table`, with the column `bank` added) as flat numpy columns."""
+    """Return the rows of a table (`to_table`, with the column `bank` added) as flat numpy columns.
+
+    A column that parts of an older version lack is NaN for their cells. Raises StoreError for a profile whose length
+    is not that of its cell.
+    """
     table = table.combine_chunks()
     scalars = {
         name: table.column(name).to_numpy()
@@ -146,12 +151,34 @@ def measured(table: pa.Table) -> Measured:
         if name not in {*STEP_FIELDS, *LAYER_FIELDS, "probe_steps", "setting"}
     }
     cells = tuple(decode(text) for text in table.column("setting").to_pylist())
+    probes = pc.list_value_length(table.column("probe_steps")).to_numpy().astype(np.int64)
+    blocks = np.array([cell.blocks for cell in cells], dtype=np.int64)
     return Measured(
         cells=cells,
         scalars=scalars,
-        probes=pc.list_value_length(table.column("probe_steps")).to_numpy().astype(np.int64),
-        blocks=np.array([cell.depth for cell in cells], dtype=np.int64),
+        probes=probes,
+        blocks=blocks,
         probe_steps=pc.list_flatten(table.column("probe_steps")).to_numpy().astype(np.int64),
-        by_step={name: pc.list_flatten(table.column(name)).to_numpy() for name in STEP_FIELDS},
-        by_layer={name: pc.list_flatten(table.column(name), recursive=True).to_numpy() for name in LAYER_FIELDS},
+        by_step={name: flat(table, name, probes) for name in STEP_FIELDS},
+        by_layer={name: flat(table, name, probes * blocks) for name in LAYER_FIELDS},
     )
+
+
+def flat(table: pa.Table, name: str, lengths: Integers) -> Floats:
+    """Return a column of lists laid end to end, `lengths` [rows] numbers each; NaN for rows without a list.
+
+    Raises StoreError when the lists have other lengths.
+    """
+    found = np.full(int(lengths.sum()), np.nan)
+    if name in table.schema.names:
+        column = table.column(name)
+        values = pc.list_flatten(column, recursive=True).to_numpy()
+        wanted = np.repeat(column.is_valid().to_numpy(), lengths)
+        if len(values) != np.count_nonzero(wanted):
+            raise StoreError(
+                f"the stored profiles ({name}) have {len(values)} values where the settings ask for "
+                f"{np.count_nonzero(wanted)}",
+                "it was written by another version: update gradlab, or run into another directory with --out",
+            )
+        found[wanted] = values
+    return found

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,14 +18,19 @@ from gradlab.cell import Cell
 from gradlab.errors import StoreError
 from gradlab.measured import Measured
 from gradlab.record import Record
-from gradlab.store.atomic import TEMPORARY, explained, write_bytes
+from gradlab.store import sums
+from gradlab.store.atomic import TEMPORARY, explained
+from gradlab.store.lock import LOCK, held, locked
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["RunDirectory"]
 
-_MARKS = ("run.json", "parts")
+DAMAGED = ".damaged"
+"""Ending of a file that is not as it was written and has been set aside; a later one of that name takes its place."""
+
+_MARKS = ("run.json", "parts", "run.json" + DAMAGED)
 
 
 class RunDirectory:
@@ -33,6 +39,7 @@ class RunDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.parts = path / "parts"
+        self.checkpoints = path / "checkpoints"
 
     def exists(self) -> bool:
         """Return whether anything lies there. Raises StoreError when that is not a run directory."""
@@ -44,7 +51,7 @@ class RunDirectory:
                     f"{self.path} is a file, where the run directory should be",
                     "choose another directory with --out, or another name in the spec",
                 )
-            found = {entry.name for entry in self.path.iterdir()}
+            found = {entry.name for entry in self.path.iterdir()} - {LOCK}
         if found and found.isdisjoint(_MARKS):
             raise StoreError(
                 f"{self.path} is there already and is not a run directory of gradlab (it has no run.json)",
@@ -52,17 +59,57 @@ class RunDirectory:
             )
         return bool(found)
 
+    @contextmanager
+    def lock(self, warn: Callable[[str], None] | None = None) -> Iterator[None]:
+        """Keep every other gradlab out of this directory for the body, from before it is read to the last table.
+
+        See `gradlab.store.lock.locked`; `warn` is told where the file system knows no locks. Raises StoreError when
+        the place is taken, by a file, by something that is not a run directory, or by another process at work.
+        """
+        self.exists()
+        with locked(self.path, warn or (lambda _: None)):
+            try:
+                yield
+            finally:
+                with suppress(StoreError):  # a tidy file; every line in it holds already
+                    sums.settle(self.path)
+
     def create(self) -> None:
-        """Make the directory where it is missing and clear what a killed process left half written.
+        """Make the directory where it is missing; with its lock held, clear what a killed process left half written.
 
         Raises StoreError when the place is taken by something else or cannot be written to.
         """
         self.exists()
-        with explained("create", self.path):
-            self.parts.mkdir(parents=True, exist_ok=True)
-            for folder in (self.path, self.parts):
+        for folder in (self.path, self.parts, self.checkpoints):
+            with explained("create", folder):
+                folder.mkdir(parents=True, exist_ok=True)
+        if not held(self.path):  # another process may be writing them at this moment
+            return
+        with explained("clear", self.path):
+            for folder in (self.path, self.parts, self.checkpoints):
                 for left_over in folder.glob(f"*{TEMPORARY}"):
-                    left_over.unlink()
+                    left_over.unlink(missing_ok=True)
+
+    def mend(self) -> tuple[str, ...]:
+        """Set aside the files, parts excepted, that are not as they were written; return what to say of it.
+
+        A run writes them anew. Only for whoever holds the lock.
+        """
+        found = sums.changed(self.path)
+        for name in found:
+            with explained("rename", self.path / name):
+                (self.path / name).replace(self.path / f"{name}{DAMAGED}")
+        return tuple(f"{name} does not fit its checksum: kept as {name}{DAMAGED}, written anew" for name in found)
+
+    def checkpoint(self, bank: str) -> Path:
+        """Return the file for the state of a bank in training. Publishing the bank removes it."""
+        return self.checkpoints / f"{bank}.ckpt"
+
+    def drop_checkpoints(self) -> None:
+        """Remove every checkpoint: of a run that is complete no bank goes on, those of other specs included."""
+        with explained("clear", self.checkpoints):
+            if self.checkpoints.is_dir():
+                shutil.rmtree(self.checkpoints)
 
     def start_over(self) -> Path | None:
         """Set the parts aside as ``parts.old``, in the place of an older one; return it, or None without parts."""
@@ -91,6 +138,9 @@ class RunDirectory:
                 ids = parts.read_cells(path, verify=verify)
             except parts.Damaged as damage:
                 damaged.append((path.name, str(damage)))
+            except StoreError:
+                if path.exists():
+                    raise  # otherwise a run has set it aside at this moment
             else:
                 found |= {cell: path.stem for cell in ids if cell not in found}
         return found, tuple(damaged)
@@ -98,7 +148,7 @@ class RunDirectory:
     def set_aside(self, part: str) -> Path:
         """Rename a damaged part so that its cells count as not done; return its new path."""
         path = self.parts / part
-        aside = path.with_name(f"{part}.damaged")
+        aside = path.with_name(f"{part}{DAMAGED}")
         with explained("rename", path):
             path.replace(aside)
         return aside
@@ -114,12 +164,15 @@ class RunDirectory:
 
         path = self.parts / f"{bank}.parquet"
         parts.write(path, parts.to_table(cells, records, provenance))
+        with suppress(OSError):  # one that stays is never read again
+            self.checkpoint(bank).unlink(missing_ok=True)
         return path
 
-    def load(self, ids: Sequence[str] | None = None) -> Measured:
+    def load(self, ids: Sequence[str] | None = None, *, damaged: list[tuple[str, str]] | None = None) -> Measured:
         """Return the done cells among `ids`, in that order; without `ids` all of them, ordered by part.
 
-        Raises StoreError for a damaged part.
+        Damaged parts are left out and put into `damaged` as (file name, reason). Raises StoreError for one where
+        that list is not given.
         """
         import pyarrow as pa
 
@@ -130,6 +183,9 @@ class RunDirectory:
             try:
                 table = parts.read(path)
             except parts.Damaged as damage:
+                if damaged is not None:
+                    damaged.append((path.name, str(damage)))
+                    continue
                 raise StoreError(f"{path} is damaged: {damage}", "run the spec again: it repairs it") from damage
             tables.append(table.append_column("bank", pa.array([path.stem] * len(table), pa.string())))
         table = pa.concat_tables(tables, promote_options="default")
@@ -139,30 +195,54 @@ class RunDirectory:
         wanted = first.values() if ids is None else [first[cell] for cell in ids if cell in first]
         return parts.measured(table.take(pa.array(wanted, pa.int64())))
 
-    def write_csv(self, name: str, frame: pd.DataFrame) -> Path:
-        """Replace the table `name`, see `csvfile.write_csv`; return its path."""
-        from gradlab.store.csvfile import write_csv
+    def write_tables(self, frames: Mapping[str, pd.DataFrame]) -> dict[str, Path]:
+        """Replace the tables of these file names (see `csvfile.put_csv`) at one go; return their paths."""
+        from gradlab.store.csvfile import put_csv
 
-        write_csv(self.path / name, frame)
-        return self.path / name
+        paths = {name: self.path / name for name in frames}
+        with sums.recording(list(paths.values())) as files:
+            for (name, frame), file in zip(frames.items(), files, strict=True):
+                with explained("write", paths[name]):
+                    put_csv(file, frame)
+        return paths
+
+    def write_csv(self, name: str, frame: pd.DataFrame) -> Path:
+        """Replace the table `name`; return its path."""
+        return self.write_tables({name: frame})[name]
 
     def write_text(self, name: str, text: str) -> None:
-        """Replace the file `name` atomically."""
-        write_bytes(self.path / name, text.encode())
+        """Replace the file `name` atomically, if it is to hold another text."""
+        data = text.encode()
+        if self.read_bytes(name) != data:
+            with sums.recording([self.path / name]) as (file,):
+                file.write(data)
+
+    def read_bytes(self, name: str) -> bytes | None:
+        """Return the content of a file that `write_text` or `write_csv` wrote; None when it is missing or has changed.
+
+        Raises StoreError when it cannot be read.
+        """
+        return sums.read_unchanged(self.path / name)
+
+    def read_text(self, name: str) -> str | None:
+        """Return the content as `read_bytes` does, as text."""
+        data = self.read_bytes(name)
+        return None if data is None else data.decode("utf-8", errors="replace")
 
     def log(self, text: str) -> None:
         """Append to ``run.log``, each entry with the time in UTC."""
         path = self.path / "run.log"
-        with explained("write", path), path.open("a", encoding="utf-8") as file:
-            file.write(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}Z {text.rstrip()}\n")
+        with explained("write", path), path.open("a+b") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - 1))
+            torn = file.read(1) not in (b"", b"\n")  # a process was killed, or the disk full, in the middle of a line
+            entry = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}Z {text.rstrip()}\n"
+            file.write(b"\n" * torn + entry.encode())
 
     def sessions(self) -> list[dict[str, Any]]:
-        """Return the sessions of ``run.json``, oldest first; none when it is missing or is not as gradlab writes it."""
-        path = self.path / "run.json"
-        with explained("read", path):
-            text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else "{}"
+        """Return the sessions of ``run.json``, oldest first; none when it is missing or is not as gradlab wrote it."""
         try:
-            document = json.loads(text)
+            document = json.loads(self.read_text("run.json") or "{}")
         except ValueError:  # provenance that someone edited must not stop a run
             return []
         found = document.get("sessions") if isinstance(document, dict) else None

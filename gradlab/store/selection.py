@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +36,7 @@ class Selection:
 
     measured: Measured | None
     damaged: tuple[tuple[str, str], ...]
-    """Damaged parts: file name, reason."""
+    """Damaged files: name in the directory, reason."""
     aside: int
     """Stored cells that are not part of the directory's spec any more: left out."""
     theory: dict[str, Floats]
@@ -48,8 +49,11 @@ def select(directory: RunDirectory) -> Selection:
     Every byte is checked against the checksums, as `RunDirectory.load` does, which reads all columns and takes four
     times as long. Raises StoreError for what cannot be read, or was written by a newer version.
     """
-    bank_of, damaged = directory.done(verify=True)
+    bank_of, lost = directory.done(verify=True)
+    damaged = tuple((f"parts/{name}", reason) for name, reason in lost)
     listed = _listed(directory)
+    if listed is None and (directory.path / "cells.csv").is_file():
+        damaged += (("cells.csv", "it does not fit its checksum"),)
     bank_of, aside = _current(directory, bank_of, listed)
     tables = []
     for bank in dict.fromkeys(bank_of.values()):
@@ -62,31 +66,32 @@ def select(directory: RunDirectory) -> Selection:
     if not tables:
         return Selection(None, damaged, aside, {})
     whole = pa.concat_tables(tables, promote_options="default").combine_chunks()
-    nothing = dict.fromkeys(THEORY, "")
+    nothing = dict.fromkeys(THEORY, float("nan"))
     rows = [(listed or {}).get(cell, nothing) for cell in whole.column("cell").to_pylist()]
-    theory = {name: np.array([float(row[name] or "nan") for row in rows]) for name in THEORY}
+    theory = {name: np.array([row[name] for row in rows]) for name in THEORY}
     return Selection(_measured(whole), damaged, aside, theory)
 
 
-def _listed(directory: RunDirectory) -> dict[str, dict[str, str]] | None:
-    """Return the predictions in ``cells.csv`` by cell, or None where there is no such table.
+def _listed(directory: RunDirectory) -> dict[str, dict[str, float]] | None:
+    """Return the predictions in ``cells.csv`` by cell, or None where there is no such table as gradlab wrote it.
 
     A prediction takes some hundredths of a second: `gradlab run` makes it once, and the table keeps it.
     """
-    table = directory.path / "cells.csv"
-    with explained("read", table):
-        if not table.is_file():
-            return None
-        with table.open(newline="", encoding="utf-8") as file:
-            return {
-                row["cell"]: {name: row.get(name) or "" for name in THEORY}
-                for row in csv.DictReader(file)
-                if row.get("cell")
-            }
+    text = directory.read_text("cells.csv")
+    if text is None:
+        return None
+    try:
+        return {
+            row["cell"]: {name: float(row.get(name) or "nan") for name in THEORY}
+            for row in csv.DictReader(io.StringIO(text, newline=""))
+            if row.get("cell")
+        }
+    except (ValueError, csv.Error):  # written by a version that kept no checksums, and damaged since
+        return None
 
 
 def _current(
-    directory: RunDirectory, bank_of: dict[str, str], listed: dict[str, dict[str, str]] | None
+    directory: RunDirectory, bank_of: dict[str, str], listed: dict[str, dict[str, float]] | None
 ) -> tuple[dict[str, str], int]:
     """Return the stored cells that belong to the directory's spec, and how many do not.
 
@@ -113,7 +118,7 @@ def _measured(table: pa.Table) -> Measured:
         cells=cells,
         scalars={name: column(name).to_numpy(zero_copy_only=False) for name in _SCALARS},
         probes=pc.list_value_length(table.column("probe_steps")).to_numpy().astype(np.int64),
-        blocks=np.array([cell.depth for cell in cells], dtype=np.int64),
+        blocks=np.array([cell.blocks for cell in cells], dtype=np.int64),
         probe_steps=pc.list_flatten(table.column("probe_steps")).to_numpy().astype(np.int64),
         by_step={name: pc.list_flatten(table.column(name)).to_numpy() for name in _BY_STEP},
         by_layer={name: pc.list_flatten(table.column(name), recursive=True).to_numpy() for name in _BY_LAYER},

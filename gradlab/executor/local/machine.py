@@ -1,0 +1,79 @@
+"""What the operating system tells: how many CPUs are ours, whether there are GPUs, why a process ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+__all__ = ["available_cpus", "ending", "maybe_gpu", "oom_kills"]
+
+_CGROUP = Path("/sys/fs/cgroup")
+_SIGNS_OF_A_GPU = ("/proc/driver/nvidia", "/dev/nvidiactl", "/dev/dxg")
+
+
+def available_cpus() -> int:
+    """Return how many CPUs this process may use: its affinity, cut by the quota of its control group; at least 1."""
+    try:
+        cpus = len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS, Windows
+        cpus = os.cpu_count() or 1
+    quota = _quota()
+    return max(1, cpus if quota is None else min(cpus, int(quota + 0.5)))
+
+
+def _quota() -> float | None:
+    """Return the CPUs that the tightest control group above this process allows (version 2, then 1), None for all."""
+    groups: dict[str, str] = {}
+    for line in _read(Path("/proc/self/cgroup")).splitlines():
+        _, controllers, path = line.split(":", 2)
+        groups |= dict.fromkeys(controllers.split(","), path)
+    found = []
+    for root, path in ((_CGROUP, groups.get("", "/")), (_CGROUP / "cpu", groups.get("cpu", "/"))):
+        place = root / path.lstrip("/")
+        for folder in (place, *place.parents):
+            if not folder.is_relative_to(root):
+                break
+            found += _limits(folder)
+    return min(found, default=None)
+
+
+def _limits(folder: Path) -> list[float]:
+    words = _read(folder / "cpu.max").split() or [
+        _read(folder / "cpu.cfs_quota_us").strip(), _read(folder / "cpu.cfs_period_us").strip(),
+    ]  # fmt: skip
+    if len(words) == 2 and all(word.isdigit() for word in words) and int(words[1]):  # "max" and -1 are no limit
+        return [int(words[0]) / int(words[1])]
+    return []
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
+
+
+def maybe_gpu(device: str) -> bool:
+    """Return whether workers for `device` may find a CUDA device; only torch, which the parent does not load, knows."""
+    if device != "auto":
+        return device.startswith("cuda")
+    return os.name == "nt" or any(Path(place).exists() for place in _SIGNS_OF_A_GPU)
+
+
+def oom_kills() -> int:
+    """Return how many processes the kernel has killed for want of memory since it started; 0 where it does not say."""
+    for line in _read(Path("/proc/vmstat")).splitlines():
+        if line.startswith("oom_kill "):
+            return int(line.split()[1])
+    return 0
+
+
+def ending(code: int) -> str:
+    """Return how a process ended, from its return code as subprocess has it: negative for a signal."""
+    if code >= 0:
+        return f"left with exit code {code}"
+    try:
+        return f"killed by signal {-code} ({signal.Signals(-code).name})"
+    except ValueError:
+        return f"killed by signal {-code}"
