@@ -1,107 +1,24 @@
+"""The numbers and the sentences of a comparison."""
+
 from __future__ import annotations
 
 import dataclasses
-import io
-import json
 import time
-from collections.abc import Callable, Sequence
 from math import log
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 import scipy.stats
-from fake_work import record
-from rich.text import Text
+from compared import FACTORS, GAINS, PROVENANCE, asked, cells_of, made, publish, scatter, text_of
 
 from gradlab.cell import Cell, Named
 from gradlab.cli import invoke
-from gradlab.compare.collect import Collection, collect, unlike
-from gradlab.compare.comparison import Comparison, Question, compare
-from gradlab.compare.rows import METRICS
-from gradlab.errors import GradlabError, StoreError, UsageError
+from gradlab.compare.collect import collect, unlike
+from gradlab.compare.comparison import Question, compare
 from gradlab.record import Record
-from gradlab.report.comparison import comparison_report
 from gradlab.report.conclusions import conclusions
-from gradlab.report.glyphs import ASCII, UNICODE
-from gradlab.store import RunDirectory
 from gradlab.survival import tables
-
-PROVENANCE = {"wall_s": 0.5, "device": "cpu", "gradlab": "0.1", "torch": "2.0"}
-FACTORS = {"sigmoid": 0.25, "relu": 0.9, "selu": 3.0, "tanh": 0.9}
-GAINS = {"none": 1.0, "batch": 3.0}
-
-
-def scatter(cell: Cell) -> float:
-    """Return a seed's own part of ln survival: a common one and one of the activation."""
-    name = sum(map(ord, cell.activation.name)) + cell.depth
-    return float(
-        np.random.default_rng(cell.seed).normal(0, 0.2) + np.random.default_rng([cell.seed, name]).normal(0, 0.1)
-    )
-
-
-def made(cell: Cell, **changes: Any) -> Record:
-    """Return a record whose ln survival is (depth - 1) ln(factor of activation and norm) plus `scatter`."""
-    per_block = log(FACTORS[cell.activation.name] * GAINS[cell.norm.name]) + scatter(cell) / (cell.depth - 1)
-    log_g = np.broadcast_to(per_block * np.arange(cell.depth - 1, -1, -1), (3, cell.depth)).copy()
-    learned = bool(abs(log_g[0, 0]) < 6)
-    metric = np.full(3, 0.1 + 0.8 * learned + 0.001 * cell.seed)
-    return record(cell, **{"log_grad_norm": log_g, "learned": learned, "metric": metric} | changes)
-
-
-def cells_of(
-    activations: Sequence[str] = ("sigmoid", "relu", "selu"),
-    depths: Sequence[int] = (4, 16),
-    seeds: int = 5,
-    **fixed: Any,
-) -> list[Cell]:
-    norms = fixed.pop("norms", ("none", "batch"))
-    return [
-        Cell(depth=depth, activation=Named(name), norm=Named(norm), lr=0.1, seed=seed, **fixed)
-        for name in activations
-        for norm in norms
-        for depth in depths
-        for seed in range(seeds)
-    ]
-
-
-def publish(path: Path, cells: list[Cell], make: Callable[[Cell], Record] = made, **provenance: str) -> RunDirectory:
-    directory = RunDirectory(path)
-    directory.create()
-    half = len(cells) // 2
-    for bank, members in (("b0", cells[:half]), ("b1", cells[half:])):
-        directory.publish(bank, members, [make(cell) for cell in members], PROVENANCE | provenance)
-    return directory
-
-
-def asked(path: Path, cells: list[Cell], make: Callable[[Cell], Record] = made, **question: Any) -> Comparison:
-    publish(path, cells, make)
-    return compare(collect([path]), Question(**question))
-
-
-def text_of(found: Comparison, width: int | None = None) -> str:
-    lines: list[Text] = comparison_report(found, UNICODE, width)
-    return "\n".join(line.plain for line in lines)
-
-
-@pytest.fixture
-def gradlab(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[int, str, str]]:
-    """Run the command line in this process, in a directory with results/one and results/two, which share ten cells."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("COLUMNS", raising=False)
-    publish(Path("results/one"), cells_of(("sigmoid", "relu"), norms=("none",)))
-    publish(Path("results/two"), cells_of(("relu", "selu"), norms=("none",)))
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        code = invoke(["compare", *arguments])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
 
 
 def test_the_table_has_the_means_and_intervals_of_its_seeds(tmp_path: Path) -> None:
@@ -249,6 +166,7 @@ def test_theory_that_misses_is_named(tmp_path: Path) -> None:
     class Flat:
         log_survival = log(0.9) * 3
         log_survival_sd = 0.2
+        log_cell_survival = None
         decay = 0.9
         log_grad_norm = None
         reason = ""
@@ -284,162 +202,3 @@ def test_metrics_that_are_not_one_thing_are_not_averaged_for_the_factors(tmp_pat
     )
     assert [weight.metric.name for weight in found.weights] == ["survival"]
     assert any("not the same thing" in warning for warning in found.warnings)
-
-
-@pytest.fixture(scope="module")
-def collection(tmp_path_factory: pytest.TempPathFactory) -> Collection:
-    path = tmp_path_factory.mktemp("results") / "r"
-    publish(path, cells_of(depths=(2, 4, 8, 16)))
-    return collect([path])
-
-
-@pytest.mark.parametrize("metric", METRICS)
-def test_every_metric_has_a_report_that_keeps_to_its_width(collection: Collection, metric: str) -> None:
-    found = compare(collection, Question(metric=metric, baseline="activation=sigmoid"))
-    for width in (None, 80, 120, 200):
-        for glyphs in (UNICODE, ASCII):
-            lines = [line.plain for line in comparison_report(found, glyphs, width)]
-            assert max(map(len, lines)) <= (width or 10_000)
-            assert any("Which factor matters" in line for line in lines)
-            assert glyphs is UNICODE or all(line.isascii() for line in lines)
-
-
-def test_one_configuration_and_one_cell_still_have_a_report(tmp_path: Path) -> None:
-    for name, cells in (("a", cells_of(("relu",), (4,), 1, norms=("none",))), ("b", cells_of(("relu",), (4,), 4))):
-        assert "n" in text_of(asked(tmp_path / name, cells), 80)
-
-
-@pytest.mark.parametrize(
-    ("question", "message"),
-    [
-        ({"metric": "survial"}, "--metric survial: there is no such metric; did you mean survival?"),
-        ({"by": "activaton"}, "--by activaton: there is no such setting\n  did you mean activation?"),
-        ({"by": "width"}, "--by width: it is the same everywhere\n  what varies: depth, activation, norm"),
-        ({"sort": "survivl"}, "--sort survivl: there is no such column\n  did you mean survival?"),
-        ({"where": "norm=rms"}, "--where 'norm=rms' fits none of the 60 cells\n  norm is batch, none"),
-        ({"where": "norm>3"}, "--where, column 6: norm is text"),
-        ({"baseline": "sigmoid"}, "--baseline sigmoid: expected key=value, found 'sigmoid'"),
-        ({"baseline": "activation=gelu"}, "--baseline activation=gelu: it does not occur\n  there are sig"),
-        ({"baseline": "width=64"}, "--baseline width: it is the same everywhere"),
-        ({"baseline": "activations=relu"}, "--baseline activations: there is no such setting\n  did you mean act"),
-        ({"fail_on": ("survivel<1",)}, "--fail-on, column 1: there is no column 'survivel'"),
-    ],
-)  # fmt: skip
-def test_a_question_without_an_answer_says_why(tmp_path: Path, question: dict[str, Any], message: str) -> None:
-    with pytest.raises(UsageError) as caught:
-        asked(tmp_path / "r", cells_of(), **question)
-    assert str(caught.value).startswith(message)
-
-
-def test_levels_never_run_with_the_same_seeds_cannot_be_paired(tmp_path: Path) -> None:
-    cells = cells_of(("relu",)) + [dataclasses.replace(c, seed=c.seed + 50) for c in cells_of(("selu",))]
-    with pytest.raises(UsageError, match="no two cells differ in activation alone and share a seed"):
-        asked(tmp_path / "r", cells, baseline="activation=relu")
-
-
-def test_places_without_results_are_refused_in_words(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("x")
-    (tmp_path / "empty").mkdir()
-    RunDirectory(tmp_path / "new").create()
-    for name, message in (
-        ("nothing", "there is nothing there"),
-        ("file", "is a file, not a run directory"),
-        ("empty", "is not a run directory (it has no parts/), and none lies in it"),
-    ):
-        with pytest.raises(UsageError, match=message.replace("(", r"\(").replace(")", r"\)")):
-            collect([tmp_path / name])
-    with pytest.raises(StoreError, match="no finished cell in"):
-        collect([tmp_path / "new"])
-    with pytest.raises(GradlabError, match="did you mean"):
-        collect([tmp_path / "emptyy"])
-
-
-def test_a_comparison_is_one_report_on_stdout(gradlab: Callable[..., tuple[int, str, str]]) -> None:
-    code, out, err = gradlab("results", "--baseline", "activation=sigmoid")
-    assert (code, err) == (0, "")
-    lines = out.splitlines()
-    assert lines[0] == "2 runs · 30 cells · 6 configurations · 5 seeds"
-    assert lines[1] == "from one (20), two (20, 10 of them counted already)"
-    assert "In short" in lines
-    assert gradlab("results/one", "results/two", "--baseline", "activation=sigmoid")[1] == out
-
-
-def test_json_is_one_strict_document(gradlab: Callable[..., tuple[int, str, str]]) -> None:
-    code, out, err = gradlab("results", "--json", "--baseline", "activation=sigmoid", "--fail-on", "depth>100")
-    document = json.loads(out, parse_constant=pytest.fail)
-    assert (code, err) == (0, "")
-    assert (document["cells"], document["seeds"], len(document["rows"])) == (30, 5, 6)
-    assert [term["factors"] for term in document["factors"][0]["terms"]]
-    assert {change["to"][0] for change in document["comparisons"]} == {"relu", "selu"}
-    assert document["checks"] == [{"condition": "depth>100", "failed": False, "holds": [], "unknown": []}]
-    assert document["conclusions"]
-
-
-def test_the_table_as_csv_reads_back(gradlab: Callable[..., tuple[int, str, str]]) -> None:
-    code, out, err = gradlab("results", "--csv", "-")
-    table = pd.read_csv(io.StringIO(out))
-    assert (code, err, len(table)) == (0, "", 6)
-    assert {"activation", "depth", "n", "survival", "survival_lo", "survival_hi", "learns_to"} <= set(table)
-    expected = compare(collect([Path("results")]), Question()).table
-    np.testing.assert_array_equal(table["log10_survival"], expected["log10_survival"])
-    code, shown, _ = gradlab("results", "--csv", "table.csv", "--sort", "-survival", "--top", "1")
-    assert "1 of 3 rows" in shown
-    assert set(pd.read_csv("table.csv")["activation"]) == {"sigmoid"}
-    assert gradlab("results", "--csv", "-", "--json")[0] == 2
-
-
-def test_rows_are_sorted_by_their_deepest_network(gradlab: Callable[..., tuple[int, str, str]]) -> None:
-    orders = {"survival": "selu relu sigmoid", "-survival": "sigmoid relu selu", "activation": "relu selu sigmoid"}
-    for flag, order in orders.items():
-        table = pd.read_csv(io.StringIO(gradlab("results", "--csv", "-", "--sort", flag)[1]))
-        assert " ".join(dict.fromkeys(table["activation"])) == order
-
-
-def test_a_check_that_fails_is_exit_code_3_with_the_configurations(
-    gradlab: Callable[..., tuple[int, str, str]],
-) -> None:
-    code, _, err = gradlab("results", "--fail-on", "survival<1e-3")
-    assert code == 3
-    assert err.splitlines()[0] == "--fail-on 'survival<1e-3' holds for 1 configuration:"
-    assert err.splitlines()[1].startswith("  depth=16 activation=sigmoid survival=")
-    assert gradlab("results", "--fail-on", "survival<1e-3", "--where", "depth<16")[0] == 0
-    assert gradlab("results", "--fail-on", "depth>99", "--fail-on", "learned<0.5 and activation=selu")[0] == 3
-    code, _, err = gradlab("results", "--fail-on", "theory_z>3.5 and depth=4")
-    assert code == 3
-    assert "cannot be told, for want of a value, of 3 configurations" in err
-
-
-def test_damaged_parts_are_named_and_the_rest_compared(gradlab: Callable[..., tuple[int, str, str]]) -> None:
-    part = Path("results/one/parts/b0.parquet")
-    data = bytearray(part.read_bytes())
-    data[len(data) // 2] ^= 1
-    part.write_bytes(data)
-    code, out, err = gradlab("results")
-    assert code == 1
-    assert "warning: results/one/parts/b0.parquet is damaged (its checksum does not fit its content)" in err
-    assert out.startswith("2 runs · 20 cells ·")
-    assert gradlab("results", "--fail-on", "depth=4")[0] == 3
-    for path in Path("results").rglob("*.parquet"):
-        path.write_bytes(b"PAR1")
-    code, out, err = gradlab("results")
-    assert (code, out) == (2, "")
-    assert "no finished cell in results/one, results/two: damaged are" in err
-
-
-def test_usage_errors_are_exit_code_2(gradlab: Callable[..., tuple[int, str, str]]) -> None:
-    for arguments in (["nowhere"], ["results", "--where", "depth>"], ["results", "--top", "0"], []):
-        code, out, err = gradlab(*arguments)
-        assert (code, out) == (2, "")
-        assert err.startswith("gradlab: ")
-        assert "Traceback" not in err
-
-
-def test_an_unlike_run_is_a_warning_on_stderr(gradlab: Callable[..., tuple[int, str, str]]) -> None:
-    publish(Path("results/three"), cells_of(("tanh",), norms=("none",)), torch="3.0")
-    code, _, err = gradlab("results")
-    assert code == 0
-    assert err == (
-        "warning: the runs differ in torch (2.0: one, two; 3.0: three): "
-        "what differs in the numbers may come from that\n"
-    )
-    assert json.loads(gradlab("results", "--json")[1])["warnings"]

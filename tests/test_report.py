@@ -117,7 +117,12 @@ def test_theory_has_columns_only_when_it_predicts() -> None:
             return None
         profile = np.arange(1 - cell.depth, 1) * -log(0.3)
         return SimpleNamespace(
-            log_survival=(cell.depth - 1) * log(0.3), log_survival_sd=0.5, decay=0.3, log_grad_norm=profile, reason=""
+            log_survival=(cell.depth - 1) * log(0.3),
+            log_survival_sd=0.5,
+            decay=0.3,
+            log_grad_norm=profile,
+            log_cell_survival=None,
+            reason="",
         )
 
     assert "theory" not in text_of(result_of(cells_of()))

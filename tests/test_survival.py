@@ -133,10 +133,11 @@ def test_columns_stand_in_the_order_of_the_design() -> None:
     assert " ".join(found.cells.columns).startswith(" ".join(["cell", *SETTINGS, results]))
     assert " ".join(found.layers.columns) == (
         "cell step layer grad_norm weight_grad_norm weight_norm update_ratio act_mean act_std saturated dead zero_grad "
-        "log10_grad_norm theory_log10_grad_norm"
+        "log10_grad_norm theory_log10_grad_norm underflow cell_grad_norm log10_cell_grad_norm"
     )
     assert " ".join(found.steps.columns) == (
-        "cell step loss metric survival decay grad_norm_total clip_coef log10_survival clip_norm_before clip_norm_after"
+        "cell step loss metric survival decay grad_norm_total clip_coef log10_survival clip_norm_before "
+        "clip_norm_after spectral_radius recurrent_norm loss_scale"
     )
     summary = (
         "n survival survival_lo survival_hi decay reach theory_survival theory_decay verdict healthy learned metric "
@@ -231,12 +232,19 @@ def test_predictions_are_asked_once_per_configuration_and_fill_the_columns() -> 
     def predict(cell: Cell, **seen: float) -> SimpleNamespace | None:
         asked.append((cell, seen))
         if cell.activation.name == "relu":
-            nothing = dict.fromkeys(("log_survival", "log_survival_sd", "decay", "log_grad_norm"))
+            nothing = dict.fromkeys(("log_survival", "log_survival_sd", "decay", "log_grad_norm", "log_cell_survival"))
             return SimpleNamespace(**nothing, reason="the moon is full")
         if cell.activation.name == "elu":
             return None
         profile = np.linspace(log(0.1), 0.0, cell.depth)
-        return SimpleNamespace(log_survival=log(0.1), log_survival_sd=0.5, decay=0.5, log_grad_norm=profile, reason="")
+        return SimpleNamespace(
+            log_survival=log(0.1),
+            log_survival_sd=0.5,
+            decay=0.5,
+            log_grad_norm=profile,
+            log_cell_survival=None,
+            reason="",
+        )
 
     cells = seeds(4, activation=Named("sigmoid")) + seeds(1) + seeds(1, activation=Named("elu"))
     found = tables(measured(cells, log_survivals([log(0.2)] * 4 + [0.0] * 2)), predict=predict)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 
@@ -78,3 +79,43 @@ def test_a_prediction_loads_neither_torch_nor_pandas():
         "assert not {'torch', 'pandas', 'sklearn'} & sys.modules.keys(), 'heavy'\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=60)
+
+
+def test_lengths_of_a_recurrent_network_stand_together(capsys):
+    arguments = ["--model", "rnn", "--activation", "tanh,linear", "--init", "orthogonal", "--seq-len", "10..80*2"]
+    rows = document(capsys, *arguments)["predictions"]
+    assert [(row["activation"], row["seq_len"]) for row in rows] == [
+        (name, length) for name in ("tanh", "linear") for length in (10, 20, 40, 80)
+    ]
+    cell = Cell(
+        model=Named("rnn"), task=Named("adding"), seq_len=40, depth=1, activation=Named("tanh"),
+        init=Named("orthogonal"), lr=0.1,
+    )  # fmt: skip
+    expected = predict(cell, in_features=2, out_features=1, input_mean_square=(1 / 3 + 2 / 40) / 2)
+    found = next(row for row in rows if (row["activation"], row["seq_len"]) == ("tanh", 40))
+    assert found["decay"] == pytest.approx(expected.decay, rel=1e-12)
+    assert (found["bound"], found["c"]) == (1, None)
+    # without training q* is that of the map in which the inputs are a bias of their variance
+    assert found["q"] == pytest.approx(0.447680, abs=1e-6)
+    assert invoke(["theory", *arguments]) == 0
+    shown = capsys.readouterr().out
+    assert "decay/step" in shown
+    assert "q along time" in shown
+    assert "lag T-1" in shown
+
+
+def test_seq_len_alone_asks_for_the_recurrent_network(capsys):
+    rows = document(capsys, "--seq-len", "20", "--init", "identity")["predictions"]
+    assert {row["model"] for row in rows} == {"rnn"}
+    notes = {row["activation"]: (row["decay"], row["remark"], row["note"]) for row in rows}
+    assert notes["relu"][0] == 1
+    assert "active at every step" in notes["relu"][1]
+    assert "at most 0.25 a time step" in notes["sigmoid"][2]
+
+
+def test_the_cell_state_of_an_lstm_has_a_column(capsys):
+    model = "{name: lstm, forget_bias: 2, input_gain: 0}"
+    assert invoke(["theory", "--model", model, "--init", "{normal: 0}", "--seq-len", "11"]) == 0
+    shown = capsys.readouterr().out
+    assert "of the cell state" in shown
+    assert f"{-10 * math.log10(1 + math.exp(-2)):+.6f}" in shown  # log10 of 0.281030

@@ -28,7 +28,7 @@ _CHECKS_SHOWN = 20
 
 
 def compare(paths: Sequence[Path], question: Question, *, csv: str | None, json: bool) -> int:
-    """Print the comparison; return the exit code: 3 if a check failed, 1 if a part was damaged, otherwise 0.
+    """Print the comparison; return the exit code: 3 if a check failed, 1 if a file was damaged, otherwise 0.
 
     Raises UsageError and StoreError as `collect` and `gradlab.compare.compare` do.
     """
@@ -56,7 +56,7 @@ def compare(paths: Sequence[Path], question: Question, *, csv: str | None, json:
 def _warn(collection: Collection, found: Comparison) -> bool:
     for run in collection.runs:
         for name, reason in run.damaged:
-            print(f"warning: {run.path}/parts/{name} is damaged ({reason}): compared without it\n"
+            print(f"warning: {run.path}/{name} is damaged ({reason}): compared without it\n"
                   "  run its spec again: that repairs it", file=sys.stderr)  # fmt: skip
         if run.aside:
             are = "is" if run.aside == 1 else "are"
@@ -99,7 +99,7 @@ def _document(found: Comparison) -> dict[str, Any]:
     return {
         "runs": [
             {"name": run.name, "directory": str(run.path), "cells": run.cells, "known": run.known,
-             "damaged": [{"part": part, "reason": reason} for part, reason in run.damaged]}
+             "damaged": [{"file": file, "reason": reason} for file, reason in run.damaged]}
             for run in found.runs
         ],
         "warnings": list(found.warnings),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gradlab.errors import StoreError, UsageError
-from gradlab.store.atomic import explained
+from gradlab.store import RunDirectory
 
 if TYPE_CHECKING:
     from gradlab.run import RunResult
@@ -15,8 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_result", "plot"]
 
-_LAYERS = {"cell", "step", "layer", "log10_grad_norm", "theory_log10_grad_norm"}
-"""Columns of layers.csv that are drawn; reading the others would take most of the time."""
+_LAYERS = {"cell", "step", "layer", "log10_grad_norm", "theory_log10_grad_norm", "saturated"}
+_STEPS = {"cell", "step", "spectral_radius"}
+"""Columns of layers.csv and steps.csv that are drawn; reading the others would take most of the time."""
 
 _REBUILD = "run the spec again: it rebuilds the tables, nothing is computed twice"
 
@@ -55,19 +58,38 @@ def _tables(path: Path) -> Tables:
 
     from gradlab.survival import Tables
 
-    def read(name: str, columns: set[str] | None = None) -> pd.DataFrame:
+    directory = RunDirectory(path)
+    found: dict[str, pd.DataFrame] = {}
+    for name, columns in (("cells", None), ("layers", _LAYERS), ("steps", _STEPS), ("summary", None)):
         file = path / f"{name}.csv"
-        if not file.is_file():
-            raise StoreError(
-                f"{file} is missing", "run the spec again: it rebuilds the tables, nothing is computed twice"
-            )
-        with explained("read", file):
-            try:
-                return pd.read_csv(
-                    file, keep_default_na=False, na_values=[""], usecols=lambda key: columns is None or key in columns,
-                    dtype={"cell": str, "verdict": str, "metric_name": str}, low_memory=False,
-                )  # fmt: skip
-            except (ValueError, UnicodeDecodeError) as error:
-                raise StoreError(f"{file} is not a table of gradlab: {error}", _REBUILD) from error
+        data = directory.read_bytes(file.name)
+        if data is None:
+            if not file.is_file():
+                raise StoreError(f"{file} is missing", _REBUILD)
+            _warn(f"{file} does not fit its checksum: drawn from parts/ instead\n  {_REBUILD}")
+            return _anew(directory)
+        try:
+            found[name] = pd.read_csv(
+                io.BytesIO(data), keep_default_na=False, na_values=[""],
+                usecols=None if columns is None else columns.__contains__,
+                dtype={"cell": str, "verdict": str, "metric_name": str}, low_memory=False,
+            )  # fmt: skip
+        except (ValueError, UnicodeDecodeError) as error:
+            raise StoreError(f"{file} is not a table of gradlab: {error}", _REBUILD) from error
+    return Tables(**found)
 
-    return Tables(read("cells"), read("layers", _LAYERS), read("steps", {"cell"}), read("summary"))
+
+def _anew(directory: RunDirectory) -> Tables:
+    """Make the tables from the parts that are not damaged, as `gradlab.run` does."""
+    from gradlab.survival import tables
+    from gradlab.theory import predict
+
+    damaged: list[tuple[str, str]] = []
+    found = tables(directory.load(damaged=damaged), predict=predict)
+    for name, reason in damaged:
+        _warn(f"{directory.path}/parts/{name} is damaged ({reason}): drawn without it")
+    return found
+
+
+def _warn(message: str) -> None:
+    print(f"warning: {message}", file=sys.stderr)

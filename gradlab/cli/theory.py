@@ -11,12 +11,15 @@ from gradlab import grid, spec
 from gradlab.cell import SETTINGS, Cell, Named, settings_of
 from gradlab.cli.common import console, print_json, report_width
 from gradlab.errors import UsageError
+from gradlab.registry import recurrent
 from gradlab.report.glyphs import Glyphs, glyphs_for
 from gradlab.report.layout import Column, Entry, fold
+from gradlab.report.words import Axis, axis_of
 from gradlab.sweep import CLASSICAL, with_usual_inits
 from gradlab.theory import FixedPoint, Prediction, critical_bias, critical_weight, predict, summary
 from gradlab.theory.inits import NoPrediction, bias_variance, weight_variance
-from gradlab.theory.inputs import inputs_of
+from gradlab.theory.inputs import Inputs, inputs_of
+from gradlab.theory.recurrent import input_variance
 
 __all__ = ["critical", "theory"]
 
@@ -31,35 +34,55 @@ def theory(settings: Mapping[str, str], *, limit: int, json: bool) -> int:
         print_json({"predictions": rows})
         return 0
     varied = [key for key in SETTINGS if key not in ("seed", "lr") and len({str(row[key]) for row in rows}) > 1]
-    keys = list(dict.fromkeys(["activation", "init", *varied, "depth"]))
+    axis = axis_of({str(row["model"]) for row in rows if recurrent(str(row["model"]))}, varied)
+    keys = list(dict.fromkeys(["activation", "init", *varied, axis.along]))
     target = console()
     glyphs = glyphs_for(target.encoding)
-    fixed = [f"{key} {rows[0][key]}" for key in ("task", "width") if key not in keys]
+    named = ("task", "width") if axis.unit == "block" else ("model", "task", "width", "depth")
+    fixed = [f"{key} {rows[0][key]}" for key in named if key not in keys]
     lines = ["Mean-field theory, at initialisation", "  " + ", ".join(fixed), ""]
     for line in lines:
         target.print(line, style="bold" if line is lines[0] else "dim", soft_wrap=True)
-    for text in fold(_labels(rows, keys), _columns(rows, glyphs), report_width(target), glyphs):
+    for text in fold(_labels(rows, keys), _columns(rows, glyphs, axis), report_width(target), glyphs):
         target.print(text, soft_wrap=True)
+    if axis.unit != "block":
+        target.print("survival: the gradient at t = 1 (lag T-1) against t = T (lag 0)", style="dim", soft_wrap=True)
+    if any(row["bound"] is not None for row in rows):
+        words = "bound: what no time step's factor exceeds, norm of W times steepest slope (Pascanu 2013); of random"
+        target.print(f"{words} W that of a wide one", style="dim", soft_wrap=True)
+    for line in _remarks(rows):
+        target.print(line, style="dim", soft_wrap=True)
     for note in dict.fromkeys(row["note"] for row in rows if row["note"]):
         target.print(f"no prediction: {note}", style="dim", soft_wrap=True)
     return 0
 
 
 def _cells(settings: Mapping[str, str], limit: int) -> tuple[Cell, ...]:
-    mapping: dict[str, object] = {"depth": 30, **settings, "seeds": 1}
-    if "init" not in settings:
+    settings = {"model": "rnn", **settings} if "seq_len" in settings else settings
+    named = {"model": settings["model"], "seeds": 1} if "model" in settings else {"seeds": 1}
+    cells = grid.expand(spec.from_mapping("theory", named, source="--"), limit).cells
+    along_time = any(recurrent(cell.model.name) for cell in cells)
+    mapping: dict[str, object] = {**({} if along_time else {"depth": 30}), **settings, "seeds": 1}
+    if along_time:
+        if "activation" not in settings:
+            mapping["activation"] = ",".join(CLASSICAL)
+    elif "init" not in settings:
         mapping |= with_usual_inits(mapping, limit)
     elif "activation" not in settings:
         mapping["activation"] = ",".join(CLASSICAL)
     given = {key: value for key, value in mapping.items() if value is not None}
     cells = grid.expand(spec.from_mapping("theory", given, source="--"), limit).cells
-    seen: dict[Cell, int] = {}  # the depths of one network below each other
-    return tuple(sorted(cells, key=lambda cell: seen.setdefault(dataclasses.replace(cell, depth=1), len(seen))))
+    seen: dict[Cell, int] = {}  # the depths of one network below each other, of recurrent ones the lengths
+    return tuple(sorted(cells, key=lambda cell: seen.setdefault(_without_length(cell), len(seen))))
+
+
+def _without_length(cell: Cell) -> Cell:
+    return dataclasses.replace(cell, **({"seq_len": None} if recurrent(cell.model.name) else {"depth": 1}))
 
 
 def _row(cell: Cell) -> dict[str, Any]:
     """Return one configuration as plain values: settings, the prediction at its depth, and where it would end."""
-    seen = inputs_of(cell.task)
+    seen = inputs_of(cell.task, cell.seq_len)
     prediction: Prediction | None = None
     note = f"the inputs of task {cell.task.name} are known only after a run: compare shows theory beside it"
     if seen is not None:
@@ -67,10 +90,11 @@ def _row(cell: Cell) -> dict[str, Any]:
             cell, in_features=seen.in_features, out_features=seen.out_features, input_mean_square=seen.mean_square
         )
         note = prediction.reason
-    end = _end(cell)
+    end = _end(cell, seen)
     log_survival = prediction.log_survival if prediction else None
     deviation = prediction.log_survival_sd if prediction else None
     profile = prediction.log_grad_norm if prediction else None
+    cell_path = prediction.log_cell_survival if prediction else None
     return {
         **{key: value for key, value in settings_of(cell).items() if key != "seed"},
         "log10_survival": None if log_survival is None else log_survival / LN10,
@@ -85,26 +109,47 @@ def _row(cell: Cell) -> dict[str, Any]:
         "xi_grad": end.xi_grad if end else None,
         "c": end.c if end else None,
         "xi_c": end.xi_c if end else None,
+        "bound": prediction.bound if prediction else None,
+        "log10_cell_survival": None if cell_path is None else cell_path / LN10,
+        "remark": prediction.note if prediction else "",
         "note": note,
     }
 
 
-def _end(cell: Cell) -> FixedPoint | None:
-    """Return the fixed point of a plain network; norms and skips have none of this kind."""
+def _end(cell: Cell, seen: Inputs | None) -> FixedPoint | None:
+    """Return the fixed point of a plain network; norms and skips have none of this kind, nor have gates.
+
+    What the inputs of a recurrent network bring at every step acts on q as a bias does.
+    """
     if cell.norm.name != "none" or cell.residual.name != "none" or cell.dropout > 0:
         return None
+    sigma_b2 = bias_variance(cell.init, cell.bias_std, cell.width)
+    if recurrent(cell.model.name):
+        if cell.model.name != "rnn" or seen is None or cell.depth > 1:
+            return None
+        sigma_b2 += input_variance(cell, seen.mean_square)
     try:
-        sigma_w2 = weight_variance(cell.init, cell.width, cell.width) * cell.width
-        return summary(cell.activation, sigma_w2, bias_variance(cell.init, cell.bias_std, cell.width))
+        end = summary(cell.activation, weight_variance(cell.init, cell.width, cell.width) * cell.width, sigma_b2)
+        # two samples have different inputs at every step: their correlation is a matter of the data
+        return dataclasses.replace(end, c=None, xi_c=None) if recurrent(cell.model.name) else end
     except NoPrediction:
         return None
 
 
+def _remarks(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what predictions rest on, each with the networks it is about."""
+    about: dict[str, dict[str, None]] = {}
+    for row in rows:
+        if row["remark"]:
+            about.setdefault(row["remark"], {})[f"{row['activation']} {row['init']}"] = None
+    return [f"{', '.join(names)}: {remark}" for remark, names in about.items()]
+
+
 def _labels(rows: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> list[Column]:
-    return [Column(key, tuple(Entry(str(row[key])) for row in rows), right=key == "depth") for key in keys]
+    return [Column(key, tuple(Entry(str(row[key])) for row in rows), right=key in ("depth", "seq_len")) for key in keys]
 
 
-def _columns(rows: Sequence[Mapping[str, Any]], glyphs: Glyphs) -> list[Column]:
+def _columns(rows: Sequence[Mapping[str, Any]], glyphs: Glyphs, axis: Axis) -> list[Column]:
     def column(header: str, texts: list[str], *, right: bool = True) -> Column:
         return Column(header, tuple(Entry(text) for text in texts), right=right)
 
@@ -116,17 +161,27 @@ def _columns(rows: Sequence[Mapping[str, Any]], glyphs: Glyphs) -> list[Column]:
         + (f" {glyphs.plus_minus}{row['log10_survival_sd']:.2f}" if row["log10_survival_sd"] is not None else "")
         for row in rows
     ]
+
+    def optional(header: str, key: str, form: str) -> list[Column]:
+        return [column(header, numbers(key, form))] if any(row[key] is not None for row in rows) else []
+
+    def always(header: str, key: str, form: str) -> list[Column]:
+        return [column(header, numbers(key, form))]
+
+    along_time = axis.unit != "block"
     return [
         column("log10 survival", survival),
-        column("decay", numbers("decay", "{:.6f}")),
+        *optional("of the cell state", "log10_cell_survival", "{:+.6f}"),
+        column("decay" if axis.unit == "block" else axis.decay, numbers("decay", "{:.6f}")),
+        *optional("bound", "bound", "{:.4g}"),
         column("reach", numbers("reach", "{:.4g}")),
         column("phase", [row["phase"] or "-" for row in rows], right=False),
-        column("q along the depth", [row["status"] or "-" for row in rows], right=False),
+        column(f"q {axis.direction}", [row["status"] or "-" for row in rows], right=False),
         column("q*", numbers("q", "{:.6f}")),
         column("chi", numbers("chi", "{:.6f}")),
         column("xi_grad", numbers("xi_grad", "{:.4g}")),
-        column("c*", numbers("c", "{:.4f}")),
-        column("xi_c", numbers("xi_c", "{:.4g}")),
+        *(optional if along_time else always)("c*", "c", "{:.4f}"),
+        *(optional if along_time else always)("xi_c", "xi_c", "{:.4g}"),
     ]
 
 

@@ -11,8 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from gradlab.cell import SETTINGS
+from gradlab.compare.design import Design, Metric, respond
 from gradlab.compare.pairs import Difference, differences
-from gradlab.compare.rows import Design, Metric, respond
 from gradlab.errors import UsageError
 from gradlab.measured import Integers
 from gradlab.record import Floats
@@ -144,7 +144,7 @@ def _differences(pairs: pd.DataFrame, group: Integers, groups: int, metric: Metr
 def cures(
     cells: pd.DataFrame, plan: Design, metric: Metric, verdict: str, verdict_of: NDArray[Any], learned_of: Floats
 ) -> tuple[Cure, ...]:
-    """Return the changes of one setting (not depth) that mend configurations of a `verdict`, the best first.
+    """Return the changes of one setting (not depth or seq_len) that mend configurations of a `verdict`, the best first.
 
     `verdict_of` and `learned_of` (share of its seeds) say how each configuration stands. Only changes that pass their
     paired test, corrected for all that were tried, and leave at least one network healthy. The best mends most.
@@ -154,7 +154,7 @@ def cures(
     values = respond(cells, metric)
     tried: list[pd.DataFrame] = []
     for f in plan.factors:
-        if f.name != "depth":
+        if f.name not in ("depth", "seq_len"):
             pairs = _pairs(values, f.codes, _block(plan, (f.name,)), plan.seed, lost)
             tried.append(pairs.assign(factor=f.name))
     if not tried or not sum(map(len, tried)):

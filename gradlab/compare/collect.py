@@ -35,7 +35,7 @@ class Run:
     cells: int
     known: int
     damaged: tuple[tuple[str, str], ...]
-    """Damaged parts: file name, reason."""
+    """Damaged files: name in the directory, reason."""
     aside: int
     """Stored cells that are not part of its spec any more: left out."""
 
@@ -103,7 +103,7 @@ def collect(paths: Sequence[Path]) -> Collection:
         runs.append(Run(path, name, cells, known, chosen.damaged, chosen.aside))
     frames = [frame for frame in frames if len(frame)]
     if not frames:
-        damaged = [f"{run.path}/parts/{name} ({reason})" for run in runs for name, reason in run.damaged]
+        damaged = [f"{run.path}/{name} ({reason})" for run in runs for name, reason in run.damaged]
         places = ", ".join(str(run.path) for run in runs)
         raise StoreError(
             f"no finished cell in {places}" + (f": damaged are {', '.join(damaged)}" if damaged else ""),

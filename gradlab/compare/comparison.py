@@ -11,10 +11,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from gradlab.cell import SETTINGS
+from gradlab.compare.axes import labels_of, over_of
 from gradlab.compare.changes import Change, Cure, against, cures, parse_baseline
 from gradlab.compare.collect import Collection, Run, unlike
+from gradlab.compare.design import METRICS, Design, Metric, design, respond
 from gradlab.compare.effects import Level, Shares, main_effects, shares
-from gradlab.compare.rows import METRICS, Design, Metric, design, respond, row_table, select_rows, sort_rows
+from gradlab.compare.rows import row_table, select_rows, sort_rows
 from gradlab.compare.where import Condition, parse
 from gradlab.errors import UsageError
 from gradlab.registry import nearest
@@ -72,7 +74,7 @@ class Comparison:
     metric_name: str
     """What the task calls its metric; empty when there are several."""
     by: tuple[str, ...]
-    """The settings that tell the rows of `table` apart, depth aside."""
+    """The settings that tell the rows of `table` apart; what it runs over, depth or seq_len, aside."""
     table: pd.DataFrame
     """See `row_table`; sorted, and cut to `top`."""
     rows: int
@@ -106,11 +108,12 @@ def compare(collection: Collection, question: Question) -> Comparison:
     names = [f.name for f in plan.varied]
     baseline = {} if question.baseline is None else parse_baseline(question.baseline, plan)
     configurations = row_table(cells, plan, names)
-    by = [name for name in names if name != "depth"] if question.by is None else select_rows(question.by, names)
+    by = _usual_rows(cells, plan, names) if question.by is None else select_rows(question.by, names)
     table = configurations if question.by is None else row_table(cells, plan, by)
-    shown = sort_rows(table, by, question.sort, question.top)
+    shown = sort_rows(table, by, plan.axes, question.sort, question.top)
     metric_names = sorted(set(cells["metric_name"]))
-    weighed = [metric] if metric.name == "metric" else [metric, METRICS["metric"]]
+    # without a single update the metric says nothing but how the readout was drawn
+    weighed = [metric] if metric.name == "metric" or plan.fixed.get("train.steps") == 0 else [metric, METRICS["metric"]]
     if len(metric_names) > 1 and (metric.name == "metric" or len(weighed) > 1):
         warnings.append(f"metrics that are not the same thing are averaged together: {', '.join(metric_names)}")
         weighed = weighed[:1] if metric.name != "metric" else weighed
@@ -128,7 +131,7 @@ def compare(collection: Collection, question: Question) -> Comparison:
         metric_name=metric_names[0] if len(metric_names) == 1 else "",
         by=tuple(by),
         table=shown,
-        rows=len(table[list(by)].drop_duplicates()) if by else 1,
+        rows=len(labels_of(table, by, plan.axes).assign(over=over_of(table, plan.axes)).drop_duplicates()),
         configurations=configurations,
         weights=tuple(_weigh(cells, plan, one) for one in weighed),
         baseline=baseline,
@@ -140,6 +143,12 @@ def compare(collection: Collection, question: Question) -> Comparison:
         checks=tuple(_check(text, configurations, cells, plan) for text in question.fail_on),
         warnings=tuple(warnings),
     )
+
+
+def _usual_rows(cells: pd.DataFrame, plan: Design, names: Sequence[str]) -> list[str]:
+    """Return the settings that vary, but for those the tables run over; another axis' own only if it varies there."""
+    over = over_of(cells, plan.axes)
+    return [name for name in names if name not in plan.axes or cells.loc[over != name, name].nunique() > 1]
 
 
 def _weigh(cells: pd.DataFrame, plan: Design, metric: Metric) -> Weight:

@@ -1,24 +1,22 @@
-"""The tables by depth of a comparison: what survives, and what learns."""
+"""The tables by depth, or of recurrent networks by seq_len, of a comparison: what survives, and what learns."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
 from math import isfinite, isnan
-from typing import Any
 
 from rich.text import Text
 
+from gradlab.compare.axes import labels_of, over_of
 from gradlab.compare.comparison import Comparison
 from gradlab.report.glyphs import Glyphs, mark, style
+from gradlab.report.groups import Group, Point, Row
 from gradlab.report.layout import GAP, Column, Entry, fold
-from gradlab.report.view import shown_depths, text_of
-from gradlab.report.words import decade, log_text
+from gradlab.report.view import shown_depths
+from gradlab.report.words import capital, decade, log_text
 
-__all__ = ["Row", "rows_of", "survival_lines", "training_lines", "wrapped"]
-
-Point = dict[str, Any]
-Row = tuple[tuple[str, ...], dict[int, Point]]
+__all__ = ["survival_lines", "training_lines", "wrapped"]
 
 _NOTHING = Entry("")
 
@@ -31,33 +29,23 @@ def wrapped(text: str, width: int | None, style: str = "", indent: str = "  ") -
     return [Text(line, style) for line in folded]
 
 
-def rows_of(found: Comparison) -> list[Row]:
-    """Return the rows of the tables, each with its labels and its points by depth."""
-    rows: dict[tuple[str, ...], dict[int, Point]] = {}
-    for point in found.table.to_dict("records"):
-        plain: Point = {str(key): value for key, value in point.items()}
-        rows.setdefault(tuple(text_of(plain[key]) for key in found.by), {})[int(plain["depth"])] = plain
-    return list(rows.items())
-
-
-def _labels(found: Comparison, rows: Sequence[Row]) -> list[Column]:
-    if not found.by:
-        return []
+def _labels(group: Group) -> list[Column]:
     return [
-        Column(key, tuple(Entry(labels[index]) for labels, _ in rows), right=False)
-        for index, key in enumerate(found.by)
+        Column(key, tuple(Entry(labels[index]) for labels, _ in group.rows), right=False)
+        for index, key in enumerate(group.keys)
     ]
 
 
-def _depths(found: Comparison, rows: Sequence[Row], width: int | None) -> list[int | None]:
+def _depths(group: Group, width: int | None) -> list[int | None]:
     """Return the depths that have columns; one column for whatever there is where depth tells the rows apart."""
-    depths = sorted({depth for _, points in rows for depth in points})
-    return [None] if "depth" in found.by or len(depths) == 1 else list(shown_depths(depths, width))
+    depths = sorted({depth for _, points in group.rows for depth in points})
+    return [None] if group.axis.setting in group.keys or len(depths) == 1 else list(shown_depths(depths, width))
 
 
-def _of_all(depths: Sequence[int | None], rows: Sequence[Row]) -> str:
-    every = len({depth for _, points in rows for depth in points})
-    return f"; {len(depths)} of {every} depths" if 1 < len(depths) < every else ""
+def _of_all(depths: Sequence[int | None], group: Group) -> str:
+    every = len({depth for _, points in group.rows for depth in points})
+    what = "depths" if group.axis.setting == "depth" else "lengths"
+    return f"; {len(depths)} of {every} {what}" if 1 < len(depths) < every else ""
 
 
 def _point(points: dict[int, Point], depth: int | None) -> Point | None:
@@ -101,32 +89,38 @@ def _half(point: Point, column: str) -> float:
     return float(point[f"{column}_hi"] - point[f"{column}_lo"]) / 2 if f"{column}_hi" in point else float("nan")
 
 
-def survival_lines(found: Comparison, rows: Sequence[Row], glyphs: Glyphs, width: int | None) -> list[Text]:
+def survival_lines(found: Comparison, group: Group, glyphs: Glyphs, width: int | None) -> list[Text]:
     """Return the table of the metric asked for by depth, with its legend."""
-    metric = found.metric
+    metric, rows, axis = found.metric, group.rows, group.axis
     column = metric.column if metric.column in found.table else metric.name
-    labels, depths = _labels(found, rows), _depths(found, rows, width)
+    labels, depths = _labels(group), _depths(group, width)
 
     def columns(intervals: bool) -> list[Column]:
         made = [
             Column(
                 metric.name if depth is None else str(depth),
                 tuple(_value(_point(points, depth), found, column, glyphs, intervals) for _, points in rows),
-                group="" if depth is None else "depth",
+                group="" if depth is None else group.axis.setting,
             )
             for depth in depths
         ]
         return [*made, _reach(rows, glyphs), *_counts(rows)]
 
+    shown = len(
+        labels_of(found.table, found.by, found.plan.axes)
+        .assign(over=over_of(found.table, found.plan.axes))
+        .drop_duplicates()
+    )
     halves = [(_half(point, column), labels_, depth) for labels_, points in rows for depth, point in points.items()]
     halves = [each for each in halves if not isnan(each[0])]
     inside = bool(halves) and _fits([*labels, *columns(True)], width)
     how = "log10 of the geometric mean" if column.startswith("log10") else "geometric mean" if metric.log else "mean"
-    title = f"{metric.title[:1].upper()}{metric.title[1:]}: {how} over n seeds"
-    title += _of_all(depths, rows)
-    if len(rows) < found.rows:
-        title += f" ({len(rows)} of {found.rows} rows)"
-    lines = wrapped(title, width, "bold") + fold(labels, columns(inside), width, glyphs)
+    name = metric.title.format(left=axis.left, unit=axis.unit, units=axis.units)
+    title = f"{capital(name)}: {how} over n seeds"
+    title += _of_all(depths, group)
+    if shown < found.rows:
+        title += f" ({shown} of {found.rows} rows)"
+    lines = _titled(title, group, width) + fold(labels, columns(inside), width, glyphs)
     if metric.name in ("survival", "survival_final"):
         lines += wrapped(_legend(found, glyphs), width, "dim")
     if (found.table["configurations"] > 1).any():
@@ -135,7 +129,7 @@ def survival_lines(found: Comparison, rows: Sequence[Row], glyphs: Glyphs, width
     if halves:
         half, names, depth = max(halves, key=lambda each: each[0])
         note = f"{glyphs.plus_minus} 95 % over seeds (Student t)"
-        where = f"{' '.join(names)} at depth {depth}".strip()
+        where = f"{' '.join(names)} {axis.at(depth)}".strip()
         note += "" if inside else f"; here at most {glyphs.plus_minus}{half:.2g} ({where}), all with --csv"
         lines += wrapped(note, width, "dim")
     return [*lines, Text()]
@@ -175,10 +169,10 @@ def _legend(found: Comparison, glyphs: Glyphs) -> str:
     return signs + (f"  {glyphs.nonfinite} not finite" if found.table["nonfinite"].any() else "")
 
 
-def training_lines(found: Comparison, rows: Sequence[Row], glyphs: Glyphs, width: int | None) -> list[Text]:
+def training_lines(found: Comparison, group: Group, glyphs: Glyphs, width: int | None) -> list[Text]:
     """Return the table of what was learned by depth, with how deep it goes beside the reach."""
-    name = found.metric_name or "metric"
-    labels, depths = _labels(found, rows), _depths(found, rows, width)
+    rows, name = group.rows, group.metric
+    labels, depths = _labels(group), _depths(group, width)
 
     def entry(point: Point | None, intervals: bool) -> Entry:
         if point is None:
@@ -194,7 +188,7 @@ def training_lines(found: Comparison, rows: Sequence[Row], glyphs: Glyphs, width
             Column(
                 name if depth is None else str(depth),
                 tuple(entry(_point(points, depth), intervals) for _, points in rows),
-                group="" if depth is None else "depth",
+                group="" if depth is None else group.axis.setting,
             )
             for depth in depths
         ]
@@ -203,5 +197,9 @@ def training_lines(found: Comparison, rows: Sequence[Row], glyphs: Glyphs, width
 
     inside = _fits([*labels, *columns(True)], width)
     title = f"After training: {name} on held-out samples, and how many seeds learned ({glyphs.learned} most of them)"
-    title += _of_all(depths, rows)
-    return [*wrapped(title, width, "bold"), *fold(labels, columns(inside), width, glyphs), Text()]
+    title += _of_all(depths, group)
+    return [*_titled(title, group, width), *fold(labels, columns(inside), width, glyphs), Text()]
+
+
+def _titled(title: str, group: Group, width: int | None) -> list[Text]:
+    return wrapped(title, width, "bold") + (wrapped(group.shared, width, "dim") if group.shared else [])

@@ -5,10 +5,11 @@ from __future__ import annotations
 from rich.text import Text
 
 from gradlab.compare.comparison import Comparison
-from gradlab.report.by_depth import rows_of, survival_lines, training_lines, wrapped
+from gradlab.report.by_depth import survival_lines, training_lines, wrapped
 from gradlab.report.conclusions import conclusions
 from gradlab.report.forest import factor_columns, forest_columns, level_columns
 from gradlab.report.glyphs import Glyphs
+from gradlab.report.groups import groups_of
 from gradlab.report.layout import fold
 from gradlab.report.view import text_of
 from gradlab.report.words import count
@@ -18,12 +19,14 @@ __all__ = ["comparison_report"]
 
 def comparison_report(found: Comparison, glyphs: Glyphs, width: int | None) -> list[Text]:
     """Return the lines of a report, folded to `width` columns; None: as wide as it takes."""
-    rows = rows_of(found)
+    groups = groups_of(found)
     lines = _heading(found, glyphs, width)
     if found.metric.name not in ("metric", "learned"):
-        lines += survival_lines(found, rows, glyphs, width)
+        for group in groups:
+            lines += survival_lines(found, group, glyphs, width)
     if found.plan.fixed.get("train.steps") != 0:
-        lines += training_lines(found, rows, glyphs, width)
+        for group in groups:
+            lines += training_lines(found, group, glyphs, width)
     lines += _factors(found, glyphs, width)
     lines += _changes(found, glyphs, width)
     sentences = conclusions(found)
@@ -49,7 +52,8 @@ def _heading(found: Comparison, glyphs: Glyphs, width: int | None) -> list[Text]
     fixed = {key: text_of(value) for key, value in found.plan.fixed.items()}
     parts = [" on ".join(fixed[key] for key in ("model", "task") if key in fixed)]
     parts += [fixed[key] for key in ("activation", "init", "optimizer") if key in fixed]
-    parts += [f"{key} {fixed[key]}" for key in ("depth", "width", "lr") if key in fixed]
+    said = [key for key in ("depth", "seq_len", "width", "lr") if fixed.get(key, "none") != "none"]
+    parts += [f"{key} {fixed[key]}" for key in said if key != "depth" or "depth" in found.plan.axes]
     parts += [f"{fixed['train.steps']} steps"] if "train.steps" in fixed else []
     lines += wrapped(dot.join(part for part in parts if part), width)
     if found.question.where:

@@ -11,8 +11,9 @@ import pandas as pd
 from gradlab.compare.changes import Cure
 from gradlab.compare.comparison import Comparison, Weight
 from gradlab.compare.seeds import LEVEL
+from gradlab.report.groups import axis_words
 from gradlab.report.view import text_of
-from gradlab.report.words import count, fold_text, joined, power
+from gradlab.report.words import Axis, count, fold_text, joined, power
 
 __all__ = ["conclusions"]
 
@@ -34,14 +35,29 @@ def conclusions(found: Comparison) -> list[str]:
 
 
 def _name(found: Comparison, point: pd.Series[Any], *, depth: bool = True) -> str:
-    parts = []
+    parts, over = [], _over(found, point)
     for factor in found.plan.varied:
         value = text_of(point[factor.name])
-        if factor.name != "depth" and value != "none":
+        if factor.name != over and factor.name not in _other(found, over) and value != "none":
             parts.append(value if factor.name in _BARE else f"{factor.name} {value}")
     name = " ".join(parts) or "the plain network"
-    varies = any(factor.name == "depth" for factor in found.plan.varied)
-    return f"{name} at depth {point['depth']}" if depth and varies else name
+    varies = any(factor.name == over for factor in found.plan.varied)
+    return f"{name} {_words(found, point).at(point[over])}" if depth and varies else name
+
+
+def _over(found: Comparison, point: pd.Series[Any]) -> str:
+    """Return the axis that the row of a configuration runs over."""
+    axes = found.plan.axes
+    return "seq_len" if "seq_len" in axes and not pd.isna(point["seq_len"]) else axes[0]
+
+
+def _other(found: Comparison, over: str) -> set[str]:
+    """Return the axes of the other networks, where they tell nothing of these."""
+    return {axis for axis in found.plan.axes if axis != over and axis not in found.by}
+
+
+def _words(found: Comparison, point: pd.Series[Any]) -> Axis:
+    return axis_words(found, _over(found, point))
 
 
 def _named(found: Comparison, chosen: pd.DataFrame, say: Any) -> str:
@@ -70,13 +86,15 @@ def _lost(found: Comparison, verdict: str, verb: str) -> list[str]:
         return []
     down = verdict == "vanishing"
     chosen = table[lost].sort_values("log10_survival", ascending=down)
-    chosen = chosen.drop_duplicates([factor.name for factor in found.plan.varied if factor.name != "depth"])
+    names = [factor.name for factor in found.plan.varied if factor.name not in found.plan.axes]
+    chosen = chosen.drop_duplicates(names) if names else chosen.head(1)  # pandas refuses duplicates by no column
 
     def say(point: pd.Series[Any]) -> str:
         decay = point["decay"]
         pace = ""
         if np.isfinite(decay) and (decay < 1) == down:
-            pace = f", a factor {fold_text(1 / decay if down else decay)} {'lost' if down else 'gained'} a block"
+            pace = f", a factor {fold_text(1 / decay if down else decay)} {'lost' if down else 'gained'} "
+            pace += f"a {_words(found, point).step}"
         return f"{_name(found, point)} ({power(point['log10_survival'])}{pace})"
 
     text = f"{verb}: {int(lost.sum())} of {count(len(table), 'configuration')}"
@@ -145,13 +163,13 @@ def _learned(found: Comparison) -> list[str]:
         return f"{_name(found, point)} ({point['learned_n']} of {count(int(point['cells']), 'cell')})"
 
     sentences = [f"learned: {int(learned.sum())} of {count(len(table), 'configuration')} with most of their seeds."]
-    kept = table[healthy & ~learned].sort_values("depth")
+    kept = table[healthy & ~learned].sort_values(list(found.plan.axes))
     if len(kept):
         share = f"{len(kept)} of {int(healthy.sum())} healthy ones"
         sentences.append(
             f"a gradient that survives is not enough: {share} did not learn, as {_named(found, kept, say)}."
         )
-    anyway = table[lost & learned].sort_values("depth", ascending=False)
+    anyway = table[lost & learned].sort_values(list(found.plan.axes), ascending=False)
     if len(anyway):
         share = f"{len(anyway)} of {int(lost.sum())} beyond a threshold"
         sentences.append(f"survival before training is not everything: {share} learned all the same, as "

@@ -7,8 +7,8 @@ from math import isnan
 
 from gradlab.compare.changes import Change
 from gradlab.compare.comparison import Comparison, Weight
+from gradlab.compare.design import Metric
 from gradlab.compare.effects import Term
-from gradlab.compare.rows import Metric
 from gradlab.compare.seeds import LEVEL
 from gradlab.report.glyphs import ASCII, Glyphs
 from gradlab.report.layout import Column, Entry
@@ -132,7 +132,7 @@ def _forest(intervals: Sequence[Interval], glyphs: Glyphs) -> list[Entry]:
 
 
 def _number(value: float, log: bool) -> str:
-    return "" if isnan(value) else f"{value:+.2f}" if log else f"{value:+.3f}"
+    return "" if isnan(value) else f"{value:+.2f}" if log else f"{value:+.3f}" if abs(value) < 1e4 else f"{value:+.3g}"
 
 
 def _with_half(low: float, mean: float, high: float, log: bool, glyphs: Glyphs) -> str:

@@ -11,7 +11,7 @@ import pandas as pd
 from gradlab.record import Floats
 from gradlab.report.glyphs import Glyphs, mark, spark, style
 from gradlab.report.layout import GAP, Column, Entry
-from gradlab.report.view import Row, View, profile_of
+from gradlab.report.view import Row, View, profiles_of
 from gradlab.report.words import decade, decay_text, log_text
 from gradlab.stats import reach
 from gradlab.survival import Tables
@@ -54,31 +54,31 @@ def survival_columns(view: View, tables: Tables, glyphs: Glyphs, *, intervals: b
         Column(
             f"{depth}   " if view.over_depth else "log10 survival",
             tuple(_survival(row, depth, glyphs, intervals=intervals) for row in view.rows),
-            group="depth" if view.over_depth else "",
+            group=view.axis.setting if view.over_depth else "",
             gap=GAP if depth == view.depths[-1] else 0,
         )
         for depth in view.depths
     ]
-    where = f"at depth {max(view.depths)}" if view.over_depth else ""
+    where = view.axis.at(max(view.depths)) if view.over_depth else ""
 
     def add(header: str, entries: list[Entry], right: bool = True) -> None:
         if any(entry.text for entry in entries):
             columns.append(Column(header, tuple(entries), right=right, group=where))
 
     points = [row.deepest for row in view.rows]
-    add("decay/block", [_decay(point, glyphs) for point in points])
+    add(view.axis.decay, [_decay(point, glyphs) for point in points])
     add("theory", [_number(point, "theory_decay", "{:.4f}") for point in points])
     add("z", [_theory_z(point) for point in points])
     add("reach", [_reach(point, glyphs) for point in points])
     if view.over_depth:
         add("learns to", [Entry(str(row.learns_to or "-") if row.points else "") for row in view.rows])
-    profiles = [profile_of(tables, row, view.keys) for row in view.rows]
-    if max(view.depths) > 1:
+    profiles = profiles_of(tables, view)
+    if max(map(len, profiles), default=0) > 1:
         bars = [spark(glyphs, profile.tolist()) for profile in profiles]
         longest = max(map(len, bars)) + 1
         ranges = [_range(profile, glyphs) for profile in profiles]
         both = [Entry((bar.ljust(longest) + range_).rstrip()) for bar, range_ in zip(bars, ranges, strict=True)]
-        add("log10 |g| along the depth", both, right=False)
+        add(f"log10 |g| {view.axis.direction}", both, right=False)
     return columns
 
 
@@ -131,11 +131,11 @@ def training_columns(view: View, glyphs: Glyphs, metric: str) -> list[Column]:
         Column(
             f"{depth}  " if view.over_depth else metric,
             tuple(_learned(row.points.get(depth), glyphs) for row in view.rows),
-            group="depth" if view.over_depth else "",
+            group=view.axis.setting if view.over_depth else "",
         )
         for depth in view.depths
     ]
-    where = f"at depth {max(view.depths)}" if view.over_depth else ""
+    where = view.axis.at(max(view.depths)) if view.over_depth else ""
     points = [row.deepest for row in view.rows]
     return [
         *columns,

@@ -13,12 +13,13 @@ from gradlab.cell import SETTINGS, Named
 from gradlab.report import heat
 from gradlab.report.glyphs import Glyphs
 from gradlab.report.layout import fold
-from gradlab.report.view import View, shown_depths, text_of, view_of
+from gradlab.report.view import View, by_kind, shown_depths, text_of, view_of
 from gradlab.report.why import sentences
-from gradlab.report.words import count, duration
+from gradlab.report.words import Axis, capital, count, duration
 
 if TYPE_CHECKING:
     from gradlab.run import RunResult
+    from gradlab.survival import Tables
 
 __all__ = ["report"]
 
@@ -27,24 +28,39 @@ _FAILURES_SHOWN = 5
 
 def report(result: RunResult, glyphs: Glyphs, width: int | None) -> list[Text]:
     """Return the lines of a report, folded to `width` columns; None: as wide as it takes."""
-    lines = []
-    tables = result.tables
-    if len(tables.cells):
+    lines: list[Text] = []
+    kinds = by_kind(result.tables) if len(result.tables.cells) else ()
+    for index, tables in enumerate(kinds):
         view = view_of(tables)
-        every = len(view.depths)
-        view = replace(view, depths=shown_depths(view.depths, width))
-        lines += _wrapped(_heading(result, view, glyphs), width, "bold")
-        lines += [*_wrapped(_counts(result, glyphs), width), Text()]
-        if len(tables.summary):
-            metric = _metric(tables.cells)
-            if len(view.depths) < every:
-                some = f"{len(view.depths)} of {every} depths are shown; all are in summary.csv, and in a pipe"
-                lines += [*_wrapped(some, width, "dim"), Text()]
-            lines += [*_survival(result, view, glyphs, width), *_training(view, glyphs, metric, width)]
-            lines += _why(view, metric, width)
-    else:
+        name = result.name if len(kinds) == 1 else f"{result.name}, {_KINDS[view.axis.unit]}"
+        lines += _wrapped(_heading(name, view, glyphs), width, "bold")
+        if not index:
+            lines += _wrapped(_counts(result, glyphs), width)
+        lines += [Text(), *_of_one_kind(tables, view, glyphs, width)]
+    if not kinds:
         lines += [Text(result.name, "bold"), *_wrapped(_counts(result, glyphs), width)]
     return [*lines, *_failures(result, width), *_wrapped(f"Tables: {result.path}/summary.csv, cells.csv, ...", width)]
+
+
+_KINDS = {"block": "feed-forward networks", "time step": "recurrent networks"}
+
+
+def _of_one_kind(tables: Tables, view: View, glyphs: Glyphs, width: int | None) -> list[Text]:
+    if not len(tables.summary):
+        return []
+    every = len(view.depths)
+    view = replace(view, depths=shown_depths(view.depths, width))
+    metric = _metric(tables.cells)
+    lines: list[Text] = []
+    if len(view.depths) < every:
+        some = f"{len(view.depths)} of {every} {_plural(view.axis)} are shown; all are in summary.csv, and in a pipe"
+        lines += [*_wrapped(some, width, "dim"), Text()]
+    lines += [*_survival(tables, view, glyphs, width), *_training(view, glyphs, metric, width)]
+    return [*lines, *_why(view, metric, width)]
+
+
+def _plural(axis: Axis) -> str:
+    return "depths" if axis.setting == "depth" else "lengths"
 
 
 def _metric(cells: Any) -> str:
@@ -61,17 +77,19 @@ def _wrapped(text: str, width: int | None, style: str = "", indent: str = "  ") 
 
 _PHRASES = {
     "depth": "depth {}", "width": "width {}", "activation": "{}", "init": "{}", "train.steps": "{} steps",
-    "probe.at": "", "probe.batch_size": "",
+    "seq_len": "seq_len {}", "probe.at": "", "probe.batch_size": "",
 }  # fmt: skip
 """Settings that a heading names even at their default, and those it never names."""
 
 
-def _heading(result: RunResult, view: View, glyphs: Glyphs) -> str:
+def _heading(name: str, view: View, glyphs: Glyphs) -> str:
     fixed = {key: text_of(value) for key, value in view.fixed.items()}
-    parts = [result.name]
+    if view.axis.unit != "block" and fixed.get("depth") == "1":
+        del fixed["depth"]  # one layer is what one expects of a recurrent network
+    parts = [name]
     parts.append(" on ".join(fixed[key] for key in ("model", "task") if key in fixed))
     for key, setting in SETTINGS.items():
-        if key not in fixed or key in ("model", "task", "lr"):
+        if key not in fixed or key in ("model", "task", "lr") or (key == "seq_len" and fixed[key] == "none"):
             continue
         if key in _PHRASES:
             parts.append(_PHRASES[key].format(fixed[key]))
@@ -97,24 +115,24 @@ def _counts(result: RunResult, glyphs: Glyphs) -> str:
     diverged = int((result.tables.cells["status"] == "diverged").sum())
     parts = [what, f"{len(result.failures):,} failed", f"{diverged:,} diverged"]
     if result.missing:
-        why = "interrupted" if result.interrupted else "stopped at the first failure" if result.stopped else "not run"
+        why = "interrupted" if result.interrupted else result.stopped.partition(",")[0] or "not run"
         parts.append(f"{why}: {result.missing:,} of {result.cells:,} not run")
     return f" {glyphs.dot} ".join(parts)
 
 
-def _survival(result: RunResult, view: View, glyphs: Glyphs, width: int | None) -> list[Text]:
+def _survival(tables: Tables, view: View, glyphs: Glyphs, width: int | None) -> list[Text]:
     labels = heat.labels(view)
     largest = heat.largest_half(view)
-    wide = fold(labels, heat.survival_columns(view, result.tables, glyphs, intervals=True), None, glyphs)
+    wide = fold(labels, heat.survival_columns(view, tables, glyphs, intervals=True), None, glyphs)
     inside = largest is not None and (width is None or max(line.cell_len for line in wide) <= width)
-    columns = heat.survival_columns(view, result.tables, glyphs, intervals=inside)
+    columns = heat.survival_columns(view, tables, glyphs, intervals=inside)
     many = f"mean of {len(view.seeds)} seeds" if len(view.seeds) > 1 else "one seed"
-    title = f"Gradient left at the first block before training (log10, {many})"
+    title = f"{capital(view.axis.left)} before training (log10, {many})"
     lines = _wrapped(title, width, "bold") + fold(labels, columns, width, glyphs)
-    lines += [Text(line.plain, "dim") for line in _wrapped(_legend(result, view, glyphs), width)]
+    lines += [Text(line.plain, "dim") for line in _wrapped(_legend(tables, glyphs), width)]
     if largest is not None:
         half, row, depth = largest
-        where = f"{row.name} at depth {depth}" if view.over_depth else row.name
+        where = f"{row.name} {view.axis.at(depth)}" if view.over_depth else row.name
         note = f"{glyphs.plus_minus} 95 % over seeds (Student t)"
         note += (
             "" if inside else f"; of the survivals at most {glyphs.plus_minus}{half:.2f} ({where}), all in summary.csv"
@@ -123,8 +141,8 @@ def _survival(result: RunResult, view: View, glyphs: Glyphs, width: int | None) 
     return [*lines, Text()]
 
 
-def _legend(result: RunResult, view: View, glyphs: Glyphs) -> str:
-    summary = result.tables.summary
+def _legend(tables: Tables, glyphs: Glyphs) -> str:
+    summary = tables.summary
     vanish = {text_of(value) for value in summary["thresholds.vanish"]}
     explode = {text_of(value) for value in summary["thresholds.explode"]}
     below = f" (<{vanish.pop()})" if len(vanish) == 1 else ""
@@ -168,4 +186,4 @@ def _failures(result: RunResult, width: int | None) -> list[Text]:
         lines += _wrapped(f"  {count(number, 'cell')}: {error} (bank {example.bank})", width, indent="    ")
     if len(kinds) > _FAILURES_SHOWN:
         lines.append(Text(f"  and {len(kinds) - _FAILURES_SHOWN} other errors"))
-    return [*lines, *_wrapped(f"  tracebacks: {result.path}/run.log; the same command tries them again", width), Text()]
+    return [*lines, *_wrapped(f"  tracebacks: {result.path}/run.log; --rerun-failed tries them again", width), Text()]

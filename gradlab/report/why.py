@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from math import isfinite, isnan
 from typing import Any
@@ -16,13 +17,17 @@ __all__ = ["sentences"]
 _NAMED = 3
 """Configurations named in one sentence; the rest are counted."""
 
+_LOST = 0.001
+"""Share of the gradient's elements that may underflow before it is worth a sentence: zeros cost little."""
+
 Point = Any
 
 
 def sentences(view: View, metric: str) -> list[str]:
     """Return a few plain sentences about the rows of a view; `metric` is the name of the metric."""
     makers: tuple[Callable[[View, str], str], ...] = (
-        _vanishing, _exploding, _unmeasurable, _diverged, _healthy, _kept_but_not_learned, _lost_but_learned, _scatter
+        _vanishing, _exploding, _unmeasurable, _truncated, _underflow, _diverged, _healthy, _kept_but_not_learned,
+        _lost_but_learned, _scatter,
     )  # fmt: skip
     return [text for maker in makers if (text := maker(view, metric))]
 
@@ -52,7 +57,7 @@ def _theory(point: Point) -> str:
     if isnan(point["theory_decay"]):
         return ""
     z = float(point["theory_z"])
-    if abs(z) < 3.5:
+    if abs(z) < 3.5 or (isnan(z) and point["decay_lo"] <= point["theory_decay"] <= point["decay_hi"]):
         return f", as theory predicts ({point['theory_decay']:.4g})"
     return f", where theory predicts {point['theory_decay']:.4g}" + (f" (z = {z:+.1f})" if isfinite(z) else "")
 
@@ -65,11 +70,17 @@ def _pace(view: View, row: Row, verdict: str) -> str:
     if not isnan(point["decay"]) and (point["decay"] < 1) == shrinks:
         factor = 1 / point["decay"] if shrinks else point["decay"]
         verb = "loses" if shrinks else "gains"
-        text += f"{verb} a factor {fold_text(factor)} a block{_theory(point)}, "
-        text += f"{'down' if shrinks else 'up'} to {power(_log(point))} over {depth} blocks"
+        text += f"{verb} a factor {fold_text(factor)} a {view.axis.step}{_theory(point)}, "
+        text += f"{'down' if shrinks else 'up'} to {power(_log(point))}{_over(view, depth)}"
     else:
-        text += f"is {'down' if shrinks else 'up'} to {power(_log(point))} over {depth} blocks, not evenly"
-    return text + (f" (beyond the threshold from depth {_first(row, verdict)} on)" if view.over_depth else "")
+        text += f"is {'down' if shrinks else 'up'} to {power(_log(point))}{_over(view, depth)}, not evenly"
+    beyond = f" (beyond the threshold from {view.axis.setting} {_first(row, verdict)} on)"
+    return text + (beyond if view.over_depth else "")
+
+
+def _over(view: View, length: int) -> str:
+    """Return how long the profile is, where the number on the axis of the tables is its length."""
+    return f" over {view.axis.count(length)}" if view.axis.setting == view.axis.along else ""
 
 
 def _vanishing(view: View, metric: str) -> str:
@@ -87,7 +98,7 @@ def _points(view: View) -> list[tuple[Row, int, Point]]:
 
 
 def _at(view: View, row: Row, depth: int) -> str:
-    return f"{row.name} at depth {depth}" if view.over_depth else row.name
+    return f"{row.name} {view.axis.at(depth)}" if view.over_depth else row.name
 
 
 def _counted(view: View, column: str) -> tuple[int, str]:
@@ -108,6 +119,54 @@ def _unmeasurable(view: View, metric: str) -> str:
     return "; ".join(parts) + "." if parts else ""
 
 
+def _truncated(view: View, metric: str) -> str:
+    """Zeros beyond the reach of a truncated backward pass are made, and no dead network."""
+    cut = [(row, steps) for row in view.rows for steps in [_steps_back(view, row)] if steps]
+    hit = [(row, steps) for row, steps in cut if any(length > steps and p["dead"] for length, p in _lengths(view, row))]
+    if not hit:
+        return ""
+    steps = {steps for _, steps in hit}
+    after = count(steps.pop(), "step") if len(steps) == 1 else "the steps named"
+    names = joined([row.name for row, _ in hit[:_NAMED]] + ([f"{len(hit) - _NAMED} more"] if len(hit) > _NAMED else []))
+    return (
+        f"truncated: backpropagation through time ends after {after}, what lies further back is exactly zero: {names}."
+    )
+
+
+def _lengths(view: View, row: Row) -> list[tuple[int, Point]]:
+    """Return the length of the profile of each point with it."""
+    return [(int(point[view.axis.along]), point) for point in row.points.values()]
+
+
+def _steps_back(view: View, row: Row) -> int:
+    """Return the steps after which a recurrent model cuts its backward pass, 0 for one that does not."""
+    model = row.labels[view.keys.index("model")] if "model" in view.keys else str(view.fixed.get("model", ""))
+    found = re.search(r"\btruncate=(\d+)", model)
+    return int(found[1]) if found else 0
+
+
+def _underflow(view: View, metric: str) -> str:
+    """What a narrow precision loses of the gradient before training, where it loses most."""
+    found = [
+        (float(point["underflow"]), row, length, point)
+        for row, length, point in _points(view)
+        if "underflow" in point and point["underflow"] > _LOST
+    ]
+    if not found:
+        return ""
+    share, row, length, point = max(found, key=lambda one: one[0])
+    others = f" ({count(len(found) - 1, 'other network')} too)" if len(found) > 1 else ""
+    where = "" if "precision" in view.keys else f"in {point['precision']} "
+    return (
+        f"underflow: {where}{_percent(share)} of the gradient's elements are lost at "
+        f"{view.axis.unit} {point['underflow_at']} of {_at(view, row, length)}, before training{others}."
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %" if share >= 0.01 else f"{100 * share:.2g} %"
+
+
 def _diverged(view: View, metric: str) -> str:
     number, places = _counted(view, "diverged")
     return f"diverged in training: {places}." if number else ""
@@ -123,10 +182,10 @@ def _healthy(view: View, metric: str) -> str:
         point = row.deepest
         assert point is not None
         ends = point["decay_hi"] < 1 or point["decay_lo"] > 1
-        reach = f"; at this pace for about {decade(point['reach'])} blocks" if ends else ""
+        reach = f"; at this pace for about {decade(point['reach'])} {view.axis.units}" if ends else ""
         return f"{row.name} (survival {power(_log(point))}{reach})"
 
-    where = " at every depth" if view.over_depth else ""
+    where = f" at every {view.axis.setting}" if view.over_depth else ""
     return f"healthy{where}: {_named(best, say)}."
 
 
@@ -174,5 +233,5 @@ def _scatter(view: View, metric: str) -> str:
     if not wide:
         return ""
     half, row, depth = max(wide, key=lambda one: one[0])
-    more = f", {len(wide) - 1} others also to more than a factor 10" if len(wide) > 1 else ""
+    more = f", {count(len(wide) - 1, 'other')} also to more than a factor 10" if len(wide) > 1 else ""
     return f"known only to a factor {power(half)} either way: {_at(view, row, depth)}{more}; use more seeds."

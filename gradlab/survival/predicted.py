@@ -35,6 +35,10 @@ class Prediction(Protocol):
         """Predicted ln of g_l/g_L for every block, [L]."""
 
     @property
+    def log_cell_survival(self) -> float | None:
+        """As `log_survival`, of the gradient with respect to an LSTM's cell state."""
+
+    @property
     def reason(self) -> str:
         """Why there is no prediction; empty where there is one."""
 
@@ -69,6 +73,7 @@ class Predicted:
     log_survival: Floats
     log_survival_sd: Floats
     decay: Floats
+    log_cell_survival: Floats
     profiles: tuple[Floats | None, ...]
     """ln of g_l/g_L, [L] each."""
     reasons: tuple[str, ...]
@@ -76,7 +81,7 @@ class Predicted:
 
 def ask(predict: Predict | None, measured: Measured, group: Integers, configurations: Sequence[Cell]) -> Predicted:
     """Return the predictions for `configurations`; `group` [C] says which one each measured cell belongs to."""
-    found = np.full((3, len(configurations)), np.nan)
+    found = np.full((4, len(configurations)), np.nan)
     profiles: list[Floats | None] = [None] * len(configurations)
     reasons = [""] * len(configurations)
     if predict is not None:
@@ -89,6 +94,8 @@ def ask(predict: Predict | None, measured: Measured, group: Integers, configurat
                 input_mean_square=float(measured.scalars["input_mean_square"][group == index].mean()),
             )
             if prediction is not None:
-                found[:, index] = [prediction.log_survival, prediction.log_survival_sd, prediction.decay]
+                found[:, index] = [
+                    prediction.log_survival, prediction.log_survival_sd, prediction.decay, prediction.log_cell_survival
+                ]  # fmt: skip
                 profiles[index], reasons[index] = prediction.log_grad_norm, prediction.reason
-    return Predicted(found[0], found[1], found[2], tuple(profiles), tuple(reasons))
+    return Predicted(found[0], found[1], found[2], found[3], tuple(profiles), tuple(reasons))

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradlab import stats
-from gradlab.measured import Measured
+from gradlab.measured import Integers, Measured
 from gradlab.record import Floats
 
-__all__ = ["Profiles", "number", "summarise", "verdicts"]
+__all__ = ["Profiles", "Underflow", "cell_path", "number", "summarise", "underflow", "verdicts"]
 
 _LARGEST = float(np.log(np.finfo(np.float64).max))
 _SMALLEST = float(np.log(np.finfo(np.float64).tiny))
@@ -24,7 +24,7 @@ class Profiles:
     log_survival: Floats
     """ln(g_1/g_L): -inf when only g_1 is exactly zero, NaN when g_L is zero or either is not finite."""
     log_decay: Floats
-    """-slope of ln g_l against l: ln of the factor per block going down from the loss."""
+    """-slope of ln g_l against l: ln of the factor per block (or time step) going down from the loss."""
     log_decay_se: Floats
     """Standard error of `log_decay`; NaN for two blocks."""
     verdict: NDArray[np.str_]
@@ -76,3 +76,40 @@ def verdicts(
         "healthy",
     )
     return found
+
+
+def cell_path(measured: Measured, rows: Integers) -> Floats:
+    """Return ln survival of the gradient with respect to the cell state of an LSTM, for each of `rows`; NaN without.
+
+    As `Profiles.log_survival`: at the first time step against the last.
+    """
+    found = np.full(len(rows), np.nan)
+    for blocks in np.unique(measured.blocks_of_row[rows]):
+        at = np.flatnonzero(measured.blocks_of_row[rows] == blocks)
+        log_g = measured.profiles("log_cell_grad_norm", rows[at])
+        found[at] = log_g[:, 0] - np.where(np.isneginf(log_g[:, -1]), np.nan, log_g[:, -1])
+    found[np.isposinf(found)] = np.nan
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Underflow:
+    """The largest share, over the blocks, of gradient elements that the precision of training loses; [n] each."""
+
+    share: Floats
+    """NaN where it was not measured."""
+    block: Integers
+    """The block with it, 1 the first; 0 where nothing is lost."""
+
+
+def underflow(measured: Measured, rows: Integers) -> Underflow:
+    """Return how much underflows in each of `rows`."""
+    share, block = np.full(len(rows), np.nan), np.zeros(len(rows), dtype=np.int64)
+    for blocks in np.unique(measured.blocks_of_row[rows]):
+        at = np.flatnonzero(measured.blocks_of_row[rows] == blocks)
+        lost = measured.profiles("underflow", rows[at])
+        known = ~np.isnan(lost).all(axis=1)
+        filled = np.where(np.isnan(lost), -1.0, lost)
+        share[at] = np.where(known, filled.max(axis=1), np.nan)
+        block[at] = np.where(filled.max(axis=1) > 0, filled.argmax(axis=1) + 1, 0)
+    return Underflow(share, block)

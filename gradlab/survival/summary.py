@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import log
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -34,7 +35,9 @@ def summary_frame(
     After the columns of the design: `log10_survival`, `log10_survival_lo`, `log10_survival_hi`, `n_survival` (seeds
     in that mean), `decay_lo`, `decay_hi` (95 %), `dead`, `nonfinite` (counts), `log10_survival_final`,
     `verdict_final`, `theory_log10_survival`, `theory_z` (of the mean over its seeds), `theory_log10_sd` (of one seed),
-    `theory_note` (why there is no prediction).
+    `theory_note` (why there is no prediction), `log10_cell_survival` (of an LSTM's cell state) and its
+    `theory_log10_cell_survival`, `underflow` (the mean over its seeds of the largest share of gradient elements that
+    the precision of training loses at step 0) and `underflow_at` (the block with it, of the seed that loses most).
     """
     groups = len(configurations)
 
@@ -94,5 +97,19 @@ def summary_frame(
             ),
             "theory_log10_sd": predicted.log_survival_sd / LN10,
             "theory_note": list(predicted.reasons),
+            "log10_cell_survival": mean(cells["log10_cell_survival"].to_numpy()).mean,
+            "theory_log10_cell_survival": predicted.log_cell_survival / LN10,
+            "underflow": mean(cells["underflow"].to_numpy()).mean,
+            "underflow_at": _at_most(cells, group, groups),
         }
     )
+
+
+def _at_most(cells: pd.DataFrame, group: Integers, groups: int) -> Any:
+    """Return `underflow_at` of the cell of each group that loses most; missing where none loses anything."""
+    found = np.full(groups, np.nan)
+    share = cells["underflow"].fillna(0).to_numpy(np.float64)
+    at = cells["underflow_at"].to_numpy(np.float64, na_value=np.nan)
+    for cell in np.argsort(share, kind="stable"):
+        found[group[cell]] = at[cell]
+    return pd.array(found, dtype="Int64")

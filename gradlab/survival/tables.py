@@ -16,7 +16,7 @@ from gradlab.cell import Cell, cell_id, settings_of
 from gradlab.measured import Failure, Integers, Measured
 from gradlab.record import Floats
 from gradlab.survival.predicted import Predict, Predicted, ask, deviations
-from gradlab.survival.profile import Profiles, number, summarise
+from gradlab.survival.profile import Profiles, cell_path, number, summarise, underflow
 from gradlab.survival.summary import summary_frame
 
 __all__ = ["Tables", "tables"]
@@ -45,9 +45,12 @@ def tables(
 
     `order` is the order of the cell ids in ``cells`` (default: measured cells, then failed ones). `predict` fills
     the columns of the theory; without it they are empty. Columns beyond the design come last: in ``cells``
-    ``log10_survival_final``, ``diverged_at`` and ``theory_log10_survival``; in ``layers`` ``log10_grad_norm`` and, of
-    g_l/g_L at step 0, ``theory_log10_grad_norm``; in ``steps`` ``log10_survival``, ``clip_norm_before`` and
-    ``clip_norm_after``; in ``summary`` see `summary_frame`.
+    ``log10_survival_final``, ``diverged_at``, ``theory_log10_survival``, of an LSTM's cell state ``cell_survival``,
+    ``log10_cell_survival`` and ``theory_log10_cell_survival``, and at step 0 the largest ``underflow`` with the block
+    it is ``underflow_at``; in ``layers`` ``log10_grad_norm``, of g_l/g_L at step 0 ``theory_log10_grad_norm``,
+    ``underflow``, ``cell_grad_norm`` and ``log10_cell_grad_norm``; in ``steps`` ``log10_survival``,
+    ``clip_norm_before``, ``clip_norm_after``, ``spectral_radius``, ``recurrent_norm`` and ``loss_scale``; in
+    ``summary`` see `summary_frame`. A ``layer`` of a recurrent network is a time step, the first is 1.
 
     A number too small or too large for a double is an empty field, its log10 column is right; 0 means exactly zero,
     its log10 is -inf.
@@ -77,6 +80,7 @@ def _cells(measured: Measured, profiles: Profiles, predicted: Predicted, group: 
     log_survival, log_decay = profiles.log_survival[first], profiles.log_decay[first]
     decay = number(log_decay)
     diverged_at = measured.scalars["diverged_at"]
+    path, lost = cell_path(measured, first), underflow(measured, first)
     return pd.DataFrame(
         {
             "cell": measured.scalars["cell"],
@@ -107,6 +111,11 @@ def _cells(measured: Measured, profiles: Profiles, predicted: Predicted, group: 
             "log10_survival_final": profiles.log_survival[last] / LN10,
             "diverged_at": pd.array(diverged_at, dtype="Int64"),
             "theory_log10_survival": predicted.log_survival[group] / LN10,
+            "cell_survival": number(path),
+            "log10_cell_survival": path / LN10,
+            "theory_log10_cell_survival": predicted.log_cell_survival[group] / LN10,
+            "underflow": lost.share,
+            "underflow_at": pd.array(np.where(lost.block > 0, lost.block, np.nan), dtype="Int64"),
         }
     )
 
@@ -128,7 +137,7 @@ def _with_failures(frame: pd.DataFrame, failures: Sequence[Failure], order: Sequ
         whole = {"learned": "boolean", "steps": "Int64"}
         joined = [part for part in (frame.astype(whole), lost.reindex(columns=frame.columns)) if len(part)]
         frame = pd.concat([part.astype(object) for part in joined], ignore_index=True)
-        frame = frame.infer_objects().astype({**whole, "diverged_at": "Int64"})
+        frame = frame.infer_objects().astype({**whole, "diverged_at": "Int64", "underflow_at": "Int64"})
     if order is not None:
         rank = {cell: index for index, cell in enumerate(order)}
         frame = frame.iloc[np.argsort([rank[cell] for cell in frame["cell"]], kind="stable")].reset_index(drop=True)
@@ -142,7 +151,7 @@ def _names(measured: Measured, row: Integers) -> pd.Categorical:
 
 def _layers(measured: Measured, predicted: Predicted, group: Integers) -> pd.DataFrame:
     row = np.repeat(np.arange(len(measured.cell_of_row)), measured.blocks_of_row)
-    log_g = measured.by_layer["log_grad_norm"]
+    log_g, log_cell = measured.by_layer["log_grad_norm"], measured.by_layer["log_cell_grad_norm"]
     columns: Mapping[str, NDArray[Any]] = {
         "step": measured.probe_steps[row],
         "layer": np.arange(len(row)) - measured.start_of_row[row] + 1,
@@ -157,6 +166,9 @@ def _layers(measured: Measured, predicted: Predicted, group: Integers) -> pd.Dat
             **{name: measured.by_layer[name] for name in rest},
             "log10_grad_norm": log_g / LN10,
             "theory_log10_grad_norm": _theory_profile(measured, predicted, group) / LN10,
+            "underflow": measured.by_layer["underflow"],
+            "cell_grad_norm": number(log_cell),
+            "log10_cell_grad_norm": log_cell / LN10,
         }
     )
 
@@ -190,5 +202,6 @@ def _steps(measured: Measured, profiles: Profiles) -> pd.DataFrame:
             "log10_survival": profiles.log_survival / LN10,
             "clip_norm_before": step("clip_before"),
             "clip_norm_after": step("clip_after"),
+            **{name: step(name) for name in ("spectral_radius", "recurrent_norm", "loss_scale")},
         }
     )

@@ -175,7 +175,8 @@ def _derivatives(net: Network, blocks: Sequence[Block], at: int) -> tuple[float,
     block, before = blocks[at], blocks[at].before
     if before is None:
         return 0.0, 0.0, 0.0, 0.0
-    step = _STEP * before.square
+    # the mean is kept: a step must leave a variance, which is small beside the square in a stream with a drift
+    step = min(_STEP * before.square, (before.square - before.mean**2) / 2)
     up, down = (net.next(Stream(before.square + d, before.mean)) for d in (step, -step))
     mid, high, low = np.log(block.chi), np.log(up.chi), np.log(down.chi)
     return (

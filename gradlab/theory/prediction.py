@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradlab.cell import Cell
+from gradlab.registry import recurrent
 from gradlab.theory.batchnorm import batch_norm_chi
 from gradlab.theory.finite import Pairs, forward, noises_of, scatter
 from gradlab.theory.inits import NoPrediction
@@ -17,12 +19,15 @@ from gradlab.theory.maps import limit
 from gradlab.theory.network import Block, Network
 from gradlab.theory.radial import radial
 from gradlab.theory.readout import readout
+from gradlab.theory.recurrent import recurrence_bound, recurrent_profile
 from gradlab.theory.setting import Setting, setting
 
 __all__ = ["Prediction", "predict"]
 
 Floats = NDArray[np.float64]
 
+_ROUNDING = 2.0**-24
+"""Of a weight kept in float32."""
 _AMPLIFIED = 0.3
 """What the noise of p, summed over the blocks, may do to ln g² of a network whose variance collapses. Simulated: gelu
 and silu at σ_w² = 2 scatter 2 to 4 times as far as predicted above it; below it, in short networks, z is right."""
@@ -35,7 +40,8 @@ only, and there only where lengths are kept (orthogonal weights, norms) or slope
 class Prediction:
     """What mean-field theory expects at step 0. `reason` says why there is no prediction; the numbers are then None.
 
-    Logarithms are natural, [L] has block 1 first. Means are those of ln g over seeds (geometric means of g).
+    Logarithms are natural, [L] has block 1 (of a recurrent network: time step 1) first. Means are those of ln g over
+    seeds (geometric means of g).
     """
 
     reason: str = ""
@@ -50,9 +56,15 @@ class Prediction:
     reach: float | None = None
     """Blocks to a thousandth, or to a thousandfold; infinite for a decay of 1"""
     q: Floats | None = None
-    """Variance of Wx + b per block, [L]"""
+    """Variance of Wx + b per block (of Wx + Uu + b per time step), [L]"""
     chi: Floats | None = None
     """E g²_{l-1}/E g²_l at infinite width per block, [L]; block 1's would lead down to the inputs and is not used"""
+    bound: float | None = None
+    """Of a recurrent network, what no time step's factor on g can exceed; also where there is no prediction"""
+    log_cell_survival: float | None = None
+    """As `log_survival`, of the gradient with respect to an LSTM's cell state"""
+    note: str = ""
+    """What a prediction rests on, or leaves out"""
 
 
 def predict(
@@ -66,13 +78,17 @@ def predict(
 ) -> Prediction:
     """Return the prediction for a configuration (the seed does not matter).
 
-    `input_mean_square` is the mean of x² over samples and features, `batch_size` the number of samples in the probe
-    (left out: the cell's), `input_spread` the standard deviation of a sample's mean square over its mean (left out:
-    √(2/I), as for I independent Gaussian features).
+    `input_mean_square` is the mean of x² over samples and features (NaN for indices), `batch_size` the number of
+    samples in the probe (left out: the cell's), `input_spread` the standard deviation of a sample's mean square over
+    its mean (left out: √(2/I), as for I independent Gaussian features). Both are of no use along time.
     """
+    if recurrent(cell.model.name):
+        return _along_time(cell, in_features, out_features, input_mean_square)
     samples = cell.probe_batch_size if batch_size is None else batch_size
     spread = math.sqrt(2 / in_features) if input_spread is None else input_spread
     try:
+        if math.isnan(input_mean_square):
+            raise NoPrediction("the inputs are indices: theory does not know what they are embedded in")
         if not (math.isfinite(input_mean_square) and input_mean_square > 0):
             raise NoPrediction("the inputs are zero or not finite")
         return _predict(
@@ -80,6 +96,29 @@ def predict(
         )
     except NoPrediction as none:
         return Prediction(reason=str(none))
+
+
+def _along_time(cell: Cell, in_features: int, out_features: int, square: float) -> Prediction:
+    bound = recurrence_bound(cell)
+    try:
+        found = recurrent_profile(cell, in_features, out_features, square)
+    except NoPrediction as none:
+        return Prediction(reason=_bounded(str(none), bound), bound=bound)
+    if found.log_grad_norm is None:
+        return Prediction(
+            reason="no gradient goes from h to h where all weights are zero; it goes along the cell state",
+            log_cell_survival=found.log_cell_survival,
+        )
+    return dataclasses.replace(
+        _prediction(found.log_grad_norm, found.sd, found.q, found.chi),
+        bound=bound, log_cell_survival=found.log_cell_survival, note=found.note,
+    )  # fmt: skip
+
+
+def _bounded(reason: str, bound: float | None) -> str:
+    if bound is None or bound >= 1:
+        return reason
+    return f"{reason}; it vanishes, by a factor of at most {bound:.4g} a time step (Pascanu's bound)"
 
 
 def _predict(cell: Cell, of: Setting, square: float, samples: int, spread: float, outputs: int) -> Prediction:
@@ -175,7 +214,9 @@ def _gradient_correlations(mean: float, outputs: int) -> Floats:
     return np.array([1.0, 1.0, between, between])
 
 
-def _prediction(profile: Floats, sd: Floats | None, q: Floats | None, chi: Floats) -> Prediction:
+def _prediction(profile: Floats, sd: Floats | None, q: Floats | None, chi: Floats | None) -> Prediction:
+    if sd is not None:  # weights kept in float32 are rounded: what is exact on paper is known to this in a network
+        sd = np.hypot(sd, _ROUNDING * np.arange(len(profile) - 1, -1, -1))
     slope = _slope(profile)
     distance = None if slope is None else abs(slope)
     return Prediction(

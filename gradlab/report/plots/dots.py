@@ -10,6 +10,7 @@ from gradlab.report.glyphs import UNICODE
 from gradlab.report.layout import shorten
 from gradlab.report.plots.paper import GREY, INK, VERDICTS, amount, frame, new, power_of_ten, thresholds
 from gradlab.report.plots.scene import Scene, at_deepest, spread
+from gradlab.report.words import capital
 
 __all__ = ["side_by_side"]
 
@@ -48,7 +49,7 @@ def side_by_side(scene: Scene) -> Figure:
     axes.set_xlim(low - 0.04 * (high - low), high + 0.04 * (high - low))
     axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, steps=[1, 2, 3, 5, 10]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: power_of_ten(value)))
-    axes.set_xlabel("survival: gradient norm, first block ÷ last")
+    axes.set_xlabel(scene.view.axis.ratio)
     axes.set_ylim(-0.7, len(shown) - 0.3)
     axes.set_yticks(range(len(shown)), [shorten(scene.name(row), _LONGEST_LABEL, UNICODE) for row in shown])
     axes.tick_params(axis="y", length=0)
@@ -56,7 +57,7 @@ def side_by_side(scene: Scene) -> Figure:
     axes.set_axisbelow(True)
     thresholds(scene, axes, vertical=True)
     cut = len(shown) < len(scene.rows)
-    title = "Gradient left at the first block"
+    title = capital(scene.view.axis.left)
     title += f": {len(shown)} of {len(scene.rows)} configurations" if cut else ""
     several = int(scene.tables.summary["n"].max()) > 1
     parts = ["Dot: geometric mean; bar: its 95 % interval; ticks: single seeds." if several else "One seed."]

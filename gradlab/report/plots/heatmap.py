@@ -19,7 +19,7 @@ from gradlab.report.layout import shorten
 from gradlab.report.plots.paper import INK, frame, new
 from gradlab.report.plots.scene import Scene, spread
 from gradlab.report.view import Row
-from gradlab.report.words import log_text
+from gradlab.report.words import capital, log_text
 
 __all__ = ["picture"]
 
@@ -64,8 +64,8 @@ def picture(scene: Scene) -> Figure:
     _survival(figure, maps[0], found, None if numbers else high)
     if trained:
         _trainability(figure, maps[1], found, None if numbers else high)
-    cut = len(rows) < len(scene.view.rows) and found.column_name == "depth"
-    title = "Gradient left, and what was learned" if trained else "Gradient left at the first block"
+    cut = len(rows) < len(scene.view.rows) and found.column_name == scene.view.axis.setting
+    title = "Gradient left, and what was learned" if trained else capital(scene.view.axis.left)
     title += f": {len(rows)} of {len(scene.view.rows)} configurations" if cut else ""
     return frame(figure, title, scene.caption(_steps(scene)), _note(scene, found, numbers=numbers, cut=cut))
 
@@ -82,7 +82,7 @@ def _map(scene: Scene, rows: list[Row]) -> Map:
         return Map(
             tuple(shorten(scene.name(row), _LONGEST_LABEL, UNICODE) for row in rows),
             tuple(f"{depth:,}" for depth in depths),
-            "depth",
+            scene.view.axis.setting,
             tuple(tuple(row.points.get(depth) for depth in depths) for row in rows),
             frozenset((y, x) for y, row in enumerate(rows) for x, depth in enumerate(depths) if depth in row.failed),
         )

@@ -1,4 +1,4 @@
-"""The gradient norm along the depth before training, one panel per configuration."""
+"""The gradient norm along the depth, or along time, before training, one panel per configuration."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import ceil, isnan
 
 import numpy as np
-from matplotlib.axes import Axes
+from matplotlib.axes import Axes as Plot
 from matplotlib.figure import Figure
 
 from gradlab import stats
@@ -16,7 +16,7 @@ from gradlab.report.layout import shorten
 from gradlab.report.plots.paper import GREY, INK, VERDICTS, amount, frame, log_axis, new
 from gradlab.report.plots.scene import Scene, spread
 from gradlab.report.view import Row
-from gradlab.report.words import count
+from gradlab.report.words import Axis, count
 
 __all__ = ["depth_axis", "panels", "picture", "summed_up", "thinned"]
 
@@ -49,25 +49,25 @@ def picture(scene: Scene) -> Figure:
         (row,) = scene.rows
         every = [(row, depth) for depth in sorted(row.points)]
         shown = [every[round(at)] for at in np.linspace(0, len(every) - 1, min(len(every), MOST_PANELS))]
-        titles = [f"depth {depth}" for _, depth in shown]
+        titles = [f"{scene.view.axis.setting} {depth}" for _, depth in shown]
     else:
         every = [(row, max(row.points)) for row in scene.rows]
         shown = [(row, max(row.points)) for row in spread(scene.rows, MOST_PANELS)]
         same = len({depth for _, depth in every}) == 1
-        titles = [scene.name(row) + ("" if same else f", depth {depth}") for row, depth in shown]
+        titles = [scene.name(row) + ("" if same else f", {scene.view.axis.setting} {depth}") for row, depth in shown]
     found = [_panel(scene, row, depth, title) for (row, depth), title in zip(shown, titles, strict=True)]
     columns = None if one_row or len(shown) < len(every) else _crossed(scene)
     if columns is not None:  # the setting with more values goes across
         found = [found[at] for at in np.arange(len(found)).reshape(columns, -1).T.ravel()]
-    figure, grid = panels([(one.title, *_said(one)) for one in found], columns)
+    figure, grid = panels([(one.title, *_said(one, scene.view.axis)) for one in found], scene.view.axis, columns)
     low, high, clipped = _limits(found)
     for one, axes in zip(found, grid, strict=True):
         log_axis(axes, low, high)
         _draw(axes, one)
-    what = "depths" if one_row else "configurations"
-    title = "Gradient left on the way down from the loss"
+    what = "lengths" if one_row and scene.view.axis.setting == "seq_len" else "depths" if one_row else "configurations"
+    title = f"Gradient left on the way {scene.view.axis.way} from the loss"
     title += f": {len(shown)} of {len(every)} {what}" if len(shown) < len(every) else ""
-    deepest = f"depth {max(scene.view.depths)}" if scene.view.over_depth and not one_row else ""
+    deepest = f"{scene.view.axis.setting} {max(scene.view.depths)}" if scene.view.over_depth and not one_row else ""
     return frame(figure, title, scene.caption(deepest, "before training"), _note(scene, found, len(every), clipped))
 
 
@@ -102,8 +102,13 @@ def thinned(blocks: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
 
 
 def panels(
-    titles: list[tuple[str, str, str]], columns: int | None = None, *, shared: bool = True, beside: float = 0.0
-) -> tuple[Figure, list[Axes]]:
+    titles: list[tuple[str, str, str]],
+    words: Axis,
+    columns: int | None = None,
+    *,
+    shared: bool = True,
+    beside: float = 0.0,
+) -> tuple[Figure, list[Plot]]:
     """Return a figure with a panel for each (title, lines below it, their colour), in rows of `columns` (as fits).
 
     `shared`: the y axis; `beside`: inches to the right of the panels.
@@ -126,8 +131,8 @@ def panels(
         axes.annotate(said, (0, 1), xytext=(0, 4), xycoords="axes fraction", textcoords="offset points", size=9.5,
                       color=colour, va="bottom", linespacing=1.15)  # fmt: skip
         if at + columns >= number:
-            axes.set_xlabel("block (input → loss)")
-    name = "gradient norm, last block = 1" if shared else "gradient norm"
+            axes.set_xlabel(words.ends)
+    name = f"gradient norm, last {words.unit} = 1" if shared else "gradient norm"
     if rows > 1:
         figure.supylabel(name, size=10.5)
     else:
@@ -155,7 +160,7 @@ def _limits(found: list[Panel]) -> tuple[float, float, bool]:
     return max(low, -DECADES), min(high, DECADES), low < -DECADES or high > DECADES
 
 
-def _draw(axes: Axes, one: Panel) -> None:
+def _draw(axes: Plot, one: Panel) -> None:
     blocks = one.seeds.shape[1]
     at = thinned(blocks)
     x = np.asarray(at + 1, dtype=np.float64)
@@ -172,21 +177,23 @@ def _draw(axes: Axes, one: Panel) -> None:
     depth_axis(axes, blocks)
 
 
-def depth_axis(axes: Axes, blocks: int) -> None:
+def depth_axis(axes: Plot, blocks: int) -> None:
     """Make the x axis show blocks 1 to `blocks`, with a few whole numbers."""
     pad = 0.03 * (blocks - 1) if blocks > 1 else 0.6
     axes.set_xlim(1 - pad, blocks + pad)
     axes.set_xticks(sorted({1, round(blocks / 2) if blocks > 3 else 1, blocks}))
 
 
-def _said(one: Panel) -> tuple[str, str]:
+def _said(one: Panel, words: Axis) -> tuple[str, str]:
     colour, word = VERDICTS[one.verdict]
     left = amount(one.log10_survival)
-    said = "one block" if one.seeds.shape[1] == 1 else f"{left} left, {word}" if left else "" if one.lost else word
+    said = (
+        f"one {words.unit}" if one.seeds.shape[1] == 1 else f"{left} left, {word}" if left else "" if one.lost else word
+    )
     return "\n".join(part for part in (said, one.lost) if part), colour
 
 
-def _theory(axes: Axes, x: Floats, theory: Floats, half: Floats) -> None:
+def _theory(axes: Plot, x: Floats, theory: Floats, half: Floats) -> None:
     axes.plot(x, theory, color=INK, linewidth=1.3, linestyle=(0, (4, 2)), zorder=4)
     if not np.isnan(half).any():
         for edge in (theory - half, theory + half):
@@ -211,7 +218,7 @@ def _note(scene: Scene, found: list[Panel], every: int, clipped: bool) -> str:
     if any(one.lost for one in found):
         parts.append("Seeds with a gradient that is exactly zero (∅) or not finite (!) are left out of the mean.")
     if len(found) < every:
-        kept = "evenly spaced, the shallowest and the deepest among them" if len(scene.rows) == 1 else (
+        kept = "evenly spaced, both ends among them" if len(scene.rows) == 1 else (
             "from the least to the most gradient left, evenly between"
         )  # fmt: skip
         parts.append(f"Shown: {kept}; the other {every - len(found)} are in layers.csv.")

@@ -85,7 +85,9 @@ class Scene:
         """Return what holds for the whole picture: model, task, width, depth, seeds, then `more`."""
         fixed = {key: text_of(value) for key, value in self.view.fixed.items()}
         parts = [" on ".join(fixed[key] for key in ("model", "task") if key in fixed)]
-        parts += [f"{key} {fixed[key]}" for key in ("width", "depth") if key in fixed]
+        lengths = ("width", "depth") if self.view.axis.unit == "block" else ("width", "depth", "seq_len")
+        one_layer = self.view.axis.unit != "block" and fixed.get("depth") == "1"
+        parts += [f"{key} {fixed[key]}" for key in lengths if key in fixed and not (one_layer and key == "depth")]
         least, most = int(self.tables.summary["n"].min()), int(self.tables.summary["n"].max())
         parts.append(count(most, "seed") if least == most else f"{least} to {most} seeds")
         return " · ".join(part for part in (*parts, *more) if part)
@@ -104,14 +106,14 @@ def _words(key: str, label: str) -> str:
 
 
 def scene_of(tables: Tables) -> Scene | None:
-    """Return the scene of any tables; None when no cell was measured."""
+    """Return the scene of tables of one kind of networks (`by_kind`); None when no cell was measured."""
     if not len(tables.summary):
         return None
     view = view_of(tables)
     measured = tables.cells[tables.cells["status"] != "failed"]
     texts = [measured[key].map(text_of) for key in view.keys]
     index: dict[tuple[tuple[str, ...], int], list[int]] = {}
-    for at, (depth, *labels) in enumerate(zip(measured["depth"], *texts, strict=True)):
+    for at, (depth, *labels) in enumerate(zip(measured[view.axis.setting], *texts, strict=True)):
         index.setdefault((tuple(labels), int(depth)), []).append(at)
     layers = tables.layers
     starts = np.flatnonzero(layers["layer"].to_numpy() == 1)

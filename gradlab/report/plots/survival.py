@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
+from matplotlib.axes import Axes as Plot
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
@@ -17,6 +17,7 @@ from gradlab.report.plots.dots import side_by_side
 from gradlab.report.plots.paper import COLOURS, GREY, INK, LETTERS, LINES, MARKERS, frame, log_axis, new, thresholds
 from gradlab.report.plots.scene import Scene, spread
 from gradlab.report.view import Row
+from gradlab.report.words import Axis, capital
 
 __all__ = ["picture"]
 
@@ -34,8 +35,9 @@ def picture(scene: Scene) -> Figure:
     chosen = {row.labels for row in named}
     figure = new(8.6, 4.6)
     axes = figure.subplots()
-    _depth_axis(axes, sorted({depth for row in scene.rows for depth in row.points}))
-    lanes = _value_axis(axes, scene.rows, [row for row in named if not all(map(np.isfinite, _line(row)[1]))])
+    _depth_axis(axes, sorted({depth for row in scene.rows for depth in row.points}), scene.view.axis)
+    without = [row for row in named if not all(map(np.isfinite, _line(row)[1]))]
+    lanes = _value_axis(axes, scene.rows, without, scene.view.axis.ratio)
     thresholds(scene, axes, vertical=False)
     for row in scene.rows:
         if row.labels not in chosen:
@@ -46,18 +48,18 @@ def picture(scene: Scene) -> Figure:
         _draw(axes, row, look, lanes.get(row.labels, 0.0))
     _label_ends(axes, scene, named, looks, lanes)
     cut = len(named) < len(scene.rows)
-    title = "Gradient left at the first block, against depth"
+    title = f"{capital(scene.view.axis.left)}, against {scene.view.axis.setting}"
     title += f": {len(named)} of {len(scene.rows)} configurations" if cut else ""
     return frame(figure, title, scene.caption("before training"), _note(scene, bool(lanes), cut))
 
 
-def _value_axis(axes: Axes, rows: Sequence[Row], lost: Sequence[Row]) -> dict[tuple[str, ...], float]:
+def _value_axis(axes: Plot, rows: Sequence[Row], lost: Sequence[Row], ratio: str) -> dict[tuple[str, ...], float]:
     """Make the y axis hold every value, and below it a lane for each row that has none somewhere; return the lanes."""
     values = np.concatenate([column for row in rows for column in _line(row)[1:]])
     finite = np.append(values[np.isfinite(values)], 0.0)
     log_axis(axes, float(finite.min()), float(finite.max()))
     axes.axhline(0, color=GREY, linewidth=0.8)
-    axes.set_ylabel("survival: gradient norm, first block ÷ last")
+    axes.set_ylabel(ratio)
     low, high = axes.get_ylim()
     if not lost:
         return {}
@@ -69,7 +71,7 @@ def _value_axis(axes: Axes, rows: Sequence[Row], lost: Sequence[Row]) -> dict[tu
     return {row.labels: low - (index + 0.6) * step for index, row in enumerate(reversed(lost))}
 
 
-def _depth_axis(axes: Axes, depths: list[int]) -> None:
+def _depth_axis(axes: Plot, depths: list[int], words: Axis) -> None:
     # a factor per block is a straight line against depth itself; a logarithm only where depths span too much to see
     if depths[-1] > 100 * depths[0]:
         axes.set_xscale("log")
@@ -86,7 +88,7 @@ def _depth_axis(axes: Axes, depths: list[int]) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(nbins=9, integer=True) if crowded else FixedLocator(kept))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    axes.set_xlabel("depth (blocks)")
+    axes.set_xlabel(f"{words.setting} ({words.units})" if words.setting == words.along else words.setting)
 
 
 def _line(row: Row) -> tuple[list[int], Floats, Floats, Floats]:
@@ -110,7 +112,7 @@ def _look(colour: int, line: int) -> dict[str, Any]:
     return {"color": COLOURS[at], "marker": MARKERS[at], "linestyle": LINES[line % len(LINES)]}
 
 
-def _draw(axes: Axes, row: Row, look: dict[str, Any], lane: float) -> None:
+def _draw(axes: Plot, row: Row, look: dict[str, Any], lane: float) -> None:
     depths, centre, low, high = _line(row)
     axes.fill_between(depths, low, high, color=look["color"], alpha=0.18, linewidth=0)
     marks = -(-len(depths) // 12)
@@ -127,7 +129,7 @@ def _draw(axes: Axes, row: Row, look: dict[str, Any], lane: float) -> None:
 
 
 def _label_ends(
-    axes: Axes, scene: Scene, rows: list[Row], looks: list[dict[str, Any]], lanes: dict[tuple[str, ...], float]
+    axes: Plot, scene: Scene, rows: list[Row], looks: list[dict[str, Any]], lanes: dict[tuple[str, ...], float]
 ) -> None:
     """Write each line's name to the right of it, moved apart where they would overlap."""
     low, high = axes.get_ylim()

@@ -1,4 +1,4 @@
-"""The gradient norm along the depth as training goes on, one panel per configuration, one line per probed step."""
+"""The gradient norm along the depth, or time, as training goes on: a panel per configuration, a line per step."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def picture(scene: Scene) -> Figure | None:
         return None
     shown = spread(trained, MOST_PANELS)
     same = len({max(row.points) for row in shown}) == 1
-    names = [scene.name(row) + ("" if same else f", depth {max(row.points)}") for row in shown]
+    names = [scene.name(row) + ("" if same else f", {scene.view.axis.setting} {max(row.points)}") for row in shown]
     titles = [(name, _said(scene, row), GREY) for name, row in zip(names, shown, strict=True)]
-    figure, grid = panels(titles, shared=False, beside=0.9)
+    figure, grid = panels(titles, scene.view.axis, shared=False, beside=0.9)
     steps = sorted({step for row in shown for step in scene.steps(scene.of(row)["cell"].tolist())})
     colours = LinearSegmentedColormap.from_list("steps", matplotlib.colormaps["cividis"](np.linspace(0, 0.92, 64)))
     norm = Normalize(0, np.log2(steps[-1] + 1))
@@ -42,9 +42,9 @@ def picture(scene: Scene) -> Figure | None:
     bar.outline.set_visible(False)
     bar.set_label("step of training")
     cut = len(shown) < len(scene.rows)
-    title = "Gradient along the depth during training"
+    title = f"Gradient {scene.view.axis.direction} during training"
     title += f": {len(shown)} of {len(scene.rows)} configurations" if cut else ""
-    deepest = f"depth {max(row.points[max(row.points)]['depth'] for row in shown)}" if scene.view.over_depth else ""
+    deepest = f"{scene.view.axis.setting} {max(max(row.points) for row in shown)}" if scene.view.over_depth else ""
     return frame(figure, title, scene.caption(deepest if same else ""), _note(scene, cut=cut, clipped=any(clipped)))
 
 

@@ -1,0 +1,49 @@
+"""Lines of a report as HTML for a notebook: the terminal's colours, in the notebook's own background."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.text import Text
+
+from gradlab.expect import Judgement
+from gradlab.report import expected
+from gradlab.report.glyphs import UNICODE
+from gradlab.report.terminal import report
+
+if TYPE_CHECKING:
+    from gradlab.run import RunResult
+
+__all__ = ["html", "lines"]
+
+_PRE = (
+    '<pre style="line-height:1.25;overflow-x:auto;white-space:pre;'
+    "font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace\">{code}</pre>"
+)
+
+
+def lines(result: RunResult, judgements: Sequence[Judgement], width: int | None) -> list[Text]:
+    """Return the lines of a report with what came of the expectations, as `gradlab run` prints them."""
+    found = report(result, UNICODE, width)
+    return [*found, Text(), *expected.lines(judgements, UNICODE, width)] if judgements else found
+
+
+def html(text: Sequence[Text | str]) -> str:
+    """Return lines as one block of preformatted text; everything in them is escaped."""
+    console = Console(
+        record=True,
+        file=io.StringIO(),
+        width=10_000,
+        force_terminal=True,
+        force_jupyter=False,  # it would show the lines there, one by one
+        color_system="truecolor",
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
+    for line in text:
+        console.print(line, soft_wrap=True)
+    return console.export_html(inline_styles=True, code_format=_PRE)

@@ -1,0 +1,94 @@
+"""What training does to a recurrence: the spectral radius of its matrix, and how saturated its gates are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes as Plot
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from gradlab import stats
+from gradlab.record import Floats
+from gradlab.report.glyphs import UNICODE
+from gradlab.report.layout import shorten
+from gradlab.report.plots.paper import COLOURS, GREY, LINES, MARKERS, frame, new
+from gradlab.report.plots.scene import Scene, spread
+from gradlab.report.view import Row
+
+__all__ = ["picture"]
+
+MOST_LINES = 8
+_LONGEST_LABEL = 28
+
+
+def picture(scene: Scene) -> Figure | None:
+    """Return spectral radius and saturation over the steps of training, of each configuration's longest sequences.
+
+    None for feed-forward networks, and where nothing was measured after step 0.
+    """
+    steps, layers = scene.tables.steps, scene.tables.layers
+    if scene.view.axis.unit == "block" or "spectral_radius" not in steps or steps["spectral_radius"].isna().all():
+        return None
+    trained = [row for row in scene.rows if len(scene.steps(scene.of(row)["cell"].tolist())) > 1]
+    if not trained:
+        return None
+    shown = spread(trained, MOST_LINES)
+    drawn: list[tuple[pd.DataFrame, str, str]] = [(steps, "spectral_radius", "spectral radius")]
+    if "saturated" in layers:
+        drawn.append((layers, "saturated", "share of saturated units or gates"))
+    figure = new(3.8 * len(drawn) + 2.6, 3.4)
+    plots = figure.subplots(1, len(drawn), squeeze=False)[0]
+    for plot, (table, column, name) in zip(plots, drawn, strict=True):
+        for index, row in enumerate(shown):
+            _line(plot, index, scene, row, table, column)
+        _axes(plot, name)
+    plots[0].axhline(1, color=GREY, linewidth=0.8)
+    if len(drawn) > 1:
+        plots[1].set_ylim(0, max(plots[1].get_ylim()[1], 0.05))
+    plots[-1].legend(loc="upper left", bbox_to_anchor=(1.02, 1.0), frameon=False, fontsize=9.5)
+    cut = len(shown) < len(scene.rows)
+    title = "The recurrence during training"
+    title += f": {len(shown)} of {len(scene.rows)} configurations" if cut else ""
+    axis = scene.view.axis
+    lengths = {max(row.points) for row in shown}
+    longest = f"{axis.setting} {max(lengths)}" if scene.view.over_depth and len(lengths) == 1 else ""
+    return frame(figure, title, scene.caption(longest), _note(scene, saturation=len(drawn) > 1))
+
+
+def _line(plot: Plot, index: int, scene: Scene, row: Row, table: pd.DataFrame, column: str) -> None:
+    """Draw the mean over the seeds of `column`, over the time steps too where it has one number for each."""
+    own = table[table["cell"].isin(scene.of(row)["cell"])]
+    each = own.astype({"cell": str}).groupby(["step", "cell"])[column].mean().dropna().reset_index()
+    if not len(each):
+        return
+    step, group = np.unique(each["step"].to_numpy(), return_inverse=True)
+    found = stats.mean_interval(each[column].to_numpy(np.float64), group.astype(np.int64), len(step))
+    look: dict[str, Any] = {
+        "color": COLOURS[index % len(COLOURS)], "marker": MARKERS[index % len(MARKERS)],
+        "linestyle": LINES[index // len(COLOURS) % len(LINES)],
+    }  # fmt: skip
+    x: Floats = np.log2(step + 1.0)
+    plot.fill_between(x, found.low, found.high, color=look["color"], alpha=0.15, linewidth=0)
+    plot.plot(x, found.mean, **look, linewidth=1.6, label=shorten(scene.name(row), _LONGEST_LABEL, UNICODE))
+
+
+def _axes(plot: Plot, name: str) -> None:
+    plot.set_title(name)
+    plot.set_xlabel("step of training")
+    plot.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True))
+    # probed steps stand at 0, 1, 2, 4, ...: a logarithm of the step plus one keeps the first
+    plot.xaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{2**at - 1:,.0f}" if at >= 0 else ""))
+
+
+def _note(scene: Scene, *, saturation: bool) -> str:
+    several = int(scene.tables.summary["n"].max()) > 1
+    parts = ["Mean over the seeds; shaded: 95 % interval." if several else "One seed."]
+    parts.append(
+        "Left: largest modulus of an eigenvalue of the recurrent matrix; at 1 a linear recurrence is critical."
+    )
+    if saturation:
+        parts.append("Right: mean over the time steps; saturated where the slope is below 1/20 of its largest.")
+    return " ".join([*parts, scene.missing()]).strip()

@@ -1,0 +1,144 @@
+"""One cell for a terminal: its setting, its profile beside theory, its history."""
+
+from __future__ import annotations
+
+import textwrap
+from math import isfinite, isnan
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rich.text import Text
+
+from gradlab.cell import SETTINGS, Cell, settings_of
+from gradlab.report.glyphs import Glyphs, spark
+from gradlab.report.layout import Column, Entry, fold
+from gradlab.report.view import text_of
+from gradlab.report.words import Axis, axis_of, capital, decade, duration, log_text, power
+from gradlab.survival import Tables
+
+__all__ = ["lines"]
+
+_ROWS = 33
+"""Blocks of a profile that a terminal shows; the others are in the CSV, the JSON and a pipe."""
+
+_LAYERS = {  # column of `layers`: heading
+    "log10_grad_norm": "log10 |g|",
+    "theory_log10_grad_norm": "theory",
+    "weight_grad_norm": "|dW|",
+    "weight_norm": "|W|",
+    "update_ratio": "update",
+    "act_mean": "mean",
+    "act_std": "std",
+    "saturated": "saturated",
+    "dead": "dead",
+    "zero_grad": "zero g",
+}
+_STEPS = {
+    "loss": "loss",
+    "metric": "metric",
+    "log10_survival": "log10 survival",
+    "decay": "decay",
+    "grad_norm_total": "|gradient|",
+    "spectral_radius": "radius",
+    "loss_scale": "loss scale",
+}
+_CLIPS = {"clip_norm_before": "before clipping", "clip_norm_after": "after", "clip_coef": "factor"}
+
+
+def lines(tables: Tables, cell: Cell, run: str, glyphs: Glyphs, width: int | None) -> list[Text]:
+    """Return the lines about the one cell of `tables`, which `run` has, folded to `width` columns."""
+    row = tables.cells.iloc[0]
+    axis = axis_of([str(row["model"])])
+    found = [
+        Text(f"{row['cell']} {glyphs.dot} {run} {glyphs.dot} seed {row['seed']} {glyphs.dot} {row['status']}", "bold")
+    ]
+    found += _setting(cell, width)
+    if row["status"] == "failed":
+        return [*found, Text(), *_wrapped(f"failed: {row['error']}", width)]
+    found += [Text(), *_measures(row, axis, glyphs, width), Text()]
+    profile = tables.layers[(tables.layers["step"] == 0).to_numpy()]
+    found += _profile(profile, axis, glyphs, width)
+    found += [Text(), Text(f"Step by step (the metric is {row['metric_name']})", "bold")]
+    clipped = {} if cell.clip.name == "none" else _CLIPS
+    found += _table(tables.steps, "step", _STEPS | clipped, glyphs, width)
+    where = [f"bank {row['bank']}", str(row["device"]), f"{duration(float(row['wall_s']))} of its bank's time"]
+    return [*found, Text(), *_wrapped(f" {glyphs.dot} ".join(where), width)]
+
+
+def _setting(cell: Cell, width: int | None) -> list[Text]:
+    texts = {key: text_of(value) for key, value in settings_of(cell).items() if value is not None and key != "seed"}
+    plain = {key: str(text_of(setting.default)) for key, setting in SETTINGS.items()}
+    always = ("model", "task", "depth", "width", "activation", "init", "optimizer", "lr", "train.steps")
+    chosen = [key for key in texts if key in always or texts[key] != plain[key]]
+    rest = [key for key in texts if key not in chosen]
+    return [
+        *_wrapped("  " + ", ".join(f"{key}={texts[key]}" for key in chosen), width),
+        *(Text(line.plain, "dim") for line in _wrapped("  " + ", ".join(f"{key}={texts[key]}" for key in rest), width)),
+    ]
+
+
+def _measures(row: pd.Series[Any], axis: Axis, glyphs: Glyphs, width: int | None) -> list[Text]:
+    survival = f"{axis.left}: {_power(row['log10_survival'])}, {row['verdict']}"
+    if not isnan(row["theory_log10_survival"]):
+        survival += f" (theory {power(row['theory_log10_survival'])}, z {row['theory_z']:+.1f})"
+    texts = [capital(survival)]
+    if not isnan(row["decay"]):
+        error = "" if isnan(row["decay_se"]) else f" {glyphs.plus_minus}{row['decay_se']:.2g}"
+        theory = "" if isnan(row["theory_decay"]) else f" (theory {row['theory_decay']:.4f})"
+        reach = glyphs.infinite if not isfinite(row["reach"]) else decade(row["reach"])
+        texts.append(f"{capital(axis.decay)} {row['decay']:.4f}{error}{theory}, reach {reach}")
+    learned = "learned" if row["learned"] else "not learned"
+    after = (
+        f"After {row['steps']} steps: {row['metric_name']} {row['metric']:.4g}, {learned}; loss {row['loss_first']:.4g}"
+    )
+    after += f" to {row['loss']:.4g}; gradient left {_power(row['log10_survival_final'])}, {row['verdict_final']}"
+    texts.append(after)
+    if row["error"]:
+        texts.append(str(row["error"]))
+    return [line for text in texts for line in _wrapped(text, width)]
+
+
+def _power(logarithm: float) -> str:
+    return "exactly zero" if logarithm == float("-inf") else "unknown" if isnan(logarithm) else power(logarithm)
+
+
+def _profile(profile: pd.DataFrame, axis: Axis, glyphs: Glyphs, width: int | None) -> list[Text]:
+    measured = profile["log10_grad_norm"].to_numpy(dtype=float)
+    profile = profile.assign(theory_log10_grad_norm=profile["theory_log10_grad_norm"] + measured[-1])
+    curve = f"{spark(glyphs, measured.tolist())} {log_text(measured[0])}{glyphs.to}{log_text(measured[-1])}"
+    title = [Text(f"{capital(axis.direction)}, before training  ", "bold") + Text(curve)]
+    note: list[Text] = []
+    if width is not None and len(profile) > _ROWS:
+        shown = np.unique(np.linspace(0, len(profile) - 1, _ROWS).round().astype(int))
+        note = _wrapped(
+            f"{len(shown)} of {axis.count(len(profile))} are shown; all are in a pipe and with --json", width
+        )
+        profile = profile.iloc[shown]
+    return [*title, *_table(profile, "layer", {"layer": axis.unit, **_LAYERS}, glyphs, width), *note]
+
+
+def _table(frame: pd.DataFrame, label: str, columns: dict[str, str], glyphs: Glyphs, width: int | None) -> list[Text]:
+    """Return a table of the columns that have something to say."""
+    first = Column(columns.get(label, label), tuple(Entry(str(value)) for value in frame[label]))
+    found = [
+        Column(heading, tuple(Entry(_number(key, float(value), glyphs)) for value in frame[key]))
+        for key, heading in columns.items()
+        if key != label and key in frame and frame[key].notna().any()
+    ]
+    return fold([first], found, width, glyphs)
+
+
+def _number(key: str, value: float, glyphs: Glyphs) -> str:
+    if isnan(value):
+        return ""
+    if not isfinite(value):
+        return ("" if value > 0 else "-") + glyphs.infinite
+    return f"{value:.2f}" if "log10" in key else f"{value:.4g}"
+
+
+def _wrapped(text: str, width: int | None, indent: str = "  ") -> list[Text]:
+    if width is None:
+        return [Text(text)]
+    folded = textwrap.wrap(text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return [Text(line) for line in folded]
