@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gradlab import __version__
+from gradlab.cli import completion
+from gradlab.cli.common import Choice
+from gradlab.cli.flags import Fresh, Json, Limit, Machine, Out, SeedOffset, Verbose, with_run_flags
 from gradlab.cli.sweep import save_spec, with_setting_flags
-from gradlab.errors import UsageError
+
+if TYPE_CHECKING:
+    from gradlab.spec import Spec
 
 __all__ = ["app"]
 
@@ -26,17 +30,22 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
-Specs = Annotated[list[Path], typer.Argument(metavar="SPEC...", help="YAML files, each one experiment.")]
+Specs = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="SPEC...", help="YAML files, each one experiment.", autocompletion=completion.overrides_or_files
+    ),
+]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("-s", "--set", metavar="KEY=VALUE", help="Override the spec: -s depth=2..16 -s train.steps=50."),
+    typer.Option(
+        "-s",
+        "--set",
+        metavar="KEY=VALUE",
+        help="Override the spec: -s depth=2..16 -s train.steps=50.",
+        autocompletion=completion.overrides,
+    ),
 ]
-Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the run directories are.")]
-Limit = Annotated[int, typer.Option("--limit", min=1, help="Most cells a grid may have.")]
-SeedOffset = Annotated[int, typer.Option("--seed-offset", min=0, metavar="N", help="Add N to every seed.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout and nothing else.")]
-Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Every bank, and tracebacks.")]
-Fresh = Annotated[bool, typer.Option("--fresh", help="Start over; what was done before is kept as parts.old.")]
 
 
 def _version(wanted: bool) -> None:
@@ -53,101 +62,59 @@ def _gradlab(
 ) -> None: ...
 
 
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:1.")]
-FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failure.")]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Nothing but errors.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done, like plan.")]
-NoPlots = Annotated[bool, typer.Option("--no-plots", help="Draw no pictures.")]
-
-
-def _check_device(device: str) -> None:
-    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
-        raise UsageError(f"--device {device}: there is no such device", "use auto, cpu, cuda or cuda:1")
-
-
 @app.command("run")
-def run_command(
-    specs: Specs,
-    settings: Overrides = None,
-    out: Out = Path("results"),
-    device: Device = "auto",
-    fail_fast: FailFast = False,
-    fresh: Fresh = False,
-    seed_offset: SeedOffset = 0,
-    limit: Limit = 100_000,
-    quiet: Quiet = False,
-    json: Json = False,
-    verbose: Verbose = False,
-    dry_run: DryRun = False,
-    no_plots: NoPlots = False,
-) -> Action:
+@with_run_flags
+def run_command(specs: Specs, choice: Choice, machine: Machine, settings: Overrides = None) -> Action:
     """Run what is not done yet of each SPEC, write the tables and print the report.
 
     The same command again goes on where it stopped: no cell is run twice.
     """
-    from gradlab.cli.common import Choice, load_specs
-
-    _check_device(device)
-    choice = Choice(out, limit, seed_offset, fresh, json, verbose)
 
     def action() -> int:
-        found = load_specs(specs, settings or ())
-        if dry_run:
-            from gradlab.cli.plan import plan
+        from gradlab.cli.common import load_specs
 
-            return plan(found, choice)
-        from gradlab.cli.run import run
-
-        return run(found, choice, device=device, fail_fast=fail_fast, quiet=quiet, plots=not no_plots)
+        return _run(load_specs(specs, settings or ()), choice, machine)
 
     return action
 
 
 @app.command("sweep")
 @with_setting_flags
+@with_run_flags
 def sweep_command(
     settings: dict[str, str],
+    choice: Choice,
+    machine: Machine,
     name: Annotated[str, typer.Option("--name", help="Name of the run; made of what varies if left out.")] = "",
     save: Annotated[
         Path | None, typer.Option("--save", metavar="FILE", help="Write the sweep as a spec, and run nothing.")
     ] = None,
-    out: Out = Path("results"),
-    device: Device = "auto",
-    fail_fast: FailFast = False,
-    fresh: Fresh = False,
-    seed_offset: SeedOffset = 0,
-    limit: Limit = 100_000,
-    quiet: Quiet = False,
-    json: Json = False,
-    verbose: Verbose = False,
-    dry_run: DryRun = False,
-    no_plots: NoPlots = False,
 ) -> Action:
     """Run a grid given by flags: gradlab sweep --depth 2..64 --activation sigmoid,relu.
 
     What is left out has a default: the classical activations, each with its usual init, width 32, 100 steps,
     3 seeds. The same sweep again is the same run, and goes on where it stopped.
     """
-    from gradlab.cli.common import Choice
-
-    _check_device(device)
-    choice = Choice(out, limit, seed_offset, fresh, json, verbose)
 
     def action() -> int:
         from gradlab import sweep
 
-        found = sweep.build(settings, name=name, limit=limit)
+        found = sweep.build(settings, name=name, limit=choice.limit)
         if save is not None:
             return save_spec(save, found)
-        if dry_run:
-            from gradlab.cli.plan import plan
-
-            return plan([found], choice)
-        from gradlab.cli.run import run
-
-        return run([found], choice, device=device, fail_fast=fail_fast, quiet=quiet, plots=not no_plots)
+        return _run((found,), choice, machine)
 
     return action
+
+
+def _run(specs: Sequence[Spec], choice: Choice, machine: Machine) -> int:
+    if machine.dry_run:
+        from gradlab.cli.plan import plan
+
+        return plan(specs, choice)
+    from gradlab.cli.run import run
+
+    return run(specs, choice, machine)
 
 
 @app.command("theory")
@@ -187,11 +154,10 @@ def plan_command(
     verbose: Verbose = False,
 ) -> Action:
     """Say what a run of each SPEC would do: cells, banks, new and done, time, memory and disk."""
-    from gradlab.cli.common import Choice, load_specs
-
     choice = Choice(out, limit, seed_offset, fresh, json, verbose)
 
     def action() -> int:
+        from gradlab.cli.common import load_specs
         from gradlab.cli.plan import plan
 
         return plan(load_specs(specs, settings or ()), choice)
@@ -203,7 +169,13 @@ def plan_command(
 def plot_command(
     results: Annotated[list[Path], typer.Argument(metavar="RESULTS...", help="Run directories, or one above them.")],
     only: Annotated[
-        str, typer.Option("--only", metavar="NAME", help="Some pictures: profiles,survival,heatmap,training,effects.")
+        str,
+        typer.Option(
+            "--only",
+            metavar="NAME",
+            help="Some pictures: profiles,survival,heatmap,training,effects.",
+            autocompletion=completion.choices("profiles", "survival", "heatmap", "training", "effects"),
+        ),
     ] = "",
     formats: Annotated[str, typer.Option("--format", metavar="png,svg", help="File formats.")] = "png,svg",
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Instead of RESULTS/plots.")] = None,
@@ -218,12 +190,38 @@ def plot_command(
     return action
 
 
+@app.command("report")
+def report_command(
+    results: Annotated[list[Path], typer.Argument(metavar="RESULTS...", help="Run directories, or one above them.")],
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Instead of RESULTS/report.html.")] = None,
+    show: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
+) -> Action:
+    """Write one HTML page about finished runs: tables that sort, profiles beside theory, every CSV behind a button.
+
+    The file needs no network and no other file: it can be mailed, or opened years later.
+    """
+
+    def action() -> int:
+        from gradlab.cli.page import report
+
+        return report(results, out=out, show=show)
+
+    return action
+
+
 @app.command("compare")
 def compare_command(
     results: Annotated[list[Path], typer.Argument(metavar="RESULTS...", help="Run directories, or one above them.")],
     by: Annotated[str | None, typer.Option("--by", metavar="KEY,...", help="Settings that make the rows.")] = None,
     metric: Annotated[
-        str, typer.Option("--metric", help="survival, survival_final, decay, reach, metric, loss or learned.")
+        str,
+        typer.Option(
+            "--metric",
+            help="survival, survival_final, decay, reach, metric, loss or learned.",
+            autocompletion=completion.choices(
+                "survival", "survival_final", "decay", "reach", "metric", "loss", "learned"
+            ),
+        ),
     ] = "survival",
     where: Annotated[str | None, typer.Option("--where", help="Only these cells: 'depth>=16 and norm=none'.")] = None,
     baseline: Annotated[
@@ -249,9 +247,64 @@ def compare_command(
     return action
 
 
+@app.command("show")
+def show_command(
+    cell: Annotated[
+        str, typer.Argument(metavar="CELL", help="The id of a cell, or how it begins.", autocompletion=completion.cells)
+    ],
+    results: Annotated[
+        list[Path] | None, typer.Argument(metavar="[RESULTS...]", help="Where to look; left out: results/.")
+    ] = None,
+    json: Json = False,
+) -> Action:
+    """Show one cell: its setting, the gradient along its depth beside theory, and how training went."""
+
+    def action() -> int:
+        from gradlab.cli.show import show
+
+        return show(cell, results or [Path("results")], json=json)
+
+    return action
+
+
+@app.command("watch")
+def watch_command(
+    results: Annotated[Path, typer.Argument(metavar="RESULTS", help="A run directory, now or soon in use.")],
+    every: Annotated[float, typer.Option("--every", min=0.1, metavar="SECONDS", help="How often to look.")] = 1.0,
+) -> Action:
+    """Follow a run from another terminal until it ends: how far it is, what survives, what has failed."""
+
+    def action() -> int:
+        from gradlab.cli.watch import watch
+
+        return watch(results, every=every)
+
+    return action
+
+
+@app.command("tensorboard")
+def tensorboard_command(
+    results: Annotated[list[Path], typer.Argument(metavar="RESULTS...", help="Run directories, or one above them.")],
+    per_cell: Annotated[
+        bool, typer.Option("--per-cell", help="A run of TensorBoard for each cell, not for each configuration.")
+    ] = False,
+) -> Action:
+    """Write what TensorBoard reads into the tensorboard/ of each run directory."""
+
+    def action() -> int:
+        from gradlab.cli.tensorboard import board
+
+        return board(results, per_cell=per_cell)
+
+    return action
+
+
 @app.command("list")
 def list_command(
-    kind: Annotated[str | None, typer.Argument(metavar="[KIND]", help="activations, inits, optimizers, ...")] = None,
+    kind: Annotated[
+        str | None,
+        typer.Argument(metavar="[KIND]", help="activations, inits, optimizers, ...", autocompletion=completion.kinds),
+    ] = None,
     json: Json = False,
 ) -> Action:
     """Say what a spec can name: all settings, or every name of one KIND with its parameters."""

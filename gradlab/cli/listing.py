@@ -53,7 +53,7 @@ def _key(kind: str) -> str:
 def _setting(key: str) -> dict[str, Any]:
     setting = SETTINGS[key]
     default = str(setting.default) if isinstance(setting.default, Named) else setting.default
-    shown = "the optimizer's own" if default is None else default
+    shown = f"the {'task' if key == 'seq_len' else 'optimizer'}'s own" if default is None else default
     return {"name": "seeds" if key == "seed" else key, "summary": setting.help, "default": shown}
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gradlab.cell import SETTINGS
+from gradlab.cli.completion import values_of
 
 if TYPE_CHECKING:
     from gradlab.spec import Spec
@@ -42,7 +43,14 @@ def with_setting_flags(command: Callable[..., Any]) -> Callable[..., Any]:
             inspect.Parameter.KEYWORD_ONLY,
             default=None,
             annotation=Annotated[
-                str | None, typer.Option(*flags_of(key), metavar="VALUES", help=helps[key], rich_help_panel=PANEL)
+                str | None,
+                typer.Option(
+                    *flags_of(key),
+                    metavar="VALUES",
+                    help=helps[key],
+                    rich_help_panel=PANEL,
+                    autocompletion=values_of(key),
+                ),
             ],
         )
         for name, key in names.items()

@@ -1,0 +1,104 @@
+"""What a shell offers after Tab: names, settings, values, cells; files are its own. Loads neither torch nor pandas.
+
+``gradlab --install-completion`` sets it up for bash, zsh, fish and PowerShell.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Literal, get_args, get_origin
+
+from gradlab.cell import SETTINGS, Named
+from gradlab.registry import ALIASES, REGISTRIES
+
+__all__ = ["cells", "choices", "kinds", "overrides", "overrides_or_files", "values_of"]
+
+Offers = list[tuple[str, str]]
+"""What can stand there, each with a line of help."""
+
+_SHELL_LINES = 200
+"""Cells that are offered at most."""
+
+
+def choices(*names: str) -> Callable[[str], Offers]:
+    """Return what offers some words, several with commas between them."""
+    return lambda incomplete: _after_comma(incomplete, [(name, "") for name in names])
+
+
+def values_of(key: str) -> Callable[[str], Offers]:
+    """Return what offers the values of a setting that are words, several with commas between them."""
+    return lambda incomplete: _after_comma(incomplete, _values(key))
+
+
+def overrides(incomplete: str) -> Offers:
+    """Offer ``key=`` and ``key=value`` for the option -s."""
+    key, equals, value = incomplete.partition("=")
+    if equals:
+        return [(f"{key}={text}", help) for text, help in _after_comma(value, _values(key))]
+    matching = [name for name in _keys() if name.startswith(key)]
+    found = [(f"{name}=", SETTINGS[name].help if name in SETTINGS else "") for name in matching]
+    if len(matching) == 1:  # a second offer with the same beginning keeps the shell from adding a blank after the =
+        found += overrides(f"{matching[0]}=") or [(f"{matching[0]}={_default(matching[0])}", "the default")]
+    return found
+
+
+def overrides_or_files(incomplete: str) -> Offers:
+    """Offer nothing, so that the shell offers files; except behind ``-s key=``, which bash takes apart at the ``=``."""
+    words = os.environ.get("COMP_WORDS", "").split("\n")
+    at = int(os.environ.get("COMP_CWORD") or 0)
+    before = words[:at]
+    if len(before) >= 3 and before[-1] == "=" and before[-3] in ("-s", "--set"):
+        return _after_comma(incomplete, _values(before[-2]))
+    return []
+
+
+def kinds(incomplete: str) -> Offers:
+    """Offer the kinds of `gradlab list`."""
+    return [(name, "") for key in REGISTRIES if (name := f"{key.rpartition('.')[2]}s").startswith(incomplete)]
+
+
+def cells(incomplete: str) -> Offers:
+    """Offer the ids of cells of the runs in ``results/``."""
+    return list(islice(_cells(incomplete), _SHELL_LINES))
+
+
+def _cells(incomplete: str) -> Iterator[tuple[str, str]]:
+    for table in sorted(Path("results").glob("*/cells.csv")):
+        try:
+            with table.open(newline="", encoding="utf-8") as file:
+                for row in csv.DictReader(file):
+                    if (row.get("cell") or "").startswith(incomplete or "\0"):
+                        shown = (row.get(key) or "" for key in ("depth", "activation", "init", "seed"))
+                        yield str(row["cell"]), f"{table.parent.name}: {' '.join(shown)}"
+        except (OSError, ValueError, csv.Error):  # a table that cannot be read offers nothing
+            continue
+
+
+def _after_comma(incomplete: str, offers: Offers) -> Offers:
+    before, comma, last = incomplete.rpartition(",")
+    given = set(before.split(","))
+    return [(before + comma + name, help) for name, help in offers if name.startswith(last) and name not in given]
+
+
+def _keys() -> list[str]:
+    return ["seeds" if key == "seed" else key for key in SETTINGS]
+
+
+def _values(key: str) -> Offers:
+    if key in REGISTRIES:
+        aliases = [(alias, f"the same as {name}") for alias, name in ALIASES.get(key, {}).items()]
+        return [(name, component.summary) for name, component in REGISTRIES[key].items()] + aliases
+    if key not in SETTINGS:
+        return []
+    annotation = SETTINGS[key].annotation
+    kinds = [annotation, *get_args(annotation)]
+    return [(str(word), "") for kind in kinds if get_origin(kind) is Literal for word in get_args(kind)]
+
+
+def _default(key: str) -> str:
+    default = SETTINGS[key].default if key in SETTINGS else 5
+    return str(default) if isinstance(default, Named) else "none" if default is None else str(default)

@@ -1,0 +1,10 @@
+"""The report page: everything about some runs in one HTML file that needs no network.
+
+The charts are plain SVG made by a little JavaScript of ours in ``assets/``, not by a plotting library: an embedded one
+is 1 to 5 MB before the first number, draws colours that do not follow dark mode or paper, and leaves the keyboard out.
+The page here is about 87 kB without its data.
+"""
+
+from gradlab.report.page.build import Page, build_page
+
+__all__ = ["Page", "build_page"]

@@ -1,0 +1,47 @@
+// Making elements. Text goes into text nodes only: nothing from a run is ever parsed as markup.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** Set attributes; a function is a listener, null and false leave one out, true is an empty one. */
+function dress(element, attributes) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (typeof value === "function") element.addEventListener(name, value);
+    else element.setAttribute(name, value === true ? "" : String(value));
+  }
+  return element;
+}
+
+/** Return an HTML element with attributes and children, which are elements or texts. */
+function el(tag, attributes = {}, ...children) {
+  const element = dress(document.createElement(tag), attributes);
+  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+/** Return an SVG element. */
+function svg(tag, attributes = {}, ...children) {
+  const element = dress(document.createElementNS(SVG, tag), attributes);
+  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+/** Return a section with a heading; `id` is what links point at. */
+function section(id, title, ...children) {
+  return el("section", { id, "aria-labelledby": `${id}-title` }, el("h2", { id: `${id}-title` }, title), ...children);
+}
+
+/** Return a part that opens and closes. */
+function details(summary, ...children) {
+  return el("details", {}, el("summary", {}, summary), ...children);
+}
+
+/** Return a box that scrolls sideways by itself, reachable by keyboard. */
+function scroller(label, ...children) {
+  return el("div", { class: "scroller", role: "region", "aria-label": label, tabindex: "0" }, ...children);
+}
+
+/** Let a screen reader say something. */
+function announce(text) {
+  document.getElementById("announcer").textContent = text;
+}

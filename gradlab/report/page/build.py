@@ -1,0 +1,71 @@
+"""One HTML file out of a document: style, script and data in a single page that asks for nothing from outside."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from string import Template
+
+from gradlab.report.page.document import document
+from gradlab.report.page.embed import as_json
+
+__all__ = ["Page", "build_page"]
+
+_SCRIPTS = (
+    "dom", "numbers", "data", "filter", "chart", "facts", "profile", "training", "measures", "map", "walk", "table",
+    "effects", "files", "about", "main",
+)  # fmt: skip
+"""Files of ``assets/`` that make up the script, in the order in which they build on each other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A finished page: its text, what was left out of it, and the damaged parts it was made without."""
+
+    html: str
+    notes: tuple[str, ...]
+    damaged: tuple[str, ...]
+
+
+def build_page(paths: Sequence[Path]) -> Page:
+    """Return the page of the run directories among `paths` and directly below them. The same runs, the same bytes.
+
+    Nothing of a run becomes markup: the title is escaped, all else is JSON (see `as_json`) that the script puts into
+    text nodes, and by its content security policy the page runs no script but ours and loads nothing.
+    Raises UsageError and StoreError as `document` does.
+    """
+    found = document(paths)
+    style, script = _asset("page.css"), _script()
+    contents = "\n".join(
+        f'<script type="application/gzip;base64" id="{name}">{text}</script>'
+        for name, text in found.attached.contents.items()
+    )
+    text = Template(_asset("page.html")).substitute(
+        title=html.escape(found.title),
+        style=style,
+        style_hash=_hash(style),
+        script=script,
+        script_hash=_hash(script),
+        data=as_json(found.content),
+        files=contents,
+    )
+    return Page(text, found.notes, found.damaged)
+
+
+def _asset(name: str) -> str:
+    return (resources.files("gradlab.report.page") / "assets" / name).read_text(encoding="utf-8")
+
+
+def _script() -> str:
+    """Return all scripts as one, in a scope of its own."""
+    return '"use strict";\n(() => {\n' + "\n".join(_asset(f"{name}.js") for name in _SCRIPTS) + "})();\n"
+
+
+def _hash(text: str) -> str:
+    """Return the source expression by which a content security policy knows an inline element."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}'"

@@ -1,0 +1,87 @@
+"""How data get into HTML unharmed: JSON that no browser can take for markup, and compressed files as base64."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+from gradlab.report.page.source import TABLES, Source
+from gradlab.report.words import size
+from gradlab.store.atomic import explained
+
+__all__ = ["BUDGET", "Attached", "as_json", "attach"]
+
+BUDGET = 3_000_000
+"""Bytes that the embedded tables may take in the page."""
+_LARGEST = 40_000_000
+"""Bytes of a table that is not even tried: compressed it takes about a third, which is far beyond the budget."""
+
+_ESCAPES = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"}
+
+
+def as_json(document: Any) -> str:
+    """Return strict JSON that may stand in a script element: NaN is null, infinities are the texts inf and -inf.
+
+    `<`, `>`, `&` and the line separators of JavaScript occur in strings only, where an escape means the same.
+    """
+    text = json.dumps(_plain(document), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.translate(_ESCAPES)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and not isfinite(value):
+        return None if value != value else "inf" if value > 0 else "-inf"
+    if isinstance(value, str):  # half a surrogate pair, as in a file name that is no UTF-8, cannot be written
+        return value.encode("utf-8", "replace").decode("utf-8")
+    return value if isinstance(value, int | float | bool) or value is None else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """The tables of all runs: what the page says of each, and the contents of those that fit."""
+
+    files: list[list[dict[str, Any]]]
+    """For each run one entry for each table: `name`, `bytes`, `rows`, `id` of the content or None."""
+    contents: dict[str, str]
+    """gzip as base64, by id."""
+    notes: list[str]
+
+
+def attach(sources: Sequence[Source], budget: int = BUDGET) -> Attached:
+    """Return the CSV files of all runs, byte for byte, the shortest tables first, as many as fit into `budget`."""
+    files: list[list[dict[str, Any]]] = [[] for _ in sources]
+    contents: dict[str, str] = {}
+    lost = []
+    for table in TABLES:
+        for run, source in enumerate(sources):
+            path = source.file(table)
+            with explained("read", path):
+                length = path.stat().st_size
+                text = ""
+                if length <= _LARGEST:
+                    packed = gzip.compress(path.read_bytes(), mtime=0)
+                    text = base64.b64encode(packed).decode("ascii")
+            known = getattr(source.tables, table)
+            rows = len(known) if table != "layers" else None
+            fits = bool(text) and len(text) <= budget
+            name = f"file-{run}-{table}"
+            files[run].append({"name": path.name, "bytes": length, "rows": rows, "id": name if fits else None})
+            if fits:
+                budget -= len(text)
+                contents[name] = text
+            else:
+                lost.append(f"{source.name}/{path.name} ({size(length)})" if len(sources) > 1 else
+                            f"{path.name} ({size(length)})")  # fmt: skip
+    notes = [f"too large for this file, and beside it in the run directory: {', '.join(lost)}"] if lost else []
+    return Attached(files, contents, notes)

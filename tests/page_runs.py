@@ -1,0 +1,95 @@
+"""Run directories to make pages of, and what stands in a page."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import gzip
+import json
+from collections.abc import Callable, Sequence
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+from drawn import PROVENANCE
+from fake_work import record
+
+from gradlab.cell import Cell, cell_id
+from gradlab.measured import Failure
+from gradlab.record import Record
+from gradlab.store import RunDirectory
+from gradlab.survival import tables
+from gradlab.theory import predict
+
+SESSION = {
+    "command": ["gradlab", "run", "x.yaml"],
+    "started": "2026-01-02T03:04:05+00:00",
+    "finished": "2026-01-02T03:05:05+00:00",
+    "versions": {"gradlab": "0.1.0", "torch": "2.13.0"},
+    "git_commit": "0123abc",
+    "device": "cpu",
+}
+
+
+def run_directory(
+    path: Path, cells: Sequence[Cell], make: Callable[[Cell], Record] = record, *, lost: Sequence[Cell] = (),
+    error: str = "RuntimeError: no such luck", spec: str = "", session: dict[str, Any] | None = None,
+) -> Path:  # fmt: skip
+    """Write what a run of these cells would leave behind, with theory's predictions; the `lost` cells have failed."""
+    directory = RunDirectory(path)
+    directory.create()
+    kept = [cell for cell in cells if cell not in lost]
+    if kept:
+        directory.publish("b0", kept, [make(cell) for cell in kept], PROVENANCE)
+    failures = [Failure(cell, error, "b9") for cell in lost]
+    found = tables(directory.load(), failures, order=[cell_id(cell) for cell in cells], predict=predict)
+    for name in ("cells", "layers", "steps", "summary"):
+        directory.write_csv(f"{name}.csv", getattr(found, name))
+    directory.write_sessions(path.name, [SESSION if session is None else session])
+    if spec:
+        directory.write_text("spec.yaml", spec)
+    return path
+
+
+def rows_of(path: Path, table: str) -> list[dict[str, str]]:
+    """The rows of a CSV file as texts."""
+    with (path / f"{table}.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+class Parsed(HTMLParser):
+    """The elements of a page and the contents of its scripts, as a browser's parser sees them."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.contents: dict[str, str] = {}
+        self._inside = ""
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self._inside = dict(attrs).get("id") or tag if tag in ("script", "style", "title", "h1") else ""
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._inside:
+            self.contents[self._inside] = self.contents.get(self._inside, "") + data
+
+    @property
+    def data(self) -> Any:
+        """The document behind the page."""
+        return json.loads(self.contents["data"])
+
+    def file(self, name: str) -> bytes:
+        """The content of an embedded file."""
+        return gzip.decompress(base64.b64decode(self.contents[name]))
+
+
+def column(data: Any, name: str) -> list[Any]:
+    """A column of the configurations, decoded."""
+    found = data["configurations"][name]
+    return [found["levels"][code] for code in found["codes"]] if isinstance(found, dict) else found
