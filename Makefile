@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check lint format bench clean
+.PHONY: demo test check lint format experiments bench clean
 
 demo: $(VENV)/installed ## install, run the first experiment on real data, print its report
 	$(BIN)/gradlab run experiments/sigmoid_vs_relu.yaml
@@ -23,6 +23,9 @@ lint: $(VENV)/installed-dev ## style and types
 format: $(VENV)/installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+experiments: $(VENV)/installed ## run every experiment (half an hour) and write experiments/README.md
+	$(BIN)/python experiments/regenerate.py
 
 bench: $(VENV)/installed
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/bank_vs_loop.py

@@ -3,10 +3,11 @@
     python benchmarks/bank_vs_loop.py            # the whole table, some minutes
     python benchmarks/bank_vs_loop.py --quick    # three rows
 
-Two comparisons. **step**: the training step alone (batch, forward, backward, update). **cell**: all of a cell,
-initialisation and all probes included. The loop is written as a user would write it: a torch.nn.Sequential,
-torch.optim.SGD, cross-entropy, and at the probe steps, on a float64 copy, the same measurements that gradlab makes.
-Both sides alternate; medians of the repetitions.
+Three comparisons. **step**: the training step alone (batch, forward, backward, update), also against the calls of
+bmm that it makes, with operands of their own for every block as in the step. **cell**: all of a cell, initialisation
+and all probes included. **mixing**: some activations in one bank against a bank for each. The loop is written as a
+user would write it: a torch.nn.Sequential, torch.optim.SGD, cross-entropy, and at the probe steps, on a float64 copy,
+the same measurements that gradlab makes. Both sides alternate; medians of the repetitions, in processor time.
 """
 
 from __future__ import annotations
@@ -27,6 +28,12 @@ from gradlab.tasks import load
 from gradlab.train import Trainer, train_bank
 
 ROWS = [(8, 32, 32), (16, 64, 64), (16, 128, 64)]  # depth, width, batch size: the table of the design
+THREE = ("sigmoid", "tanh", "relu")
+FIVE = (*THREE, "gelu", "selu")
+MIXTURES = [
+    (4, 32, 3, THREE), (16, 32, 3, THREE), (64, 32, 3, THREE), (16, 32, 1, FIVE), (16, 32, 8, THREE),
+    (16, 64, 1, FIVE), (16, 64, 3, THREE), (16, 64, 8, THREE), (16, 128, 3, THREE), (8, 256, 3, THREE),
+]  # fmt: skip
 REPLICAS = [1, 4, 8, 16, 32, 64]
 
 
@@ -112,13 +119,13 @@ class PlainLoop:
 
 
 def alternate(one: Callable[[], object], other: Callable[[], object], repeats: int) -> tuple[float, float]:
-    """Return the median seconds of each, taken in turn so that a change of the machine's speed hits both."""
+    """Return the median processor seconds of each, in turn, so that a change of the machine's speed hits both."""
     times: tuple[list[float], list[float]] = ([], [])
     for _ in range(repeats):
         for function, found in zip((one, other), times, strict=True):
-            start = time.perf_counter()
+            start = time.thread_time()
             function()
-            found.append(time.perf_counter() - start)
+            found.append(time.thread_time() - start)
     return statistics.median(times[0]), statistics.median(times[1])
 
 
@@ -135,6 +142,45 @@ def bare_bmm(width: int, batch: int, replicas: int) -> float:
     return 2 * replicas * batch * width**2 / seconds / 1e9
 
 
+def own_bmms(cell: Cell, replicas: int) -> Callable[[], None]:
+    """Return a function that makes the matrix products of one training step, block after block and back."""
+    shapes = [(64, cell.width)] + [(cell.width, cell.width)] * (cell.depth - 1) + [(cell.width, 10)]
+    blocks = [
+        (
+            torch.randn(replicas, 1, o),
+            torch.randn(replicas, cell.batch_size, i),
+            torch.randn(replicas, o, i),
+            torch.randn(replicas, cell.batch_size, o),
+        )
+        for i, o in shapes
+    ]
+
+    def run() -> None:
+        for bias, x, weight, _ in blocks:
+            torch.baddbmm(bias, x, weight.transpose(1, 2))
+        for at, (_, x, weight, dy) in reversed(list(enumerate(blocks))):
+            torch.bmm(dy.transpose(1, 2), x)
+            if at:
+                torch.bmm(dy, weight)
+
+    return run
+
+
+def compare_mixing(depth: int, width: int, seeds: int, activations: tuple[str, ...]) -> None:
+    base = Cell(depth=depth, width=width, init=Named("xavier_normal"), lr=0.01)
+    values = {name: getattr(base, name) for name in base.__slots__}
+    each = [[Cell(**values | {"seed": s, "activation": Named(name)}) for s in range(seeds)] for name in activations]
+    apart = [Trainer(cells, torch.device("cpu")) for cells in each]
+    mixed = Trainer([cell for cells in each for cell in cells], torch.device("cpu"))
+    step = alternate(lambda: [one.step(0) for one in apart], lambda: mixed.step(0), 21)
+    probe = alternate(lambda: [one.measure(0) for one in apart], lambda: mixed.measure(0), 5)
+    print(
+        f"| {depth} x {width} | {len(activations)} x {seeds} | {1e3 * step[0]:.2f} | {1e3 * step[1]:.2f} | "
+        f"{step[0] / step[1]:.2f} | {probe[0] / probe[1]:.2f} |",
+        flush=True,
+    )
+
+
 def compare_steps(depth: int, width: int, batch: int, replicas: int, repeats: int) -> None:
     base = Cell(
         depth=depth, width=width, batch_size=batch, activation=Named("tanh"), init=Named("xavier_normal"), lr=0.01
@@ -148,9 +194,11 @@ def compare_steps(depth: int, width: int, batch: int, replicas: int, repeats: in
     per_cell, per_bank = alternate(loop.step, lambda: trainer.step(next(count)), repeats)
     rate, bank_rate = flops(base) / per_cell / 1e9, replicas * flops(base) / per_bank / 1e9
     bare = bare_bmm(width, batch, replicas)
+    calls, again = alternate(own_bmms(base, replicas), lambda: trainer.step(next(count)), repeats)
     print(
         f"| {depth} x {width} (batch {batch}) | {replicas} | {rate:.1f} | {bank_rate:.1f} | "
-        f"{replicas * per_cell / per_bank:.2f} | {bare:.0f} | {bank_rate / bare:.2f} |",
+        f"{replicas * per_cell / per_bank:.2f} | {bare:.0f} | {bank_rate / bare:.2f} | "
+        f"{again / calls:.2f} |",
         flush=True,
     )
 
@@ -181,11 +229,18 @@ def main() -> None:
     torch.set_flush_denormal(True)
     machine = platform.processor() or platform.machine()
     print(f"{time.strftime('%Y-%m-%d')}, {machine}, torch {torch.__version__}, 1 thread\n")
-    print("| depth x width | R | loop GFLOP/s | bank GFLOP/s | bank / loop | bare bmm | of bare bmm |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
+    print(
+        "| depth x width | R | loop GFLOP/s | bank GFLOP/s | bank / loop | bare bmm | of bare bmm | step / its bmms |"
+    )
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for depth, width, batch in ROWS:
         for replicas in [16] if quick else REPLICAS:
             compare_steps(depth, width, batch, replicas, 15 if quick else 41)
+    print("\nActivations in one bank or in a bank each, milliseconds a step; activations x seeds\n")
+    print("| depth x width | cells | apart | mixed | apart / mixed | of a probe |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for depth, width, seeds, activations in MIXTURES[:2] if quick else MIXTURES:
+        compare_mixing(depth, width, seeds, activations)
     print("\nWhole cells, seconds a cell; the last columns: one probe in steps, and the share of all probes\n")
     print("| depth x width | R | steps | probe batch | loop | bank | loop / bank | probe / step | probes |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")

@@ -1,0 +1,118 @@
+"""The training step of recurrent networks: a bank against a plain loop over torch.nn.RNN, LSTM and GRU.
+
+    python benchmarks/recurrent.py            # the whole table, some minutes
+    python benchmarks/recurrent.py --quick    # R = 16 alone, fewer repetitions
+
+One process, one thread, float32, the adding problem, batches of 64, Adam, no clipping. The loop is written as a user
+would write it, one network after another: torch's own recurrent module (of an LSTM on a CPU that is oneDNN's), a
+linear readout of the last step, torch.optim.Adam. Both sides make the whole step (batch, forward, backward, update)
+and alternate; medians of the repetitions, in seconds of the CPU, so that other people's work beside it counts less.
+`probe` is one probe of the bank (128 sequences, float64), in steps.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from gradlab.cell import Cell
+from gradlab.registry import Named
+from gradlab.train import Trainer
+
+MODELS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+ROWS = [(10, 32), (40, 32), (160, 32), (40, 64), (160, 64)]  # steps, width
+REPLICAS = [1, 4, 16]
+
+
+class Plain(nn.Module):
+    """A recurrent network with a readout of its last step."""
+
+    def __init__(self, kind: type[nn.Module], width: int) -> None:
+        super().__init__()
+        self.recurrent = kind(2, width, batch_first=True)
+        self.readout = nn.Linear(width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y, _ = self.recurrent(x)
+        return self.readout(y[:, -1])
+
+
+class Loop:
+    """Networks trained one after another; `step` makes one step of one of them."""
+
+    def __init__(self, model: str, width: int, x: Tensor, y: Tensor, batch: int) -> None:
+        self.model = Plain(MODELS[model], width)
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=1e-3)
+        self.x, self.y, self.batch, self.at = x, y, batch, 0
+        self.order = torch.randperm(len(x))
+
+    def step(self) -> float:
+        if self.at + self.batch > len(self.x):
+            self.order, self.at = torch.randperm(len(self.x)), 0
+        chosen = self.order[self.at : self.at + self.batch]
+        self.at += self.batch
+        self.optimizer.zero_grad()
+        loss = nn.functional.mse_loss(self.model(self.x[chosen]), self.y[chosen])
+        loss.backward()
+        self.optimizer.step()
+        return loss.item()
+
+
+def alternate(functions: list[Callable[[], object]], repeats: int) -> list[float]:
+    """Return the median CPU seconds of each, taken in turn so that a change of the machine's speed hits all."""
+    times: list[list[float]] = [[] for _ in functions]
+    for _ in range(repeats):
+        for function, found in zip(functions, times, strict=True):
+            start = time.process_time()
+            function()
+            found.append(time.process_time() - start)
+    return [statistics.median(found) for found in times]
+
+
+def compare(model: str, steps: int, width: int, replicas: int, seconds: float) -> None:
+    cells = [
+        Cell(
+            model=Named(model), task=Named("adding", (("samples", 512),)), depth=1, width=width, seq_len=steps,
+            activation=Named("tanh"), init=Named("orthogonal"), optimizer=Named("adam"), lr=1e-3, seed=seed,
+        )
+        for seed in range(replicas)
+    ]  # fmt: skip
+    trainer = Trainer(cells, torch.device("cpu"))
+    loop = Loop(model, width, trainer.data.train_x[0].float(), trainer.data.train_y[0].float(), cells[0].batch_size)
+    count = iter(range(10**9))
+    sides = [loop.step, lambda: trainer.step(next(count)), lambda: trainer.measure(0)]
+    once = sum(alternate(sides[:2], 2))
+    per_cell, per_bank = alternate(sides[:2], max(5, min(41, int(seconds / once))))
+    probe = alternate(sides[2:], 1)[0]
+    print(
+        f"| {model} | {steps} | {width} | {replicas} | {1e3 * per_cell:.2f} | {1e3 * per_bank / replicas:.2f} | "
+        f"{replicas * per_cell / per_bank:.2f} | {probe / per_bank:.1f} |",
+        flush=True,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="one number of replicas a row")
+    parser.add_argument("--model", choices=list(MODELS), help="one model alone")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    machine = platform.processor() or platform.machine()
+    print(f"{time.strftime('%Y-%m-%d')}, {machine}, torch {torch.__version__}, 1 thread\n")
+    print("| model | steps T | width | R | loop ms/cell | bank ms/cell | loop / bank | probe / step |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    for model in [arguments.model] if arguments.model else MODELS:
+        for steps, width in ROWS:
+            for replicas in [16] if arguments.quick else REPLICAS:
+                compare(model, steps, width, replicas, 1.0 if arguments.quick else 2.0)
+
+
+if __name__ == "__main__":
+    main()
