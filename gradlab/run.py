@@ -97,11 +97,13 @@ def prepare(
     fresh: bool = False,
     rerun_failed: bool = False,
     verify: bool = True,
+    limits: plan.Limits = plan.CPU,
 ) -> Prepared:
     """Find out what a run of `spec` under `out` has to do.
 
     The cells are packed as if nothing were done, and of each bank those that are done are left out: so the banks of
-    a run that was killed are those of one that was not. `verify` checks every byte of what is stored.
+    a run that was killed are those of one that was not. `verify` checks every byte of what is stored; `limits` are
+    those of the kind of device the banks are for.
     Raises SpecError for a grid over `limit` cells, StoreError for a directory that cannot be used.
     """
     expansion = grid.expand(spec, limit=limit)
@@ -125,7 +127,7 @@ def prepare(
         directory=directory,
         cells=cells,
         ids=ids,
-        banks=tuple(_left(cells, frozenset(left.values()))) if left else (),
+        banks=tuple(_left(cells, frozenset(left.values()), limits)) if left else (),
         done=done,
         aside=len(stored) - len(done),
         damaged=damaged,
@@ -136,8 +138,8 @@ def prepare(
     )
 
 
-def _left(cells: tuple[Cell, ...], left: frozenset[Cell]) -> Iterable[plan.Bank]:
-    for bank in plan.pack(cells):
+def _left(cells: tuple[Cell, ...], left: frozenset[Cell], limits: plan.Limits) -> Iterable[plan.Bank]:
+    for bank in plan.pack(cells, limits):
         missing = tuple(cell for cell in bank.cells if cell in left)
         if len(missing) == len(bank.cells):
             yield bank

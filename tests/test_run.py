@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from gradlab import __version__, spec
+from gradlab import __version__, plan, spec
 from gradlab.cell import Cell, Named, cell_id
 from gradlab.errors import DataError, StoreError, UsageError
 from gradlab.executor import InlineExecutor, Outcome, Worked
@@ -378,3 +378,12 @@ class TestInlineExecutor:
         executor.submit(Bank("0" * 16, (Cell(task=Named("table", params), lr=0.1),)))
         with pytest.raises(DataError, match=r"d\.csv: there is no column 'z'"):
             list(executor.outcomes())
+
+
+def test_banks_for_a_gpu_are_packed_for_one(tmp_path: Path) -> None:
+    """The same grid in fewer, larger banks; the kind of device alone decides, not what is free on it."""
+    found = spec.loads("name: large\nwidth: 128\ngrid: {depth: [16], activation: [tanh]}\nseeds: 40\n")
+    on_cpu = prepare(found, tmp_path, limit=100)
+    on_gpu = prepare(found, tmp_path, limit=100, limits=plan.CUDA)
+    assert len(on_cpu.banks) > len(on_gpu.banks) == 1
+    assert {cell for bank in on_cpu.banks for cell in bank.cells} == set(on_gpu.banks[0].cells)

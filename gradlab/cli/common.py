@@ -59,8 +59,10 @@ def load_specs(paths: Sequence[Path], overrides: Sequence[str]) -> tuple[Spec, .
     return tuple(found)
 
 
-def prepared(choice: Choice, spec: Spec, *, verify: bool) -> Prepared:
-    """Return what a run of `spec` would do."""
+def prepared(choice: Choice, spec: Spec, *, verify: bool, device: str = "auto") -> Prepared:
+    """Return what a run of `spec` on `device` would do."""
+    from gradlab import plan
+    from gradlab.executor.local.machine import has_gpu
     from gradlab.run import prepare
 
     return prepare(
@@ -71,6 +73,7 @@ def prepared(choice: Choice, spec: Spec, *, verify: bool) -> Prepared:
         fresh=choice.fresh,
         rerun_failed=choice.rerun_failed,
         verify=verify,
+        limits=plan.CUDA if has_gpu(device) else plan.CPU,
     )
 
 

@@ -43,7 +43,7 @@ def run(specs: Sequence[Spec], choice: Choice, machine: Machine) -> int:
         new = choice.fresh or not all(directory.parts.is_dir() for directory in directories)
         # workers take seconds to load what they need: where there is sure to be work, while the plan is being made
         executor = stack.enter_context(closing(_executor(machine))) if new else None
-        plans = [prepared(choice, spec, verify=True) for spec in specs]
+        plans = [prepared(choice, spec, verify=True, device=machine.device) for spec in specs]
         banks = sum(len(one.banks) for one in plans)
         if executor is None:
             executor = stack.enter_context(closing(_executor(machine))) if banks else InlineExecutor("", "")

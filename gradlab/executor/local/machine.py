@@ -6,7 +6,7 @@ import os
 import signal
 from pathlib import Path
 
-__all__ = ["available_cpus", "ending", "maybe_gpu", "oom_kills"]
+__all__ = ["available_cpus", "ending", "has_gpu", "maybe_gpu", "oom_kills"]
 
 _CGROUP = Path("/sys/fs/cgroup")
 _SIGNS_OF_A_GPU = ("/proc/driver/nvidia", "/dev/nvidiactl", "/dev/dxg")
@@ -58,7 +58,16 @@ def maybe_gpu(device: str) -> bool:
     """Return whether workers for `device` may find a CUDA device; only torch, which the parent does not load, knows."""
     if device != "auto":
         return device.startswith("cuda")
-    return os.name == "nt" or any(Path(place).exists() for place in _SIGNS_OF_A_GPU)
+    return os.name == "nt" or _signs_of_a_gpu()
+
+
+def has_gpu(device: str) -> bool:
+    """Return whether banks for `device` are to be as large as a GPU wants them, as far as is known without torch."""
+    return device.startswith("cuda") or (device == "auto" and _signs_of_a_gpu())
+
+
+def _signs_of_a_gpu() -> bool:
+    return any(Path(place).exists() for place in _SIGNS_OF_A_GPU)
 
 
 def oom_kills() -> int:
