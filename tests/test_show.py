@@ -99,3 +99,12 @@ def test_a_damaged_part_is_told(gradlab: Call) -> None:
     assert code == 2
     assert "damaged" in err
     assert "Traceback" not in err
+
+
+def test_a_prediction_without_a_scatter_has_no_z(gradlab: Call) -> None:
+    Path("norm.yaml").write_text("name: norm\nseeds: 1\ndepth: 8\nnorm: batch\ntrain: {steps: 5}\n")
+    assert gradlab("run", "norm.yaml", "--no-plots", "-q", "--executor", "inline")[0] == 0
+    code, out, _ = gradlab("show", (Path("results/norm/cells.csv").read_text().splitlines()[1]).split(",")[0])
+    assert code == 0
+    assert "(theory 1" in out  # sqrt(pi/(pi-1)) a block, of which only the mean is known
+    assert "nan" not in out

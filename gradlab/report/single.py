@@ -81,7 +81,8 @@ def _setting(cell: Cell, width: int | None) -> list[Text]:
 def _measures(row: pd.Series[Any], axis: Axis, glyphs: Glyphs, width: int | None) -> list[Text]:
     survival = f"{axis.left}: {_power(row['log10_survival'])}, {row['verdict']}"
     if not isnan(row["theory_log10_survival"]):
-        survival += f" (theory {power(row['theory_log10_survival'])}, z {row['theory_z']:+.1f})"
+        z = "" if isnan(row["theory_z"]) else f", z {row['theory_z']:+.1f}"
+        survival += f" (theory {power(row['theory_log10_survival'])}{z})"
     texts = [capital(survival)]
     if not isnan(row["decay"]):
         error = "" if isnan(row["decay_se"]) else f" {glyphs.plus_minus}{row['decay_se']:.2g}"
