@@ -120,6 +120,7 @@ def test_a_saved_sweep_is_the_same_cells_and_nothing_is_overwritten(tmp_path, ca
     assert boundary.invoke([*flags[:-1], str(tmp_path / "no" / "such" / "folder.yaml")]) == 2
 
 
+@pytest.mark.slow
 def test_the_command_runs_its_grid(tmp_path, capsys):
     flags = ["sweep", "--depth", "1,2", "--activation", "tanh", "--seeds", "2", "--steps", "2", "--width", "4"]
     assert boundary.invoke([*flags, "--out", str(tmp_path)]) == 0

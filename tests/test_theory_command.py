@@ -119,3 +119,13 @@ def test_the_cell_state_of_an_lstm_has_a_column(capsys):
     shown = capsys.readouterr().out
     assert "of the cell state" in shown
     assert f"{-10 * math.log10(1 + math.exp(-2)):+.6f}" in shown  # log10 of 0.281030
+
+
+def test_gated_cells_are_asked_for_with_tanh_unless_told_otherwise(capsys):
+    def asked(*arguments: str) -> list[tuple[str, str]]:
+        assert invoke(["theory", *arguments, "--seq-len", "10", "--json"]) == 0
+        rows = json.loads(capsys.readouterr().out)["predictions"]
+        return [(row["model"], row["activation"]) for row in rows]
+
+    assert asked("--model", "lstm,gru") == [("lstm", "tanh"), ("gru", "tanh")]
+    assert asked() == [("rnn", "sigmoid"), ("rnn", "tanh"), ("rnn", "relu")]

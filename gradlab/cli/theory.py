@@ -64,8 +64,8 @@ def _cells(settings: Mapping[str, str], limit: int) -> tuple[Cell, ...]:
     along_time = any(recurrent(cell.model.name) for cell in cells)
     mapping: dict[str, object] = {**({} if along_time else {"depth": 30}), **settings, "seeds": 1}
     if along_time:
-        if "activation" not in settings:
-            mapping["activation"] = ",".join(CLASSICAL)
+        if "activation" not in settings and {cell.model.name for cell in cells} == {"rnn"}:
+            mapping["activation"] = ",".join(CLASSICAL)  # gated cells are made for tanh
     elif "init" not in settings:
         mapping |= with_usual_inits(mapping, limit)
     elif "activation" not in settings:
