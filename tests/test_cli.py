@@ -276,3 +276,14 @@ def test_a_closed_pipe_is_nothing_to_speak_of(tmp_path: Path) -> None:
     running.stderr.close()
     assert "Traceback" not in err
     assert "Exception" not in err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a device that is always full")
+def test_output_that_finds_no_room_is_one_message():
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "gradlab", "list", "activations"], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[0] == "gradlab: cannot write the output: No space left on device"
+    assert len(done.stderr.splitlines()) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -20,6 +21,7 @@ __all__ = ["invoke", "main"]
 
 INTERRUPTED = 130
 BUG = 70
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 _ClickException: Any = typer.BadParameter.__mro__[2]
 """Base of the parser's own errors; typer brings click under different names in different versions."""
@@ -42,7 +44,7 @@ def invoke(arguments: Sequence[str]) -> int:
         code = _dispatch(arguments)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader has gone, like head after its ten lines: nothing to say, nobody to say it to
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 0
     except KeyboardInterrupt:
         _say("interrupted; what is finished is kept, the same command goes on from there")
@@ -50,9 +52,20 @@ def invoke(arguments: Sequence[str]) -> int:
     except GradlabError as error:
         _say(str(error) if isinstance(error, SpecError) else f"gradlab: {error}")
         return error.exit_code
+    except OSError as error:
+        if error.filename is not None or error.errno not in _NO_ROOM:
+            return _bug(error, shown="--verbose" in arguments or "-v" in arguments)
+        _drop_output()
+        _say(f"gradlab: cannot write the output: {error.strerror}\n  make room where it goes, then run it again")
+        return 2
     except Exception as error:  # the boundary: nobody should have to read a traceback
         return _bug(error, shown="--verbose" in arguments or "-v" in arguments)
     return code
+
+
+def _drop_output() -> None:
+    """Let what is still to be written to stdout go nowhere: the interpreter would fail over it once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _dispatch(arguments: Sequence[str]) -> int:
