@@ -81,6 +81,8 @@ class RunResult:
     interrupted: bool
     stopped: str = ""
     """Why it ended early, other than by an interrupt: the first failure (`fail_fast`), or nothing but failures."""
+    workers: int = 1
+    """How many banks were computed at a time."""
 
     @property
     def missing(self) -> int:
@@ -181,6 +183,7 @@ def execute(
             if prepared.banks:
                 work.run(prepared.banks)
                 _remember(prepared, work)
+            workers = executor.workers
             if close:
                 executor.close()
             failed = [*prepared.failed, *work.failures]
@@ -204,6 +207,7 @@ def execute(
                 seconds=time.perf_counter() - begun,
                 interrupted=work.interrupted,
                 stopped=work.stopped,
+                workers=workers,
             )
             if not result.failures and not result.missing:
                 directory.drop_checkpoints()

@@ -57,7 +57,7 @@ class Scheduler:
 
     def run(self, banks: Sequence[Bank]) -> None:
         """Get `banks` done, the longest first. An interrupt ends it early, and a GradlabError, which passes through."""
-        clock = Clock(banks, getattr(self._executor, "workers", 1))
+        clock = Clock(banks, self._executor.workers)
         try:
             for bank in sorted(banks, key=lambda one: -plan.estimate(one).seconds):
                 self._submit(bank)

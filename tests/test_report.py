@@ -84,6 +84,7 @@ def test_the_survival_table_reads_as_it_should() -> None:
     lines = text_of(result_of(cells_of())).splitlines()
     assert lines[0] == "demo · mlp on digits · width 64 · he_normal · sgd lr 0.1 · 300 steps · 3 seeds"
     assert lines[1] == "27 cells in 14 s · 0 failed · 0 diverged"
+    assert "27 cells in 14 s on 2 workers · 0 failed" in text_of(result_of(cells_of(), workers=2))
     assert lines[3] == "Gradient left at the first block before training (log10, mean of 3 seeds)"
     assert re.split(r"  +", lines[5]) == ["activation", "2", "8", "32", *MORE]
     sigmoid = lines[6]

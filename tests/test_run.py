@@ -307,6 +307,8 @@ def test_preparing_touches_nothing(tmp_path: Path) -> None:
 
 def test_records_of_other_cells_are_a_bug_and_publish_nothing(tmp_path: Path) -> None:
     class Liar:
+        workers = 1
+
         def __init__(self) -> None:
             self.banks: list[Bank] = []
 

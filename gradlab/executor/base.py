@@ -73,6 +73,11 @@ class Executor(Protocol):
     yet given back is not done.
     """
 
+    @property
+    def workers(self) -> int:
+        """How many banks it computes at a time, as far as is known."""
+        ...
+
     def submit(self, bank: Bank, checkpoint: str = "") -> None:
         """Queue a bank with the file for its state (see `Job`). Returns at once; also allowed between two outcomes."""
 

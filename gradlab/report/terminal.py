@@ -108,6 +108,7 @@ def _default(value: Any) -> str:
 
 def _counts(result: RunResult, glyphs: Glyphs) -> str:
     what = f"{count(result.computed, 'cell')} in {duration(result.seconds)}"
+    what += f" on {result.workers} workers" if result.workers > 1 else ""
     if result.reused:
         what += f", {result.reused:,} were there" if result.computed else " (nothing to do)"
         if not result.computed:
