@@ -56,7 +56,7 @@ def feed_forward() -> list[Cell]:
 def lines_of(tables: Tables, width: int | None = 112) -> str:
     result: Any = SimpleNamespace(
         name="time", path="results/time", tables=tables, computed=len(tables.cells), reused=0, cells=len(tables.cells),
-        missing=0, seconds=1.0, failures=(), interrupted=False, stopped=False,
+        missing=0, seconds=1.0, failures=(), interrupted=False, stopped=False, workers=1,
     )  # fmt: skip
     return "\n".join(line.plain for line in report(result, UNICODE, width))
 
