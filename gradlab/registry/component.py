@@ -1,0 +1,109 @@
+"""What a name in a spec stands for: where its code is, its parameters and their bounds. Nothing is imported here.
+
+A `Component` names its code as ``"module:attribute"`` so that checking a spec does not load torch;
+`Component.load` imports it when a worker needs it. A user's own component may hold the object itself.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from math import inf
+from pathlib import PurePath
+from typing import Any
+
+__all__ = ["Component", "Lengths", "Named", "Param", "Value", "nearest"]
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """One parameter of a component. `default=None` with `required` set: it must be given.
+
+    Bounds: `low <= value <= high`; with `above` set, `low < value`.
+    """
+
+    default: Any = None
+    kind: type = float
+    low: float = -inf
+    high: float = inf
+    above: bool = False
+    required: bool = False
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """Which `seq_len` a task of sequences can have, and which it has when a spec says none."""
+
+    default: int
+    low: int = 1
+    only: tuple[int, ...] = ()
+    """If not empty, all there are."""
+
+    def allow(self, seq_len: int) -> bool:
+        """Whether the task has sequences of that many steps."""
+        return seq_len in self.only if self.only else seq_len >= self.low
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """Something a spec can name: where its code is, one line about it, and its parameters in order."""
+
+    target: Any
+    summary: str
+    params: Mapping[str, Param] = field(default_factory=dict)
+    recurrent: bool = False
+    """Of a model: it goes along a sequence of `seq_len` steps, its profile runs over time, and one bank has one
+    activation. Of a task: its inputs are such sequences."""
+    learned: bool = False
+    """Of an activation: it brings a learned parameter, so that its replicas fill banks of their own."""
+    lengths: Lengths | None = None
+    """Of a task of sequences."""
+    indices: bool = False
+    """Of a task: its inputs are indices that a network looks up, not numbers."""
+    only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Of a model: by setting, the names it can be combined with; any, of a setting that is not here."""
+    ignores: tuple[str, ...] = ()
+    """Of a model: settings that mean nothing to it, as attributes of a cell."""
+    of_indices: tuple[str, ...] = ()
+    """Of a model: its parameters that only inputs that are indices give a meaning."""
+
+    def load(self) -> Any:
+        """Return the object behind `target`, importing its module if it is given as text."""
+        if not isinstance(self.target, str):
+            return self.target
+        module, _, attribute = self.target.partition(":")
+        return getattr(importlib.import_module(module), attribute)
+
+
+Value = float | int | str | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A component as a spec names it: `params` holds only what differs from the registry's defaults."""
+
+    name: str
+    params: tuple[tuple[str, Value], ...] = ()
+
+    def resolve(self, registry: Mapping[str, Component]) -> dict[str, Any]:
+        """Return every parameter of the component, defaults filled in."""
+        return {key: param.default for key, param in registry[self.name].params.items()} | dict(self.params)
+
+    def __str__(self) -> str:
+        if not self.params:
+            return self.name
+        shown = ", ".join(f"{k}={PurePath(str(v)).name if k == 'path' else _text(v)}" for k, v in self.params)
+        return f"{self.name}({shown})"
+
+
+def _text(value: Value) -> str:
+    return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
+
+
+def nearest(name: str, choices: Iterable[str]) -> str | None:
+    """Return the choice most like `name`, or None when nothing is close."""
+    found = difflib.get_close_matches(name.lower(), list(choices), n=1, cutoff=0.6)
+    return found[0] if found else None
