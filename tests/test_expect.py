@@ -1,79 +1,22 @@
-"""Statements about results: what they may say, what is told when they say something else, and how they are judged."""
+"""Statements about results: what they may say, and how they are judged."""
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from judged import FACTORS, HEAD, judged, results
 
 from gradlab import grid, spec
 from gradlab.cell import Cell, cell_id
-from gradlab.cli import invoke
 from gradlab.errors import SpecError
-from gradlab.expect import COLUMNS, Judgement, judge
-from gradlab.report.expected import document, lines, number_text
-from gradlab.report.glyphs import ASCII, UNICODE, glyphs_for
+from gradlab.expect import judge
+from gradlab.report.expected import document
 from gradlab.survival import Tables
-
-HEAD = """name: x
-seeds: 2
-optimizer: sgd
-grid:
-  depth: [2, 8, 32]
-  activation: [sigmoid, relu, {leaky_relu: 0.2}]
-  norm: [none, batch]
-exclude: [{activation: sigmoid, norm: batch}]
-expect:
-"""
-
-FACTORS = {"sigmoid": 0.25, "relu": 0.9, "leaky_relu": 1.0}
-
-
-def log10_survival(cell: Cell) -> float:
-    """What the tables below say of a configuration: factor^(depth - 1), times 3 with batch norm."""
-    return (cell.depth - 1) * math.log10(FACTORS[cell.activation.name]) + (cell.norm.name == "batch") * math.log10(3)
-
-
-def results(cells: tuple[Cell, ...], lost: tuple[str, ...] = (), **changes: Any) -> Tables:
-    """Tables of a run that lost some cells; `changes` are columns of the summary, as functions of a configuration."""
-    kept = [cell for cell in cells if cell_id(cell) not in lost]
-    frame = pd.DataFrame(
-        {
-            "cell": [cell_id(cell) for cell in cells],
-            "status": ["failed" if cell_id(cell) in lost else "ok" for cell in cells],
-            "loss_first": [2.0 + cell.seed for cell in cells],
-            "clip_rate": [0.25 if cell.seed else 0.75 for cell in cells],
-        }
-    )
-    configurations = list(dict.fromkeys(cell.configuration() for cell in kept))
-    summary = pd.DataFrame({"log10_survival": [log10_survival(one) for one in configurations]})
-    summary["survival"] = 10 ** summary["log10_survival"]
-    summary["decay"] = [FACTORS[one.activation.name] for one in configurations]
-    summary["theory_decay"] = [FACTORS[one.activation.name] * 1.01 for one in configurations]
-    summary["theory_note"] = ""
-    of_layers = {"dead_units", "dead_units_final", "saturated", "saturated_final"}
-    for name in {*COLUMNS} - {"loss_first", "clip_rate"} - of_layers - set(summary):
-        summary[name] = 0.5
-    for name, function in changes.items():
-        summary[name] = [function(one) for one in configurations]
-    return Tables(frame, pd.DataFrame(), pd.DataFrame(), summary)
-
-
-def judged(statement: str, head: str = HEAD, overrides: tuple[str, ...] = (), **wishes: Any) -> Judgement:
-    found = spec.loads(f"{head}  - {statement}\n", overrides=overrides)
-    cells = grid.expand(found).cells
-    lost = tuple(cell_id(cell) for cell in cells if wishes.get("lose", lambda _: False)(cell))
-    changes = {name: one for name, one in wishes.items() if name != "lose"}
-    (only,) = judge(found.expect, cells, [cell_id(cell) for cell in cells], results(cells, lost, **changes))
-    return only
-
 
 HOLDS = [
     "survival[activation=sigmoid, depth=32] < 1e-18",  # 0.25^31 = 2.2e-19
@@ -240,37 +183,6 @@ def test_the_experiments_say_what_they_expect(name: str) -> None:
     assert len(found.expect) >= 5
 
 
-def test_the_block_of_a_report() -> None:
-    held, failed, unknown = (
-        judged("survival[activation=sigmoid, depth=32] < 1e-18"),
-        judged("survival[activation=sigmoid] > 1e-6"),
-        judged("survival[depth=32, activation=sigmoid] < 1e-6", overrides=("depth=4",)),
-    )
-    block = [line.plain for line in lines([held, failed, unknown], UNICODE, None)]
-    assert block == [
-        "Expected: 1 of 3 held, 1 did not, 1 not judged",
-        "  ✓ survival[activation=sigmoid, depth=32] < 1e-18  2.17e-19",
-        "  ✗ survival[activation=sigmoid] > 1e-6             2.17e-19 at depth=32; not in 1 of 3",
-        "  ? survival[depth=32, activation=sigmoid] < 1e-6   not judged: no such cell",
-    ]
-    narrow = [line.plain for line in lines([held, failed], ASCII, 50)]
-    assert all(len(line) <= 50 for line in narrow)
-    assert "".join(narrow).isascii()
-    assert lines([], UNICODE, None) == []
-    assert glyphs_for("ascii") is ASCII
-    report = document([held, failed, unknown])
-    assert [one["outcome"] for one in report] == ["held", "did not hold", "not judged"]
-    assert report[0]["measured"] == pytest.approx(0.25**31)
-    assert (report[2]["measured"], report[2]["reason"]) == (None, "no such cell")
-
-
-def test_numbers_in_words() -> None:
-    texts = [
-        number_text(Decimal(one), UNICODE) for one in ("3.2123e-627", "0.2361", "0", "inf", "-inf", "22883.4", "1e9")
-    ]
-    assert texts == ["3.21e-627", "0.2361", "0", "∞", "-∞", "22,883", "1.00e9"]
-
-
 def test_random_statements_agree_with_numpy() -> None:
     """Any comparison of one column with a number is `all` over the chosen rows, which numpy can say as well."""
     draw = np.random.default_rng(0)
@@ -292,77 +204,3 @@ def test_random_statements_agree_with_numpy() -> None:
         assert (got.outcome == "held", got.compared, got.failed) == (expected.all(), chosen.sum(), (~expected).sum())
         outcomes.append(got.outcome)
     assert len(set(outcomes)) == 2
-
-
-RUN = """name: demo
-seeds: 2
-train: {steps: 5}
-grid: {depth: [2, 8], activation: [sigmoid, relu]}
-expect:
-  - {that: "survival[activation=sigmoid, depth=8] < 1e-4", because: 0.25^7}
-  - survival[activation=relu] == 0
-"""
-
-
-@pytest.fixture
-def gradlab(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[int, str, str]]:
-    (tmp_path / "demo.yaml").write_text(RUN)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("GRADLAB_WORK", "fake_work:train")
-    monkeypatch.delenv("COLUMNS", raising=False)
-
-    def call(*arguments: str, **wishes: Any) -> tuple[int, str, str]:
-        monkeypatch.setenv("GRADLAB_FAKE", json.dumps(wishes))
-        code = invoke(["run", "demo.yaml", "--no-plots", "--executor", "inline", *arguments])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
-
-
-def test_a_run_judges_and_fails_only_when_asked_to(gradlab: Callable[..., tuple[int, str, str]]) -> None:
-    code, out, err = gradlab()
-    assert code == 0
-    assert "--check" not in err
-    block = out[out.index("Expected:") :].splitlines()
-    assert block[0] == "Expected: 1 of 2 held, 1 did not"
-    assert block[1].startswith("  ✓ survival[activation=sigmoid, depth=8] < 1e-4  6.3")  # (0.25 * 0.2525)^3.5 = 6.32e-5
-    assert block[2] == "    0.25^7"
-    assert block[3] == "  ✗ survival[activation=relu] == 0                1.035 at depth=8; not in 2 of 2"  # 1.01^3.5
-    code, out, err = gradlab("--check")
-    assert code == 3
-    assert err.endswith("gradlab: --check: 1 of 2 held, 1 did not: survival[activation=relu] == 0\n")
-    assert gradlab("--check", "-q")[0] == 3
-    Path("demo.yaml").write_text(RUN.replace("== 0", "> 0.5"))
-    assert gradlab("--check")[0] == 0
-
-
-def test_what_cannot_be_judged_fails_the_check_too(gradlab: Callable[..., tuple[int, str, str]]) -> None:
-    Path("demo.yaml").write_text(RUN.replace("== 0", "> 0.5"))
-    code, out, _ = gradlab("--check", fail="relu")
-    assert code == 3
-    assert "not judged: " in out
-    assert "failed or were not run" in out
-    code, out, _ = gradlab("--check", "--rerun-failed")
-    assert code == 0
-    code, out, _ = gradlab("--check", "-s", "activation=relu")
-    assert code == 3
-    assert "not judged: no such cell" in out
-
-
-def test_the_json_of_a_run_has_the_judgements(gradlab: Callable[..., tuple[int, str, str]]) -> None:
-    code, out, _ = gradlab("--json", "--check")
-    assert code == 3
-    (run,) = json.loads(out, parse_constant=pytest.fail)["runs"]
-    held, failed = run["expected"]
-    assert (held["outcome"], held["because"], held["compared"]) == ("held", "0.25^7", 1)
-    assert held["measured"] == pytest.approx((0.25 * 0.2525) ** 3.5)
-    assert (failed["outcome"], failed["failed"], failed["where"]) == ("did not hold", 2, "depth=8")
-
-
-def test_the_resolved_spec_keeps_them(gradlab: Callable[..., tuple[int, str, str]]) -> None:
-    assert gradlab()[0] == 0
-    again = spec.load("results/demo/spec.yaml")
-    assert again.expect == spec.load("demo.yaml").expect
