@@ -8,12 +8,12 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from contract import CLIPPED, assert_independent
 from recurrent_reference import by_torch
 from reference import torch_optimizer
 
 from gradlab.batches import Batches
 from gradlab.cell import Cell
-from gradlab.record import LAYER_FIELDS, STEP_FIELDS
 from gradlab.registry import CLIPS, MODELS, OPTIMIZERS, PRECISIONS, Named
 from gradlab.train import Trainer, train_bank
 
@@ -24,12 +24,6 @@ SMALL = Cell(
     init=Named("orthogonal"), bias_std=0.1, precision=Named("float64"), steps=3, batch_size=8, probe_batch_size=8,
     optimizer=Named("adam"), lr=0.01,
 )  # fmt: skip
-CLIPPED = [
-    Named("none"),
-    Named("norm", (("max", 0.3),)),
-    Named("value", (("max", 0.02),)),
-    Named("agc", (("factor", 0.03),)),
-]
 RULES = list(itertools.product(OPTIMIZERS, CLIPPED))
 STARTS = [Named("orthogonal"), Named("he_normal"), Named("spectral", (("radius", 1.2),)), Named("torch_default")]
 
@@ -46,23 +40,6 @@ def cells_of(name: str, **changes) -> list[Cell]:
     ]  # fmt: skip
 
 
-def assert_same(one, other) -> None:
-    for name in STEP_FIELDS + LAYER_FIELDS:
-        np.testing.assert_allclose(
-            getattr(one, name), getattr(other, name), rtol=1e-8, atol=1e-11, err_msg=f"{name} of {one.cell}"
-        )
-    assert one.cell == other.cell
-
-
-def assert_contract(cells: list[Cell], alone: list[int]) -> None:
-    order = np.random.default_rng(0).permutation(len(cells))
-    together, permuted = train_bank(cells), train_bank([cells[i] for i in order])
-    for place, i in enumerate(order):
-        assert_same(permuted[place], together[i])
-    for i in alone:
-        assert_same(train_bank([cells[i]])[0], together[i])
-
-
 @pytest.mark.parametrize("name", MODELS_IN_TIME)
 def test_a_cell_does_not_depend_on_its_bank_mates(name):
     """Every optimizer with every clip in one bank: = permuted, and each optimizer alone with one of the clips."""
@@ -70,7 +47,7 @@ def test_a_cell_does_not_depend_on_its_bank_mates(name):
     own = MODELS_IN_TIME.index(name)
     alone = [i for i, (_, clip) in enumerate(RULES) if CLIPPED.index(clip) == (own + i // len(CLIPPED)) % len(CLIPPED)]
     assert {RULES[i][0] for i in alone} == set(OPTIMIZERS)
-    assert_contract(cells_of(name), alone)
+    assert_independent(cells_of(name), alone)
 
 
 FORMS = list(itertools.product(MODELS_IN_TIME, ["none", "layer", "rms"], ["none", "add"]))
@@ -83,7 +60,7 @@ def test_nor_does_one_with_norms_layers_dropout_and_truncation(name, norm, resid
     )
     model = Named(name, (("truncate", 4),) if norm == "none" else ())
     cells = [dataclasses.replace(cell, model=model) for cell in cells[::7]]
-    assert_contract(cells, [FORMS.index((name, norm, residual)) % len(cells)])
+    assert_independent(cells, [FORMS.index((name, norm, residual)) % len(cells)])
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -38,6 +39,19 @@ class Architecture:
     """For inputs that are indices: how many values each of the I of them has. Empty for real inputs."""
     per_step: bool = False
     """Whether a recurrent network answers at every time step, `[R, N, T, C]`, or once at the end, `[R, N, C]`."""
+
+    @property
+    def learns_scale(self) -> bool:
+        """Whether the factor on a residual branch is learned, beginning at zero (ReZero)."""
+        return self.residual != "none" and self.residual_scale == "learned_zero"
+
+    @property
+    def scale(self) -> float:
+        """The factor on a residual branch at the start."""
+        if self.residual_scale == "1/sqrt(depth)":
+            return 1 / math.sqrt(self.depth)
+        return 0.0 if isinstance(self.residual_scale, str) else self.residual_scale
+
     activations: tuple[Named, ...] = ()
     """Of every replica, where they may differ inside a bank; empty: all have `activation`."""
 

@@ -13,7 +13,6 @@ Inputs that are indices are looked up first: x is then their vectors, one after 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -39,12 +38,7 @@ class MLP:
         self.arch = arch
         self.activation = activations(arch.activations or [arch.activation])
         self.norm = norm(arch.norm)
-        self.learns_scale = arch.residual != "none" and arch.residual_scale == "learned_zero"
-        self.scale = (
-            1 / math.sqrt(arch.depth) if arch.residual_scale == "1/sqrt(depth)"
-            else 0.0 if isinstance(arch.residual_scale, str)
-            else arch.residual_scale
-        )  # fmt: skip
+        self.learns_scale, self.scale = arch.learns_scale, arch.scale
         own = arch.model.resolve(MODELS)
         self.embedding_std: float = own["embedding_std"]
         self.embedding: int = own["embedding"] if arch.vocabulary else 0

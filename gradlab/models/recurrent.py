@@ -11,7 +11,6 @@ and readout are normal with variance 1/fan_in, those of inputs times `input_gain
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -40,12 +39,7 @@ class Recurrent:
         self.cell = CELLS[arch.model.name](arch.activation, norm(arch.norm))
         self.inputs = sum(arch.vocabulary) or arch.in_features
         """Columns of the first layer's input matrix: of indices, as many as they have values together."""
-        self.learns_scale = arch.residual != "none" and arch.residual_scale == "learned_zero"
-        self.scale = (
-            1 / math.sqrt(arch.depth) if arch.residual_scale == "1/sqrt(depth)"
-            else 0.0 if isinstance(arch.residual_scale, str)
-            else arch.residual_scale
-        )  # fmt: skip
+        self.learns_scale, self.scale = arch.learns_scale, arch.scale
         readout = {"weight": (arch.out_features, arch.width), "bias": (arch.out_features,)}
         self.layout = Layout([*(self._shapes(layer) for layer in range(arch.depth)), readout])
 

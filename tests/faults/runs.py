@@ -52,8 +52,8 @@ def parts(run: Path) -> list[Path]:
     return sorted((run / "parts").glob("*.parquet"))
 
 
-def children(pid: int) -> list[int]:
-    """The live children of a process (Linux)."""
+def _children(pid: int) -> list[tuple[int, str]]:
+    """The children of a process with their states (Linux)."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -61,23 +61,19 @@ def children(pid: int) -> list[int]:
                 state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
             except OSError:
                 continue
-            if int(parent) == pid and state != "Z":
-                found.append(int(entry.name))
+            if int(parent) == pid:
+                found.append((int(entry.name), state))
     return found
+
+
+def children(pid: int) -> list[int]:
+    """The live children of a process."""
+    return [child for child, state in _children(pid) if state != "Z"]
 
 
 def zombies(pid: int) -> list[int]:
     """The children of a process that have died and were not waited for."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
-            except OSError:
-                continue
-            if int(parent) == pid and state == "Z":
-                found.append(int(entry.name))
-    return found
+    return [child for child, state in _children(pid) if state == "Z"]
 
 
 def alive(pids: Sequence[int]) -> list[int]:
