@@ -117,23 +117,7 @@ function failuresSection() {
     "failures",
     "What failed",
     el("p", {}, "The tracebacks are in run.log of the run directory."),
-    scroller(
-      "Failures",
-      el(
-        "table",
-        {},
-        el(
-          "thead",
-          {},
-          el(
-            "tr",
-            {},
-            heads.map((head) => el("th", { scope: "col" }, head)),
-          ),
-        ),
-        el("tbody", {}, rows),
-      ),
-    ),
+    scroller("Failures", plainTable({}, heads, rows)),
   );
 }
 

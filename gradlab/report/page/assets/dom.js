@@ -36,6 +36,12 @@ function details(summary, ...children) {
   return el("details", {}, el("summary", {}, summary), ...children);
 }
 
+/** Return a table with one row of column headings above its rows. */
+function plainTable(attributes, heads, rows) {
+  const cells = heads.map((head) => el("th", { scope: "col" }, head));
+  return el("table", attributes, el("thead", {}, el("tr", {}, cells)), el("tbody", {}, rows));
+}
+
 /** Return a box that scrolls sideways by itself, reachable by keyboard. */
 function scroller(label, ...children) {
   return el("div", { class: "scroller", role: "region", "aria-label": label, tabindex: "0" }, ...children);

@@ -45,24 +45,7 @@ function shareTable(found) {
       ),
     ),
   );
-  return scroller(
-    "Shares of the variance",
-    el(
-      "table",
-      { class: "shares" },
-      el(
-        "thead",
-        {},
-        el(
-          "tr",
-          {},
-          el("th", { scope: "col" }, "setting"),
-          found.responses.map((name) => el("th", { scope: "col" }, name)),
-        ),
-      ),
-      el("tbody", {}, rows),
-    ),
-  );
+  return scroller("Shares of the variance", plainTable({ class: "shares" }, ["setting", ...found.responses], rows));
 }
 
 function bar(share) {
@@ -113,23 +96,7 @@ function levelTable(one) {
     {},
     el("h3", {}, `Main effects on ${one.response}`),
     el("p", { class: "hint" }, "Each level against the mean over the levels of its setting, 95 % over seeds."),
-    scroller(
-      `Main effects on ${one.response}`,
-      el(
-        "table",
-        { class: "levels" },
-        el(
-          "thead",
-          {},
-          el(
-            "tr",
-            {},
-            heads.map((head) => el("th", { scope: "col" }, head)),
-          ),
-        ),
-        el("tbody", {}, rows),
-      ),
-    ),
+    scroller(`Main effects on ${one.response}`, plainTable({ class: "levels" }, heads, rows)),
     note,
   );
 }

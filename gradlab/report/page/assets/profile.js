@@ -133,19 +133,6 @@ function numbersOf(row, profile, xs) {
       columns.map((column) => el("td", {}, fixed(num(column[index]), 3))),
     ),
   );
-  const table = el(
-    "table",
-    { class: "numbers" },
-    el(
-      "thead",
-      {},
-      el(
-        "tr",
-        {},
-        heads.map((head) => el("th", { scope: "col" }, head)),
-      ),
-    ),
-    el("tbody", {}, body),
-  );
+  const table = plainTable({ class: "numbers" }, heads, body);
   return details("The numbers of this curve", scroller("Numbers of the profile", table));
 }

@@ -1,0 +1,124 @@
+"""Any run has a report page: several at once, recurrent, failed, too large, or of an older gradlab."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from drawn import cells_of, with_profile
+from page_runs import DIGITS, Parsed, column, number, rewrite, rows_of, run_directory
+from page_runs import run as run
+
+from gradlab import grid, spec
+from gradlab.cell import Cell, Named
+from gradlab.report.page import build_page
+from gradlab.report.page.configurations import configurations
+from gradlab.report.page.document import document
+from gradlab.report.page.embed import as_json, attach
+from gradlab.report.page.profiles import profiles
+from gradlab.report.page.source import read_source
+
+
+def test_several_runs_are_one_page_with_a_map_each(tmp_path: Path) -> None:
+    one = run_directory(tmp_path / "one", cells_of(seeds=2))
+    two = run_directory(tmp_path / "two", cells_of(depths=(2, 4), names=("tanh", "gelu"), width=32))
+    data = Parsed(build_page([tmp_path]).html).data
+    assert data["title"] == "2 runs"
+    assert [run["name"] for run in data["runs"]] == ["one", "two"]
+    sizes = [len(rows_of(path, "summary")) for path in (one, two)]
+    assert column(data, "run") == [0] * sizes[0] + [1] * sizes[1]
+    wanted = [number(row["log10_survival"]) for path in (one, two) for row in rows_of(path, "summary")]
+    np.testing.assert_allclose(column(data, "log10_survival"), wanted, rtol=DIGITS)
+    fields = [{index for row in run["map"]["rows"] for index in row["fields"]} for run in data["runs"]]
+    assert fields == [set(range(sizes[0])), set(range(sizes[0], sum(sizes)))]
+    assert data["runs"][1]["fixed"] == {"width": "32"}
+    assert data["runs"][1]["map"]["columns"] == ["2", "4"]
+
+
+def test_recurrent_networks_run_over_time(tmp_path: Path) -> None:
+    plain = Cell(model=Named("rnn"), task=Named("adding"), depth=1, activation=Named("tanh"), lr=0.1)
+    cells = [dataclasses.replace(plain, seq_len=length, seed=seed) for length in (5, 20) for seed in range(2)]
+    data = Parsed(build_page([run_directory(tmp_path / "memory", cells)]).html).data
+    assert data["along"]["name"] == "seq_len"
+    assert data["along"]["unit"] == "time step"
+    assert data["runs"][0]["map"]["columns"] == ["5", "20"]
+    assert len(data["profiles"]["1"]["mean"]) == 20
+    assert data["profiles"]["1"]["mean"][0] == pytest.approx(column(data, "log10_survival")[1], abs=6e-4)
+    run_directory(tmp_path / "plain", cells_of(depths=(3,)))
+    both = Parsed(build_page([tmp_path]).html).data
+    assert [run["along"]["unit"] for run in both["runs"]] == ["time step", "block"]
+    assert column(both, "along") == [5, 20, 3, 3, 3]
+
+
+@pytest.mark.parametrize("value", [-np.inf, np.nan])
+def test_zeros_and_nans_are_counted_and_not_drawn(tmp_path: Path, value: float) -> None:
+    data = Parsed(build_page([run_directory(tmp_path / "r", cells_of(), with_profile(value, "relu"))]).html).data
+    row = column(data, "activation").index("relu")
+    assert column(data, "mark")[row] == ("∅" if value == -np.inf else "!")
+    assert column(data, "shade")[row] == "lost"
+    assert data["profiles"][str(row)]["lost"] == 3
+    assert set(data["profiles"][str(row)]["mean"]) == {None}
+
+
+def test_a_run_of_which_everything_failed_has_a_page(tmp_path: Path) -> None:
+    cells = cells_of(seeds=2)
+    data = Parsed(build_page([run_directory(tmp_path / "r", cells, lost=cells)]).html).data
+    assert data["counts"]["failed"] == len(cells)
+    assert set(column(data, "verdict")) == {"failed"}
+    assert data["effects"] is None
+    assert data["runs"][0]["failures"][0]["cells"] == len(cells)
+
+
+def test_expectations_are_judged(tmp_path: Path) -> None:
+    text = "name: r\nseeds: 2\ngrid: {activation: [sigmoid, selu], depth: [2, 32]}\nexpect:\n"
+    text += "  - survival[activation=sigmoid, depth=32] < 1e-6\n  - survival[activation=selu] < 1\n"
+    cells = grid.expand(spec.loads(text)).cells
+    data = Parsed(build_page([run_directory(tmp_path / "r", cells, spec=text)]).html).data
+    found = data["runs"][0]["expected"]
+    assert [one["outcome"] for one in found] == ["held", "did not hold"]
+    assert found[1]["failed"] == found[1]["compared"] == 2
+    one = list(zip(column(data, "activation"), column(data, "along"), strict=True)).index(("sigmoid", 32))
+    assert float(found[0]["numbers"][0]) == pytest.approx(10 ** column(data, "log10_survival")[one], rel=5e-3)
+    other = run_directory(tmp_path / "s", cells_of(names=("gelu",)), spec=text)  # cells of another spec
+    assert Parsed(build_page([other]).html).data["runs"][0]["expected"] == []
+
+
+def test_what_does_not_fit_is_left_out_and_named(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = read_source(run, "small")
+    found = configurations([source])
+    whole, nothing = profiles(found, [source])
+    assert (len(whole), nothing) == (9, [])
+    less, notes = profiles(found, [source], budget=3_000)
+    assert 0 < len(as_json(less)) < 4_000
+    assert len(notes) == 2
+    assert all("profile" in note for note in notes)
+    few = attach([source], budget=5_000)
+    assert 0 < sum(map(len, few.contents.values())) <= 5_000
+    assert few.files[0][-1]["id"] is None
+    assert "layers.csv" in few.notes[0]
+    short = document([run], most=4)
+    listed = column(short.content, "log10_survival")
+    every = [number(row["log10_survival"]) for row in rows_of(run, "summary")]
+    assert len(listed) == 4
+    assert {min(every), max(every)} <= set(listed) or np.allclose([min(listed), max(listed)], [min(every), max(every)])
+    assert any("4 of 9 configurations" in note for note in short.notes)
+    assert {index for row in short.content["runs"][0]["map"]["rows"] for index in row["fields"]} <= {-1, 0, 1, 2, 3}
+
+
+def test_a_page_without_its_data_is_small(tmp_path: Path) -> None:
+    page = build_page([run_directory(tmp_path / "r", cells_of(depths=(2,), names=("relu",), seeds=1))])
+    assert len(page.html.encode()) < 120_000
+    assert page.notes == ()
+
+
+def test_a_table_of_an_older_gradlab_lacks_settings(tmp_path: Path) -> None:
+    path = run_directory(tmp_path / "r", cells_of(seeds=2))
+
+    def without(head: list[str], row: list[str]) -> list[str]:
+        gone = {head.index("seq_len"), head.index("precision")}
+        return [one for at, one in enumerate(row) if at not in gone]
+
+    rewrite(path, without)
+    assert column(Parsed(build_page([path]).html).data, "along") == [2, 8, 32] * 3
