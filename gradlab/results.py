@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +24,6 @@ from gradlab.survival import Tables, tables
 __all__ = ["Picture", "Results", "read_tables"]
 
 _NAMES = ("cells", "layers", "steps", "summary")
-_TEXTS = {"cell": str, "verdict": str, "verdict_final": str, "metric_name": str, "error": str}
 
 
 @dataclass(frozen=True)
@@ -207,10 +205,10 @@ def read_tables(path: Path) -> Tables:
     frames: dict[str, pd.DataFrame] = {}
     if _up_to_date(path):
         for name in _NAMES:
-            data = directory.read_bytes(f"{name}.csv")
-            if data is None:
+            frame = directory.read_table(name)
+            if frame is None:
                 break
-            frames[name] = _frame(data)
+            frames[name] = frame
     if len(frames) == len(_NAMES) and frames["cells"].columns.isin(SETTINGS).sum() == len(SETTINGS):
         return Tables(**frames)
     from gradlab.theory import predict
@@ -224,13 +222,12 @@ def read_tables(path: Path) -> Tables:
 def _order(directory: RunDirectory) -> list[str]:
     """Return the ids of the stored cells in the order of the last run's table, those published since at the end."""
     stored, _ = directory.done()
-    table = directory.path / "cells.csv"
-    data = directory.read_bytes(table.name)
-    if data is None:
+    table = directory.read_table("cells", ["cell"])
+    if table is None:
         return sorted(stored)
-    written = table.stat().st_mtime_ns
+    written = (directory.path / "cells.csv").stat().st_mtime_ns
     fresh = {path.stem for path in directory.parts.glob("*.parquet") if path.stat().st_mtime_ns > written}
-    listed = [cell for cell in _frame(data)["cell"] if cell in stored]
+    listed = [cell for cell in table["cell"] if cell in stored]
     return list(dict.fromkeys([*listed, *(cell for cell, bank in stored.items() if bank in fresh)]))
 
 
@@ -240,10 +237,6 @@ def _up_to_date(path: Path) -> bool:
         return False
     written = min(file.stat().st_mtime_ns for file in files)
     return all(part.stat().st_mtime_ns <= written for part in (path / "parts").glob("*.parquet"))
-
-
-def _frame(data: bytes) -> pd.DataFrame:
-    return pd.read_csv(io.BytesIO(data), keep_default_na=False, na_values=[""], dtype=_TEXTS, low_memory=False)
 
 
 def _joined(each: dict[str, Tables]) -> Tables:

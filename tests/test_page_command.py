@@ -42,6 +42,9 @@ def test_what_cannot_be_done_is_said_in_plain_words(tmp_path: Path, capsys: pyte
     assert "is a directory" in capsys.readouterr().err
     assert invoke(["report", str(tmp_path / "nothing")]) == 2
     (path / "steps.csv").write_text("cell,step\nx,1\n", encoding="utf-8")
+    with pytest.raises(StoreError, match=r"steps\.csv does not fit its checksum"):
+        build_page([path])
+    (path / "SHA256SUMS").unlink()  # a directory of an older version has none
     with pytest.raises(StoreError, match=r"steps\.csv is not a table of gradlab: it has no column loss"):
         build_page([path])
     (path / "steps.csv").unlink()

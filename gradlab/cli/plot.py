@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,8 @@ from gradlab.errors import StoreError, UsageError
 from gradlab.store import RunDirectory
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from gradlab.run import RunResult
     from gradlab.survival import Tables
 
@@ -20,8 +21,6 @@ __all__ = ["draw_result", "plot"]
 _LAYERS = {"cell", "step", "layer", "log10_grad_norm", "theory_log10_grad_norm", "saturated"}
 _STEPS = {"cell", "step", "spectral_radius"}
 """Columns of layers.csv and steps.csv that are drawn; reading the others would take most of the time."""
-
-_REBUILD = "run the spec again: it rebuilds the tables, nothing is computed twice"
 
 
 def plot(results: Sequence[Path], *, only: Sequence[str], formats: Sequence[str], out: Path | None) -> int:
@@ -54,28 +53,20 @@ def draw_result(result: RunResult) -> Path | None:
 
 
 def _tables(path: Path) -> Tables:
-    import pandas as pd
-
+    from gradlab.store.csvfile import REBUILD
     from gradlab.survival import Tables
 
     directory = RunDirectory(path)
     found: dict[str, pd.DataFrame] = {}
     for name, columns in (("cells", None), ("layers", _LAYERS), ("steps", _STEPS), ("summary", None)):
         file = path / f"{name}.csv"
-        data = directory.read_bytes(file.name)
-        if data is None:
+        frame = directory.read_table(name, columns)
+        if frame is None:
             if not file.is_file():
-                raise StoreError(f"{file} is missing", _REBUILD)
-            _warn(f"{file} does not fit its checksum: drawn from parts/ instead\n  {_REBUILD}")
+                raise StoreError(f"{file} is missing", REBUILD)
+            _warn(f"{file} does not fit its checksum: drawn from parts/ instead\n  {REBUILD}")
             return _anew(directory)
-        try:
-            found[name] = pd.read_csv(
-                io.BytesIO(data), keep_default_na=False, na_values=[""],
-                usecols=None if columns is None else columns.__contains__,
-                dtype={"cell": str, "verdict": str, "metric_name": str}, low_memory=False,
-            )  # fmt: skip
-        except (ValueError, UnicodeDecodeError) as error:
-            raise StoreError(f"{file} is not a table of gradlab: {error}", _REBUILD) from error
+        found[name] = frame
     return Tables(**found)
 
 

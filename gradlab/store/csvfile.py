@@ -1,7 +1,9 @@
-"""Frames as CSV: floats in the shortest text that reads back equal, nothing a spreadsheet would run."""
+"""Frames as CSV and back: floats in the shortest text that reads back equal, nothing a spreadsheet would run."""
 
 from __future__ import annotations
 
+import io
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -9,12 +11,35 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gradlab.errors import StoreError
 from gradlab.store.atomic import replacing
 
-__all__ = ["put_csv", "write_csv"]
+__all__ = ["REBUILD", "no_table", "put_csv", "read_csv", "write_csv"]
+
+REBUILD = "run the spec again: it rebuilds the tables, nothing is computed twice"
+"""What to do about a table that is missing or damaged."""
+
+_TEXTS = dict.fromkeys(("cell", "verdict", "verdict_final", "metric_name", "error", "theory_note", "bank"), str)
+"""Columns that stay texts when all of their fields look like numbers, or are empty."""
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _ROWS_AT_ONCE = 65536
+
+
+def read_csv(path: Path, data: bytes, columns: Collection[str] | None = None) -> pd.DataFrame:
+    """Return the table with the content `data`, or those of `columns` that it has. Raises StoreError for no table."""
+    try:
+        return pd.read_csv(
+            io.BytesIO(data), keep_default_na=False, na_values=[""], dtype=_TEXTS, low_memory=False,
+            usecols=None if columns is None else lambda name: name in columns,
+        )  # fmt: skip
+    except ValueError as error:  # pandas' own errors, and text that is no text, are ValueErrors
+        raise no_table(path, error) from error
+
+
+def no_table(path: Path, error: Exception) -> StoreError:
+    """Return what to raise for a file that is not a table of ours."""
+    return StoreError(f"{path} is not a table of gradlab: {error}", REBUILD)
 
 
 def write_csv(path: Path, frame: pd.DataFrame) -> None:

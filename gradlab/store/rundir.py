@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -95,7 +95,7 @@ class RunDirectory:
 
         A run writes them anew. Only for whoever holds the lock.
         """
-        found = sums.changed(self.path)
+        found = self.changed()
         for name in found:
             with explained("rename", self.path / name):
                 (self.path / name).replace(self.path / f"{name}{DAMAGED}")
@@ -223,6 +223,20 @@ class RunDirectory:
         Raises StoreError when it cannot be read.
         """
         return sums.read_unchanged(self.path / name)
+
+    def read_table(self, name: str, columns: Collection[str] | None = None) -> pd.DataFrame | None:
+        """Return the table `name` (or those of `columns` that it has); None when it is missing or has changed.
+
+        Raises StoreError when it cannot be read or is no table.
+        """
+        from gradlab.store.csvfile import read_csv
+
+        data = self.read_bytes(f"{name}.csv")
+        return None if data is None else read_csv(self.path / f"{name}.csv", data, columns)
+
+    def changed(self) -> tuple[str, ...]:
+        """Return the names of the files, parts excepted, that are there and are not as they were written."""
+        return sums.changed(self.path)
 
     def read_text(self, name: str) -> str | None:
         """Return the content as `read_bytes` does, as text."""

@@ -16,6 +16,7 @@ from gradlab.expect import Judgement, judge
 from gradlab.spec import Spec
 from gradlab.store import RunDirectory
 from gradlab.store.atomic import explained
+from gradlab.store.csvfile import REBUILD, no_table
 from gradlab.survival import Tables
 
 __all__ = ["TABLES", "Source", "read_source"]
@@ -26,9 +27,7 @@ TABLES = ("summary", "cells", "steps", "layers")
 _STEPS = ("cell", "step", "loss", "metric", "log10_survival")
 _LAYERS = ("cell", "step", "layer", "log10_grad_norm", "theory_log10_grad_norm", "log10_cell_grad_norm")
 """The last is that of an LSTM's cell state, and not in tables of an older gradlab."""
-_TEXTS = dict.fromkeys(("cell", "verdict", "verdict_final", "metric_name", "error", "theory_note", "bank"), str)
 _ROWS_AT_ONCE = 500_000
-_REBUILD = "run the spec again: it rebuilds the tables, nothing is computed twice"
 
 
 @dataclass(frozen=True)
@@ -62,37 +61,34 @@ class Source:
 
 
 def read_source(path: Path, name: str) -> Source:
-    """Return the run at `path`. Raises StoreError when a table is missing or cannot be read."""
-    for table in TABLES:
-        if not (path / f"{table}.csv").is_file():
-            raise StoreError(f"{path / table}.csv is missing", _REBUILD)
-    cells, summary = (_with_settings(_whole(path / f"{table}.csv")) for table in ("cells", "summary"))
+    """Return the run at `path`. Raises StoreError when a table is missing, has changed since or cannot be read."""
+    directory = RunDirectory(path)
+    changed = directory.changed()
+    for file in (f"{table}.csv" for table in TABLES):
+        if file in changed or not (path / file).is_file():
+            what = "does not fit its checksum" if file in changed else "is missing"
+            raise StoreError(f"{path / file} {what}", REBUILD)
+    cells, summary = (_with_settings(_table(directory, name)) for name in ("cells", "summary"))
     steps = pd.concat(list(_pieces(path / "steps.csv", _STEPS)), ignore_index=True)
     tables = Tables(cells, pd.DataFrame(columns=list(_LAYERS)), steps, summary)
-    spec = _spec(path)
+    spec_text = directory.read_text("spec.yaml") or ""
+    spec = _spec(path) if spec_text else None
     return Source(
         path=path,
         name=name,
         description=spec.description if spec else "",
         tables=tables,
-        sessions=tuple(RunDirectory(path).sessions()),
-        spec=_spec_text(path),
+        sessions=tuple(directory.sessions()),
+        spec=spec_text,
         judged=_judged(spec, tables) if spec else (),
     )
 
 
-def _whole(path: Path) -> pd.DataFrame:
-    with explained("read", path):
-        try:
-            return pd.read_csv(
-                path,
-                keep_default_na=False,
-                na_values=[""],
-                dtype=_TEXTS,
-                low_memory=False,
-            )
-        except (ValueError, UnicodeDecodeError) as error:
-            raise StoreError(f"{path} is not a table of gradlab: {error}", _REBUILD) from error
+def _table(directory: RunDirectory, name: str) -> pd.DataFrame:
+    found = directory.read_table(name)
+    if found is None:
+        raise StoreError(f"{directory.path / name}.csv is being replaced at this moment", "try again")
+    return found
 
 
 def _with_settings(table: pd.DataFrame) -> pd.DataFrame:
@@ -112,22 +108,15 @@ def _pieces(path: Path, columns: tuple[str, ...]) -> Iterator[pd.DataFrame]:
                     if lost:
                         raise ValueError(f"it has no column {lost[0]}")
                     yield piece.reindex(columns=list(columns))
-        except (ValueError, UnicodeDecodeError) as error:
-            raise StoreError(f"{path} is not a table of gradlab: {error}", _REBUILD) from error
-
-
-def _spec_text(path: Path) -> str:
-    file = path / "spec.yaml"
-    with explained("read", file):
-        return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+        except ValueError as error:
+            raise no_table(path, error) from error
 
 
 def _spec(path: Path) -> Spec | None:
     from gradlab import spec
 
-    file = path / "spec.yaml"
     try:
-        return spec.load(file) if file.is_file() else None
+        return spec.load(path / "spec.yaml")
     except GradlabError:  # a spec whose data file has moved, or that someone edited: its numbers are there all the same
         return None
 
