@@ -23,9 +23,9 @@ import torch
 from torch import nn
 
 from gradlab.cell import Cell, probe_steps
-from gradlab.registry import Named
+from gradlab.components import Named
 from gradlab.tasks import load
-from gradlab.train import Trainer, train_bank
+from gradlab.training.loop import Trainer, train_bank
 
 ROWS = [(8, 32, 32), (16, 64, 64), (16, 128, 64)]  # depth, width, batch size: the table of the design
 THREE = ("sigmoid", "tanh", "relu")

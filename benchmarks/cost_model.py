@@ -1,4 +1,4 @@
-"""Measure banks of many kinds, and fit the rates of `gradlab.cost` to them.
+"""Measure banks of many kinds, and fit the rates of `gradlab.planning.cost` to them.
 
     OMP_NUM_THREADS=1 python benchmarks/cost_model.py measure    # some minutes; writes benchmarks/cost_model.csv
     python benchmarks/cost_model.py fit                          # prints RATES, and how well they hold
@@ -24,9 +24,9 @@ import torch
 from scipy.optimize import nnls
 
 from gradlab.cell import Cell
-from gradlab.cost import bank_features, probe_features, step_features
-from gradlab.registry import ACTIVATIONS, OPTIMIZERS, Named
-from gradlab.train import Trainer
+from gradlab.components import ACTIVATIONS, OPTIMIZERS, Named
+from gradlab.planning.cost import bank_features, probe_features, step_features
+from gradlab.training.loop import Trainer
 
 TABLE = Path(__file__).with_suffix(".csv")
 TIMES = ("step_us", "probe_us", "bank_us")

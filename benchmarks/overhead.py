@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 
 from gradlab.cell import cell_id
-from gradlab.executor import Job, Worked
+from gradlab.execution import Job, Worked
 from gradlab.record import LAYER_FIELDS, STEP_FIELDS, Record
 
 SPEC = """
@@ -120,7 +120,7 @@ def main() -> None:
                 print(f"the same again, all done: {statistics.median(again):.1f} s")
                 begun = time.perf_counter()
                 (directory / "spec.yaml").write_text(SPEC.format(seeds=seeds).replace("overhead", "real"))
-                process = start(directory, "gradlab.worker:train")
+                process = start(directory, "gradlab.execution.worker:train")
                 if process.wait() != 0:
                     sys.exit("the run with training failed")
                 print(

@@ -22,8 +22,8 @@ import torch
 from torch import Tensor, nn
 
 from gradlab.cell import Cell
-from gradlab.registry import Named
-from gradlab.train import Trainer
+from gradlab.components import Named
+from gradlab.training.loop import Trainer
 
 MODELS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 ROWS = [(10, 32), (40, 32), (160, 32), (40, 64), (160, 64)]  # steps, width

@@ -6,48 +6,30 @@
     results = gl.load("results/")                           # what runs have left
     gl.theory(activation="tanh", depth=30)                  # what mean-field theory predicts
 
-Importing this loads nothing else; each name is looked up when it is used.
+Importing this loads nothing else; each name is imported when it is used.
 """
 
 from importlib import import_module
-from inspect import Signature, signature
-from types import ModuleType
 from typing import Any
 
 __version__ = "0.1.0"
 
 _FROM = {
     "GradlabError": "errors",
-    "Picture": "results",
-    "Results": "results",
-    "Theory": "api",
-    "load": "api",
-    "theory_table": "api",
+    "Picture": "api.results",
+    "Results": "api.results",
+    "Theory": "api.python",
+    "load": "api.python",
+    "run": "api.python",
+    "theory": "api.python",
+    "theory_table": "api.python",
 }
-_MODULES = ("run", "theory")
-"""Modules that can be called: ``gl.run(...)`` is `gradlab.api.run`, and `gradlab.run` still the module."""
+"""The module of each public name. No package of gradlab may have one of these names: importing it would hide them."""
 
 __all__ = ["GradlabError", "Picture", "Results", "Theory", "__version__", "load", "run", "theory", "theory_table"]
 
 
-class CallableModule(ModuleType):
-    """A module that is also the function of its name in `gradlab.api`."""
-
-    def __call__(self, *arguments: Any, **named: Any) -> Any:
-        return self._function(*arguments, **named)
-
-    @property
-    def __signature__(self) -> Signature:
-        return signature(self._function)
-
-    @property
-    def _function(self) -> Any:
-        return getattr(import_module("gradlab.api"), self.__name__.rpartition(".")[2])
-
-
 def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return import_module(f"gradlab.{name}")
     if name in _FROM:
         return getattr(import_module(f"gradlab.{_FROM[name]}"), name)
     raise AttributeError(f"module 'gradlab' has no attribute {name!r}")

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 from annotated_types import Ge, Gt, Lt
 
-from gradlab.registry import ACTIVATIONS, MODELS, Named, Value
+from gradlab.components import ACTIVATIONS, MODELS, Named, Value
 
 __all__ = [
     "ID_SCHEMA",

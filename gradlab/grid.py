@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from gradlab.cell import SETTINGS, Cell, probe_steps
+from gradlab.components import MODELS, RECURRENT_DEFAULTS, TASKS, Named, Value
 from gradlab.errors import Problem, SpecError
-from gradlab.registry import MODELS, RECURRENT_DEFAULTS, TASKS, Named, Value
 from gradlab.spec import Spec, Subgrid
 
 __all__ = ["LIMIT", "Expansion", "expand"]

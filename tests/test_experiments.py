@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from places import ROOT
 
-from gradlab import grid, plan, spec
+from gradlab import grid, spec
 from gradlab.cli import invoke
+from gradlab.planning import banks as plan
 
-ROOT = Path(__file__).parent.parent
 SPECS = sorted((ROOT / "experiments").glob("*.yaml"))
 CLAIMS = yaml.safe_load((ROOT / "docs" / "claims.yaml").read_text())
 MINUTES = 5

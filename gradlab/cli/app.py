@@ -97,7 +97,7 @@ def sweep_command(
     """
 
     def action() -> int:
-        from gradlab import sweep
+        from gradlab.api import sweep
 
         found = sweep.build(settings, name=name, limit=choice.limit)
         if save is not None:
@@ -238,8 +238,8 @@ def compare_command(
     """Compare any number of runs: what survives and learns, which factor matters, what is more than chance."""
 
     def action() -> int:
+        from gradlab.analysis.compare.comparison import Question
         from gradlab.cli.compare import compare
-        from gradlab.compare.comparison import Question
 
         question = Question(metric, by, where, baseline, sort, top, tuple(fail_on or ()))
         return compare(results, question, csv=csv, json=json)

@@ -16,7 +16,7 @@ from gradlab.errors import Problem, SpecError, UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from gradlab.run import Prepared
+    from gradlab.api.run import Prepared
     from gradlab.spec import Spec
 
 __all__ = ["Choice", "console", "load_specs", "plain", "prepared", "print_json", "report_width"]
@@ -61,9 +61,9 @@ def load_specs(paths: Sequence[Path], overrides: Sequence[str]) -> tuple[Spec, .
 
 def prepared(choice: Choice, spec: Spec, *, verify: bool, device: str = "auto") -> Prepared:
     """Return what a run of `spec` on `device` would do."""
-    from gradlab import plan
-    from gradlab.executor.local.machine import has_gpu
-    from gradlab.run import prepare
+    from gradlab.api.run import prepare
+    from gradlab.execution.processes.machine import has_gpu
+    from gradlab.planning import banks as plan
 
     return prepare(
         spec,

@@ -11,12 +11,12 @@ from typing import Any
 
 import pandas as pd
 
+from gradlab.analysis.compare.changes import Change
+from gradlab.analysis.compare.collect import Collection, collect
+from gradlab.analysis.compare.comparison import Check, Comparison, Question, Weight
+from gradlab.analysis.compare.comparison import compare as answer
+from gradlab.analysis.compare.effects import Term
 from gradlab.cli.common import console, print_json, report_width
-from gradlab.compare.changes import Change
-from gradlab.compare.collect import Collection, collect
-from gradlab.compare.comparison import Check, Comparison, Question, Weight
-from gradlab.compare.comparison import compare as answer
-from gradlab.compare.effects import Term
 from gradlab.errors import UsageError
 from gradlab.report.view import text_of
 from gradlab.report.words import count
@@ -30,7 +30,7 @@ _CHECKS_SHOWN = 20
 def compare(paths: Sequence[Path], question: Question, *, csv: str | None, json: bool) -> int:
     """Print the comparison; return the exit code: 3 if a check failed, 1 if a file was damaged, otherwise 0.
 
-    Raises UsageError and StoreError as `collect` and `gradlab.compare.compare` do.
+    Raises UsageError and StoreError as `collect` and `gradlab.analysis.compare.compare` do.
     """
     if csv == "-" and json:
         raise UsageError("--csv - and --json both want stdout", "write the table to a file: --csv FILE")

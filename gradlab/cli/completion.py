@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal, get_args, get_origin
 
 from gradlab.cell import SETTINGS, Named
-from gradlab.registry import ALIASES, REGISTRIES
+from gradlab.components import ALIASES, REGISTRIES
 
 __all__ = ["cells", "choices", "kinds", "overrides", "overrides_or_files", "values_of"]
 

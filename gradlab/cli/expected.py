@@ -6,9 +6,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from gradlab.api.run import Prepared, RunResult
 from gradlab.cli.common import console, report_width
-from gradlab.expect import Judgement, judge
-from gradlab.run import Prepared, RunResult
+from gradlab.query import Judgement, judge
 
 __all__ = ["DID_NOT_HOLD", "complain", "expected", "judged", "show"]
 

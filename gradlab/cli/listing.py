@@ -8,8 +8,8 @@ from typing import Any
 
 from gradlab.cell import SETTINGS, Named
 from gradlab.cli.common import console, print_json, report_width
+from gradlab.components import ALIASES, REGISTRIES, Component, nearest
 from gradlab.errors import UsageError
-from gradlab.registry import ALIASES, REGISTRIES, Component, nearest
 
 __all__ = ["listing"]
 

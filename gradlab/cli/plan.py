@@ -6,11 +6,11 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from gradlab.api.run import Prepared
 from gradlab.cell import settings_of
 from gradlab.cli.common import Choice, prepared, print_json
-from gradlab.plan import Bank, estimate
+from gradlab.planning.banks import Bank, estimate
 from gradlab.report.words import count, duration, size
-from gradlab.run import Prepared
 from gradlab.spec import Spec
 
 __all__ = ["plan"]

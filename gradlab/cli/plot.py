@@ -13,8 +13,8 @@ from gradlab.store import RunDirectory
 if TYPE_CHECKING:
     import pandas as pd
 
-    from gradlab.run import RunResult
-    from gradlab.survival import Tables
+    from gradlab.api.run import RunResult
+    from gradlab.results.tables import Tables
 
 __all__ = ["draw_result", "plot"]
 
@@ -29,7 +29,7 @@ def plot(results: Sequence[Path], *, only: Sequence[str], formats: Sequence[str]
     They go to ``plots/`` of each run directory or, with `out`, to that directory: with several runs, to one below it
     for each. Raises UsageError as `collect.run_directories` and `plots.draw` do, StoreError without readable tables.
     """
-    from gradlab.compare.collect import run_directories
+    from gradlab.analysis.compare.collect import run_directories
     from gradlab.report import plots
 
     runs = run_directories(results)
@@ -53,8 +53,8 @@ def draw_result(result: RunResult) -> Path | None:
 
 
 def _tables(path: Path) -> Tables:
+    from gradlab.results.tables import Tables
     from gradlab.store.csvfile import REBUILD
-    from gradlab.survival import Tables
 
     directory = RunDirectory(path)
     found: dict[str, pd.DataFrame] = {}
@@ -71,9 +71,9 @@ def _tables(path: Path) -> Tables:
 
 
 def _anew(directory: RunDirectory) -> Tables:
-    """Make the tables from the parts that are not damaged, as `gradlab.run` does."""
-    from gradlab.survival import tables
-    from gradlab.theory import predict
+    """Make the tables from the parts that are not damaged, as `gradlab.api.run` does."""
+    from gradlab.mean_field import predict
+    from gradlab.results.tables import tables
 
     damaged: list[tuple[str, str]] = []
     found = tables(directory.load(damaged=damaged), predict=predict)

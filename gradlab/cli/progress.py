@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from rich.console import Console, Group
     from rich.live import Live
 
-    from gradlab.executor import Outcome
-    from gradlab.progress import Progress
+    from gradlab.execution import Outcome
+    from gradlab.execution.progress import Progress
 
 __all__ = ["Progressing"]
 
@@ -33,7 +33,7 @@ _WORDS = {
 
 
 class Progressing:
-    """A `gradlab.progress.Listener` that writes to a console. As a context it takes its display away at the end."""
+    """A `Listener` that writes to a console. As a context it takes its display away at the end."""
 
     def __init__(self, console: Console, *, quiet: bool, verbose: bool) -> None:
         self._console, self._quiet, self._verbose = console, quiet, verbose

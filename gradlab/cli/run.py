@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
 
+from gradlab.api.run import Prepared, RunResult, execute
 from gradlab.cell import cell_id
 from gradlab.cli.common import Choice, console, prepared, print_json, report_width
 from gradlab.cli.expected import DID_NOT_HOLD, complain, expected, judged, show
@@ -15,18 +16,17 @@ from gradlab.cli.flags import Machine
 from gradlab.cli.plot import draw_result
 from gradlab.cli.progress import Progressing
 from gradlab.cli.signals import Signals
-from gradlab.executor import Executor, InlineExecutor, LocalExecutor
-from gradlab.predictions import Predictions
-from gradlab.run import Prepared, RunResult, execute
+from gradlab.execution import Executor, InlineExecutor, LocalExecutor
+from gradlab.results.predictions import Predictions
 from gradlab.store import RunDirectory
 
 if TYPE_CHECKING:
-    from gradlab.expect import Judgement
+    from gradlab.query import Judgement
     from gradlab.spec import Spec
 
 __all__ = ["WORK", "run"]
 
-WORK = "gradlab.worker:train"
+WORK = "gradlab.execution.worker:train"
 """What a worker does with a bank; ``GRADLAB_WORK`` names another, for tests and for a user's own training."""
 
 
@@ -57,7 +57,7 @@ def _executor(machine: Machine) -> Executor:
     if machine.executor == "inline":
         return InlineExecutor(work, machine.device)
     if machine.executor == "ray":
-        from gradlab.executor.ray import RayExecutor
+        from gradlab.execution.ray import RayExecutor
 
         return RayExecutor(
             work, machine.device, machine.address, workers=machine.workers, timeout_s=machine.bank_timeout

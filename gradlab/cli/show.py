@@ -9,15 +9,15 @@ from typing import Any
 
 import pandas as pd
 
+from gradlab.analysis.compare.collect import run_directories
 from gradlab.cell import settings_of
 from gradlab.cli.common import console, print_json, report_width
-from gradlab.compare.collect import run_directories
 from gradlab.errors import StoreError, UsageError
+from gradlab.mean_field import predict
 from gradlab.report.glyphs import glyphs_for
 from gradlab.report.single import lines
+from gradlab.results.tables import tables
 from gradlab.store import RunDirectory, parts
-from gradlab.survival import tables
-from gradlab.theory import predict
 
 __all__ = ["show"]
 

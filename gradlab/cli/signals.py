@@ -14,7 +14,7 @@ from gradlab.report.words import count
 
 if TYPE_CHECKING:
     from gradlab.cli.progress import Progressing
-    from gradlab.executor import Executor
+    from gradlab.execution import Executor
 
 __all__ = ["Signals"]
 

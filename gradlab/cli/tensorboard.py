@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gradlab.compare.collect import run_directories
+from gradlab.analysis.compare.collect import run_directories
+from gradlab.api.results import read_tables
 from gradlab.report import events, tensorboard
 from gradlab.report.words import count, duration
-from gradlab.results import read_tables
 
 if TYPE_CHECKING:
-    from gradlab.survival import Tables
+    from gradlab.results.tables import Tables
 
 __all__ = ["board", "write_events"]
 

@@ -8,18 +8,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gradlab import grid, spec
+from gradlab.api.sweep import CLASSICAL, with_usual_inits
 from gradlab.cell import SETTINGS, Cell, Named, settings_of
 from gradlab.cli.common import console, print_json, report_width
+from gradlab.components import recurrent
 from gradlab.errors import UsageError
-from gradlab.registry import recurrent
+from gradlab.mean_field import FixedPoint, Prediction, critical_bias, critical_weight, predict, summary
+from gradlab.mean_field.inits import NoPrediction, bias_variance, weight_variance
+from gradlab.mean_field.inputs import Inputs, inputs_of
+from gradlab.mean_field.recurrent import input_variance
 from gradlab.report.glyphs import Glyphs, glyphs_for
 from gradlab.report.layout import Column, Entry, fold
 from gradlab.report.words import Axis, axis_of
-from gradlab.sweep import CLASSICAL, with_usual_inits
-from gradlab.theory import FixedPoint, Prediction, critical_bias, critical_weight, predict, summary
-from gradlab.theory.inits import NoPrediction, bias_variance, weight_variance
-from gradlab.theory.inputs import Inputs, inputs_of
-from gradlab.theory.recurrent import input_variance
 
 __all__ = ["critical", "theory"]
 

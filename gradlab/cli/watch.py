@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from gradlab import grid, spec
+from gradlab.analysis.compare.collect import run_directories
 from gradlab.cell import cell_id
 from gradlab.cli.common import console
 from gradlab.cli.progress import Progressing
-from gradlab.compare.collect import run_directories
 from gradlab.errors import SpecError, UsageError
-from gradlab.progress import Progress
+from gradlab.execution.progress import Progress
 from gradlab.report.words import count, duration
+from gradlab.results.profile import summarise
 from gradlab.store import RunDirectory, parts
 from gradlab.store.lock import LOCK
-from gradlab.survival.profile import summarise
 
 __all__ = ["Follower", "Seen", "watch"]
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gradlab.registry import ACTIVATIONS, Named
+from gradlab.components import ACTIVATIONS, Named
 
 __all__ = ["Activation", "Learned", "Mixture", "activation", "activations", "derivative"]
 

@@ -12,7 +12,7 @@ import math
 import torch
 from torch import Tensor
 
-from gradlab.registry import INITS, Named
+from gradlab.components import INITS, Named
 
 __all__ = ["initial_bias", "initial_weight"]
 

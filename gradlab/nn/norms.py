@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gradlab.registry import NORMS, Named
+from gradlab.components import NORMS, Named
 
 __all__ = ["BatchNorm", "LayerNorm", "Mode", "Norm", "RMSNorm", "norm"]
 

@@ -9,9 +9,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from gradlab.components import CLIPS, Named
 from gradlab.nn.layout import Layout
 from gradlab.optim.updates import runs
-from gradlab.registry import CLIPS, Named
 
 __all__ = ["Clipping", "Clips", "Penalty", "clip_agc", "clip_norm", "clip_value"]
 

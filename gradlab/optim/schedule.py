@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from gradlab.registry import SCHEDULES, Named
+from gradlab.components import SCHEDULES, Named
 
 __all__ = ["schedule"]
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradlab.registry import OPTIMIZERS, Named
+from gradlab.components import OPTIMIZERS, Named
 
 __all__ = ["BankOptimizer", "Rule", "runs"]
 

@@ -8,8 +8,8 @@ from math import isfinite, isnan
 
 from rich.text import Text
 
-from gradlab.compare.axes import labels_of, over_of
-from gradlab.compare.comparison import Comparison
+from gradlab.analysis.compare.axes import labels_of, over_of
+from gradlab.analysis.compare.comparison import Comparison
 from gradlab.report.glyphs import Glyphs, mark, style
 from gradlab.report.groups import Group, Point, Row
 from gradlab.report.layout import GAP, Column, Entry, fold

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from gradlab.compare.comparison import Comparison
+from gradlab.analysis.compare.comparison import Comparison
 from gradlab.report.by_depth import survival_lines, training_lines, wrapped
 from gradlab.report.conclusions import conclusions
 from gradlab.report.forest import factor_columns, forest_columns, level_columns

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gradlab.compare.changes import Cure
-from gradlab.compare.comparison import Comparison, Weight
-from gradlab.compare.seeds import LEVEL
+from gradlab.analysis.compare.changes import Cure
+from gradlab.analysis.compare.comparison import Comparison, Weight
+from gradlab.analysis.compare.seeds import LEVEL
 from gradlab.report.groups import axis_words
 from gradlab.report.view import text_of
 from gradlab.report.words import Axis, count, fold_text, joined, power

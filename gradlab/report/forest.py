@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import isnan
 
-from gradlab.compare.changes import Change
-from gradlab.compare.comparison import Comparison, Weight
-from gradlab.compare.design import Metric
-from gradlab.compare.effects import Term
-from gradlab.compare.seeds import LEVEL
+from gradlab.analysis.compare.changes import Change
+from gradlab.analysis.compare.comparison import Comparison, Weight
+from gradlab.analysis.compare.design import Metric
+from gradlab.analysis.compare.effects import Term
+from gradlab.analysis.compare.seeds import LEVEL
 from gradlab.report.glyphs import ASCII, Glyphs
 from gradlab.report.layout import Column, Entry
 from gradlab.report.words import count

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from gradlab.compare.axes import labels_of, lengths_of, over_of
-from gradlab.compare.comparison import Comparison
+from gradlab.analysis.compare.axes import labels_of, lengths_of, over_of
+from gradlab.analysis.compare.comparison import Comparison
 from gradlab.report.view import text_of
 from gradlab.report.words import Axis, words_for
 

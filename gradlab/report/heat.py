@@ -13,8 +13,8 @@ from gradlab.report.glyphs import Glyphs, mark, spark, style
 from gradlab.report.layout import GAP, Column, Entry
 from gradlab.report.view import Row, View, profiles_of
 from gradlab.report.words import decade, decay_text, log_text
-from gradlab.stats import reach
-from gradlab.survival import Tables
+from gradlab.results.statistics import reach
+from gradlab.results.tables import Tables
 
 __all__ = ["labels", "largest_half", "survival_columns", "training_columns"]
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from gradlab.expect import Judgement
+from gradlab.query import Judgement
 from gradlab.report import expected
 from gradlab.report.glyphs import UNICODE
 from gradlab.report.terminal import report
 
 if TYPE_CHECKING:
-    from gradlab.run import RunResult
+    from gradlab.api.run import RunResult
 
 __all__ = ["html", "lines"]
 

@@ -15,7 +15,7 @@ from gradlab.report.glyphs import Glyphs, spark
 from gradlab.report.layout import Column, Entry, fold
 from gradlab.report.view import text_of
 from gradlab.report.words import Axis, axis_of, capital, decade, duration, log_text, power
-from gradlab.survival import Tables
+from gradlab.results.tables import Tables
 
 __all__ = ["lines"]
 

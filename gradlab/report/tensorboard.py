@@ -22,8 +22,8 @@ from gradlab.record import Floats
 from gradlab.report.events import Events, require
 from gradlab.report.view import text_of
 from gradlab.report.words import axis_of
+from gradlab.results.tables import Tables
 from gradlab.store.atomic import TEMPORARY, explained
-from gradlab.survival import Tables
 
 __all__ = ["FILE", "write"]
 

@@ -18,8 +18,8 @@ from gradlab.report.why import sentences
 from gradlab.report.words import Axis, capital, count, duration
 
 if TYPE_CHECKING:
-    from gradlab.run import RunResult
-    from gradlab.survival import Tables
+    from gradlab.api.run import RunResult
+    from gradlab.results.tables import Tables
 
 __all__ = ["report"]
 

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 
 from gradlab.cell import SETTINGS
+from gradlab.components import recurrent
 from gradlab.record import Floats
-from gradlab.registry import recurrent
 from gradlab.report.words import Axis, axis_of
-from gradlab.survival import Tables
+from gradlab.results.tables import Tables
 
 __all__ = ["Row", "View", "by_kind", "profiles_of", "shown_depths", "text_of", "view_of"]
 

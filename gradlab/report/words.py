@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from math import floor, isfinite, isnan, log10
 
-from gradlab.registry import recurrent
+from gradlab.components import recurrent
 from gradlab.report.glyphs import Glyphs
 
 __all__ = [

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import inf, isfinite
 from pathlib import Path
 
-from gradlab.registry import REGISTRIES, Component, Named, Param, Value, nearest
+from gradlab.components import REGISTRIES, Component, Named, Param, Value, nearest
 from gradlab.spec.forms import Form, spell
 from gradlab.spec.node import Entry, Node, Problems, Scalar, shorten, show
 

@@ -7,8 +7,8 @@ from typing import Any
 import yaml
 
 from gradlab.cell import SETTINGS
-from gradlab.expect import Expectation
-from gradlab.registry import REGISTRIES, Named
+from gradlab.components import REGISTRIES, Named
+from gradlab.query import Expectation
 from gradlab.spec.expectations import speaks_of_cells
 from gradlab.spec.model import Axis, Condition, Spec, Subgrid
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from gradlab.cell import SETTINGS
+from gradlab.components import nearest
 from gradlab.errors import SpecError
-from gradlab.expect import Choice, Expectation, StatementError, Term, Written, parse
-from gradlab.registry import nearest
+from gradlab.query import Choice, Expectation, StatementError, Term, Written, parse
 from gradlab.spec import components, fields, reader
 from gradlab.spec.keys import hint_for
 from gradlab.spec.model import Subgrid

@@ -12,7 +12,7 @@ from annotated_types import Ge, Gt, Lt
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from gradlab.cell import SETTINGS
-from gradlab.registry import nearest
+from gradlab.components import nearest
 from gradlab.spec import components, ranges
 from gradlab.spec.node import Items, Node, Problems, Scalar, show
 

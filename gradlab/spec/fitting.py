@@ -8,7 +8,7 @@ from itertools import product
 from typing import Any
 
 from gradlab.cell import SETTINGS
-from gradlab.registry import MODELS, RECURRENT_DEFAULTS, TASKS, Component, Named
+from gradlab.components import MODELS, RECURRENT_DEFAULTS, TASKS, Component, Named
 from gradlab.spec.blocks import Draft, Given, Placed
 from gradlab.spec.model import Subgrid
 from gradlab.spec.node import Mark, Problems

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from gradlab.registry import ALIASES, REGISTRIES, nearest
+from gradlab.components import ALIASES, REGISTRIES, nearest
 from gradlab.spec.node import Entry, Items, Mark, Node, Problems, Scalar, Table, shorten, show
 
 __all__ = ["Form", "spell"]

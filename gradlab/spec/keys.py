@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from gradlab.cell import SETTINGS
-from gradlab.registry import nearest
+from gradlab.components import nearest
 from gradlab.spec.node import Entry, Problems, Scalar, Table, shorten, show
 
 __all__ = ["GROUPS", "NAMED", "STRUCTURE", "hint_for", "mapping", "settings"]

@@ -8,8 +8,8 @@ from math import prod
 from typing import Any
 
 from gradlab.cell import SETTINGS
-from gradlab.expect import Expectation
-from gradlab.registry import OPTIMIZERS, Named
+from gradlab.components import OPTIMIZERS, Named
+from gradlab.query import Expectation
 
 __all__ = ["Axis", "Condition", "Exclude", "Spec", "Subgrid", "default_lr"]
 

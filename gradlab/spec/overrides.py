@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from gradlab.cell import SETTINGS
+from gradlab.components import ALIASES, REGISTRIES
 from gradlab.errors import SpecError
-from gradlab.registry import ALIASES, REGISTRIES
 from gradlab.spec import fields, reader
 from gradlab.spec.forms import Form, spell
 from gradlab.spec.keys import GROUPS, NAMED, hint_for

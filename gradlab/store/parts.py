@@ -20,9 +20,9 @@ import pyarrow.parquet as pq
 
 from gradlab.cell import Cell, cell_id
 from gradlab.errors import StoreError
-from gradlab.measured import Integers, Measured
 from gradlab.record import LAYER_FIELDS, STEP_FIELDS, Floats, Record
 from gradlab.store.atomic import explained, write_bytes
+from gradlab.store.records import Integers, Records
 from gradlab.store.setting import decode, encode
 
 __all__ = ["PROVENANCE", "SCHEMA", "Damaged", "flat", "measured", "read", "read_cells", "to_table", "write"]
@@ -138,7 +138,7 @@ def _checked(path: Path) -> bytes:
     return data
 
 
-def measured(table: pa.Table) -> Measured:
+def measured(table: pa.Table) -> Records:
     """Return the rows of a table (`to_table`, with the column `bank` added) as flat numpy columns.
 
     A column that parts of an older version lack is NaN for their cells. Raises StoreError for a profile whose length
@@ -153,7 +153,7 @@ def measured(table: pa.Table) -> Measured:
     cells = tuple(decode(text) for text in table.column("setting").to_pylist())
     probes = pc.list_value_length(table.column("probe_steps")).to_numpy().astype(np.int64)
     blocks = np.array([cell.blocks for cell in cells], dtype=np.int64)
-    return Measured(
+    return Records(
         cells=cells,
         scalars=scalars,
         probes=probes,

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from gradlab.cell import Cell
 from gradlab.errors import StoreError
-from gradlab.measured import Measured
 from gradlab.record import Record
 from gradlab.store import sums
 from gradlab.store.atomic import TEMPORARY, explained
 from gradlab.store.lock import LOCK, held, locked
+from gradlab.store.records import Records
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -168,7 +168,7 @@ class RunDirectory:
             self.checkpoint(bank).unlink(missing_ok=True)
         return path
 
-    def load(self, ids: Sequence[str] | None = None, *, damaged: list[tuple[str, str]] | None = None) -> Measured:
+    def load(self, ids: Sequence[str] | None = None, *, damaged: list[tuple[str, str]] | None = None) -> Records:
         """Return the done cells among `ids`, in that order; without `ids` all of them, ordered by part.
 
         Damaged parts are left out and put into `damaged` as (file name, reason). Raises StoreError for one where

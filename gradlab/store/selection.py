@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from gradlab.measured import Measured
 from gradlab.record import Floats
 from gradlab.store.atomic import explained
+from gradlab.store.records import Records
 from gradlab.store.rundir import RunDirectory
 from gradlab.store.setting import decode
 
@@ -34,7 +34,7 @@ _COLUMNS = (*_SCALARS, "setting", "probe_steps", *_BY_STEP, *_BY_LAYER)
 class Selection:
     """The cells of one run directory, each once. `measured` is None when there is none."""
 
-    measured: Measured | None
+    measured: Records | None
     damaged: tuple[tuple[str, str], ...]
     """Damaged files: name in the directory, reason."""
     aside: int
@@ -109,12 +109,12 @@ def _current(
     return current, len(bank_of) - len(current)
 
 
-def _measured(table: pa.Table) -> Measured:
+def _measured(table: pa.Table) -> Records:
     def column(name: str) -> Any:
         return table.column(name) if name in table.schema.names else pa.nulls(len(table), pa.string())
 
     cells = tuple(decode(text) for text in table.column("setting").to_pylist())
-    return Measured(
+    return Records(
         cells=cells,
         scalars={name: column(name).to_numpy(zero_copy_only=False) for name in _SCALARS},
         probes=pc.list_value_length(table.column("probe_steps")).to_numpy().astype(np.int64),

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gradlab.registry import TASKS, Named
+from gradlab.components import TASKS, Named
 
 __all__ = [
     "ACCURACY",

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gradlab.components import nearest
 from gradlab.errors import DataError
-from gradlab.registry import nearest
 from gradlab.streams import generator
 from gradlab.tasks.base import R2, Data, regression
 from gradlab.tasks.table import numbers, read

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from gradlab.components import nearest
 from gradlab.errors import DataError
-from gradlab.registry import nearest
 from gradlab.tasks.base import ACCURACY, R2, Data, classification, regression
 
 if TYPE_CHECKING:

@@ -2,10 +2,10 @@
 
 import dataclasses
 
-import gradlab.worker
-from gradlab.executor import Job, Worked
+import gradlab.execution.worker
+from gradlab.execution import Job, Worked
 
 
 def train(job: Job) -> Worked:
-    """Train as `gradlab.worker.train` does."""
-    return gradlab.worker.train(dataclasses.replace(job, every_s=0.05))
+    """Train as `gradlab.execution.worker.train` does."""
+    return gradlab.execution.worker.train(dataclasses.replace(job, every_s=0.05))

@@ -22,10 +22,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).parent
+SUPPORT = Path(__file__).parents[1] / "support"
 IMPORTED = (
     "gradlab.cli.run", "gradlab.report.terminal", "gradlab.store.csvfile", "gradlab.store.parts",
-    "gradlab.store.selection", "gradlab.survival.tables", "gradlab.theory", "fake_work",
+    "gradlab.store.selection", "gradlab.results.tables", "gradlab.mean_field", "fake_work",
 )  # fmt: skip
 CALLS = ("fsync", "replace", "rename", "unlink", "mkdir", "rmdir", "ftruncate", "pwrite")
 
@@ -117,7 +117,7 @@ def child(request: dict[str, Any], streams: Sequence[int], answer: int) -> None:
 
 def serve() -> None:
     # all that a run imports, so that a child begins with it; nothing here may start a thread
-    sys.path.insert(0, str(HERE.parent))
+    sys.path.insert(0, str(SUPPORT))
     for name in IMPORTED:
         importlib.import_module(name)
 

@@ -20,7 +20,8 @@ TABLES = ("cells", "layers", "steps", "summary")
 
 def start(directory: Path, *arguments: str, work: str = "fake_work:train", **wishes: Any) -> subprocess.Popen[str]:
     """Start ``gradlab run spec.yaml`` in `directory`, in a session of its own as a terminal would have it."""
-    path = os.pathsep.join([str(TESTS), str(TESTS / "faults"), *filter(None, [os.environ.get("PYTHONPATH")])])
+    own = [str(TESTS / "support"), str(TESTS / "faults")]
+    path = os.pathsep.join([*own, *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = {**os.environ, "PYTHONPATH": path, "GRADLAB_WORK": work, "GRADLAB_FAKE": json.dumps(wishes)}
     return subprocess.Popen(
         [sys.executable, "-m", "gradlab", "run", "spec.yaml", "--no-plots", *arguments],

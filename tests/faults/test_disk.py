@@ -17,11 +17,11 @@ from typing import Any
 import pandas as pd
 import pytest
 from injected import Server
+from places import SUPPORT
 
 from gradlab.cli import invoke
 from gradlab.store import RunDirectory
 
-HERE = Path(__file__).parent
 TEXT = """
 name: demo
 seeds: 2
@@ -50,7 +50,7 @@ def gradlab(
     """Run the command line in this process, in an empty directory with demo.yaml: exit code and standard error."""
     (tmp_path / "demo.yaml").write_text(TEXT)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(HERE.parent)
+    monkeypatch.syspath_prepend(SUPPORT)
     monkeypatch.setenv("GRADLAB_WORK", "fake_work:train")
     monkeypatch.setenv("GRADLAB_FAKE", json.dumps({"calls": str(tmp_path / "calls")}))
 
@@ -192,7 +192,7 @@ def test_a_name_that_is_taken_is_said_and_nothing_is_lost(
 
 def test_a_directory_that_goes_away_under_a_run(tmp_path: Path) -> None:
     (tmp_path / "demo.yaml").write_text(TEXT)
-    path = os.pathsep.join([str(HERE.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+    path = os.pathsep.join([str(SUPPORT), *filter(None, [os.environ.get("PYTHONPATH")])])
     command = [sys.executable, "-m", "gradlab", "run", "demo.yaml", *MORE]
 
     def environment(**wishes: Any) -> dict[str, str]:

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from places import SUPPORT
 
-from gradlab.checkpoint import Checkpoint
 from gradlab.cli import invoke
 from gradlab.store import RunDirectory, sums
 from gradlab.store.selection import select
+from gradlab.training.checkpoint import Checkpoint
 
-HERE = Path(__file__).parent
 TEXT = """
 name: demo
 seeds: 2
@@ -57,7 +57,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("finished")
     (place / "demo.yaml").write_text(TEXT)
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(HERE.parent)
+        patch.syspath_prepend(SUPPORT)
         patch.setenv("GRADLAB_WORK", "fake_work:train")
         patch.setenv("GRADLAB_FAKE", "{}")
         patch.chdir(place)
@@ -72,7 +72,7 @@ def gradlab(
     """Run the command line in this process, in a copy of the finished run, with the fake work."""
     shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(HERE.parent)
+    monkeypatch.syspath_prepend(SUPPORT)
     monkeypatch.setenv("GRADLAB_WORK", "fake_work:train")
 
     def call(*arguments: str, **wishes: Any) -> tuple[int, str, str]:

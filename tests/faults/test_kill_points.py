@@ -135,9 +135,9 @@ def test_killed_again_and_again_it_still_comes_to_the_same_end(
 
 @pytest.mark.slow
 def test_so_does_real_training(server: Server, tmp_path: Path) -> None:
-    whole = Case(server, tmp_path / "whole", REAL, "gradlab.worker:train")
+    whole = Case(server, tmp_path / "whole", REAL, "gradlab.execution.worker:train")
     names = whole.run()["names"]
     published = [at for at, name in enumerate(names, 1) if name.startswith("after replace") and ".parquet" in name]
     assert len(published) == 2
     for at in (published[0] - 1, published[0] + 1, len(names) - 20) if LONG else published[:1]:
-        check(Case(server, tmp_path / str(at), REAL, "gradlab.worker:train"), whole.left(), [at])
+        check(Case(server, tmp_path / str(at), REAL, "gradlab.execution.worker:train"), whole.left(), [at])

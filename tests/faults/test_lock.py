@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from places import SUPPORT
 
 from gradlab.errors import StoreError
 from gradlab.store import RunDirectory, lock
 
-HERE = Path(__file__).parent
 TEXT = "name: demo\nseeds: 1\ntrain: {steps: 2}\ngrid: {depth: [2, 3, 4]}\n"
 
 HOLD = """
@@ -196,7 +196,7 @@ def test_a_place_that_cannot_be_locked_is_said(tmp_path: Path) -> None:
 @pytest.fixture
 def gradlab(tmp_path: Path, started: Callable[..., subprocess.Popen[str]]) -> Callable[..., subprocess.Popen[str]]:
     (tmp_path / "demo.yaml").write_text(TEXT)
-    path = os.pathsep.join([str(HERE.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+    path = os.pathsep.join([str(SUPPORT), *filter(None, [os.environ.get("PYTHONPATH")])])
 
     def start(*arguments: str, **wishes: Any) -> subprocess.Popen[str]:
         fake = {"GRADLAB_WORK": "fake_work:train", "GRADLAB_FAKE": json.dumps(wishes), "PYTHONPATH": path}

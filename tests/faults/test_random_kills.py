@@ -120,5 +120,5 @@ def test_real_training_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     (step,) = re.findall("went on from its checkpoint at step ([0-9]+)", log)
     assert 0 < int(step) < 1500
     assert not (run / "checkpoints").exists()
-    finished(undisturbed, work="gradlab.worker:train")
+    finished(undisturbed, work="gradlab.execution.worker:train")
     same_tables(run, undisturbed / "results/demo")

@@ -97,7 +97,7 @@ def test_a_polite_kill_stops_now_and_writes_the_tables(here: Path, whole: Path, 
 
 
 def test_ctrl_c_while_the_workers_start_leaves_at_once(here: Path) -> None:
-    running = start(here, work="gradlab.worker:train")
+    running = start(here, work="gradlab.execution.worker:train")
     until(lambda: children(running.pid), "a worker")
     os.kill(running.pid, signal.SIGINT)
     workers = children(running.pid)

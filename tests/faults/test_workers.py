@@ -12,11 +12,11 @@ import pytest
 from runs import alive, children, finished, same_tables, zombies
 
 from gradlab import spec
+from gradlab.api.run import RunResult, execute, prepare
 from gradlab.errors import GradlabError, UsageError
-from gradlab.executor import LocalExecutor, Outcome
-from gradlab.executor.local import machine, process
-from gradlab.progress import Progress
-from gradlab.run import RunResult, execute, prepare
+from gradlab.execution import LocalExecutor, Outcome
+from gradlab.execution.processes import machine, process
+from gradlab.execution.progress import Progress
 
 TEXT = """
 name: demo
@@ -220,7 +220,7 @@ class TestEnvironment:
         assert (result.computed, listener.said) == (18, [])
 
     def test_a_device_that_is_not_there(self) -> None:
-        executor = LocalExecutor("gradlab.worker:train", "cuda:99")
+        executor = LocalExecutor("gradlab.execution.worker:train", "cuda:99")
         executor.submit(prepare(spec.loads(TEXT), Path("nowhere"), limit=100).banks[0])
         with pytest.raises(UsageError, match="--device cuda:99: torch finds"):
             list(executor.outcomes())
@@ -267,8 +267,8 @@ def test_any_number_of_workers_leaves_the_same_bytes(tmp_path: Path, whole: Path
 def test_any_number_of_real_workers_leaves_the_same_bytes(tmp_path: Path) -> None:
     text = TEXT.replace("seeds: 2", "seeds: 3").replace("selu]", "selu, gelu, tanh]")
     (tmp_path / "spec.yaml").write_text(text)
-    finished(tmp_path, "--workers", "2", "--out", "two", work="gradlab.worker:train")
-    finished(tmp_path, "--executor", "inline", "--out", "one", work="gradlab.worker:train")
+    finished(tmp_path, "--workers", "2", "--out", "two", work="gradlab.execution.worker:train")
+    finished(tmp_path, "--executor", "inline", "--out", "one", work="gradlab.execution.worker:train")
     same_tables(tmp_path / "one" / "demo", tmp_path / "two" / "demo")
 
 

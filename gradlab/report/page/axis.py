@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from gradlab.registry import recurrent
+from gradlab.components import recurrent
 from gradlab.report.words import DEPTH, TIME
 
 __all__ = ["Along", "along_of", "is_recurrent"]

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from gradlab import __version__
-from gradlab.compare.collect import Collection, collect, run_directories
-from gradlab.compare.comparison import Comparison, Question, compare
+from gradlab.analysis.compare.collect import Collection, collect, run_directories
+from gradlab.analysis.compare.comparison import Comparison, Question, compare
 from gradlab.report.conclusions import conclusions
 from gradlab.report.expected import document as expected
 from gradlab.report.expected import number_text

@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import isnan
 from typing import Any
 
-from gradlab.compare.comparison import Comparison, Weight
-from gradlab.compare.effects import Term
+from gradlab.analysis.compare.comparison import Comparison, Weight
+from gradlab.analysis.compare.effects import Term
 from gradlab.report.forest import factor_columns
 from gradlab.report.glyphs import UNICODE
 

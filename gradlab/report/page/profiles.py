@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gradlab import stats
 from gradlab.record import Floats
 from gradlab.report.page.configurations import Configurations
 from gradlab.report.page.heatmap import evenly
 from gradlab.report.page.source import Source
 from gradlab.report.words import count, size
+from gradlab.results import statistics as stats
 
 __all__ = ["BUDGET", "profiles"]
 

@@ -12,12 +12,12 @@ import pandas as pd
 from gradlab import grid
 from gradlab.cell import Cell, cell_id, settings_of
 from gradlab.errors import GradlabError, StoreError
-from gradlab.expect import Judgement, judge
+from gradlab.query import Judgement, judge
+from gradlab.results.tables import Tables
 from gradlab.spec import Spec
 from gradlab.store import RunDirectory
 from gradlab.store.atomic import explained
 from gradlab.store.csvfile import REBUILD, no_table
-from gradlab.survival import Tables
 
 __all__ = ["TABLES", "Source", "read_source"]
 

@@ -8,14 +8,14 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gradlab.components import nearest
 from gradlab.errors import UsageError
-from gradlab.registry import nearest
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from gradlab.report.plots.scene import Scene
-    from gradlab.survival import Tables
+    from gradlab.results.tables import Tables
 
 __all__ = ["FORMATS", "PICTURES", "draw"]
 

@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from gradlab.compare.design import METRICS, design, respond
-from gradlab.compare.effects import Level, Shares, Term, main_effects, shares
+from gradlab.analysis.compare.design import METRICS, design, respond
+from gradlab.analysis.compare.effects import Level, Shares, Term, main_effects, shares
 from gradlab.record import Floats
 from gradlab.report.glyphs import UNICODE
 from gradlab.report.layout import shorten

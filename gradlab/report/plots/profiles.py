@@ -9,7 +9,6 @@ import numpy as np
 from matplotlib.axes import Axes as Plot
 from matplotlib.figure import Figure
 
-from gradlab import stats
 from gradlab.record import Floats
 from gradlab.report.glyphs import UNICODE
 from gradlab.report.layout import shorten
@@ -17,6 +16,7 @@ from gradlab.report.plots.paper import GREY, INK, VERDICTS, amount, frame, log_a
 from gradlab.report.plots.scene import Scene, spread
 from gradlab.report.view import Row
 from gradlab.report.words import Axis, count
+from gradlab.results import statistics as stats
 
 __all__ = ["depth_axis", "panels", "picture", "summed_up", "thinned"]
 

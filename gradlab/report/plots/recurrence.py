@@ -10,13 +10,13 @@ from matplotlib.axes import Axes as Plot
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from gradlab import stats
 from gradlab.record import Floats
 from gradlab.report.glyphs import UNICODE
 from gradlab.report.layout import shorten
 from gradlab.report.plots.paper import COLOURS, GREY, LINES, MARKERS, frame, new
 from gradlab.report.plots.scene import Scene, spread
 from gradlab.report.view import Row
+from gradlab.results import statistics as stats
 
 __all__ = ["picture"]
 

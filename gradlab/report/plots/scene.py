@@ -11,7 +11,7 @@ import pandas as pd
 from gradlab.record import Floats
 from gradlab.report.view import Row, View, text_of, view_of
 from gradlab.report.words import count
-from gradlab.survival import Tables
+from gradlab.results.tables import Tables
 
 __all__ = ["Scene", "at_deepest", "scene_of", "spread"]
 
@@ -35,7 +35,7 @@ class Scene:
     rows: tuple[Row, ...]
     """Rows of the view with something measured."""
     cells: dict[tuple[tuple[str, ...], int], pd.DataFrame]
-    """Measured rows of ``cells`` by row labels and depth."""
+    """Records rows of ``cells`` by row labels and depth."""
     places: dict[tuple[str, int], tuple[int, int]]
     """Where in ``layers`` the blocks of a cell at a step begin and end."""
     named: tuple[int, ...]

@@ -57,7 +57,7 @@ function explanation(measure) {
     ];
   if (measure.key === "z")
     return [
-      "Measured less predicted log survival, in standard deviations of the mean: beyond \u00b13.5 theory does not explain it. ",
+      "Records less predicted log survival, in standard deviations of the mean: beyond \u00b13.5 theory does not explain it. ",
       piece("off", "z beyond 3.5"),
     ];
   const all = Object.keys(DATA.counts.verdicts);

@@ -1,0 +1,197 @@
+"""`gradlab compare` without its looks: from many cells and a question to all the numbers of the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from gradlab.analysis.compare.axes import labels_of, over_of
+from gradlab.analysis.compare.changes import Change, Cure, against, cures, parse_baseline
+from gradlab.analysis.compare.collect import Collection, Run, unlike
+from gradlab.analysis.compare.design import METRICS, Design, Metric, design, respond
+from gradlab.analysis.compare.effects import Level, Shares, main_effects, shares
+from gradlab.analysis.compare.rows import row_table, select_rows, sort_rows
+from gradlab.analysis.compare.where import Condition, parse
+from gradlab.cell import SETTINGS
+from gradlab.components import nearest
+from gradlab.errors import UsageError
+
+__all__ = ["Check", "Comparison", "Question", "Weight", "compare"]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked, as the flags of the command have it."""
+
+    metric: str = "survival"
+    by: str | None = None
+    where: str | None = None
+    baseline: str | None = None
+    sort: str | None = None
+    top: int | None = None
+    fail_on: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """Which factor matters, for one response."""
+
+    metric: Metric
+    shares: Shares
+    levels: tuple[Level, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A condition that must not hold: the configurations for which it does, or for which nobody can tell."""
+
+    text: str
+    names: tuple[str, ...]
+    holds: pd.DataFrame
+    unknown: pd.DataFrame
+
+    @property
+    def failed(self) -> bool:
+        """Whether it holds somewhere, or cannot be told: no value is no reason to pass."""
+        return len(self.holds) + len(self.unknown) > 0
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The answer. `cells` are those that `where` left over, of `total`."""
+
+    runs: tuple[Run, ...]
+    question: Question
+    cells: pd.DataFrame
+    total: int
+    plan: Design
+    metric: Metric
+    metric_name: str
+    """What the task calls its metric; empty when there are several."""
+    by: tuple[str, ...]
+    """The settings that tell the rows of `table` apart; what it runs over, depth or seq_len, aside."""
+    table: pd.DataFrame
+    """See `row_table`; sorted, and cut to `top`."""
+    rows: int
+    """Combinations of `by` before the cut."""
+    configurations: pd.DataFrame
+    """See `row_table`, by everything that varies."""
+    weights: tuple[Weight, ...]
+    baseline: dict[str, str]
+    changes: tuple[Change, ...]
+    cures: dict[str, tuple[Cure, ...]]
+    """For the verdicts ``vanishing`` and ``exploding``."""
+    checks: tuple[Check, ...]
+    warnings: tuple[str, ...] = field(default=())
+
+
+def compare(collection: Collection, question: Question) -> Comparison:
+    """Return the answer to `question` over all cells of `collection`.
+
+    Raises UsageError for a question that cannot be answered: names that there are not, a condition that cannot be
+    read, or one that no cell fits.
+    """
+    if question.metric not in METRICS:
+        close = nearest(question.metric, METRICS)
+        raise UsageError(
+            f"--metric {question.metric}: there is no such metric" + (f"; did you mean {close}?" if close else ""),
+            f"choose from {', '.join(METRICS)}",
+        )
+    metric = METRICS[question.metric]
+    cells, warnings = _chosen(collection.cells, question.where)
+    plan = design(cells)
+    names = [f.name for f in plan.varied]
+    baseline = {} if question.baseline is None else parse_baseline(question.baseline, plan)
+    configurations = row_table(cells, plan, names)
+    by = _usual_rows(cells, plan, names) if question.by is None else select_rows(question.by, names)
+    table = configurations if question.by is None else row_table(cells, plan, by)
+    shown = sort_rows(table, by, plan.axes, question.sort, question.top)
+    metric_names = sorted(set(cells["metric_name"]))
+    # without a single update the metric says nothing but how the readout was drawn
+    weighed = [metric] if metric.name == "metric" or plan.fixed.get("train.steps") == 0 else [metric, METRICS["metric"]]
+    if len(metric_names) > 1 and (metric.name == "metric" or len(weighed) > 1):
+        warnings.append(f"metrics that are not the same thing are averaged together: {', '.join(metric_names)}")
+        weighed = weighed[:1] if metric.name != "metric" else weighed
+    if differing := unlike(cells):
+        warnings.insert(0, f"the runs differ in {differing}: what differs in the numbers may come from that")
+    survival = METRICS["survival"]
+    learned = configurations["learned"].to_numpy()
+    return Comparison(
+        runs=collection.runs,
+        question=question,
+        cells=cells,
+        total=len(collection.cells),
+        plan=plan,
+        metric=metric,
+        metric_name=metric_names[0] if len(metric_names) == 1 else "",
+        by=tuple(by),
+        table=shown,
+        rows=len(labels_of(table, by, plan.axes).assign(over=over_of(table, plan.axes)).drop_duplicates()),
+        configurations=configurations,
+        weights=tuple(_weigh(cells, plan, one) for one in weighed),
+        baseline=baseline,
+        changes=against(cells, plan, metric, baseline) if baseline else (),
+        cures={
+            verdict: cures(cells, plan, survival, verdict, configurations["verdict"].to_numpy(), learned)
+            for verdict in ("vanishing", "exploding")
+        },
+        checks=tuple(_check(text, configurations, cells, plan) for text in question.fail_on),
+        warnings=tuple(warnings),
+    )
+
+
+def _usual_rows(cells: pd.DataFrame, plan: Design, names: Sequence[str]) -> list[str]:
+    """Return the settings that vary, but for those the tables run over; another axis' own only if it varies there."""
+    over = over_of(cells, plan.axes)
+    return [name for name in names if name not in plan.axes or cells.loc[over != name, name].nunique() > 1]
+
+
+def _weigh(cells: pd.DataFrame, plan: Design, metric: Metric) -> Weight:
+    values = respond(cells, metric)
+    return Weight(metric, shares(values, plan.factors, plan.seed), main_effects(values, plan.factors, plan.seed))
+
+
+def _chosen(cells: pd.DataFrame, where: str | None) -> tuple[pd.DataFrame, list[str]]:
+    if where is None:
+        return cells, []
+    condition = parse(where, list(map(str, cells)))
+    truth = condition.evaluate({name: _array(cells[name]) for name in condition.names})
+    if not truth.holds.any():
+        there = [f"{name} is {_values(cells[name])}" for name in condition.names]
+        raise UsageError(f"--where {where!r} fits none of the {len(cells):,} cells", "; ".join(there))
+    lost = int(truth.unknown.sum())
+    note = f"{lost:,} cells are left out because a field that --where asks for is empty there"
+    return cells[truth.holds].reset_index(drop=True), [note] if lost else []
+
+
+def _array(column: pd.Series[Any]) -> NDArray[Any]:
+    plain = pd.api.types.is_numeric_dtype(column.dtype)
+    return column.to_numpy() if plain else column.to_numpy(dtype=object)
+
+
+def _values(column: pd.Series[Any]) -> str:
+    if pd.api.types.is_float_dtype(column.dtype) and column.nunique() > 8:
+        return f"from {column.min():.3g} to {column.max():.3g}"
+    found = [f"{value:g}" if isinstance(value, float) else str(value) for value in sorted(column.unique(), key=str)]
+    return ", ".join(found[:8]) + (f" and {len(found) - 8} more" if len(found) > 8 else "")
+
+
+def _check(text: str, configurations: pd.DataFrame, cells: pd.DataFrame, plan: Design) -> Check:
+    first = np.unique(plan.configuration, return_index=True)[1]
+    settings = cells.iloc[first][[key for key in SETTINGS if key != "seed"]].reset_index(drop=True)
+    whole = pd.concat(
+        [settings, configurations.drop(columns=[key for key in settings if key in configurations])], axis=1
+    )
+    condition: Condition = parse(text, list(map(str, whole)), "--fail-on")
+    truth = condition.evaluate({name: _array(whole[name]) for name in condition.names})
+    keys = _shown(plan, condition.names)
+    return Check(text, condition.names, whole.loc[truth.holds, keys], whole.loc[truth.unknown, keys])
+
+
+def _shown(plan: Design, names: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys([*(f.name for f in plan.varied), *names]))

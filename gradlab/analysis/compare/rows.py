@@ -1,0 +1,148 @@
+"""The table of means behind a comparison: one row per configuration, or per setting asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import log
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gradlab.analysis.compare.axes import labels_of, lengths_of, over_of
+from gradlab.analysis.compare.design import METRICS, Design, respond
+from gradlab.analysis.compare.seeds import joint, seed_means
+from gradlab.cell import SETTINGS
+from gradlab.components import nearest
+from gradlab.errors import UsageError
+from gradlab.record import Floats
+from gradlab.results import statistics as stats
+from gradlab.results.profile import verdicts
+from gradlab.store.records import Integers
+
+__all__ = ["row_table", "select_rows", "sort_rows"]
+
+LN10 = log(10.0)
+_MEANS = ("survival", "survival_final", "decay", "metric", "loss")
+
+
+def row_table(cells: pd.DataFrame, plan: Design, by: Sequence[str]) -> pd.DataFrame:
+    """Return one row for each combination of the settings `by`, and of depth: means with 95 % intervals over seeds.
+
+    Depth stands for the design's axes: of recurrent networks it is seq_len, and where both kinds are among the cells a
+    row has a value in one of the two columns.
+
+    Columns: `by`, depth, `configurations`, `cells`, `n` (seeds), `n_survival` (seeds with a finite one); for each of
+    survival, survival_final, decay (geometric means and their log10), metric and loss the mean, `_lo` and `_hi`;
+    `reach`; `learned` (share of the cells), `learned_n`; `learns_to` (of all rows that differ in depth only: the
+    deepest depth at which more than half of the cells learned); `verdict`; counts `dead`, `nonfinite`, `diverged`;
+    `theory_log10_survival`, `theory_decay`, `theory_z` of the mean. Rows are in the order of the levels.
+    """
+    over = over_of(cells, plan.axes)
+    keys = [*dict.fromkeys((*by, *plan.axes))]
+    codes = {key: _codes(plan, key, len(cells)) for key in keys}
+    for key in set(plan.axes) - set(by):  # another kind's axis does not tell its rows apart
+        codes[key] = np.where(over == key, codes[key] + 1, 0)
+    group = joint(list(codes.values()), len(cells))
+    groups = int(group.max(initial=-1)) + 1
+    first = np.unique(group, return_index=True)[1]
+    found: dict[str, Any] = {key: cells[key].to_numpy()[first] for key in keys}
+    for key in plan.axes:
+        lengths = pd.Series(pd.to_numeric(pd.Series(found[key])), dtype="Int64")
+        if key not in by:
+            lengths[over[first] != key] = pd.NA
+        found[key] = lengths if lengths.isna().any() else lengths.to_numpy(np.int64)
+
+    def mean(values: Floats) -> stats.Interval:
+        return seed_means(values, plan.configuration, plan.seed, group, groups)
+
+    def count(flags: Any) -> Integers:
+        return np.bincount(group, np.asarray(flags, np.float64), groups).astype(np.int64)
+
+    total = np.bincount(group, minlength=groups)
+    pairs = np.unique(np.stack([group, plan.configuration]), axis=1)[0]
+    found["configurations"], found["cells"] = np.bincount(pairs, minlength=groups), total
+    found["n"] = mean(np.zeros(len(cells))).count
+    for name in _MEANS:
+        metric = METRICS[name]
+        interval = mean(respond(cells, metric))
+        if name == "survival":
+            found["n_survival"] = interval.count
+            log_survival = interval.mean * LN10
+        for ending, values in (("", interval.mean), ("_lo", interval.low), ("_hi", interval.high)):
+            if metric.log:
+                found[metric.column + ending] = values
+            with np.errstate(over="ignore", under="ignore"):
+                found[name + ending] = np.power(10.0, values) if metric.log else values
+        if name == "decay":
+            found["reach"] = stats.reach(interval.mean * LN10)
+    dead, nonfinite = (count(cells["verdict"] == name) for name in ("dead", "nonfinite"))
+    limits = [np.log(cells[f"thresholds.{name}"].to_numpy(np.float64)[first]) for name in ("vanish", "explode")]
+    found["verdict"] = verdicts(log_survival, *limits, dead=2 * dead >= total, nonfinite=2 * nonfinite >= total)
+    found["learned_n"] = count(cells["learned"])
+    found["learned"] = found["learned_n"] / total
+    found |= {"dead": dead, "nonfinite": nonfinite, "diverged": count(cells["status"] == "diverged")}
+    for name in ("theory_log10_survival", "theory_decay"):
+        found[name] = mean(cells[name].to_numpy()).mean
+    found["theory_z"] = mean(cells["theory_z"].to_numpy()).mean * np.sqrt(found["n_survival"])
+    found["theory_z"] = np.where(found["configurations"] == 1, found["theory_z"], np.nan)
+    table = pd.DataFrame(found)
+    # all seeds dead: nothing is left, which is below every threshold, and no mean
+    table.loc[(table["verdict"] == "dead") & (table["n_survival"] == 0), "survival"] = 0.0
+    if len(plan.axes) == 1:
+        labels = table[[key for key in keys if key not in plan.axes]]
+    else:
+        labels = labels_of(table, keys, plan.axes).assign(_over=over_of(table, plan.axes))
+    return table.assign(learns_to=_learns_to(table, labels, lengths_of(table, plan.axes)))
+
+
+def _codes(plan: Design, key: str, rows: int) -> Integers:
+    return next((f.codes for f in plan.varied if f.name == key), np.zeros(rows, dtype=np.int64))
+
+
+def _learns_to(table: pd.DataFrame, labels: pd.DataFrame, lengths: Integers) -> pd.Series[Any]:
+    depth = pd.Series(lengths, index=table.index).where(table["learned"] > 0.5)
+    if not len(labels.columns):
+        return pd.Series(depth.max(), index=table.index)
+    deepest: pd.Series[Any] = depth.groupby([labels[key] for key in labels], dropna=False).transform("max")
+    return deepest
+
+
+def select_rows(text: str, names: Sequence[str]) -> tuple[str, ...]:
+    """Return the settings of ``--by``. Raises UsageError for one that there is not, or that does not vary."""
+    found = tuple(name.strip() for name in text.split(",") if name.strip())
+    for name in found:
+        if name not in SETTINGS or name == "seed":
+            close = nearest(name, [key for key in SETTINGS if key != "seed"])
+            raise UsageError(f"--by {name}: there is no such setting", f"did you mean {close}?" if close else "")
+        if name not in names:
+            raise UsageError(f"--by {name}: it is the same everywhere", f"what varies: {', '.join(names) or 'nothing'}")
+    return found
+
+
+def sort_rows(
+    table: pd.DataFrame, by: Sequence[str], axes: Sequence[str], sort: str | None, top: int | None
+) -> pd.DataFrame:
+    """Return the rows of `row_table` with those of one combination of `by` together, sorted by the deepest of each.
+
+    Numbers largest first, texts by the alphabet; a minus in front of the column turns it round. `top` keeps that many
+    combinations. Raises UsageError for a column that there is not.
+    """
+    labels = labels_of(table, by, axes).assign(_over=over_of(table, axes))
+    place = labels.groupby(list(labels), sort=False, dropna=False).ngroup()
+    table = table.assign(_length=lengths_of(table, axes))
+    if sort is not None:
+        column, turned = sort.removeprefix("-"), sort.startswith("-")
+        if column not in table:
+            close = nearest(column, map(str, table))
+            raise UsageError(f"--sort {column}: there is no such column", f"did you mean {close}?" if close else
+                             f"there are {', '.join(map(str, table))}")  # fmt: skip
+        deepest = table.assign(_place=place).sort_values("_length").groupby("_place")[column].last()
+        texts = deepest.dtype == object or isinstance(deepest.dtype, pd.StringDtype)
+        order = deepest.astype(str).sort_values(ascending=not turned, kind="stable") if texts else deepest.sort_values(
+            ascending=turned, kind="stable", na_position="last")  # fmt: skip
+        place = place.map({old: new for new, old in enumerate(order.index)})
+    table = table.assign(_place=place).sort_values(["_place", "_length"], kind="stable")
+    if top is not None:
+        table = table[table["_place"] < top]
+    return table.drop(columns=["_place", "_length"]).reset_index(drop=True)

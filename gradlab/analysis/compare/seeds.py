@@ -1,0 +1,137 @@
+"""Means and differences whose repetitions are the seeds.
+
+The seed is the only thing that was drawn at random; every other setting was chosen. All cells with one seed share
+their data and their underlying normal draws (common random numbers), so they are not independent of each other, and
+however many settings are averaged, the number of independent repetitions is the number of seeds. Hence every interval
+and every test takes the seed as its unit: what one seed gives at several depths is one observation, not several.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.special import stdtrit
+
+from gradlab.record import Floats
+from gradlab.results.statistics import Interval
+from gradlab.store.records import Integers
+
+__all__ = [
+    "LEVEL",
+    "Pulls",
+    "half_width",
+    "joint",
+    "owner_of",
+    "pulls",
+    "seed_freedom",
+    "seed_means",
+    "sums",
+    "unshrunk",
+]
+
+LEVEL = 0.05
+"""Of every test; the intervals are those of 95 %."""
+
+
+def joint(codes: Sequence[Integers], rows: int) -> Integers:
+    """Return one code for each combination of `codes` that occurs, numbered from 0, [rows]."""
+    found = np.zeros(rows, dtype=np.int64)
+    for each in codes:
+        found = np.unique(found * (int(each.max(initial=0)) + 1) + each, return_inverse=True)[1].astype(np.int64)
+    return found
+
+
+def seed_freedom(configuration: Integers, seed: Integers, group: Integers, groups: int) -> tuple[Integers, Integers]:
+    """Return for each group the number of its seeds and the degrees of freedom that they leave, [groups].
+
+    The freedom is the seeds less one for each set of configurations that no seed connects. All arguments [N]; a
+    configuration lies in one group.
+    """
+    pair, where = np.unique(group * (int(seed.max(initial=0)) + 1) + seed, return_inverse=True)
+    owner = owner_of(where, group)
+    offset = int(configuration.max(initial=-1)) + 1
+    size = offset + len(pair)
+    edges = coo_array((np.ones(len(where)), (configuration, offset + where)), shape=(size, size))
+    label = connected_components(edges, directed=False)[1][offset:] if size else owner
+    sets = np.unique(np.stack([owner, label]), axis=1)[0]
+    seeds = np.bincount(owner, minlength=groups)
+    return seeds, seeds - np.bincount(sets, minlength=groups)
+
+
+def unshrunk(repeats: Integers) -> Floats:
+    """Return by what to multiply deviations from a mean of `repeats` values so that their squares are unbiased.
+
+    sqrt(n/(n - 1)), the HC2 correction (MacKinnon & White 1985); 1 for one value, which deviates from nothing.
+    """
+    return np.sqrt(repeats / np.maximum(repeats - 1, 1))
+
+
+def half_width(squares: Floats, freedom: Integers) -> Floats:
+    """Return the half width of a 95 % Student-t interval, NaN without freedom; `squares` estimate the variance."""
+    free = np.maximum(freedom, 1)
+    return np.where(freedom > 0, stdtrit(free, 1 - LEVEL / 2) * np.sqrt(squares), np.nan)
+
+
+@dataclass(frozen=True, slots=True)
+class Pulls:
+    """Means of groups and what each seed adds to them; `owner` and `whole` have one entry per group and seed."""
+
+    mean: Floats
+    squares: Floats
+    """Variance of the mean."""
+    seeds: Integers
+    freedom: Integers
+    owner: Integers
+    whole: Floats
+    """Part of the mean that comes from this seed: they sum to the mean."""
+    members: Integers
+    """Configurations of each group."""
+
+
+def pulls(values: Floats, configuration: Integers, seed: Integers, group: Integers, groups: int) -> Pulls:
+    """Return the means of `seed_means` with the part of every seed in them."""
+    usable = np.isfinite(values)
+    y, s, g = values[usable], seed[usable], group[usable]
+    c = joint([g, configuration[usable]], len(y))
+    repeats = np.bincount(c)
+    members = np.bincount(owner_of(c, g), minlength=groups)
+    share: Floats = y / (repeats[c] * members[g])
+    cluster = joint([g, s], len(y))
+    owner = owner_of(cluster, g)
+    whole = sums(cluster, share, len(owner))
+    off = share - sums(c, share, len(repeats))[c] / repeats[c]
+    around = sums(cluster, off * unshrunk(repeats)[c], len(owner))
+    mean = np.where(members > 0, sums(owner, whole, groups), np.nan)
+    seeds, freedom = seed_freedom(c, s, g, groups)
+    return Pulls(mean, sums(owner, np.square(around), groups), seeds, freedom, owner, whole, members)
+
+
+def owner_of(part: Integers, group: Integers) -> Integers:
+    """Return the group that each part lies in, [parts]."""
+    owner = np.zeros(int(part.max(initial=-1)) + 1, dtype=np.int64)
+    owner[part] = group
+    return owner
+
+
+def sums(index: Integers, values: Floats, size: int) -> Floats:
+    """Return the sums of the `values` with one index each, [size]."""
+    return np.bincount(index, values, size).astype(np.float64)  # of no values, bincount makes integers
+
+
+def seed_means(values: Floats, configuration: Integers, seed: Integers, group: Integers, groups: int) -> Interval:
+    """Return for each group the mean over its configurations of their means, with a 95 % interval over seeds.
+
+    All arguments [N]; each configuration of a group counts the same. Values that are not finite are left
+    out. What a seed adds to the mean is the weighted sum of its deviations from the means of its configurations, each
+    `unshrunk`; the squares of these sums estimate the variance of the mean (cluster-robust, Liang & Zeger 1986, with
+    the seed as cluster). For one configuration this is the ordinary Student-t interval, and for configurations
+    that all have the same seeds the ordinary one of the means of the seeds; with a tenth of the cells missing it
+    covers about 94 % in simulations, not 95. `count` is the number of seeds.
+    """
+    found = pulls(values, configuration, seed, group, groups)
+    half = half_width(found.squares, found.freedom)
+    return Interval(found.mean, found.mean - half, found.mean + half, found.seeds)

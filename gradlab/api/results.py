@@ -1,0 +1,259 @@
+"""What finished runs have left, for Python and notebooks: the tables as frames, pictures, what was expected."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from gradlab import grid, spec
+from gradlab.analysis.compare.collect import run_directories
+from gradlab.api.run import RunResult
+from gradlab.cell import SETTINGS, Cell, cell_id
+from gradlab.errors import GradlabError, SpecError, StoreError, UsageError
+from gradlab.query import Judgement, judge
+from gradlab.results.tables import Tables, tables
+from gradlab.store import RunDirectory
+from gradlab.store.records import Failure
+
+__all__ = ["Picture", "Results", "read_tables"]
+
+_NAMES = ("cells", "layers", "steps", "summary")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture that a notebook shows by itself."""
+
+    name: str
+    png: bytes
+    svg: str
+
+    def save(self, path: str | Path) -> Path:
+        """Write it as .png or .svg, which the name of the file says; return the path. Raises UsageError for others."""
+        file = Path(path)
+        if file.suffix not in (".png", ".svg"):
+            raise UsageError(f"{file}: a picture is saved as .png or .svg", f"as in {self.name}.svg")
+        file.write_bytes(self.png if file.suffix == ".png" else self.svg.encode())
+        return file
+
+    def _repr_png_(self) -> bytes:
+        return self.png
+
+    def __repr__(self) -> str:
+        return f"<Picture {self.name}>"
+
+
+class Results:
+    """The results of one run directory, or of several taken together.
+
+    `cells`, `layers`, `steps` and `summary` are the tables of the same names as frames, with the columns of the CSV
+    files; of several runs they have a column `run`, and a cell that several have is that of the first. A frame belongs
+    to its owner: changing it changes what `report` and `picture` show.
+    """
+
+    def __init__(self, paths: Sequence[Path], *, result: RunResult | None = None) -> None:
+        """Take the runs at `paths`. `result` is what a run of the only one has just returned."""
+        self.paths = tuple(paths)
+        self._result = result
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the run directories."""
+        return tuple(path.resolve().name for path in self.paths)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, name: str) -> Results:
+        """Return the results of one run. Raises KeyError for a name that there is not."""
+        for path, own in zip(self.paths, self.names, strict=True):
+            if own == name:
+                return self if len(self) == 1 else Results([path])
+        raise KeyError(f"there is no run {name!r}; there are {', '.join(self.names)}")
+
+    @cached_property
+    def tables(self) -> Tables:
+        """The four tables in one object. Raises StoreError when they can be neither read nor made anew."""
+        if self._result is not None:
+            return self._result.tables
+        if len(self) == 1:
+            return read_tables(self.paths[0])
+        return _joined({name: read_tables(path) for name, path in zip(self._distinct, self.paths, strict=True)})
+
+    @property
+    def cells(self) -> pd.DataFrame:
+        """One row for each cell."""
+        return self.tables.cells
+
+    @property
+    def layers(self) -> pd.DataFrame:
+        """One row for each cell, probed step and block (of a recurrent network: time step)."""
+        return self.tables.layers
+
+    @property
+    def steps(self) -> pd.DataFrame:
+        """One row for each cell and probed step."""
+        return self.tables.steps
+
+    @property
+    def summary(self) -> pd.DataFrame:
+        """One row for each configuration, over its seeds."""
+        return self.tables.summary
+
+    @cached_property
+    def expected(self) -> tuple[Judgement, ...]:
+        """What came of the expectations of the specs, in order. Raises SpecError for a spec that cannot be read."""
+        if len(self) > 1:
+            return tuple(one for name in self.names for one in self[name].expected)
+        path = self.paths[0] / "spec.yaml"
+        if not path.is_file():
+            return ()
+        found = spec.load(path)
+        if not found.expect:
+            return ()
+        cells = {cell_id(cell): cell for cell in grid.expand(found, found.size).cells}
+        there = set(self.cells["cell"])
+        if not there <= cells.keys():  # run with other seeds than the spec says
+            stored = {cell_id(cell): cell for cell in RunDirectory(self.paths[0]).load(damaged=[]).cells}
+            cells = {name: cell for name, cell in stored.items() if name in there}
+        return judge(found.expect, tuple(cells.values()), tuple(cells), self.tables)
+
+    def picture(self, name: str = "survival") -> Picture:
+        """Return a picture of the tables: profiles, survival, heatmap, training or effects.
+
+        Raises UsageError for another name, or where the tables have nothing for it.
+        """
+        found = self.pictures(name)
+        if name not in found:
+            others = ", ".join(found) or "none"
+            raise UsageError(f"these tables have nothing for the picture {name!r}", f"there are {others}")
+        return found[name]
+
+    def pictures(self, *names: str) -> dict[str, Picture]:
+        """Return the pictures of these names (all, if there are none) that the tables have something for."""
+        from gradlab.report.plots import draw
+
+        with tempfile.TemporaryDirectory() as folder:
+            drawn = draw(self.tables, Path(folder), only=names)
+            texts = {path.stem: path.read_text(encoding="utf-8") for path in drawn if path.suffix == ".svg"}
+            return {
+                path.stem: Picture(path.stem, path.read_bytes(), texts[path.stem])
+                for path in drawn
+                if path.suffix == ".png"
+            }
+
+    def report(self, width: int | None = 110) -> str:
+        """Return the report as `gradlab run` prints it, folded to `width` columns; None: not folded."""
+        return "\n".join(str(line).rstrip() for line in self._lines(width))
+
+    def _lines(self, width: int | None) -> list[Any]:
+        from gradlab.report.notebook import lines
+
+        if len(self) > 1:
+            return [line for name in self.names for line in (*self[name]._lines(width), "")]
+        try:
+            judged = self.expected
+        except SpecError:  # what stands there is not what this version reads, or its data file has gone
+            judged = ()
+        return lines(self._as_run(), judged, width)
+
+    def _as_run(self) -> RunResult:
+        if self._result is not None:
+            return self._result
+        failed = self.cells[(self.cells["status"] == "failed").to_numpy()]
+        errors = zip(failed["error"], failed["bank"], strict=True)
+        failures = [Failure(Cell(), str(error), str(bank)) for error, bank in errors]  # a report names no cell of them
+        there = len(self.cells)
+        return RunResult(
+            name=self.names[0], path=self.paths[0], tables=self.tables, files={}, cells=there, computed=0,
+            reused=there - len(failures), failures=tuple(failures), seconds=0.0, interrupted=False,
+        )  # fmt: skip
+
+    @property
+    def _distinct(self) -> tuple[str, ...]:
+        names = self.names
+        return tuple(
+            name if names.count(name) == 1 else str(path) for name, path in zip(names, self.paths, strict=True)
+        )
+
+    def __repr__(self) -> str:
+        shown = ", ".join(self.names[:3]) + (f" and {len(self) - 3} more" if len(self) > 3 else "")
+        return f"<Results {shown}: {len(self.cells):,} cells, {len(self.summary):,} configurations>"
+
+    def _repr_html_(self) -> str:
+        from gradlab.report.notebook import html
+
+        try:
+            return html(self._lines(120))
+        except GradlabError as error:
+            return html([repr(error.message)])
+
+
+def read_tables(path: Path) -> Tables:
+    """Return the tables of one run directory: the CSV files or, where one is missing, damaged, older than the last part
+    that was published or written by an earlier version, what the parts say.
+
+    Raises StoreError when there is nothing to read.
+    """
+    directory = RunDirectory(path)
+    frames: dict[str, pd.DataFrame] = {}
+    if _up_to_date(path):
+        for name in _NAMES:
+            frame = directory.read_table(name)
+            if frame is None:
+                break
+            frames[name] = frame
+    if len(frames) == len(_NAMES) and frames["cells"].columns.isin(SETTINGS).sum() == len(SETTINGS):
+        return Tables(**frames)
+    from gradlab.mean_field import predict
+
+    measured = directory.load(_order(directory), damaged=[])
+    if not len(measured.cells):
+        raise StoreError(f"{path} has no finished cell", "gradlab run puts them there")
+    return tables(measured, predict=predict)
+
+
+def _order(directory: RunDirectory) -> list[str]:
+    """Return the ids of the stored cells in the order of the last run's table, those published since at the end."""
+    stored, _ = directory.done()
+    table = directory.read_table("cells", ["cell"])
+    if table is None:
+        return sorted(stored)
+    written = (directory.path / "cells.csv").stat().st_mtime_ns
+    fresh = {path.stem for path in directory.parts.glob("*.parquet") if path.stat().st_mtime_ns > written}
+    listed = [cell for cell in table["cell"] if cell in stored]
+    return list(dict.fromkeys([*listed, *(cell for cell, bank in stored.items() if bank in fresh)]))
+
+
+def _up_to_date(path: Path) -> bool:
+    files = [path / f"{name}.csv" for name in _NAMES]
+    if not all(file.is_file() for file in files):
+        return False
+    written = min(file.stat().st_mtime_ns for file in files)
+    return all(part.stat().st_mtime_ns <= written for part in (path / "parts").glob("*.parquet"))
+
+
+def _joined(each: dict[str, Tables]) -> Tables:
+    """Put the tables of several runs below each other, each cell once."""
+    seen: set[str] = set()
+    parts: dict[str, list[pd.DataFrame]] = {name: [] for name in _NAMES}
+    for run, found in each.items():
+        for name in _NAMES:
+            frame: pd.DataFrame = getattr(found, name)
+            if "cell" in frame:
+                frame = frame[~frame["cell"].astype(str).isin(seen).to_numpy()]
+            if len(frame):
+                parts[name].append(frame.assign(run=run))
+        seen.update(found.cells["cell"])
+    return Tables(**{name: pd.concat(frames, ignore_index=True) for name, frames in parts.items()})
+
+
+def open_results(path: str | Path, *others: str | Path) -> Results:
+    """Return the results at these paths: run directories, or directories above them. Raises UsageError, StoreError."""
+    return Results(run_directories([Path(one) for one in (path, *others)]))

@@ -1,0 +1,80 @@
+"""Every name a spec may use: one line each, in plain dictionaries, with nothing imported."""
+
+from __future__ import annotations
+
+from gradlab.components.component import Component, Lengths, Named, Param, Value, nearest
+from gradlab.components.networks import (
+    ACTIVATIONS,
+    INITS,
+    MODELS,
+    NORM_POSITIONS,
+    NORMS,
+    RECURRENT_DEFAULTS,
+    RESIDUALS,
+    recurrent,
+)
+from gradlab.components.tasks import TASKS
+from gradlab.components.training import CLIPS, OPTIMIZERS, PRECISIONS, SCHEDULES
+
+__all__ = [
+    "ACTIVATIONS",
+    "ALIASES",
+    "CLIPS",
+    "INITS",
+    "MODELS",
+    "NORMS",
+    "NORM_POSITIONS",
+    "OPTIMIZERS",
+    "PRECISIONS",
+    "RECURRENT_DEFAULTS",
+    "REGISTRIES",
+    "RESIDUALS",
+    "SCHEDULES",
+    "TASKS",
+    "Component",
+    "Lengths",
+    "Named",
+    "Param",
+    "Value",
+    "nearest",
+    "recurrent",
+]
+
+ALIASES: dict[str, dict[str, str]] = {
+    "model": {"elman": "rnn", "vanilla_rnn": "rnn"},
+    "task": {"copy": "copy_memory", "addition": "adding"},
+    "activation": {"identity": "linear", "swish": "silu", "none": "linear", "logistic": "sigmoid"},
+    "init": {
+        "glorot_uniform": "xavier_uniform",
+        "glorot_normal": "xavier_normal",
+        "kaiming_uniform": "he_uniform",
+        "kaiming_normal": "he_normal",
+        "lecun": "lecun_normal",
+        "pytorch": "torch_default",
+    },
+    "norm": {"batch_norm": "batch", "layer_norm": "layer", "rms_norm": "rms"},
+    "optimizer": {"heavy_ball": "momentum"},
+    "clip": {"adaptive": "agc"},
+    "precision": {
+        "fp32": "float32",
+        "fp64": "float64",
+        "double": "float64",
+        "bf16": "bfloat16",
+        "fp16": "float16",
+        "half": "float16",
+    },
+}
+
+REGISTRIES: dict[str, dict[str, Component]] = {
+    "model": MODELS,
+    "task": TASKS,
+    "activation": ACTIVATIONS,
+    "init": INITS,
+    "norm": NORMS,
+    "norm_position": NORM_POSITIONS,
+    "residual": RESIDUALS,
+    "optimizer": OPTIMIZERS,
+    "clip": CLIPS,
+    "train.lr_schedule": SCHEDULES,
+    "precision": PRECISIONS,
+}

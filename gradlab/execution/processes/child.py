@@ -1,0 +1,103 @@
+"""What runs in a worker process: take a job, work, answer, until the parent closes the pipe or dies."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+import traceback
+from typing import Any, BinaryIO
+
+from gradlab.errors import GradlabError
+from gradlab.execution.base import Job, Work, cause_of, load_devices, load_work, one_line
+from gradlab.execution.processes.channel import receive, send
+
+__all__ = ["main"]
+
+
+def main(work: str, device: str, parent: int, timeout_s: float | None) -> None:
+    """Serve the parent over stdin and stdout; what the work prints goes to stderr instead. Never returns.
+
+    Answers first ``("ready", devices)``, ``("broken", line, traceback)`` when the work cannot be loaded or
+    ``("user", error)``; then to each `Job` one of ``("worked", worked, wall_s)``,
+    ``("failed", line, traceback, cause, wall_s)`` and ``("user", error)``.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's: the bank in work is to be finished
+    _die_with(parent)
+    faulthandler.enable()
+    jobs, answers = _channel()
+    inbox: queue.SimpleQueue[Job] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(jobs, inbox), daemon=True).start()
+    try:
+        _serve(answers, inbox, work, device, timeout_s)
+    except OSError:  # the parent has gone
+        pass
+    finally:
+        os._exit(0)  # at once: an orderly end would wait for the thread that reads
+
+
+def _serve(answers: BinaryIO, inbox: queue.SimpleQueue[Job], work: str, device: str, timeout_s: float | None) -> None:
+    try:
+        function, devices = load_work(work), load_devices(work)(device)
+    except GradlabError as error:
+        return send(answers, ("user", error))
+    except BaseException as error:
+        return send(answers, ("broken", one_line(error), traceback.format_exc()))
+    send(answers, ("ready", devices))
+    while True:
+        answer = _answer(function, inbox.get(), timeout_s)
+        try:
+            send(answers, answer)
+        except OSError:
+            raise
+        except Exception as error:  # what came back cannot be pickled, or there is no memory to do it
+            send(answers, ("failed", one_line(error), traceback.format_exc(), cause_of(error), 0.0))
+
+
+def _die_with(parent: int) -> None:
+    """Ask Linux to kill this process when its parent dies, whatever it is doing then; elsewhere `_listen` must do."""
+    if not sys.platform.startswith("linux"):
+        return
+    import ctypes
+
+    set_death_signal = 1
+    ctypes.CDLL(None, use_errno=True).prctl(set_death_signal, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before we asked
+        os._exit(1)
+
+
+def _channel() -> tuple[BinaryIO, BinaryIO]:
+    """Take the two pipes away from stdin and stdout, so that no print or prompt of the work gets between the frames."""
+    jobs, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    return jobs, answers
+
+
+def _listen(jobs: BinaryIO, inbox: queue.SimpleQueue[Job]) -> None:
+    try:
+        while True:
+            inbox.put(receive(jobs))
+    except BaseException:  # the parent has closed the pipe or has died: nobody waits for an answer any more
+        os._exit(0)
+
+
+def _answer(work: Work, job: Job, timeout_s: float | None) -> tuple[Any, ...]:
+    if timeout_s is not None:  # says where it hangs; the parent kills it a moment later
+        faulthandler.dump_traceback_later(timeout_s)
+    begun = time.perf_counter()
+    try:
+        worked = work(job)
+        return "worked", worked, time.perf_counter() - begun
+    except GradlabError as error:
+        return "user", error
+    except BaseException as error:  # sys.exit too: whatever the work raises belongs to its bank alone
+        return "failed", one_line(error), traceback.format_exc(), cause_of(error), time.perf_counter() - begun
+    finally:
+        faulthandler.cancel_dump_traceback_later()

@@ -1,0 +1,197 @@
+"""The executor that hands banks to a Ray cluster, there already or started here: ``pip install 'gradlab[ray]'``.
+
+Nothing is written where a bank is computed: the records come back to the driver, which publishes them. Ray itself is
+told to retry nothing. A bank whose node was lost is handed out again here; one that ended its worker is a failure,
+and whoever submitted it decides, as with any other executor.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import socket
+import time
+import traceback
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from gradlab.errors import GradlabError, UsageError
+from gradlab.execution.base import Cause, Job, Outcome, Worked, cause_of, load_work, one_line
+from gradlab.execution.cluster import connect, load_ray, placed
+from gradlab.planning.banks import Bank
+
+__all__ = ["RayExecutor"]
+
+_LOOK_S = 5.0
+"""Seconds between looks at how large the cluster is."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Returned:
+    """What comes back from a task: the records, or the exception."""
+
+    worked: Worked | None
+    error: BaseException | None
+    traceback: str
+    wall_s: float
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """A bank that is with the cluster: how often its node was lost, and since when."""
+
+    bank: Bank
+    lost: int
+    begun: float
+
+
+def _compute(target: str, job: Job, timeout_s: float | None) -> _Returned:
+    begun = time.perf_counter()
+    name = f"{socket.gethostname()}, process {os.getpid()}"
+    try:
+        work = load_work(target)
+        if timeout_s is not None:  # ends the process, whatever it hangs in: the driver sees a lost worker
+            faulthandler.dump_traceback_later(timeout_s, exit=True, file=2)
+        try:
+            worked = work(job)
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+    except Exception as error:  # any failure belongs to this bank alone
+        text = traceback.format_exc()
+        kept = error if isinstance(error, GradlabError) else _plain(error)
+        return _Returned(None, kept, text, time.perf_counter() - begun, name)
+    return _Returned(worked, None, "", time.perf_counter() - begun, name)
+
+
+class _Failed(Exception):
+    """Stands for an exception whose class the driver may not have, or may not import: torch's, for one."""
+
+    def __init__(self, line: str, cause: Cause) -> None:
+        super().__init__(line, cause)
+        self.line, self.cause = line, cause
+
+
+def _plain(error: Exception) -> _Failed:
+    return _Failed(one_line(error), cause_of(error))
+
+
+class RayExecutor:
+    """An `Executor` on Ray: one CPU, or one GPU, for each bank."""
+
+    def __init__(
+        self,
+        work: str,
+        device: str,
+        address: str | None = None,
+        *,
+        workers: int = 0,
+        timeout_s: float | None = None,
+        max_retries: int = 3,
+    ) -> None:
+        """Connect to the cluster at `address` or else ``RAY_ADDRESS`` (``auto``, ``host:6379``); or start one here.
+
+        `work` is ``"module:function"``, see `Work`; the cluster must be able to import it. `device` is ``auto`` (GPUs
+        where the cluster has some), ``cpu`` or ``cuda``; which GPU is up to Ray. `workers` is how many banks may be
+        computed at once, 0 for as many as there is room for. One that takes longer than `timeout_s` has failed. A bank
+        is begun at most 1 + `max_retries` times for nodes that are lost.
+
+        Raises UsageError when Ray is not installed, the address does not answer, or the cluster has no such device.
+        """
+        self._work, self._most, self._timeout_s, self._max_retries = work, workers, timeout_s, max_retries
+        self._waiting: deque[tuple[Bank, int]] = deque()
+        self._running: dict[Any, _Running] = {}
+        self._looked, self._slots = 0.0, 0
+        self._ray = load_ray()
+        self._ours = not self._ray.is_initialized()
+        if self._ours:
+            connect(self._ray, address or os.environ.get("RAY_ADDRESS"), workers)
+        try:
+            self._resource, self._device = placed(self._ray, device)
+        except UsageError:
+            self.close()
+            raise
+        self._task = self._ray.remote(_compute).options(
+            num_cpus=1, num_gpus=1 if self._resource == "GPU" else 0, max_retries=0, retry_exceptions=False
+        )
+
+    @property
+    def workers(self) -> int:
+        """How many banks the cluster computes at once."""
+        if time.monotonic() - self._looked > _LOOK_S or not self._slots:
+            self._slots = max(1, int(self._ray.cluster_resources().get(self._resource, 0)))
+            self._looked = time.monotonic()
+        return min(self._slots, self._most) if self._most else self._slots
+
+    def submit(self, bank: Bank, checkpoint: str = "") -> None:
+        """Queue a bank. `checkpoint` is not used: the nodes of a cluster need not share a disk."""
+        self._waiting.append((bank, 0))
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """Give back the outcomes as the cluster returns them."""
+        while self._waiting or self._running:
+            # one more than there is room for, as a reserve, unless that was asked not to be
+            while self._waiting and len(self._running) < self.workers + (not self._most):
+                try:
+                    bank, lost = self._waiting.popleft()
+                except IndexError:  # a signal has drained them just now
+                    break
+                job = Job(bank.cells, self._device)
+                reference = self._task.remote(self._work, job, self._timeout_s)
+                self._running[reference] = _Running(bank, lost, time.monotonic())
+            if not self._running:
+                return
+            ready, _ = self._ray.wait(list(self._running), num_returns=1, timeout=_LOOK_S)
+            for reference in ready:
+                outcome = self._fetched(reference, self._running.pop(reference))
+                if outcome is not None:
+                    yield outcome
+
+    def drain(self) -> int:
+        """Forget the banks not yet handed to the cluster; return how many are with it."""
+        self._waiting.clear()
+        return len(self._running)
+
+    def close(self) -> None:
+        """Cancel what runs, and leave the cluster; one started here ends."""
+        self._waiting.clear()
+        if not self._ray.is_initialized():
+            return
+        for reference in self._running:
+            with suppress(Exception):  # the cluster may be gone
+                self._ray.cancel(reference, force=True)
+        self._running.clear()
+        if self._ours:
+            self._ray.shutdown()
+
+    def _fetched(self, reference: Any, task: _Running) -> Outcome | None:
+        """Return the outcome of a task that has ended, or None when its node was lost and it is queued again."""
+        errors, bank, lost = self._ray.exceptions, task.bank, task.lost
+        try:
+            returned: _Returned = self._ray.get(reference)
+        except errors.OutOfMemoryError as error:
+            return Outcome(bank, None, "out of memory on its node", str(error), 0.0, "ray", "memory")
+        except (errors.NodeDiedError, errors.ObjectLostError, errors.LocalRayletDiedError) as error:
+            if lost < self._max_retries:
+                self._waiting.appendleft((bank, lost + 1))
+                return None
+            line = f"its node was lost {lost + 1} times ({type(error).__name__})"
+            return Outcome(bank, None, line, str(error), 0.0, "ray", "death")
+        except errors.WorkerCrashedError as error:
+            took = time.monotonic() - task.begun
+            if self._timeout_s is not None and took >= self._timeout_s:
+                line = f"took longer than {self._timeout_s:g} s (--bank-timeout)"
+                return Outcome(bank, None, line, "", took, "ray", "timeout")
+            return Outcome(bank, None, "its worker process ended in the middle of it", str(error), 0.0, "ray", "death")
+        except errors.RayError as error:  # the task could not even begin: gradlab is not installed on that node, say
+            return Outcome(bank, None, one_line(error), str(error), 0.0, "ray", "exception")
+        if isinstance(returned.error, GradlabError):
+            raise returned.error
+        if isinstance(returned.error, _Failed):
+            failed = returned.error
+            return Outcome(bank, None, failed.line, returned.traceback, returned.wall_s, returned.worker, failed.cause)
+        again = f", after {lost} lost node{'s' * (lost > 1)}" if lost else ""
+        return Outcome(bank, returned.worked, "", "", returned.wall_s, returned.worker + again)

@@ -1,0 +1,170 @@
+"""What happens to a bank: done, tried again, halved, failed; and when to stop. No tensors, no processes."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gradlab.cell import SETTINGS, Cell
+from gradlab.execution.base import Executor, Outcome
+from gradlab.execution.progress import Clock, Listener
+from gradlab.execution.provenance import Session
+from gradlab.planning import banks as plan
+from gradlab.planning.banks import Bank
+from gradlab.store import RunDirectory
+from gradlab.store.records import Failure
+
+__all__ = ["Policy", "Scheduler"]
+
+_ALIKE = 5
+"""Banks that fail for one reason, before any has succeeded, until that is taken for the reason of all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What to do about failures."""
+
+    fail_fast: bool = False
+    retries: int | None = None
+    """How often a failed bank is tried again; None: once if its worker died, as that may have been chance, else not."""
+
+
+class Scheduler:
+    """Sees to it that every bank is published or has failed for good.
+
+    A bank for which there was no memory is halved, down to single cells: the halves are banks of their own, whose
+    numbers do not depend on that.
+    """
+
+    def __init__(
+        self, directory: RunDirectory, session: Session, executor: Executor, listener: Listener, policy: Policy
+    ) -> None:
+        self._directory, self._session, self._executor = directory, session, executor
+        self._listener, self._policy = listener, policy
+        self._tries: Counter[str] = Counter()
+        self._open: dict[str, Bank] = {}
+        self._alike: list[Outcome] = []
+        self.failures: list[Failure] = []
+        self.lasting: set[str] = set()
+        """Errors among `failures` that the same cells would meet again: raised by the work itself."""
+        self.computed = 0
+        self.interrupted = False
+        self.stopped = ""
+        """Why it ended early, other than by an interrupt."""
+
+    def run(self, banks: Sequence[Bank]) -> None:
+        """Get `banks` done, the longest first. An interrupt ends it early, and a GradlabError, which passes through."""
+        clock = Clock(banks, self._executor.workers)
+        try:
+            for bank in sorted(banks, key=lambda one: -plan.estimate(one).seconds):
+                self._submit(bank)
+            self._listener.advance(clock.progress(), None)
+            for answer in self._executor.outcomes():
+                outcome = self._settle(answer, clock)
+                if outcome is None:
+                    continue
+                clock.passed(outcome)
+                self._listener.advance(clock.progress(), outcome)
+                self.stopped = self._why_stop(outcome)
+                if self.stopped:
+                    self._log(self.stopped)
+                    return
+            self.interrupted = bool(self._open)
+        except KeyboardInterrupt:
+            self.interrupted = True
+        finally:
+            self._listener.rest()
+        if self.interrupted:
+            self._log("interrupted")
+
+    def _submit(self, bank: Bank) -> None:
+        self._open[bank.id] = bank
+        self._executor.submit(bank, str(self._directory.checkpoint(bank.id)))
+
+    def _settle(self, outcome: Outcome, clock: Clock) -> Outcome | None:
+        """Return the last outcome of a bank, which is published or has failed for good; None when it goes on."""
+        bank = outcome.bank
+        if outcome.worked is not None:
+            self._session.publish(outcome)
+            self.computed += len(bank.cells)
+            del self._open[bank.id]
+            if outcome.worked.resumed_at:
+                self._log(f"bank {bank.id} went on from its checkpoint at step {outcome.worked.resumed_at}")
+            return outcome
+        self._log(f"bank {bank.id} failed in {outcome.worker}: {outcome.error}\n{outcome.traceback}")
+        if outcome.cause == "memory" and len(bank.cells) > 1:
+            half = len(bank.cells) // 2
+            halves = [plan.bank_of(bank.cells[:half]), plan.bank_of(bank.cells[half:])]
+            self._tell(f"bank {bank.id}: out of memory; its {len(bank.cells)} cells go on as {_sizes(halves)}")
+            clock.halved(bank, halves)
+            del self._open[bank.id]
+            for part in halves:
+                self._submit(part)
+            return None
+        self._tries[bank.id] += 1
+        if self._tries[bank.id] <= self._allowed(outcome):
+            self._tell(f"bank {bank.id}: {outcome.error}; it is tried again")
+            self._submit(bank)
+            return None
+        del self._open[bank.id]
+        outcome = dataclasses.replace(outcome, error=self._final(outcome))
+        self.failures += [Failure(cell, outcome.error, bank.id) for cell in bank.cells]
+        if outcome.cause == "exception":
+            self.lasting.add(outcome.error)
+        return outcome
+
+    def _allowed(self, outcome: Outcome) -> int:
+        if self._policy.retries is None:
+            return 1 if outcome.cause == "death" else 0
+        return self._policy.retries
+
+    def _final(self, outcome: Outcome) -> str:
+        if outcome.cause == "memory" and "out of memory" not in outcome.error.lower():
+            return f"out of memory: {outcome.error}"
+        times = self._tries[outcome.bank.id]
+        return f"{outcome.error}, {times} times" if outcome.cause == "death" and times > 1 else outcome.error
+
+    def _why_stop(self, outcome: Outcome) -> str:
+        if outcome.worked is not None:
+            self._alike.clear()
+            return ""
+        if self._policy.fail_fast:
+            return "stopped at the first failure"
+        if self.computed or outcome.cause == "memory":
+            return ""
+        if self._alike and _reason(self._alike[0]) != _reason(outcome):
+            return ""
+        self._alike.append(outcome)
+        waiting = [cell for bank in self._open.values() for cell in bank.cells]
+        failed = [cell for one in self._alike for cell in one.bank.cells]
+        if len(self._alike) < _ALIKE or not waiting or _peculiar(failed, waiting):
+            return ""
+        return f"stopped, as all of the first {len(self._alike)} banks failed for one reason: {self._alike[0].error}"
+
+    def _tell(self, message: str) -> None:
+        self._listener.say(message)
+        self._log(message)
+
+    def _log(self, message: str) -> None:
+        self._directory.log(message)
+
+
+def _reason(outcome: Outcome) -> str:
+    return re.sub(r"0x[0-9a-f]+|\d+", "#", outcome.error)
+
+
+def _sizes(banks: Sequence[Bank]) -> str:
+    return " and ".join(str(len(bank.cells)) for bank in banks)
+
+
+def _peculiar(failed: Sequence[Cell], others: Sequence[Cell]) -> bool:
+    """Whether all that failed share a component, an activation say, which not all others have: it may be that."""
+    for field in SETTINGS.values():
+        if field.is_component:
+            values = {getattr(cell, field.attribute) for cell in failed}
+            if len(values) == 1 and any(getattr(cell, field.attribute) not in values for cell in others):
+                return True
+    return False

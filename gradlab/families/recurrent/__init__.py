@@ -1,0 +1,1 @@
+"""Recurrent networks: vanilla, LSTM, GRU and minimal cells."""

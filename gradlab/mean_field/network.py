@@ -1,0 +1,162 @@
+"""The mean of every block: how the variance of a wide network and of its gradient go through one block.
+
+Notation: p = E x², m = E x over the units of a block output x_l, q the variance of Wx + b, h ~ N(0, r) what the
+activation sees, u = σ_w² E φ'(h)² the factor of a plain block on |∂loss/∂x|². Each form below was derived with
+fresh random weights in every block (W is independent of x and of the gradient), so products of a branch with the
+stream average out, except for the mean of an activation that is not odd.
+
+- plain: q = σ_w² p + σ_b², r = q, p' = E φ², χ = u (Schoenholz 2017, arXiv 1611.01232).
+- layer, rms norm before φ: r = q/(q+ε), χ = u/(q+ε). Projecting out mean and norm costs 1/n only.
+- layer norm after φ: p' = v/(v+ε) with v = Var φ, χ = u/(v+ε); rms: the same with v = E φ².
+- dropout, keeping a share κ: p' = E φ²/κ, χ = u/κ; E x is unchanged (Schoenholz 2017, section 5).
+- residual add, branch B of scale s: p' = p + s² E B² + 2 s m E B, m' = m + s E B, χ = 1 + s² χ_B
+  (Yang & Schoenholz 2017, arXiv 1712.08969, which has a second matrix in the branch).
+- pre_norm: the branch sees N(x), of mean square a = w/(w+ε), so q = σ_w² a + σ_b² and χ_B = u/(w+ε), where
+  w = p - m² for layer norm and p for rms (Xiong 2020, arXiv 2002.04745).
+- post_norm: stream as for add, then divided by w' = p' - m'² (rms: p'): χ = (1 + s² u)/(w'+ε).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradlab.mean_field.activations import Curve
+from gradlab.mean_field.quadrature import Grid, grid
+
+__all__ = ["Block", "Moments", "Network", "Stream"]
+
+Floats = NDArray[np.float64]
+
+_SMALLEST = 1e-60
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Mean square and mean, over the units, of a block output."""
+
+    square: float
+    mean: float
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """An activation on h ~ N(0, variance)."""
+
+    on: Grid
+    value: Floats
+    slope: Floats
+    mean: float
+    """E φ"""
+    square: float
+    """E φ²"""
+    slope2: float
+    """E φ'²"""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Block:
+    """One block: what goes in, what happens, what comes out."""
+
+    before: Stream | None
+    """None for the first block, which sees the inputs and has no skip."""
+    q: float
+    moments: Moments
+    chi: float
+    """E |∂loss/∂x_{l-1}|² / E |∂loss/∂x_l|²"""
+    share: float
+    """Share of the branch in `chi`; 1 without a skip."""
+    scale: float
+    """Factor on the branch; 1 without a skip."""
+    divisor: float
+    """What a norm after the branch or the stream divides a mean square by, ε included; 1 without."""
+    after: Stream
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """The random network a cell starts as: everything but its size and its input."""
+
+    curve: Curve
+    sigma_w2: float
+    sigma_b2: float
+    orthogonal: bool
+    norm: Literal["none", "layer", "rms"]
+    eps: float
+    place: Literal["none", "pre_activation", "post_activation", "input", "stream"]
+    skip: bool
+    scale: float
+    keep: float
+
+    def moments(self, variance: float) -> Moments:
+        """Return the activation's moments on N(0, variance)."""
+        on = grid(self.curve, variance)
+        value, slope = self.curve.value(on.h), self.curve.slope(on.h)
+        return Moments(on, value, slope, on.mean(value), on.mean(value**2), on.mean(slope**2))
+
+    def first(self, q: float) -> Block:
+        """Return block 1, whose preactivations have variance q. Its `chi`, down to the inputs, is not used."""
+        return self._block(None, q)
+
+    def next(self, before: Stream) -> Block:
+        """Return a block l > 1 on top of the stream x_{l-1}."""
+        if self.place == "input":
+            width = self._spread(before)
+            return self._block(before, self.sigma_w2 * width / (width + self.eps) + self.sigma_b2)
+        return self._block(before, self.sigma_w2 * before.square + self.sigma_b2)
+
+    def _spread(self, stream: Stream) -> float:
+        """What a norm divides by, before ε: the variance over the units for layer norm, the mean square for rms."""
+        return stream.square - stream.mean**2 if self.norm == "layer" else stream.square
+
+    def _block(self, before: Stream | None, q: float) -> Block:
+        return _kept_block(self, before, q)
+
+    def make_block(self, before: Stream | None, q: float) -> Block:
+        """Return the block whose preactivations have variance q, computed anew."""
+        inner = q + self.eps if self.place == "pre_activation" else 1.0
+        found = self.moments(q / inner)
+        branch, chi = Stream(found.square, found.mean), self.sigma_w2 * found.slope2 / inner
+        divisor = 1.0
+        if self.place == "post_activation":
+            branch, divisor = self._normed(branch)
+            chi /= divisor
+        if self.place == "input" and before is not None:
+            chi /= self._spread(before) + self.eps
+        branch, chi = Stream(branch.square / self.keep, branch.mean), chi / self.keep
+        share, s = 1.0, 1.0
+        if self.skip and before is not None:
+            s = self.scale
+            branch = Stream(
+                before.square + s**2 * branch.square + 2 * s * before.mean * branch.mean, before.mean + s * branch.mean
+            )
+            share = s**2 * chi / (1 + s**2 * chi)
+            chi = 1 + s**2 * chi
+        if self.place == "stream":
+            branch, divisor = self._normed(branch)
+            chi /= divisor
+        return Block(before, q, found, chi, share, s, divisor, self._clamped(branch))
+
+    @staticmethod
+    def _clamped(stream: Stream) -> Stream:
+        """Keep numbers representable: out there every activation has reached its asymptotic slope, and χ its limit."""
+        square = min(max(stream.square, _SMALLEST), 1 / _SMALLEST)
+        if square == stream.square:
+            return stream
+        return Stream(square, stream.mean * (square / stream.square) ** 0.5 if stream.square > 0 else 0.0)
+
+    def _normed(self, stream: Stream) -> tuple[Stream, float]:
+        width = self._spread(stream)
+        divisor = width + self.eps
+        mean = 0.0 if self.norm == "layer" else stream.mean / divisor**0.5
+        return Stream(width / divisor, mean), divisor
+
+
+@lru_cache(maxsize=4096)
+def _kept_block(net: Network, before: Stream | None, q: float) -> Block:
+    """Networks that differ in depth alone share their lower blocks, and a sweep asks for them again and again."""
+    return net.make_block(before, q)

@@ -1,0 +1,1 @@
+"""Which cells share a bank, and what a bank costs. No torch."""

@@ -1,0 +1,197 @@
+"""What a bank costs: time, memory and disk, from the settings of its cells alone, without torch.
+
+The time is a sum of features (steps, blocks, floating-point operations, elements passed over ...) times `RATES`, the
+seconds that one of each takes. `benchmarks/cost_model.py` measures banks of many kinds and fits the rates.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from gradlab.cell import Cell, probe_steps
+from gradlab.components import MODELS
+
+__all__ = [
+    "RATES",
+    "Estimate",
+    "bank_features",
+    "estimate",
+    "memory_bytes",
+    "parameters",
+    "probe_bytes",
+    "probe_features",
+    "seconds",
+    "step_features",
+    "units",
+    "working_set_bytes",
+]
+
+_GATES = {"rnn": 1, "lstm": 4, "gru": 3, "minimal_rnn": 2}
+"""Matrices `[H, H]` of a recurrent layer."""
+_FUSED = ("sgd", "momentum", "nesterov", "adagrad", "adam", "adamw")
+"""Optimizers whose update is one kernel in torch; the others make a dozen passes over the parameters."""
+_ITEMSIZE = {"float64": 8, "float32": 4}
+_CHEAP = ("linear", "relu", "leaky_relu", "hardtanh")
+
+RATES: dict[str, float] = {
+    "flop": 4.21e-12, "unit": 5.54e-09, "block": 3.78e-05, "run": 3.23e-05, "step": 1.07e-04, "rule": 4.22e-04,
+    "fused_update": 2.11e-09, "clip": 3.14e-04, "clip_parameter": 1.01e-10, "sigmoid_unit": 5.36e-11,
+    "tanh_unit": 4.33e-09, "softsign_unit": 2.25e-09, "erf_unit": 1.95e-09, "prelu_unit": 1.38e-08,
+    "elu_unit": 1.58e-09, "selu_unit": 1.57e-09, "gelu_unit": 3.10e-09, "silu_unit": 0.0, "mish_unit": 1.13e-08,
+    "softplus_unit": 2.77e-09, "norm_block": 2.08e-04, "batch_unit": 1.22e-08, "layer_unit": 0.0,
+    "rms_unit": 2.92e-09, "residual_unit": 3.09e-09, "dropout_unit": 1.48e-08, "plain_update": 5.11e-09,
+    "bfloat16_unit": 0.0, "float16_unit": 5.73e-08, "time_block": 3.91e-05, "probe_flop": 2.76e-11,
+    "probe_unit": 2.46e-08, "probe_block": 3.17e-04, "probe_run": 9.27e-05, "probe": 2.54e-03, "probe_cell": 0.0,
+    "probe_sigmoid_unit": 0.0, "probe_tanh_unit": 1.98e-08, "probe_softsign_unit": 7.78e-09,
+    "probe_erf_unit": 9.33e-09, "probe_prelu_unit": 3.67e-08, "probe_elu_unit": 1.07e-08, "probe_selu_unit": 1.01e-08,
+    "probe_gelu_unit": 7.44e-09, "probe_silu_unit": 3.31e-09, "probe_mish_unit": 4.78e-08,
+    "probe_softplus_unit": 9.01e-09, "probe_norm_block": 7.81e-04, "probe_batch_unit": 1.47e-08,
+    "probe_layer_unit": 2.02e-09, "probe_rms_unit": 0.0, "probe_residual_unit": 1.09e-08,
+    "probe_dropout_unit": 4.14e-09, "probe_bfloat16_unit": 5.81e-09, "probe_float16_unit": 8.38e-08,
+    "probe_time_block": 9.62e-04, "cell": 5.78e-04, "drawn": 1.92e-08, "turned": 2.93e-10, "bank": 9.37e-03,
+    "time_bank": 5.90e-04, "sequence": 3.66e-05,
+}  # fmt: skip
+"""Seconds of one of each feature, on one thread of a shared 2-core AMD EPYC (2026): within a factor of 1.5 for 97 %
+of the banks measured. A run corrects them by how long its first banks took."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a bank will take, roughly: for a progress bar and a dry run."""
+
+    seconds: float
+    memory_bytes: int
+    """At its largest, during a probe."""
+    disk_bytes: int
+    """The bank's part and its share of the tables."""
+
+
+def estimate(cells: Sequence[Cell]) -> Estimate:
+    """Return what a bank of these cells will take on one thread of a CPU."""
+    cell, replicas = cells[0], len(cells)
+    probes = len(probe_steps(cell.steps, cell.probe_at))
+    total = seconds(bank_features(cells)) + cell.steps * seconds(step_features(cells))
+    total += probes * seconds(probe_features(cells))
+    return Estimate(total, memory_bytes(cell) * replicas, _disk_bytes(cell, probes) * replicas)
+
+
+def seconds(features: dict[str, float]) -> float:
+    """Return the time of what `features` counts; what has no rate, as an activation of the user's own, is free."""
+    return sum(RATES.get(name, 0.0) * count for name, count in features.items())
+
+
+def _recurrent(cell: Cell) -> bool:
+    model = MODELS.get(cell.model.name)
+    return model is not None and model.recurrent
+
+
+def _steps_in_time(cell: Cell) -> int:
+    return (cell.seq_len or 1) if _recurrent(cell) else 1
+
+
+def _gates(cell: Cell) -> int:
+    return _GATES.get(cell.model.name, 1)
+
+
+def parameters(cell: Cell) -> int:
+    """Return about how many parameters one replica has: inputs and outputs are taken for as many as units, the
+    inputs of a recurrent network for few."""
+    if _recurrent(cell):
+        return cell.width * (_gates(cell) * (2 * cell.depth - 1) * (cell.width + 1) + 1)
+    return (cell.depth + 1) * cell.width * (cell.width + 1)
+
+
+def units(cell: Cell) -> int:
+    """Return the numbers between the maps of one sample: before the nonlinearities, all layers, all time steps."""
+    return cell.depth * cell.width * _gates(cell) * _steps_in_time(cell)
+
+
+def step_features(cells: Sequence[Cell]) -> dict[str, float]:
+    """Return what one training step counts."""
+    cell, replicas = cells[0], len(cells)
+    found = _pass(cells, cell.batch_size, "", cell.precision.name)
+    rules = [(one.optimizer, one.lr, one.weight_decay) for one in cells]
+    found["step"] = 1
+    found["rule"] = sum(1 for _ in groupby(rules))
+    kinds = Counter("fused" if one.optimizer.name in _FUSED else "plain" for one in cells)
+    for kind, count in kinds.items():
+        found[f"{kind}_update"] = count * parameters(cell)
+    penalised = any(one.l1 or one.l2 for one in cells)
+    clipped = sum(one.clip.name != "none" for one in cells)
+    found["clip"] = float(clipped > 0)
+    found["clip_parameter"] = ((replicas + clipped) * (clipped > 0) + 2 * replicas * penalised) * parameters(cell)
+    return found
+
+
+def probe_features(cells: Sequence[Cell]) -> dict[str, float]:
+    """Return what one probe counts."""
+    return _pass(cells, cells[0].probe_batch_size, "probe_", "float64") | {"probe": 1, "probe_cell": len(cells)}
+
+
+def bank_features(cells: Sequence[Cell]) -> dict[str, float]:
+    """Return what is done once: data, initial weights, records."""
+    cell = cells[0]
+    turned = sum(one.init.name == "orthogonal" for one in cells) * parameters(cell) * cell.width
+    found: dict[str, float] = {"cell": len(cells), "drawn": len(cells) * parameters(cell), "turned": turned}
+    if _recurrent(cell):  # whose data are drawn; those of the others are read once in a process
+        return found | {"time_bank": 1, "sequence": len(cells) * _steps_in_time(cell)}
+    return found | {"bank": 1}
+
+
+def _pass(cells: Sequence[Cell], batch: int, prefix: str, precision: str) -> dict[str, float]:
+    """Return what one forward and backward pass counts, of a training step or (with the prefix) of a probe."""
+    cell, replicas = cells[0], len(cells)
+    times = _steps_in_time(cell)
+    mapped = batch * units(cell)
+    wide = 2 if precision == "float64" and not prefix else 1
+    found: dict[str, float] = {
+        # a sample: 2 a parameter forward, 4 backward, at every time step
+        f"{prefix}flop": 6 * wide * parameters(cell) * replicas * batch * times,
+        f"{prefix}unit": wide * mapped * replicas,
+    }
+    if cell.precision.name in ("bfloat16", "float16"):  # beside a probe too: the held-out samples are judged in it
+        found[f"{prefix}{cell.precision.name}_unit"] = mapped * replicas
+    runs = [(name, len(list(group))) for name, group in groupby(one.activation.name for one in cells)]
+    found[f"{prefix}time_block" if _recurrent(cell) else f"{prefix}block"] = cell.depth * times
+    found[f"{prefix}run"] = cell.depth * times * (len(runs) - 1)
+    for name, count in runs:
+        if name not in _CHEAP:
+            key = f"{prefix}{name}_unit"
+            found[key] = found.get(key, 0) + wide * mapped * count
+    if cell.norm.name != "none":
+        found[f"{prefix}norm_block"] = cell.depth * times
+        found[f"{prefix}{cell.norm.name}_unit"] = wide * mapped * replicas
+    if cell.dropout:
+        found[f"{prefix}dropout_unit"] = wide * mapped * replicas
+    if cell.residual.name != "none":
+        found[f"{prefix}residual_unit"] = wide * mapped * replicas
+    return found
+
+
+def working_set_bytes(cell: Cell) -> int:
+    """Return the bytes that one training step of one replica goes through.
+
+    Parameters and their gradients, and of every block the pre-activation and the output of the batch:
+    ``itemsize * (2 P + 2 N L O)`` with P parameters, batch N, L blocks of O units; of a recurrent network the
+    same at each of its T steps.
+    """
+    return _ITEMSIZE.get(cell.precision.name, 4) * 2 * (parameters(cell) + cell.batch_size * units(cell))
+
+
+def probe_bytes(cell: Cell) -> int:
+    """Return the float64 activations and gradients that a probe of one replica holds at once: 4 of every block."""
+    return 8 * 4 * cell.probe_batch_size * units(cell)
+
+
+def memory_bytes(cell: Cell) -> int:
+    """Return the memory of one replica: training with two optimizer states beside the float64 probe."""
+    return 3 * working_set_bytes(cell) + 8 * 3 * parameters(cell) + probe_bytes(cell)
+
+
+def _disk_bytes(cell: Cell, probes: int) -> int:
+    """Return the disk of one cell: a part's profiles (11 numbers a block and probe), and its rows in the tables."""
+    blocks = _steps_in_time(cell) if _recurrent(cell) else cell.depth
+    return 1500 + probes * (100 + blocks * (11 * 6 + 130))

@@ -1,0 +1,101 @@
+"""The one place where theory enters the tables: a function from a configuration to its prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from gradlab.cell import Cell
+from gradlab.record import Floats
+from gradlab.store.records import Integers, Records
+
+__all__ = ["Predict", "Predicted", "Prediction", "ask", "deviations"]
+
+
+class Prediction(Protocol):
+    """What the tables use of a prediction; each is None where theory has none."""
+
+    @property
+    def log_survival(self) -> float | None:
+        """Predicted ln of the geometric mean of g_1/g_L."""
+
+    @property
+    def log_survival_sd(self) -> float | None:
+        """Standard deviation of one seed's measured ln survival at this width."""
+
+    @property
+    def decay(self) -> float | None:
+        """Predicted factor per block, fitted as the measured one is."""
+
+    @property
+    def log_grad_norm(self) -> Floats | None:
+        """Predicted ln of g_l/g_L for every block, [L]."""
+
+    @property
+    def log_cell_survival(self) -> float | None:
+        """As `log_survival`, of the gradient with respect to an LSTM's cell state."""
+
+    @property
+    def reason(self) -> str:
+        """Why there is no prediction; empty where there is one."""
+
+
+class Predict(Protocol):
+    """A theory: asked once per configuration, with what the worker saw of its data."""
+
+    def __call__(
+        self, cell: Cell, *, in_features: int, out_features: int, input_mean_square: float
+    ) -> Prediction | None: ...
+
+
+_EXACT = 1e-9
+"""A predicted scatter or a difference of logarithms below this is rounding: orthogonal linear blocks keep lengths."""
+
+
+def deviations(measured: Floats, predicted: Floats, sd: Floats) -> Floats:
+    """Return (measured - predicted)/sd; where theory leaves no scatter 0 for an exact hit, otherwise an infinity."""
+    difference = measured - predicted
+    exact = sd < _EXACT
+    missed = np.where(np.abs(difference) < _EXACT, 0.0, np.copysign(np.inf, difference))
+    found: Floats = np.where(
+        exact, np.where(np.isnan(difference), np.nan, missed), difference / np.where(exact, 1.0, sd)
+    )
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """Predictions for G configurations, [G] each, NaN or None where there is none."""
+
+    log_survival: Floats
+    log_survival_sd: Floats
+    decay: Floats
+    log_cell_survival: Floats
+    profiles: tuple[Floats | None, ...]
+    """ln of g_l/g_L, [L] each."""
+    reasons: tuple[str, ...]
+
+
+def ask(predict: Predict | None, measured: Records, group: Integers, configurations: Sequence[Cell]) -> Predicted:
+    """Return the predictions for `configurations`; `group` [C] says which one each measured cell belongs to."""
+    found = np.full((4, len(configurations)), np.nan)
+    profiles: list[Floats | None] = [None] * len(configurations)
+    reasons = [""] * len(configurations)
+    if predict is not None:
+        first = np.unique(group, return_index=True)[1]
+        for index, cell in enumerate(first):
+            prediction = predict(
+                configurations[index],
+                in_features=int(measured.scalars["in_features"][cell]),
+                out_features=int(measured.scalars["out_features"][cell]),
+                input_mean_square=float(measured.scalars["input_mean_square"][group == index].mean()),
+            )
+            if prediction is not None:
+                found[:, index] = [
+                    prediction.log_survival, prediction.log_survival_sd, prediction.decay, prediction.log_cell_survival
+                ]  # fmt: skip
+                profiles[index], reasons[index] = prediction.log_grad_norm, prediction.reason
+    return Predicted(found[0], found[1], found[2], found[3], tuple(profiles), tuple(reasons))

@@ -1,0 +1,79 @@
+"""The statistics behind every table: pure functions on numpy arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import log
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtrit
+
+from gradlab.record import Floats
+from gradlab.store.records import Integers
+
+__all__ = ["Interval", "mean_interval", "reach", "slope"]
+
+_ROUNDING = 1e-12
+"""A slope of ln g this near 0 is the rounding of a least-squares fit to a constant profile."""
+
+
+def slope(y: Floats) -> tuple[Floats, Floats]:
+    """Return the least-squares slope of y[..., l] against l = 1..n along the last axis, and its standard error.
+
+    Shapes [...]. The slope is NaN for n = 1 and wherever a y is not finite; the standard error, from the residuals
+    with n - 2 degrees of freedom, is NaN for n = 2 as well.
+    """
+    count = y.shape[-1]
+    if count < 2:
+        nothing = np.full(y.shape[:-1], np.nan)
+        return nothing, nothing.copy()
+    usable: NDArray[np.bool_] = np.asarray(np.isfinite(y).all(axis=-1, keepdims=True))
+    clean = np.where(usable, y, 0.0)
+    x = np.arange(count) - (count - 1) / 2
+    spread = float(x @ x)
+    centred = clean - clean.mean(axis=-1, keepdims=True)
+    found = centred @ x / spread
+    squares = np.square(centred - found[..., None] * x).sum(axis=-1)
+    error = np.sqrt(squares / (count - 2) / spread) if count > 2 else np.full_like(found, np.nan)
+    return np.where(usable[..., 0], found, np.nan), np.where(usable[..., 0], error, np.nan)
+
+
+def reach(log_decay: Floats) -> Floats:
+    """Return the blocks until a factor exp(log_decay) a block has made a thousandth, or a thousandfold.
+
+    ln(1e3)/abs(log_decay): infinite where the factor is 1 up to rounding, NaN where it is NaN.
+    """
+    distance = np.abs(log_decay)
+    flat = distance <= _ROUNDING
+    return np.where(flat, np.inf, log(1e3) / np.where(flat, 1.0, distance))
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Means with Student-t intervals, one of each per group, [groups]."""
+
+    mean: Floats
+    low: Floats
+    high: Floats
+    count: Integers
+    """Finite values in the group."""
+
+
+def mean_interval(values: Floats, group: Integers, groups: int, level: float = 0.95) -> Interval:
+    """Return mean and two-sided Student-t interval of the finite `values` of each group.
+
+    `values` and `group` (numbers 0..groups-1) have shape [n]. Given logarithms, exp of the result is the geometric
+    mean with its interval. Values that are not finite are left out: the caller counts them and says so. The mean is
+    NaN for an empty group; the interval is NaN for fewer than two values.
+    """
+    usable = np.isfinite(values)
+    chosen, member = values[usable], group[usable]
+    count = np.bincount(member, minlength=groups)
+    several = count > 1
+    mean = np.where(count > 0, np.bincount(member, chosen, groups) / np.maximum(count, 1), np.nan)
+    squares = np.bincount(member, np.square(chosen - mean[member]), groups)
+    variance = squares / np.maximum(count - 1, 1)
+    quantile = stdtrit(np.maximum(count - 1, 1), (1 + level) / 2)
+    half = np.where(several, quantile * np.sqrt(variance / np.maximum(count, 1)), np.nan)
+    return Interval(mean, mean - half, mean + half, count)

@@ -1,0 +1,222 @@
+"""The one loop: a bank of cells in, their records out. No processes, no printing, and of files only the checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gradlab.cell import SETTINGS, Cell, cell_id, mixes_activations, probe_steps
+from gradlab.components import MODELS
+from gradlab.families.network import Architecture, Model, Start
+from gradlab.optim import BankOptimizer, Clips, Penalty, Rule, schedule
+from gradlab.probing import probe, weight_norms
+from gradlab.record import Record
+from gradlab.tasks import Data, load
+from gradlab.training.batches import Batches, Dropout, samples
+from gradlab.training.checkpoint import Checkpoint
+from gradlab.training.graph import Replay
+from gradlab.training.measurements import Tally
+from gradlab.training.precision import LossScale, Precision
+
+__all__ = ["Trainer", "train_bank"]
+
+JUDGED_AT_ONCE = 1024
+"""Held-out samples in one forward pass: the states of long sequences take memory."""
+
+
+@contextmanager
+def _numerics(device: torch.device) -> Iterator[None]:
+    """One thread (banks run beside each other, and one thread gives the same bits anywhere) and no subnormals.
+
+    Deep sigmoid networks produce subnormal float32 gradients by the thousand, each a hundred cycles on a CPU.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+        torch.set_num_threads(threads)
+
+
+def train_bank(
+    cells: Sequence[Cell], device: str = "cpu", checkpoint: Checkpoint | None = None, *, graph: bool = True
+) -> tuple[Record, ...]:
+    """Train cells that agree in every shared field as one bank and return their records, in order.
+
+    With a `checkpoint` it goes on from the state found there, to the same records, and keeps its own now and then.
+    `graph`: on a CUDA device, launch the training step as a CUDA graph.
+
+    Raises:
+        DataError: the task's file cannot be used.
+        ValueError: the cells do not belong into one bank.
+    """
+    where = torch.device(device)
+    with _numerics(where):
+        return Trainer(cells, where, graph=graph).train(checkpoint)
+
+
+def _architecture(cells: Sequence[Cell], data: Data) -> Architecture:
+    cell = cells[0]
+    return Architecture(
+        cell.model, data.in_features, data.out_features, cell.depth, cell.width, cell.activation, cell.norm,
+        cell.norm_position.name, cell.residual.name, cell.residual_scale, cell.dropout,
+        cell.seq_len, data.vocabulary, data.per_step, tuple(cell.activation for cell in cells),
+    )  # fmt: skip
+
+
+class Trainer:
+    """One bank in training: its parameters `flat_RP`, its samples, its optimiser, and its tally."""
+
+    def __init__(self, cells: Sequence[Cell], device: torch.device, *, graph: bool = True) -> None:
+        self.cells, self.shared, self.device = cells, cells[0], device
+        _check_shared(cells)
+        self.precision = Precision.of(self.shared.precision)
+        compute, master = self.precision.compute, self.precision.master
+        seeds = tuple(dict.fromkeys(cell.seed for cell in cells))
+        seed_of_R = torch.tensor([seeds.index(cell.seed) for cell in cells])
+        self.data = load(self.shared.task, seeds, self.shared.seq_len)
+        self.model: Model = MODELS[self.shared.model.name].load()(_architecture(cells, self.data))
+        starts = [Start(cell.seed, cell.init, cell.bias_std) for cell in cells]
+        self.flat_RP = self.model.initial(starts).to(device, master)
+        self.grad_RP = torch.zeros_like(self.flat_RP)
+        self.running = self.model.running(len(cells), master, device)
+        layout = self.model.layout
+        self.compute_RP = self.flat_RP.to(compute) if self.precision.mixed else self.flat_RP
+        """The parameters as the network sees them: `flat_RP` itself, or a copy in 16 bits."""
+        self.params, self.leaves = layout.leaves(self.compute_RP)
+        self.grads = [slot.view(self.grad_RP) for slot in layout.slots]
+        self.loss_scale = LossScale(self.precision, len(cells), device)
+        rules = [Rule(cell.optimizer, cell.lr or 0.0, cell.weight_decay) for cell in cells]
+        self.optimizer = BankOptimizer(self.flat_RP, self.grad_RP, rules, separate=self.precision.scaled)
+        self.clips = Clips([cell.clip for cell in cells], layout)
+        self.penalty = Penalty([cell.l1 for cell in cells], [cell.l2 for cell in cells], layout, self.flat_RP)
+        self.factor = schedule(self.shared.lr_schedule, self.shared.steps, self.shared.warmup)
+
+        self.train_samples = samples(self.data, "train", seed_of_R, compute, device, master)
+        self.test_x, self.test_y = samples(self.data, "test", seed_of_R, compute, device, master).all()
+        self.batches = Batches(seeds, self.train_samples.size, self.shared.batch_size, device)
+        self.index_SN = torch.zeros(len(seeds), self.shared.batch_size, dtype=torch.int64, device=device)
+        blocks = (self.shared.depth, self.shared.width)
+        self.dropout = Dropout(seeds, seed_of_R, self.shared.dropout, blocks, "train")
+        n = min(self.shared.probe_batch_size, self.train_samples.size)
+        chosen = Batches(seeds, self.train_samples.size, n, device, purpose="probe").next()
+        self.probe_x, self.probe_y = samples(self.data, "train", seed_of_R, torch.float64, device).gather(chosen)
+        probe_dropout = Dropout(seeds, seed_of_R, self.shared.dropout, blocks, "probe")
+        self.probe_masks = probe_dropout.draw(n, torch.float64, device)
+        self.tally = Tally(len(cells), device)
+        # masks are drawn on the CPU and a left-out step is decided there: neither can be recorded
+        graphable = self.shared.dropout == 0 and not self.precision.scaled and self.optimizer.recordable
+        self.replay = Replay(self._update) if graph and device.type == "cuda" and graphable else None
+
+    def train(self, checkpoint: Checkpoint | None = None) -> tuple[Record, ...]:
+        """Make every update and every probe, and return one record a cell."""
+        at = probe_steps(self.shared.steps, self.shared.probe_at)
+        key = [*map(cell_id, self.cells), self.device.type]
+        found = checkpoint.load(key) if checkpoint is not None else None
+        start = 0
+        if found is not None:
+            start = found[0]
+            self.restore(found[1])
+        for step in range(start, self.shared.steps + 1):
+            if checkpoint is not None and step > start and checkpoint.due():
+                checkpoint.save(key, step, self.state())
+            if step in at:
+                self.measure(step)
+            if step < self.shared.steps:
+                self.step(step, watched=step in at)
+        indices = bool(self.data.vocabulary)  # the size of an index says nothing
+        mean_square_R = self.probe_x.double().square().flatten(1).mean(1)
+        mean_square = [float("nan")] * len(self.cells) if indices else mean_square_R.tolist()
+        return self.tally.records(self.cells, at, self.data, mean_square)
+
+    def measure(self, step: int) -> None:
+        """Measure, in float64 and with subnormals, and judge on the held-out samples."""
+        scale_R = self.loss_scale.scale_R
+        torch.set_flush_denormal(False)
+        profile = probe(
+            self.model, self.flat_RP, self.probe_x, self.probe_y, self.data.loss, self.probe_masks,
+            smallest_R=self.precision.smallest(self.device) / scale_R.double(), probe_loss=self.data.probe_loss,
+        )  # fmt: skip
+        torch.set_flush_denormal(True)
+        with torch.no_grad():
+            metric_R = self.data.criterion.metric(self._judged(), self.test_y)
+        self.tally.probed(profile, metric_R, scale_R)
+
+    def _judged(self) -> Tensor:
+        """Return the outputs for all held-out samples, in the format of the weights."""
+        self._refresh()
+        parts = [
+            self.model.forward(self.params, x, "eval", running=self.running)
+            for x in torch.split(self.test_x, JUDGED_AT_ONCE, 1)
+        ]
+        return (parts[0] if len(parts) == 1 else torch.cat(parts, 1)).to(self.precision.master)
+
+    def _refresh(self) -> None:
+        if self.precision.mixed:
+            self.compute_RP.copy_(self.flat_RP)
+
+    def step(self, step: int, *, watched: bool = False) -> None:
+        """Make one update; where `watched`, note in the last row what it did."""
+        self.index_SN.copy_(self.batches.next())
+        self.optimizer.set_factor(self.factor(step))
+        before_RP = self.flat_RP.clone() if watched else None
+        if self.replay is not None and not watched:
+            self.replay()
+        else:
+            self._update(watched)
+        if before_RP is not None:
+            self.tally.moved(weight_norms(self.model, self.flat_RP.double() - before_RP.double()))
+
+    def _update(self, watched: bool = False) -> None:
+        """One update on the batch `index_SN`. On a CUDA device this is what is recorded."""
+        x, y = self.train_samples.gather(self.index_SN)
+        masks = self.dropout.draw(x.shape[1], self.precision.compute, self.device)
+        self._refresh()
+        output = self.model.forward(self.params, x, "train", running=self.running, masks_LRNO=masks)
+        loss_R = self.data.loss(output.to(self.precision.master), y)
+        scaled_R = loss_R * self.loss_scale.scale_R if self.precision.scaled else loss_R
+        # a sum keeps the replicas apart; a mean would scale every gradient by 1/R
+        torch._foreach_copy_(self.grads, torch.autograd.grad(scaled_R.sum(), self.leaves))
+        self.tally.watch(loss_R.detach())
+        finite_R = self.loss_scale.unscale(self.grad_RP) if self.precision.scaled else None
+        self.penalty.add(self.grad_RP, self.flat_RP)
+        if self.clips or watched:
+            self.tally.clipped(self.clips(self.grad_RP, self.flat_RP), watched=watched)
+        self.optimizer.update(finite_R)
+        self.tally.stepped()
+
+    def state(self) -> dict[str, Any]:
+        """Return all that a bank in training changes, for a checkpoint."""
+        return {
+            "flat_RP": self.flat_RP,
+            "running": self.running,
+            "optimizer": self.optimizer.state(),
+            "loss_scale": self.loss_scale.state(),
+            "batches": self.batches.state(),
+            "dropout": self.dropout.state(),
+            "tally": self.tally.state(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a `state`."""
+        self.flat_RP.copy_(state["flat_RP"])
+        if self.running is not None:
+            self.running.copy_(state["running"])
+        self.optimizer.restore(state["optimizer"])
+        self.loss_scale.restore(state["loss_scale"])
+        self.batches.restore(state["batches"])
+        self.dropout.restore(state["dropout"])
+        self.tally.restore(state["tally"])
+
+
+def _check_shared(cells: Sequence[Cell]) -> None:
+    for field in SETTINGS.values():
+        mixed = field.per_replica and (field.key != "activation" or all(map(mixes_activations, cells)))
+        if not mixed and len({getattr(cell, field.attribute) for cell in cells}) > 1:
+            raise ValueError(f"the cells of a bank must agree in {field.key}")

@@ -1,0 +1,118 @@
+"""What a bank in training has shown so far: a row for each probe, divergence, clipping; in the end its records.
+
+Everything stays on the device until the end, so that the training step never waits for a number.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gradlab.cell import Cell, cell_id
+from gradlab.optim import Clipping
+from gradlab.probing import Profile
+from gradlab.record import Record
+from gradlab.tasks import Data
+
+__all__ = ["Tally"]
+
+
+class Tally:
+    """The measurements of R replicas; rows hold tensors `[R]` and `[R, L]`."""
+
+    def __init__(self, replicas: int, device: torch.device) -> None:
+        self.rows: list[dict[str, Tensor]] = []
+        self._now = torch.zeros((), dtype=torch.int64, device=device)
+        """The step to be made next, on the device, where a CUDA graph can count it."""
+        self._diverged_at_R = torch.full((replicas,), -1, dtype=torch.int64, device=device)
+        self._clipped_R = torch.zeros(replicas, dtype=torch.float64, device=device)
+        self._coef_sum_R = torch.zeros_like(self._clipped_R)
+
+    def probed(self, profile: Profile, metric_R: Tensor, loss_scale_R: Tensor) -> None:
+        """Begin the row of a probe."""
+        self.watch(profile.loss_R)
+        unknown_R = torch.full_like(profile.loss_R, torch.nan)
+        self.rows.append({
+            **{f.name: getattr(profile, f.name) for f in dataclasses.fields(Profile)},
+            "metric_R": metric_R.double(),
+            "loss_scale_R": loss_scale_R.double().clone(),
+            "update_ratio_RL": torch.full_like(profile.weight_norm_RL, torch.nan),
+            "clip_before_R": unknown_R, "clip_after_R": unknown_R, "clip_coef_R": unknown_R,
+        })  # fmt: skip
+
+    def watch(self, loss_R: Tensor) -> None:
+        """Note which replicas have a loss that is not finite for the first time."""
+        new_R = (self._diverged_at_R < 0) & ~loss_R.isfinite()
+        self._diverged_at_R.copy_(torch.where(new_R, self._now, self._diverged_at_R))
+
+    def clipped(self, clipping: Clipping, *, watched: bool) -> None:
+        """Count one step of clipping; where `watched`, note its numbers in the last row."""
+        live_R = self._diverged_at_R < 0
+        coef_R = clipping.coef_R.double()
+        self._clipped_R += (clipping.after_R < clipping.before_R) & live_R
+        self._coef_sum_R += torch.where(live_R, coef_R, 0.0)
+        if watched:
+            self.rows[-1] |= {
+                "clip_before_R": clipping.before_R.double(),
+                "clip_after_R": clipping.after_R.double(),
+                "clip_coef_R": coef_R,
+            }
+
+    def moved(self, moved_RL: Tensor) -> None:
+        """Note in the last row how far the weights went in the step after it."""
+        self.rows[-1]["update_ratio_RL"] = moved_RL / self.rows[-1]["weight_norm_RL"]
+
+    def stepped(self) -> None:
+        """Count one update."""
+        self._now += 1
+
+    def state(self) -> dict[str, Any]:
+        """Return what `restore` needs."""
+        return {"rows": self.rows, "counts": [self._now, self._diverged_at_R, self._clipped_R, self._coef_sum_R]}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a `state`."""
+        device = self._now.device
+        self.rows = [{name: value.to(device) for name, value in row.items()} for row in state["rows"]]
+        counts = [self._now, self._diverged_at_R, self._clipped_R, self._coef_sum_R]
+        for mine, kept in zip(counts, state["counts"], strict=True):
+            mine.copy_(kept)
+
+    def records(
+        self, cells: Sequence[Cell], at: tuple[int, ...], data: Data, mean_square: Sequence[float]
+    ) -> tuple[Record, ...]:
+        """Turn the rows of all probes into one record a cell. The only place that waits for the device."""
+        table = {name: torch.stack([row[name] for row in self.rows], 1).cpu().numpy() for name in self.rows[0]}
+        diverged_at = self._diverged_at_R.tolist()
+        clipped, coefs = self._clipped_R.tolist(), self._coef_sum_R.tolist()
+        total = np.exp(table.pop("log_grad_norm_total_R"))
+        criterion = data.criterion
+        records = []
+        for r, cell in enumerate(cells):
+            steps = cell.steps if diverged_at[r] < 0 else diverged_at[r]
+            clips = cell.clip.name != "none" and steps > 0
+            arrays = {name.rpartition("_")[0]: np.ascontiguousarray(values[r]) for name, values in table.items()}
+            records.append(
+                Record(
+                    cell=cell_id(cell),
+                    status="ok" if diverged_at[r] < 0 else "diverged",
+                    diverged_at=None if diverged_at[r] < 0 else diverged_at[r],
+                    steps=steps,
+                    in_features=data.in_features,
+                    out_features=data.out_features,
+                    input_mean_square=mean_square[r],
+                    metric_name=criterion.name,
+                    learned=bool(arrays["metric"][-1] >= criterion.learned_from),
+                    clip_rate=clipped[r] / steps if clips else float("nan"),
+                    clip_coef_mean=coefs[r] / steps if clips else float("nan"),
+                    probe_steps=np.array(at, dtype=np.int64),
+                    grad_norm_total=total[r],
+                    **arrays,
+                )
+            )
+        return tuple(records)

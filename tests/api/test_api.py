@@ -1,0 +1,232 @@
+"""gradlab from Python: what `import gradlab as gl` promises."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import subprocess
+import sys
+from math import log10
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from places import ROOT
+
+import gradlab as gl
+from gradlab import spec
+from gradlab.cli import invoke
+from gradlab.mean_field import predict
+
+MAPPING = {
+    "name": "demo",
+    "seeds": 2,
+    "train": {"steps": 5},
+    "grid": {"depth": [2, 8], "activation": ["sigmoid", "relu"]},
+    "expect": ["survival[activation=sigmoid, depth=8] < 1e-4", "survival[activation=relu] > 2"],
+}
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GRADLAB_WORK", "fake_work:train")
+
+
+def demo(**options: object) -> gl.Results:
+    return gl.run(MAPPING, workers=0, quiet=True, **options)  # type: ignore[arg-type]
+
+
+def test_importing_it_loads_nothing() -> None:
+    code = (
+        "import sys\nbefore = set(sys.modules)\nimport gradlab as gl\n"
+        "loaded = {name.split('.')[0] for name in set(sys.modules) - before}\n"
+        "assert not {'torch', 'pandas', 'numpy', 'matplotlib', 'rich', 'typer', 'yaml'} & loaded, loaded\n"
+        "assert set(gl.__all__) <= set(dir(gl))\n"
+        "import inspect\nassert inspect.isfunction(gl.run) and inspect.isfunction(gl.theory)\n"
+        "gl.load, gl.theory_table, gl.Results, gl.Theory, gl.Picture, gl.GradlabError\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60)
+
+
+def test_the_stub_names_what_there_is() -> None:
+    tree = ast.parse((ROOT / "gradlab" / "__init__.pyi").read_text())
+    named = {alias.asname for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert named - {None} == set(gl.__all__) - {"__version__"}
+    modules = {path.stem for path in (ROOT / "gradlab").iterdir()}
+    assert not modules & named  # importing a module would put it in the place of the function
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = gl.nothing  # type: ignore[attr-defined]
+    assert list(inspect.signature(gl.run).parameters)[:2] == ["what", "settings"]
+    text = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    assert [name for name in gl.__all__ if f"gl.{name}" not in text and not name.startswith("_")] == []
+
+
+def test_run_takes_a_mapping_a_path_and_a_spec_and_does_nothing_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRADLAB_FAKE", json.dumps({"calls": str(tmp_path / "calls")}))
+    first = demo()
+    assert len(first.cells) == 8
+    text = "name: demo\nseeds: 2\ntrain: {steps: 5}\ngrid: {depth: [2, 8], activation: [sigmoid, relu]}\n"
+    Path("demo.yaml").write_text(text)
+    for again in ("demo.yaml", Path("demo.yaml"), spec.loads(text)):
+        pd.testing.assert_frame_equal(gl.run(again, workers=0, quiet=True).summary, first.summary)
+    assert len((tmp_path / "calls").read_text().splitlines()) == 8
+    more = gl.run(MAPPING, {"depth": [2, 4], "train.steps": 5}, workers=0, quiet=True)
+    assert sorted(set(more.cells["depth"])) == [2, 4]
+    assert len((tmp_path / "calls").read_text().splitlines()) == 12
+    assert sorted(set(gl.run(spec.loads(text), ["depth=2"], workers=0, quiet=True).cells["depth"])) == [2]
+
+
+def test_the_frames_are_the_tables_on_the_disk() -> None:
+    ran, loaded = demo(), gl.load("results/")
+    assert loaded.names == ("demo",)
+    for name in ("cells", "layers", "steps", "summary"):
+        mine, theirs = getattr(ran, name), getattr(loaded, name)
+        assert list(mine) == list(theirs)
+        numbers = [key for key in mine if pd.api.types.is_float_dtype(mine[key])]
+        assert len(numbers) > 2
+        np.testing.assert_array_equal(mine[numbers].to_numpy(), theirs[numbers].to_numpy())
+    deep = loaded.summary.query("activation == 'sigmoid' and depth == 8").iloc[0]
+    # the fake's profile is 0.25^(L - l) for seed 0 and 0.2525^(L - l) for seed 1
+    assert deep["log10_survival"] == pytest.approx(7 * (log10(0.25) + log10(0.2525)) / 2)
+
+
+def test_the_expectations_are_judged_after_a_run_and_after_loading() -> None:
+    for results in (demo(), gl.load("results/demo")):
+        held, failed = results.expected
+        assert (held.outcome, failed.outcome) == ("held", "did not hold")
+        assert float(failed.measured or 0) == pytest.approx(1.01**0.5)
+        assert "Expected: 1 of 2 held, 1 did not" in results.report()
+
+
+def test_tables_that_are_gone_or_old_are_made_anew_from_the_parts() -> None:
+    ran = demo()
+    Path("results/demo/steps.csv").unlink()
+    pd.testing.assert_frame_equal(gl.load("results").summary, ran.summary)
+    demo()
+    table = Path("results/demo/summary.csv")
+    table.write_text(table.read_text().replace("relu", "tanh"))  # changed by hand
+    assert set(gl.load("results").summary["activation"]) == {"sigmoid", "relu"}
+
+
+def test_several_runs_are_one_table_with_each_cell_once() -> None:
+    demo()
+    other = {**MAPPING, "name": "other", "grid": {"depth": [8, 16], "activation": ["relu"]}, "expect": []}
+    gl.run(other, workers=0, quiet=True)
+    both = gl.load("results")
+    assert (len(both), both.names) == (2, ("demo", "other"))
+    assert both.cells.groupby("run").size().to_dict() == {"demo": 8, "other": 2}  # depth 8 is there already
+    assert not both.cells["cell"].duplicated().any()
+    assert set(both.layers["cell"].astype(str)) == set(both.cells["cell"])
+    assert len(both["other"].cells) == 4
+    assert repr(both) == "<Results demo, other: 10 cells, 6 configurations>"
+    with pytest.raises(KeyError, match="there are demo, other"):
+        both["none"]
+
+
+def test_a_notebook_shows_the_report_and_pictures() -> None:
+    results = demo()
+    html = results._repr_html_()
+    assert html.startswith("<pre")
+    assert "Gradient left at the first block" in html
+    assert "survival[activation=sigmoid, depth=8] &lt; 1e-4" in html  # escaped
+    picture = results.picture("survival")
+    assert picture._repr_png_().startswith(b"\x89PNG")
+    assert picture.save("a.svg").read_text().lstrip().startswith("<?xml")
+    assert picture.save("a.png").read_bytes() == picture.png
+    with pytest.raises(gl.GradlabError, match=r"saved as \.png or \.svg"):
+        picture.save("a.pdf")
+    with pytest.raises(gl.GradlabError, match="did you mean survival"):
+        results.picture("surival")
+
+
+def test_theory_is_that_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    found = gl.theory(activation="tanh", init="orthogonal", depth=30, width=100)
+    expected = predict(found.cell, in_features=64, out_features=10, input_mean_square=1.0)
+    assert expected.log_survival is not None
+    assert found.log10_survival == pytest.approx(expected.log_survival / np.log(10))
+    assert found.survival == pytest.approx(np.exp(expected.log_survival))
+    assert found.log10_grad_norm is not None
+    assert len(found.log10_grad_norm) == 30
+    invoke(["theory", "--activation", "tanh", "--init", "orthogonal", "--depth", "30", "--width", "100", "--json"])
+    (row,) = json.loads(capsys.readouterr().out)["predictions"]
+    assert (found.decay, found.reach) == (pytest.approx(row["decay"]), pytest.approx(row["reach"]))
+    table = gl.theory_table(activation=["tanh", "sigmoid"], depth="4..16*2", width=100)
+    assert table[["activation", "depth"]].drop_duplicates().shape == (6, 2)
+    sixteen = gl.theory(activation="sigmoid", depth=16, width=100)
+    row = table.query("activation == 'sigmoid' and depth == 16").iloc[0]
+    assert (row["decay"], row["log10_survival"]) == (sixteen.decay, sixteen.log10_survival)
+
+
+def test_theory_says_where_it_has_none_and_takes_other_inputs() -> None:
+    none = gl.theory(activation="gelu", init="he_normal", width=512, depth=30)
+    assert (none.survival, none.decay) == (None, None)
+    assert "unstable per seed" in none.reason
+    assert "no prediction" in repr(none)
+    near, far = (gl.theory(activation="tanh", depth=8, inputs=(64, 10, square)) for square in (0.01, 4.0))
+    assert near.log10_survival is not None
+    assert far.log10_survival is not None
+    assert near.log10_survival > far.log10_survival  # large inputs saturate tanh
+    assert gl.theory(depth=3, probe_batch_size=7, steps=0, bias_std=0.1).cell.probe_batch_size == 7
+
+
+MISTAKES = {
+    "a setting": (lambda: gl.theory(activaton="tanh"), "did you mean activation"),
+    "a value": (lambda: gl.theory(activation="tnah"), "did you mean 'tanh'"),
+    "several": (lambda: gl.theory(depth=[2, 4]), "gl.theory_table"),
+    "no name": (lambda: gl.run({"depth": 3}), "the spec has no name"),
+    "one text": (lambda: gl.run(MAPPING, "depth=3"), "settings is one text"),
+    "no file": (lambda: gl.run("missing.yaml"), "there is no such file"),
+    "no results": (lambda: gl.load("missing"), "there is nothing there"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistakes_are_one_message(mistake: str) -> None:
+    call, says = MISTAKES[mistake]
+    with pytest.raises(gl.GradlabError) as caught:
+        call()
+    assert says in str(caught.value)
+
+
+def test_an_interrupt_keeps_what_is_finished(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADLAB_FAKE", json.dumps({"interrupt": "relu"}))
+    with pytest.raises(KeyboardInterrupt):
+        demo()
+    monkeypatch.setenv("GRADLAB_FAKE", "{}")
+    assert len(demo().cells) == 8
+
+
+@pytest.mark.slow
+def test_worker_processes_and_real_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GRADLAB_WORK")
+    results = gl.run(
+        {"name": "real", "train.steps": 0, "width": 64, "grid": {"depth": [8], "activation": ["sigmoid"]}, "seeds": 3},
+        workers=1, quiet=True,
+    )  # fmt: skip
+    assert results.summary["decay"].iloc[0] == pytest.approx(results.summary["theory_decay"].iloc[0], rel=0.05)
+
+
+@pytest.mark.slow
+def test_the_example_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nbformat = pytest.importorskip("nbformat", reason="nbformat is not installed")
+    nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed")
+    monkeypatch.delenv("GRADLAB_WORK")
+    path = ROOT / "docs" / "notebook.ipynb"
+    assert path.stat().st_size < 200_000
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    client = nbclient.NotebookClient(
+        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": tmp_path}}
+    )
+    client.execute()
+    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    shown = [output["data"]["text/html"] for output in outputs if "text/html" in output.get("data", {})]
+    assert sum("Expected: 3 of 3 held" in html for html in shown) == 1
+    assert {output.output_type for output in outputs if output.get("name") != "stderr"} == {"execute_result"}
+    assert any("image/png" in output.get("data", {}) for output in outputs)

@@ -1,0 +1,137 @@
+"""`gradlab watch`: what is seen of a run from outside."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from places import SUPPORT
+
+from gradlab.cli import invoke
+from gradlab.cli.watch import Follower
+from gradlab.store import RunDirectory
+
+TEXT = """
+name: demo
+seeds: 2
+train: {steps: 5}
+grid: {depth: [2, 8], activation: [sigmoid, relu, selu]}
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "demo.yaml").write_text(TEXT)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GRADLAB_WORK", "fake_work:train")
+    monkeypatch.setenv("GRADLAB_FAKE", "{}")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(SUPPORT), os.environ.get("PYTHONPATH")])))
+    return tmp_path
+
+
+def started(**wishes: Any) -> subprocess.Popen[str]:
+    """A run in a process of its own, with the inline executor."""
+    command = [sys.executable, "-m", "gradlab", "run", "demo.yaml", "--no-plots", "-q", "--executor", "inline"]
+    environment = {**os.environ, "GRADLAB_FAKE": json.dumps(wishes), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def parts() -> int:
+    return len(list(Path("results/demo/parts").glob("*.parquet")))
+
+
+def test_a_run_that_has_ended(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(["run", "demo.yaml", "--no-plots", "-q", "--executor", "inline"]) == 0
+    seen = Follower(RunDirectory(Path("results/demo"))).look()
+    assert (seen.ended, seen.working) == (True, False)
+    assert (seen.progress.cells, seen.progress.total) == (12, 12)
+    # sigmoid at depth 8: 0.25^7 = 6e-5; selu at depth 8: 2^7 = 128, below a thousand
+    assert dict(seen.progress.verdicts) == {"healthy": 10, "vanishing": 2}
+    assert invoke(["watch", "results/demo"]) == 0
+    out = capsys.readouterr().out
+    assert "12 of 12 cells done, 10 healthy, 2 vanishing" in out.splitlines()[-1]
+    assert out.splitlines()[-1].startswith("ended after ")
+
+
+def test_a_run_is_followed_until_it_ends(place: Path) -> None:
+    with started(sleep=0.4) as run:
+        wait_for(lambda: parts() >= 1)
+        follower = Follower(RunDirectory(Path("results/demo")))
+        seen = follower.look()
+        assert seen.working
+        assert not seen.ended
+        assert 0 < seen.progress.cells < seen.progress.total == 12
+        assert seen.progress.remaining_s > 0
+        watching = subprocess.run(
+            [sys.executable, "-m", "gradlab", "watch", "results/demo", "--every", "0.1"],
+            capture_output=True, text=True, timeout=100, check=False,
+        )  # fmt: skip
+        assert run.wait(60) == 0
+    assert (watching.returncode, watching.stderr) == (0, "")
+    lines = watching.stdout.splitlines()
+    assert lines[0].startswith("results/demo: ")
+    assert lines[-1].endswith("12 of 12 cells done, 10 healthy, 2 vanishing")
+    assert follower.look().progress.cells == 12
+
+
+def test_a_run_that_was_killed_is_told(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with started(sleep=0.5) as run:
+        wait_for(lambda: parts() >= 1)
+        run.send_signal(signal.SIGKILL)
+        run.wait()
+    done = Follower(RunDirectory(Path("results/demo"))).look().progress.cells
+    assert 0 < done < 12
+    assert invoke(["watch", "results/demo", "--every", "0.1"]) == 1
+    out = capsys.readouterr().out
+    assert f"nobody works there: {done} of 12 cells done" in out
+    assert "the command that began it goes on from there" in out
+
+
+def test_failures_are_shown_and_counted(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRADLAB_FAKE", json.dumps({"fail": "relu"}))
+    assert invoke(["run", "demo.yaml", "--no-plots", "-q", "--executor", "inline"]) == 1
+    seen = Follower(RunDirectory(Path("results/demo"))).look()
+    failed = seen.session["failed"] if seen.session else 0
+    assert failed >= 4
+    assert seen.progress.failed == failed
+    assert any("RuntimeError: no such luck with relu" in line for line in seen.failures)
+    assert invoke(["watch", "results/demo"]) == 1
+    out = capsys.readouterr().out
+    assert "no such luck with relu" in out
+    assert f"{failed} failed" in out.splitlines()[-1]
+    monkeypatch.setenv("GRADLAB_FAKE", "{}")
+    assert invoke(["run", "demo.yaml", "--no-plots", "-q", "--executor", "inline", "--rerun-failed"]) == 0
+    capsys.readouterr()
+    assert invoke(["watch", "results/demo"]) == 0
+    assert "no such luck" not in capsys.readouterr().out  # that was an earlier session
+
+
+def test_what_is_no_run_is_told(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(["watch", "results"]) == 2
+    assert "there is nothing there" in capsys.readouterr().err
+    for name in ("one", "two"):
+        assert (
+            invoke(
+                ["run", "demo.yaml", "-s", f"name={name}", "-s", "depth=2", "--no-plots", "-q", "--executor", "inline"]
+            )
+            == 0
+        )
+    assert invoke(["watch", "results"]) == 2
+    assert "watch one of them: one, two" in capsys.readouterr().err

@@ -1,0 +1,137 @@
+"""Banks of a run that fail: kept, told, remembered, tried again, halved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from fake_runs import TEXT, run, same, tables, wishing
+
+from gradlab import __version__, spec
+from gradlab.api.run import prepare
+
+fake = pytest.fixture(wishing)
+
+
+def test_a_failed_bank_stops_no_other_and_is_tried_again(tmp_path: Path, fake: Callable[..., list[str]]) -> None:
+    fake(fail=8)
+    result, _ = run(tmp_path)
+    assert {failure.cell.depth for failure in result.failures} == {8}
+    assert (result.computed, len(result.failures), result.missing) == (6, 6, 0)
+    cells = tables(result.path)["cells"]
+    assert cells["status"].value_counts().to_dict() == {"ok": 6, "failed": 6}
+    assert set(cells["error"].dropna()) == {"RuntimeError: no such luck with 8"}
+    log = (result.path / "run.log").read_text()
+    assert "Traceback (most recent call last)" in log
+    assert "no such luck with 8" in log
+    fake()
+    left, listener = run(tmp_path)
+    assert (left.computed, left.reused, len(left.failures)) == (0, 6, 6)
+    assert listener.said == [
+        "6 of 12 cells were already there",
+        "6 cells failed before and stay so (RuntimeError: no such luck with 8); --rerun-failed runs them again",
+    ]
+    pd.testing.assert_frame_equal(tables(result.path)["cells"], cells)
+    again, _ = run(tmp_path, rerun_failed=True)
+    assert (again.computed, again.reused, again.failures) == (6, 6, ())
+    assert len(fake()) == 12
+    assert not (result.path / "failures.jsonl").exists()
+
+
+def test_other_versions_or_a_lost_note_mean_another_try(tmp_path: Path, fake: Callable[..., list[str]]) -> None:
+    fake(fail=8)
+    note = run(tmp_path)[0].path / "failures.jsonl"
+    whole = note.read_text()
+    lines = whole.splitlines(keepends=True)
+    assert len(lines) == 6
+    fake()
+    for text, known in (("".join(lines[:4]) + lines[4][:50], 4), (whole.replace('"torch', '"flashlight'), 6)):
+        note.write_text(text)
+        assert len(prepare(spec.loads(TEXT), tmp_path, limit=1000).failed) == known
+    note.write_text(whole.replace(f"gradlab {__version__}", "gradlab 0.0.1"))
+    again, _ = run(tmp_path)
+    assert (again.computed, again.failures) == (6, ())
+
+
+def test_a_failure_that_is_remembered_is_not_one_of_cells_added_since(
+    tmp_path: Path, fake: Callable[..., list[str]]
+) -> None:
+    fake(fail=8)
+    run(tmp_path)
+    fake()
+    result, _ = run(tmp_path, TEXT.replace("seeds: 2", "seeds: 3"))
+    assert (result.computed, result.reused) == (6, 6)
+    assert {(failure.cell.depth, failure.cell.seed) for failure in result.failures} == {(8, 0), (8, 1)}
+
+
+def test_fail_fast_stops_at_the_first_failure(tmp_path: Path, fake: Callable[..., list[str]]) -> None:
+    fake(fail=8)  # the longest are first
+    result, _ = run(tmp_path, fail_fast=True)
+    assert result.stopped == "stopped at the first failure"
+    assert (len(result.failures), result.computed, result.missing) == (6, 0, 6)
+    fake()
+    mended, _ = run(tmp_path, fail_fast=True)
+    assert (mended.computed, mended.failures) == (12, ())
+
+
+def test_when_everything_fails_for_one_reason_it_stops_and_says_so(
+    tmp_path: Path, fake: Callable[..., list[str]]
+) -> None:
+    text = TEXT.replace("depth: [2, 8]", "depth: 1..9")
+    fake(fail="relu")
+    result, _ = run(tmp_path, text)
+    assert result.stopped == (
+        "stopped, as all of the first 5 banks failed for one reason: RuntimeError: no such luck with relu"
+    )
+    assert (len(result.failures), result.computed, result.missing) == (5 * 6, 0, 4 * 6)
+    fake()
+    mended, _ = run(tmp_path, text)
+    assert (mended.computed, mended.failures) == (54, ())
+
+
+def test_failures_that_may_be_of_one_task_do_not_stop_the_others(
+    tmp_path: Path, fake: Callable[..., list[str]]
+) -> None:
+    text = "name: demo\ntrain: {steps: 5}\ngrid: {depth: 1..9, task: [digits, spirals], residual: [none, add]}\n"
+    fake(fail="digits")
+    result, _ = run(tmp_path, text)
+    assert result.stopped == ""
+    assert (len(result.failures), result.computed) == (18, 18)
+
+
+class TestRetries:
+    def test_an_error_is_tried_again_when_asked(self, tmp_path: Path, fake: Callable[..., list[str]]) -> None:
+        fake(fail=8, once=str(tmp_path))
+        result, listener = run(tmp_path, retries=1)
+        assert (result.computed, result.failures) == (12, ())
+        assert [word for word in listener.said if word.endswith("no such luck with 8; it is tried again")]
+
+    def test_and_no_more_often_than_asked(self, tmp_path: Path, fake: Callable[..., list[str]]) -> None:
+        fake(fail=8)
+        result, listener = run(tmp_path, retries=2)
+        assert len(result.failures) == 6
+        assert len([word for word in listener.said if word.endswith("it is tried again")]) == 2
+
+    def test_without_memory_a_bank_is_halved(self, tmp_path: Path, fake: Callable[..., list[str]]) -> None:
+        whole, _ = run(tmp_path / "whole")
+        fake(memory=8)
+        result, listener = run(tmp_path / "halved")
+        assert (result.computed, result.failures) == (12, ())
+        assert [word.partition("; ")[2] for word in listener.said] == [
+            "its 6 cells go on as 3 and 3",
+            *["its 3 cells go on as 1 and 2"] * 2,
+            *["its 2 cells go on as 1 and 1"] * 2,
+        ]
+        same(tables(result.path), tables(whole.path), without=("bank",))
+        assert listener.steps[-1].cells == 12
+
+    def test_and_only_cells_that_have_none_alone_fail(self, tmp_path: Path, fake: Callable[..., list[str]]) -> None:
+        fake(exhaust=8)
+        result, _ = run(tmp_path)
+        assert {(failure.cell.depth, failure.cell.seed) for failure in result.failures} == {(8, 0)}
+        assert result.computed == 9
+        assert all(one.error.startswith("out of memory: MemoryError: Unable to") for one in result.failures)
+        fake()
+        assert run(tmp_path)[0].computed == 3  # there may be memory now

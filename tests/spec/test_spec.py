@@ -1,0 +1,298 @@
+"""What a spec may say, and what it comes to."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from places import ROOT
+
+from gradlab import grid, spec
+from gradlab.cell import SETTINGS, Cell
+from gradlab.components import REGISTRIES, Named
+from gradlab.errors import SpecError
+
+EXPERIMENT = ROOT / "experiments" / "sigmoid_vs_relu.yaml"
+
+
+def cells(text: str, *overrides: str) -> tuple[Cell, ...]:
+    return grid.expand(spec.loads(f"name: x\n{text}", overrides=overrides)).cells
+
+
+def one(text: str) -> Cell:
+    (cell,) = cells(text)
+    return cell
+
+
+def values(text: str, key: str) -> list[Any]:
+    return [getattr(cell, SETTINGS[key].attribute) for cell in cells(text)]
+
+
+def test_a_name_is_enough() -> None:
+    assert one("") == Cell(lr=0.1)
+
+
+def test_the_experiment_in_the_repository() -> None:
+    found = grid.expand(spec.load(EXPERIMENT))
+    assert len(found.cells) == 5 * 3 * 5
+    assert (found.axes, found.excluded, found.duplicates) == (("depth", "activation", "init"), 25, 0)
+    assert found.cells[0] == Cell(depth=2, activation=Named("sigmoid"), init=Named("xavier_normal"), lr=0.05)
+    assert [cell.seed for cell in found.cells[:6]] == [0, 1, 2, 3, 4, 0]
+
+
+NUMBERS = {
+    "lr: 1e-3": ("lr", 0.001),
+    "lr: .5": ("lr", 0.5),
+    "lr: 1": ("lr", 1.0),
+    "lr: 1E-2": ("lr", 0.01),
+    "l2: -0.0": ("l2", 0.0),
+    "dropout: none": ("dropout", 0.0),
+    "bias_std: null": ("bias_std", 0.0),
+    "bias_std: auto": ("bias_std", "auto"),
+    "residual: add\nresidual_scale: 1/sqrt(depth)": ("residual_scale", "1/sqrt(depth)"),
+    "residual: add\nresidual_scale: -0.5": ("residual_scale", -0.5),
+    "train.steps: 1_000": ("train.steps", 1000),
+    "train: {steps: 1e3}": ("train.steps", 1000),
+    "train:\n  steps: 0x20": ("train.steps", 32),
+    "train: {warmup: ~}": ("train.warmup", 0),
+    "probe: {at: [100, 3, 3, 0]}": ("probe.at", (0, 3, 100, 300)),
+    "probe: {at: 0..300:100}": ("probe.at", (0, 100, 200, 300)),
+    "probe.at: [5, 10..30:10]": ("probe.at", (0, 5, 10, 20, 30, 300)),
+    "lr: none": ("lr", 0.1),
+}
+
+
+@pytest.mark.parametrize("text", NUMBERS)
+def test_numbers(text: str) -> None:
+    key, value = NUMBERS[text]
+    (found,) = values(text, key)
+    assert found == value
+    assert type(found) is type(value)
+    assert str(found) == str(value)  # 0.0, not -0.0
+
+
+LEAKY = Named("leaky_relu", (("negative_slope", 0.2),))
+COMPONENTS = {
+    "activation: leaky_relu": ("activation", Named("leaky_relu")),
+    "activation: {name: leaky_relu}": ("activation", Named("leaky_relu")),
+    "activation: {name: leaky_relu, negative_slope: 0.01}": ("activation", Named("leaky_relu")),
+    "activation: {name: leaky_relu, negative_slope: 0.2}": ("activation", LEAKY),
+    "activation: {leaky_relu: 0.2}": ("activation", LEAKY),
+    "activation: {leaky_relu: {negative_slope: 2e-1}}": ("activation", LEAKY),
+    "activation: leaky_relu(negative_slope=0.2)": ("activation", LEAKY),
+    "activation: relu()": ("activation", Named("relu")),
+    "activation: {relu: }": ("activation", Named("relu")),
+    "activation: swish": ("activation", Named("silu")),
+    "activation: none": ("activation", Named("linear")),
+    "init: {kaiming_normal: 2}": ("init", Named("he_normal", (("gain", 2.0),))),
+    "init: {gain: 2, name: normal, std: 0}": ("init", Named("normal", (("std", 0.0), ("gain", 2.0)))),
+    "clip: {norm: 1}": ("clip", Named("norm", (("max", 1.0),))),
+    "clip: null": ("clip", Named("none")),
+    "norm: {name: none}": ("norm", Named("none")),
+    "residual: ~": ("residual", Named("none")),
+    "task: {teacher: 8.0}": ("task", Named("teacher", (("inputs", 8),))),
+    "optimizer: {name: adam, eps: 0, beta1: 0.8}": ("optimizer", Named("adam", (("beta1", 0.8), ("eps", 0.0)))),
+    "precision: fp64": ("precision", Named("float64")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", COMPONENTS)
+def test_components(text: str) -> None:
+    key, value = COMPONENTS[text]
+    assert values(text, key) == [value]
+
+
+@pytest.mark.parametrize(("key", "name"), [(key, name) for key, known in REGISTRIES.items() for name in known])
+def test_what_a_table_prints_can_be_pasted_back(key: str, name: str, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("x,y\n1,2\n")
+    texts = {"path": "a.csv", "target": "y", "kind": "regression", "user": "u", "item": "i", "rating": "r"}
+    by_kind = {int: 3, float: 0.125, bool: "true"}
+    known = REGISTRIES[key][name]
+    params = {k: texts[k] if p.kind is str else by_kind[p.kind] for k, p in known.params.items()}
+    params.pop("lr", None)
+    if key == "task":
+        params |= {k: 64 for k in params if k == "samples"}
+    partner = "model: lstm\n" if key == "task" and known.recurrent else ""
+    partner += "task: ratings\n" if known.of_indices else ""
+    written = f"name: x\n{partner}{key}: {{name: {name}{''.join(f', {k}: {v}' for k, v in params.items())}}}"
+    (cell,) = grid.expand(spec.loads(written, base_dir=tmp_path)).cells
+    printed = getattr(cell, SETTINGS[key].attribute)
+    assert set(dict(printed.params)) == set(params)
+    (again,) = grid.expand(spec.loads(f'name: x\n{partner}{key}: "{printed}"', base_dir=tmp_path)).cells
+    assert again == cell
+
+
+def test_every_optimizer_of_an_axis_brings_its_learning_rate() -> None:
+    found = cells("grid:\n  optimizer: [sgd, {name: adam, lr: 0.01}, nadam, {adadelta: 0.5}]")
+    assert [(cell.optimizer.name, cell.lr) for cell in found] == [
+        ("sgd", 0.1), ("adam", 0.01), ("nadam", 0.002), ("adadelta", 0.5)
+    ]  # fmt: skip
+
+
+def test_one_learning_rate_for_all() -> None:
+    found = cells("lr: 0.5\ngrid:\n  optimizer: [sgd, adam]")
+    assert {cell.lr for cell in found} == {0.5}
+    assert [cell.lr for cell in cells("optimizer: adam\ngrid: {lr: [0.5, 1e-2..1*10]}")] == [0.5, 0.01, 0.1, 1.0]
+
+
+def test_lists_mix_with_ranges_and_seeds_may_be_either() -> None:
+    assert values("grid: {depth: [1, 2..8*2, 20]}", "depth") == [1, 2, 4, 8, 20]
+    assert values("seeds: [7, 1..3]", "seed") == [7, 1, 2, 3]
+    assert values("seeds: 2..4", "seed") == [2, 3, 4]
+    assert values("grid: {seeds: 2}", "seed") == [0, 1]
+
+
+def test_anchors_and_nothing_after_a_key_are_fine() -> None:
+    assert values(
+        "width: &n 16\ngrid:\n  train.batch_size: [*n, 32]\nexclude:\ninclude:\ntrain:", "train.batch_size"
+    ) == [16, 32]
+
+
+def test_zip_varies_together_and_multiplies_with_grid() -> None:
+    found = cells("grid: {activation: [relu, tanh]}\nzip: {depth: [2, 4], width: [64, 32]}")
+    assert [(c.activation.name, c.depth, c.width) for c in found] == [
+        ("relu", 2, 64), ("relu", 4, 32), ("tanh", 2, 64), ("tanh", 4, 32)
+    ]  # fmt: skip
+    two = cells("zip:\n- {depth: [2, 4], width: [64, 32]}\n- {l1: [0, 1], l2: [1, 0]}")
+    assert [(c.depth, c.width, c.l1, c.l2) for c in two] == [(2, 64, 0, 1), (2, 64, 1, 0), (4, 32, 0, 1), (4, 32, 1, 0)]
+
+
+def test_include_adds_single_configurations_on_what_is_fixed() -> None:
+    text = "width: 16\nseeds: 2\ngrid: {depth: [2, 4]}\ninclude:\n- {depth: 9}\n- {activation: tanh, width: 8}"
+    assert [(c.depth, c.width, c.activation.name, c.seed) for c in cells(text)] == [
+        (2, 16, "relu", 0), (2, 16, "relu", 1), (4, 16, "relu", 0), (4, 16, "relu", 1),
+        (9, 16, "relu", 0), (9, 16, "relu", 1), (8, 8, "tanh", 0), (8, 8, "tanh", 1),
+    ]  # fmt: skip
+    assert [c.depth for c in cells("include: [{depth: 3}, {depth: 5}]")] == [3, 5]
+
+
+def test_exclude_drops_what_matches_and_not_what_is_included() -> None:
+    text = (
+        "grid: {depth: [2, 4], activation: [relu, leaky_relu, {leaky_relu: 0.2}]}\n"
+        "exclude:\n- {depth: 4, activation: leaky_relu}\n- {activation: {leaky_relu: 0.2}, depth: [2, 3]}\n"
+        "include: [{depth: 4, activation: leaky_relu}]"
+    )
+    assert [(c.depth, str(c.activation)) for c in cells(text)] == [
+        (2, "relu"), (2, "leaky_relu"), (4, "relu"), (4, "leaky_relu")
+    ]  # fmt: skip
+    explicit = "grid: {activation: [leaky_relu, {leaky_relu: 0.2}]}\nexclude: [{activation: {leaky_relu: 0.01}}]"
+    assert [str(c.activation) for c in cells(explicit)] == ["leaky_relu(negative_slope=0.2)"]
+
+
+def test_exclude_compares_values_not_texts_and_knows_defaults() -> None:
+    assert values("grid: {lr: [0.1, 0.2]}\nexclude: [{lr: 1e-1}]", "lr") == [0.2]
+    assert values("grid: {depth: [2, 4]}\nexclude: [{depth: 2, train.steps: 300, seed: 0}]", "depth") == [4]
+    assert values("grid: {optimizer: [sgd, adam]}\nexclude: [{lr: 0.001}]", "lr") == [0.1]
+    assert values("grid: {init: [he_normal, {normal: 1}]}\nexclude: [{init: normal}]", "init") == [Named("he_normal")]
+
+
+def test_an_exclude_that_matches_nothing_is_a_warning() -> None:
+    text = (
+        "name: x\ngrid: {depth: [2, 4]}\nexclude:\n- {depth: 3}\n- {depth: 4}\n- {activation: [tanh, gelu], depth: 2}\n"
+    )
+    assert spec.loads(text, "a.yaml").warnings == (
+        "a.yaml:4: this exclude matches no cell: depth=3",
+        "a.yaml:6: this exclude matches no cell: activation=tanh|gelu, depth=2",
+    )
+
+
+def test_sub_grids_take_over_what_is_around_them() -> None:
+    text = (
+        "width: 16\nseeds: 2\ngrid: {depth: [2, 4]}\nexclude: [{depth: 4, activation: relu}]\ngrids:\n"
+        "- {activation: sigmoid, init: xavier_normal}\n"
+        "- {activation: relu, grid: {l2: [0, 1]}}\n"
+        "- {include: [{activation: tanh, depth: 3}], exclude: [{depth: [2, 4]}]}\n"
+    )
+    found = [(c.activation.name, c.depth, c.l2) for c in cells(text) if c.seed == 0]
+    assert found == [("sigmoid", 2, 0), ("sigmoid", 4, 0), ("relu", 2, 0), ("relu", 2, 1), ("tanh", 3, 0)]
+    assert {c.width for c in cells(text)} == {16}
+    assert [c.seed for c in cells("grids:\n- {depth: 2, seeds: 2}\n- {depth: 3, seeds: [9]}")] == [0, 1, 9]
+
+
+def test_rules_between_settings_look_at_what_occurs_together() -> None:
+    fine = "zip: {train.steps: [10, 100], train.warmup: [5, 50]}"
+    assert len(cells(fine)) == 2
+    excluded = "grid: {train.steps: [10, 100], train.warmup: [5, 50]}\nexclude: [{train.steps: 10, train.warmup: 50}]"
+    assert len(cells(excluded)) == 3
+    with pytest.raises(SpecError, match="a warm-up of 50 steps does not fit into 10 steps"):
+        cells("grid: {train.steps: [10, 100], train.warmup: [5, 50]}")
+
+
+def test_names_and_descriptions_are_text() -> None:
+    for name in ("a", "2024", "1e-3", "none", "true", "A_b-c.d", "_", "a" * 100):
+        assert spec.loads(f"name: {name}").name == name
+    assert spec.loads("name: x\ndescription: 3").description == "3"
+    assert spec.loads("name: x\ndescription: |\n  two\n  lines\n").description == "two\nlines"
+
+
+ROUND = (
+    EXPERIMENT.read_text(encoding="utf-8"),
+    "name: none\ndescription: 'yes: # no'\nseeds: [3, 1]\nprobe.at: [0, 10]\nresidual: add\n"
+    "residual_scale: 1/sqrt(depth)\n",
+    "name: x\ngrid: {lr: [1e-7, 0.3], optimizer: [sgd, {name: adam, beta1: 0.5}]}\n"
+    "zip: {depth: [1, 2], width: [3, 4]}\n",
+    "name: x\nzip: {optimizer: [{sgd: 1}, adam], depth: [2, 3]}\ngrid: {activation: [{elu: 2}]}\n"
+    "include: [{width: 5}]\n",
+    "name: x\ngrid: {probe.at: [log, [1, 2]]}\n"
+    "grids: [{depth: 2, seeds: 2}, {seeds: [7], grid: {l1: [0, 1]}}, {include: [{l2: 1}]}]\n",
+    "name: x\nzip: {l1: [0, 1], l2: [1, 0]}\ngrids: [{grid: {optimizer: [sgd, {adam: 0.1}]}}]\n"
+    "exclude: [{optimizer: sgd, l1: 0}]\n",
+    "name: x\ngrid: {activation: [relu, elu, {elu: 2}], depth: [1, 2]}\n"
+    "exclude: [{activation: {elu: 1}, depth: [1, 5]}]\n",
+)
+
+
+@pytest.mark.parametrize("text", ROUND)
+@pytest.mark.parametrize("defaults", [True, False])
+def test_a_dumped_spec_loads_to_the_same_cells(text: str, defaults: bool) -> None:
+    found = spec.loads(text)
+    again = spec.loads(spec.dump(found, defaults=defaults))
+    assert (again.name, again.description) == (found.name, found.description)
+    first, second = grid.expand(found), grid.expand(again)
+    assert (second.cells, second.axes) == (first.cells, first.axes)
+    assert spec.dump(again, defaults=defaults) == spec.dump(found, defaults=defaults)
+
+
+def test_a_resolved_spec_names_every_setting() -> None:
+    import yaml
+
+    document = yaml.safe_load(spec.dump(spec.loads("name: x\ngrid: {depth: [2, 3]}")))
+    named = {f"{key}.{one}" for key in ("train", "probe", "thresholds") for one in document[key]} | set(document)
+    apart = {"seed", "depth", "seq_len"}  # feed-forward networks have no seq_len
+    assert named - {"name", "train", "probe", "thresholds", "grid", "seeds"} == set(SETTINGS) - apart
+
+
+def test_plain_values_make_a_spec() -> None:
+    found = spec.from_mapping(
+        "sweep",
+        {"depth": "2..8*2", "activation": "sigmoid,leaky_relu(negative_slope=0.2)", "lr": [0.1, 1], "seeds": 2,
+         "train": {"steps": 10}, "clip": None, "zip": {"init": ["he_normal", "xavier_normal"], "l1": [0, 0.5]}},
+        description="from flags",
+    )  # fmt: skip
+    text = (
+        "name: sweep\ndescription: from flags\nclip: none\ntrain.steps: 10\nseeds: 2\n"
+        "grid: {depth: [2, 4, 8], activation: [sigmoid, {leaky_relu: 0.2}], lr: [0.1, 1]}\n"
+        "zip: {init: [he_normal, xavier_normal], l1: [0, 0.5]}\n"
+    )
+    assert grid.expand(found) == grid.expand(spec.loads(text))
+    with pytest.raises(SpecError) as caught:
+        spec.from_mapping("sweep", {"depth": "2..8*x", "activatio": "relu"}, source="--")
+    assert str(caught.value) == (
+        "--activatio relu: unknown key 'activatio'\n    did you mean 'activation'?\n"
+        "--depth 2..8*x: the range '2..8*x' cannot be read\n"
+        "    a range is written 2..64, 2..64:2 (step) or 2..64*2 (factor)"
+    )
+
+
+def test_checking_a_spec_loads_neither_torch_nor_pandas_nor_numpy() -> None:
+    code = (
+        "import sys, gradlab.spec, gradlab.grid, gradlab.planning.banks\n"
+        "cells = gradlab.grid.expand(gradlab.spec.loads('name: x\\ngrid: {depth: 2..9}')).cells\n"
+        "gradlab.planning.banks.estimate(gradlab.planning.banks.pack(cells)[0])\n"
+        "print([name for name in ('torch', 'pandas', 'numpy') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

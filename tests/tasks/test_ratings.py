@@ -1,0 +1,106 @@
+"""The task of ratings: how a file is read, what means of users and items tell, and what a network learns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from task_data import drawn
+from torch.nn import functional as F
+
+from gradlab.cell import Cell
+from gradlab.components import Named
+from gradlab.errors import DataError
+from gradlab.tasks import Data, ratings
+from gradlab.training.loop import train_bank
+
+
+def rated(frame: pd.DataFrame, tmp_path: Path, **params: str) -> Data:
+    frame.to_csv(tmp_path / "r.csv", index=False)
+    return drawn("ratings", path=str(tmp_path / "r.csv"), **params)
+
+
+def test_ratings_are_read_whoever_rates_what(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"userId": rng.integers(100, 110, 60), "movie": rng.choice(list("wxyz"), 60)})
+    frame["stars"] = rng.integers(1, 6, 60).astype(float)
+    data = rated(frame, tmp_path, user="userId", item="movie", rating="stars")
+    assert data.vocabulary == (frame["userId"].nunique(), 4)
+    x, y = torch.cat([data.train_x, data.test_x], 1)[0], torch.cat([data.train_y, data.test_y], 1)[0, :, 0]
+    stars = frame["stars"].to_numpy()
+    held_out = 15
+    spread = float(data.train_y.std(correction=0))
+    assert spread == pytest.approx(1)
+    assert data.test_x.shape[1] == held_out
+    users, movies = sorted(frame["userId"].astype(str).unique()), sorted(frame["movie"].unique())
+    scale = (np.ptp(stars)) / float(y.max() - y.min())
+    found = sorted(
+        (users[u], movies[i], round(scale * (float(r) - float(y.min())) + 1)) for (u, i), r in zip(x, y, strict=True)
+    )
+    assert found == sorted(zip(frame["userId"].astype(str), frame["movie"], stars, strict=True))
+
+
+def test_means_of_users_and_items_are_a_ridge_regression() -> None:
+    data = drawn("ratings", users=6, items=5, samples=64, seeds=(2,))
+    x, y = data.train_x[0].long(), data.train_y[0]
+    design = torch.cat([F.one_hot(x[:, 0], 6), F.one_hot(x[:, 1], 5)], 1).double()
+    penalty = ratings.SHRINKAGE * torch.eye(11, dtype=torch.float64)
+    deviations = torch.linalg.solve(design.T @ design + penalty, design.T @ (y - y.mean()))
+    seen = data.test_x[0].long()
+    expected = y.mean() + deviations[seen[:, 0]] + deviations[6 + seen[:, 1]]
+    torch.testing.assert_close(
+        ratings.by_means((data.train_x[0], y), data.test_x[0], (6, 5)), expected, rtol=0, atol=1e-6
+    )
+
+
+def test_user_and_item_means_are_not_enough_and_the_true_tastes_are() -> None:
+    data = drawn("ratings", noise=0.0)
+    means = ratings.by_means((data.train_x[0], data.train_y[0]), data.test_x[0], data.vocabulary)
+    metric = float(data.criterion.metric(means.unsqueeze(0), data.test_y))
+    # variances: 1/4 users, 1/4 items, 1 together: means explain a third, up to what is estimated
+    assert 0.2 < metric < data.criterion.learned_from < 0.45
+    assert float(data.criterion.metric(data.test_y, data.test_y)) == 1
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("item", None, "r.csv: column 'item' is empty in data row 3"),
+        ("rating", "good", "r.csv: column 'rating' must hold numbers, found 'good' in data row 3\n"
+                           "  drop the column, or turn it into numbers first"),
+        ("rating", None, "r.csv: column 'rating' is empty in data row 3"),
+    ],
+)  # fmt: skip
+def test_ratings_that_cannot_be_used(tmp_path: Path, column: str, value: object, message: str) -> None:
+    frame = pd.DataFrame({"user": list("abcabcabc"), "item": list("xyzyzxzxy"), "rating": range(9)}, dtype=object)
+    frame.loc[2, column] = value
+    with pytest.raises(DataError) as caught:
+        rated(frame, tmp_path)
+    assert str(caught.value) == message
+
+
+def test_ratings_columns_are_named(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"users": list("abcabcabc"), "item": list("xyzyzxzxy"), "stars": range(9)})
+    with pytest.raises(DataError) as caught:
+        rated(frame, tmp_path)
+    assert str(caught.value) == "r.csv: there is no column 'user' for the user\n  did you mean user: users?"
+    with pytest.raises(DataError) as caught:
+        rated(frame, tmp_path, user="users")
+    assert str(caught.value).startswith("r.csv: there is no column 'rating' for the rating\n  ")
+    with pytest.raises(DataError, match="7 rows are too few"):
+        rated(frame[:7], tmp_path, user="users", rating="stars")
+    with pytest.raises(DataError, match="one value only"):
+        rated(frame.assign(stars=3), tmp_path, user="users", rating="stars")
+
+
+def test_a_network_learns_tastes_that_means_do_not_know() -> None:
+    cells = [
+        Cell(task=Named("ratings"), depth=2, width=32, optimizer=Named("adam"), lr=0.01, steps=500, seed=seed)
+        for seed in (0, 1)
+    ]
+    for record in train_bank(cells):
+        assert record.learned
+        assert record.metric[0] < 0.1

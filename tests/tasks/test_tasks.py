@@ -1,0 +1,184 @@
+"""Tasks: real data as they are, generated data as their formulas say, and the user's table with its errors."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.datasets import load_digits
+
+from gradlab.components import TASKS, Named
+from gradlab.errors import DataError
+from gradlab.tasks import load
+from gradlab.tasks.base import cross_entropy, mse
+
+
+def test_digits_are_the_real_ones_with_a_held_out_split():
+    data = load(Named("digits"), (0, 1))
+    assert data.train_x.shape == (1, 1347, 64)
+    assert data.test_x.shape == (1, 450, 64)
+    assert float(data.train_x.square().mean()) == pytest.approx(1)
+    images = load_digits().data
+    both = torch.cat([data.train_x, data.test_x], 1)[0]
+    spread = np.ptp(images) / float(both.max() - both.min())  # undo the scale, then compare as sets of differences
+    assert spread > 0
+    recovered = both - both[0]
+    scale = np.abs(images).max() / float((both.max(0).values - both.min(0).values).max())
+    rows = {tuple(row) for row in np.rint(images - 0).astype(int).tolist()}
+    base = None
+    for row in images:  # the row of the data set that the first training sample is
+        candidate = np.rint(recovered.numpy() * scale + row).astype(int)
+        if tuple(candidate[1]) in rows and tuple(candidate[2]) in rows and tuple(candidate[3]) in rows:
+            base = candidate
+            break
+    assert base is not None
+    assert {tuple(row) for row in base.tolist()} == rows
+    assert torch.bincount(data.test_y[0]).min() >= 43  # stratified: every digit is a tenth of the test part
+
+
+@pytest.mark.parametrize("name", ["teacher", "linear_regression", "spirals"])
+def test_generated_tasks_depend_on_the_seed_alone(name):
+    one, two = load(Named(name), (3, 5)), load(Named(name), (5,))
+    assert torch.equal(one.train_x[1], two.train_x[0])
+    assert torch.equal(one.train_y[1], two.train_y[0])
+    assert not torch.equal(one.train_x[0], one.train_x[1])
+
+
+def test_linear_regression_is_the_line():
+    data = load(Named("linear_regression", (("samples", 4000), ("noise", 0.2))), (0,))
+    design = torch.stack([data.train_x[0, :, 0], torch.ones(4000, dtype=torch.float64)], 1)
+    fit = torch.linalg.lstsq(design, data.train_y[0]).solution.flatten()
+    # standard errors: 0.2 / sqrt(4000 / 3) and 0.2 / sqrt(4000)
+    assert float(fit[0]) == pytest.approx(3, abs=4 * 0.0055)
+    assert float(fit[1]) == pytest.approx(2, abs=4 * 0.0032)
+    residual = data.train_y[0] - design @ fit.unsqueeze(1)
+    assert float(residual.std()) == pytest.approx(0.2, rel=0.05)
+    torch.testing.assert_close(data.test_y, 3 * data.test_x + 2)
+
+
+def test_teacher_targets_are_standardised():
+    data = load(Named("teacher"), (0,))
+    assert float(data.train_y.mean()) == pytest.approx(0, abs=1e-12)
+    assert float(data.train_y.std(correction=0)) == pytest.approx(1)
+
+
+def test_spirals_lie_on_two_arms_half_a_turn_apart():
+    data = load(Named("spirals", (("noise", 0.0), ("turns", 1.0))), (0,))
+    x, label = data.train_x[0], data.train_y[0]
+    radius = x.norm(dim=1)
+    along = radius / radius.max()
+    scale = float(radius.max())
+    angle = torch.atan2(x[:, 1], x[:, 0])
+    expected = 2 * math.pi * radius / (scale / float(along.max())) * 1.0 + math.pi * label
+    # the largest radius drawn is just below 1 before scaling; compare angles on the circle with that slack
+    difference = torch.remainder(angle - expected + math.pi, 2 * math.pi) - math.pi
+    assert float(difference.abs().max()) < 0.02
+    assert torch.bincount(label).tolist() == [1024, 1024]
+
+
+def test_losses_are_those_of_torch():
+    rng = torch.Generator().manual_seed(0)
+    logits, labels = torch.randn(3, 8, 5, generator=rng), torch.randint(5, (3, 8), generator=rng)
+    expected = torch.stack([torch.nn.functional.cross_entropy(a, b) for a, b in zip(logits, labels, strict=True)])
+    torch.testing.assert_close(cross_entropy(logits, labels), expected)
+    other = torch.randn(3, 8, 5, generator=rng)
+    expected = torch.stack([torch.nn.functional.mse_loss(a, b) for a, b in zip(logits, other, strict=True)])
+    torch.testing.assert_close(mse(logits, other), expected)
+
+
+def test_every_task_judges_perfect_outputs_as_learned(tmp_path):
+    frame = pd.DataFrame({"a": np.arange(40.0), "b": np.arange(40.0) % 7, "y": np.arange(40) % 2})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    own = {"path": str(tmp_path / "t.csv"), "target": "y", "kind": "classification"}
+    for name in TASKS:
+        lengths = TASKS[name].lengths
+        data = load(
+            Named(name, tuple(own.items()) if name == "table" else ()), (0,), lengths.default if lengths else None
+        )
+        perfect = target = data.test_y
+        if not target.is_floating_point():
+            target = target.long()
+            perfect = 100 * torch.nn.functional.one_hot(target, data.out_features).double()
+        assert float(data.criterion.metric(perfect, target)) == 1
+        assert data.criterion.learned_from < 1
+        constant = torch.zeros_like(perfect)
+        assert float(data.criterion.metric(constant, target)) < data.criterion.learned_from
+        broken = data.criterion.metric(torch.full_like(perfect, torch.nan), target)
+        assert not bool(broken >= data.criterion.learned_from)
+
+
+def table(path, kind="regression", target="y"):
+    return load(Named("table", (("path", str(path)), ("target", target), ("kind", kind))), (0,))
+
+
+def test_table_from_csv_and_parquet_is_the_same(tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(3, 5, (100, 3)), columns=["a", "b", "y"])
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    frame.to_parquet(tmp_path / "t.parquet")
+    one, two = table(tmp_path / "t.csv"), table(tmp_path / "t.parquet")
+    torch.testing.assert_close(one.train_x, two.train_x)
+    assert one.train_x.shape == (1, 75, 2)
+    assert one.test_x.shape == (1, 25, 2)
+    torch.testing.assert_close(one.train_x.mean((0, 1)), torch.zeros(2, dtype=torch.float64), rtol=0, atol=1e-12)
+    torch.testing.assert_close(one.train_x.square().mean((0, 1)), torch.ones(2, dtype=torch.float64))
+    assert float(one.train_y.std(correction=0)) == pytest.approx(1)
+
+
+def write(tmp_path, text, name="t.csv"):
+    path = tmp_path / name
+    path.write_text(text)
+    return path
+
+
+NUMBERS = "a,b,y\n" + "".join(f"{i},{i * i},{i % 3}\n" for i in range(12))
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "target", "message"),
+    [
+        (NUMBERS, "regression", "z", "t.csv: there is no column 'z'\n  columns: a, b, y"),
+        (NUMBERS.replace("a,b", "alpha,b"), "regression", "alhpa",
+         "t.csv: there is no column 'alhpa'\n  did you mean 'alpha'?"),
+        ("y\n1\n2\n", "regression", "y",
+         "t.csv: 'y' is the only column; a task needs at least one input beside it"),
+        ("a,y\n1,2\n3,4\n", "regression", "y", "t.csv: 2 rows are too few; a task needs at least 8"),
+        (NUMBERS.replace("3,9,0", "3,nine,0"), "regression", "y",
+         "t.csv: column 'b' must hold numbers, found 'nine' in data row 4\n"
+         "  drop the column, or turn it into numbers first"),
+        (NUMBERS.replace("3,9,0", "3,,0"), "regression", "y", "t.csv: column 'b' is empty in data row 4"),
+        (NUMBERS.replace("3,9,0", "3,inf,0"), "regression", "y", "t.csv: column 'b' is infinite in data row 4"),
+        (NUMBERS.replace("3,9,0", "3,9,"), "classification", "y", "t.csv: column 'y' is empty in row 4"),
+        ("a,y\n" + "1,2\n" * 10, "regression", "y",
+         "t.csv: column 'y' has one value only; there is nothing to predict"),
+        ("a,y\n" + "1,2\n" * 10, "classification", "y",
+         "t.csv: column 'y' has one class only; there is nothing to predict"),
+        (NUMBERS, "classification", "a",
+         "t.csv: column 'a' has 12 different values in 12 rows\n"
+         "  these look like numbers rather than classes: use kind: regression"),
+    ],
+)  # fmt: skip
+def test_table_errors_name_the_column_and_the_row(tmp_path, text, kind, target, message):
+    with pytest.raises(DataError) as caught:
+        table(write(tmp_path, text), kind, target)
+    assert str(caught.value) == message
+
+
+def test_files_that_are_no_tables(tmp_path):
+    for path, start in [
+        (tmp_path / "missing.csv", "there is no data file"),
+        (tmp_path, "there is no data file"),
+        (write(tmp_path, "x", "t.xlsx"), "t.xlsx: a table must be .csv, .tsv or .parquet"),
+        (write(tmp_path, "not parquet at all", "t.parquet"), f"{tmp_path / 't.parquet'} cannot be read as a table"),
+        (write(tmp_path, "", "empty.csv"), f"{tmp_path / 'empty.csv'} cannot be read as a table"),
+        (write(tmp_path, 'a,b\n"1,2\n', "quote.csv"), f"{tmp_path / 'quote.csv'} cannot be read as a table"),
+    ]:
+        with pytest.raises(DataError) as caught:
+            table(path)
+        assert str(caught.value).startswith(start)
+    (tmp_path / "binary.csv").write_bytes(bytes(range(256)) * 10)
+    with pytest.raises(DataError):
+        table(tmp_path / "binary.csv")

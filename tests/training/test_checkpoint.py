@@ -1,0 +1,117 @@
+"""A bank that was stopped anywhere goes on to the very records it would have had."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gradlab.cell import Cell, cell_id
+from gradlab.components import CLIPS, OPTIMIZERS, Named
+from gradlab.record import Record
+from gradlab.training.checkpoint import Checkpoint
+from gradlab.training.loop import train_bank
+
+BASE = Cell(depth=3, width=8, steps=12, batch_size=16, probe_batch_size=16, init=Named("xavier_normal"), lr=0.01)
+
+
+class Stopped(Exception):
+    pass
+
+
+class StopAt(Checkpoint):
+    """Keeps a state before one step and dies right after."""
+
+    def __init__(self, path: Path, step: int) -> None:
+        super().__init__(path)
+        self._step, self._asked = step, 0
+
+    def due(self) -> bool:
+        self._asked += 1
+        return self._asked == self._step
+
+    def save(self, cells, step, state) -> None:
+        super().save(cells, step, state)
+        raise Stopped
+
+
+def bank() -> list[Cell]:
+    """Every optimiser and every clip, two seeds."""
+    clips = [Named("none"), Named("norm", (("max", 0.1),)), Named("value", (("max", 0.01),)), Named("agc")]
+    assert {clip.name for clip in clips} == set(CLIPS)
+    cells = [
+        dataclasses.replace(BASE, optimizer=Named(name), clip=clips[i % 4], seed=seed)
+        for seed in range(2)
+        for i, name in enumerate(OPTIMIZERS)
+    ]
+    return sorted(cells, key=lambda cell: (cell.optimizer.name, cell.clip.name, cell.seed))
+
+
+def assert_equal(one: Record, other: Record) -> None:
+    for field in dataclasses.fields(Record):
+        np.testing.assert_array_equal(getattr(one, field.name), getattr(other, field.name), err_msg=field.name)
+
+
+@pytest.mark.parametrize("step", [1, 5, 11, 12])
+@pytest.mark.parametrize(
+    "shared",
+    [
+        {},
+        {"dropout": 0.3},
+        {"norm": Named("batch")},
+        {"precision": Named("float16")},
+        {"lr_schedule": Named("cosine"), "warmup": 3},
+    ],
+    ids=lambda shared: "-".join(map(str, shared.values())) or "plain",
+)
+def test_a_bank_stopped_anywhere_goes_on_to_the_same_bits(tmp_path, step, shared):
+    cells = [dataclasses.replace(cell, **shared) for cell in bank()]
+    undisturbed = train_bank(cells)
+    path = tmp_path / "bank.ckpt"
+    with pytest.raises(Stopped):
+        train_bank(cells, checkpoint=StopAt(path, step))
+    second = Checkpoint(path)
+    resumed = train_bank(cells, checkpoint=second)
+    assert second.resumed_at == step
+    for one, other in zip(undisturbed, resumed, strict=True):
+        assert_equal(one, other)
+
+
+def kept(tmp_path: Path, cells: list[Cell]) -> Path:
+    path = tmp_path / "bank.ckpt"
+    with pytest.raises(Stopped):
+        train_bank(cells, checkpoint=StopAt(path, 4))
+    return path
+
+
+def test_a_checkpoint_of_other_cells_or_another_device_counts_as_none(tmp_path):
+    path = kept(tmp_path, [BASE])
+    assert Checkpoint(path).load([cell_id(BASE), "cpu"]) is not None
+    assert Checkpoint(path).load([cell_id(BASE), "cuda"]) is None
+    assert Checkpoint(path).load([cell_id(dataclasses.replace(BASE, seed=1)), "cpu"]) is None
+    assert Checkpoint(tmp_path / "none.ckpt").load([cell_id(BASE), "cpu"]) is None
+
+
+def test_a_damaged_checkpoint_counts_as_none_and_the_bank_begins_anew(tmp_path):
+    path = kept(tmp_path, [BASE])
+    whole = path.read_bytes()
+    generator = np.random.default_rng(0)
+    for at in generator.integers(len(whole), size=60):
+        path.write_bytes(whole[:at])
+        assert Checkpoint(path).load([cell_id(BASE), "cpu"]) is None
+        flipped = bytearray(whole)
+        flipped[at] ^= 1 << int(generator.integers(8))
+        path.write_bytes(bytes(flipped))
+        assert Checkpoint(path).load([cell_id(BASE), "cpu"]) is None
+    again = Checkpoint(path)
+    (resumed,) = train_bank([BASE], checkpoint=again)
+    assert again.resumed_at == 0
+    assert_equal(resumed, train_bank([BASE])[0])
+
+
+def test_without_room_on_the_disk_training_goes_on(tmp_path):
+    path = tmp_path / "no" / "such" / "directory" / "bank.ckpt"
+    (record,) = train_bank([BASE], checkpoint=Checkpoint(path, every_s=0))
+    assert_equal(record, train_bank([BASE])[0])
