@@ -1,19 +1,24 @@
-"""YAML text to a document with places. Nothing in a spec can import or run code, or grow without bound.
+"""YAML text to a document with marks. Nothing in a spec can import or run code, or grow without bound.
 
-The events of PyYAML's parser are composed here rather than by PyYAML: tags are refused, anchors and depth are
-bounded, duplicate keys are found, and scalars are resolved as YAML 1.2 has it (`Scalar.plain`).
+PyYAML composes the nodes; the subclass here adds what they do not tell: where an alias stands, whether a tag was
+written, how deep and how large the document is. Scalars are resolved as in YAML 1.2 (`Scalar.plain`), not 1.1.
 """
 
 from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import yaml
 from yaml import events
-from yaml.reader import Reader
+from yaml.composer import Composer
+from yaml.parser import Parser
+from yaml.reader import Reader, ReaderError
+from yaml.resolver import BaseResolver
+from yaml.scanner import Scanner
 
 from gradlab.errors import Problem, SpecError
 from gradlab.spec.node import Entry, Items, Mark, Node, Problems, Scalar, Table, shorten
@@ -74,8 +79,7 @@ def compose(text: str, source: str, problems: Problems) -> Table:
     Raises:
         SpecError: the text is not one YAML mapping.
     """
-    composer = _Composer(text.removeprefix("\ufeff"), source, problems)
-    node = composer.document()
+    node = _Document(text.removeprefix("\ufeff"), source, problems).root()
     if node is None or (isinstance(node, Scalar) and node.empty):
         raise _fatal(Mark(source), "is empty", "a spec needs at least a name, as in: name: my_first_run")
     if not isinstance(node, Table):
@@ -91,46 +95,80 @@ def compose_value(text: str, mark: Mark) -> Node:
         SpecError: the text is not YAML.
     """
     problems = Problems()
-    node = _Composer(text, mark.source, problems, fixed=mark).document()
+    node = _Document(text, mark.source, problems, fixed=mark).root()
     problems.check()
     return Scalar.plain(mark, "") if node is None else node
 
 
-class _Composer:
+class _Composer(Reader, Scanner, Parser, Composer, BaseResolver):
+    """PyYAML's composer of untagged nodes, with bounds. `mark_of` turns a mark of PyYAML into one of ours."""
+
+    def __init__(self, text: str, mark_of: Callable[[Any], Mark]) -> None:
+        Reader.__init__(self, text)
+        Scanner.__init__(self)
+        Parser.__init__(self)
+        Composer.__init__(self)
+        BaseResolver.__init__(self)
+        self._mark_of = mark_of
+        self._depth = self._values = 0
+        self._sizes: dict[str, int] = {}
+        """Values under each anchor, aliases written out; 0 while its node is not complete."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Return the next node, or the one that the next alias stands for."""
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+        mark, anchor = self._mark_of(event.start_mark), event.anchor
+        if isinstance(event, events.AliasEvent):
+            if anchor not in self._sizes:
+                raise _fatal(mark, f"the alias *{anchor} stands for nothing: there is no &{anchor} above it")
+            if not self._sizes[anchor]:
+                raise _fatal(mark, f"the alias *{anchor} stands inside of what it stands for")
+            self._count(self._sizes[anchor], mark)
+            return super().compose_node(parent, index)
+        if event.tag is not None:
+            shown = shorten(event.tag.replace("tag:yaml.org,2002:", "!!"))
+            raise _fatal(mark, f"the tag {shown} is not allowed: a spec holds plain values only", "remove the tag")
+        before = self._values
+        self._count(1, mark)
+        self._depth += isinstance(event, events.CollectionStartEvent)
+        if self._depth > DEEPEST:
+            raise _fatal(mark, f"nested more than {DEEPEST} levels deep")
+        if anchor is not None:
+            self.anchors.pop(anchor, None)  # YAML lets an anchor be given anew, PyYAML does not
+            self._sizes[anchor] = 0
+        node = super().compose_node(parent, index)
+        self._depth -= isinstance(event, events.CollectionStartEvent)
+        if anchor is not None:
+            self._sizes[anchor] = self._values - before
+        return node
+
+    def _count(self, size: int, mark: Mark) -> None:
+        self._values += size
+        if self._values > MOST_VALUES:
+            raise _fatal(mark, f"this file holds more than {MOST_VALUES:,} values, counting what its aliases stand for")
+
+
+class _Document:
+    """One YAML text: its root as a `Node`, and its syntax errors as problems of a spec."""
+
     def __init__(self, text: str, source: str, problems: Problems, fixed: Mark | None = None) -> None:
         self._text, self._source, self._problems, self._fixed = text, source, problems, fixed
         self._lines = [_printable(line.rstrip()) for line in _LINES.split(text)]
-        self._anchors: dict[str, tuple[Node, int] | None] = {}
-        self._values = 0
-        self._depth = 0
 
-    def document(self) -> Node | None:
-        """Return the one document, or None for an empty stream."""
-        if strange := Reader.NON_PRINTABLE.search(self._text):
-            before = _LINES.split(self._text[: strange.start()])
-            mark = self._place(len(before) - 1, len(before[-1]))
-            raise _strange(mark, strange)
-        stream = yaml.parse(self._text, Loader=yaml.SafeLoader)
+    def root(self) -> Node | None:
+        """Return the node of the one document, or None for an empty stream."""
         try:
-            return self._stream(stream)
+            node = _Composer(self._text, self._mark).get_single_node()
+            return None if node is None else self._node(node)
+        except ReaderError as error:
+            before = _LINES.split(self._text[: error.position])
+            raise _strange(self._place(len(before) - 1, len(before[-1])), self._text[error.position]) from None
         except yaml.MarkedYAMLError as error:
             raise self._syntax(error) from None
         except (ValueError, OverflowError) as error:  # PyYAML turns "\\U00110000" and version numbers into trouble
             raise _fatal(Mark(self._source), f"this is not YAML: {error}") from None
 
-    def _stream(self, stream: Iterator[events.Event]) -> Node | None:
-        node = None
-        for event in stream:
-            if isinstance(event, events.DocumentStartEvent):
-                if node is not None:
-                    hint = "a file holds one spec; remove the '---' or make two files"
-                    raise _fatal(self._mark(event), "a second document begins here", hint)
-                node, _ = self._node(next(stream), stream)
-        return node
-
-    def _mark(self, event: events.Event) -> Mark:
-        start = event.start_mark
-        assert start is not None
+    def _mark(self, start: Any) -> Mark:
         return self._place(start.line, start.column)
 
     def _place(self, line: int, column: int) -> Mark:
@@ -139,70 +177,17 @@ class _Composer:
         text = self._lines[line] if line < len(self._lines) else ""
         return Mark(self._source, line + 1, column + 1, text)
 
-    def _node(self, event: events.Event, stream: Iterator[events.Event]) -> tuple[Node, int]:
-        """Return the node that begins with `event`, and how many values it holds with its aliases written out."""
-        mark = self._mark(event)
-        if isinstance(event, events.AliasEvent):
-            return self._alias(event.anchor or "", mark)
-        assert isinstance(event, events.NodeEvent)
-        self._count(mark, 1)
-        if event.anchor is not None:
-            self._anchors[event.anchor] = None
-        if isinstance(event, events.ScalarEvent):
-            if event.tag is not None:
-                raise self._tag(event.tag, mark)
-            if strange := Reader.NON_PRINTABLE.search(event.value):  # by an escape such as "\\e"
-                raise _strange(mark, strange)
-            plain = event.style is None
-            node: Node = (
-                Scalar.plain(mark, event.value) if plain else Scalar(mark, event.value, event.value, quoted=True)
-            )
-            size = 1
-        else:
-            assert isinstance(event, events.CollectionStartEvent)
-            if event.tag is not None:
-                raise self._tag(event.tag, mark)
-            self._depth += 1
-            if self._depth > DEEPEST:
-                raise _fatal(mark, f"nested more than {DEEPEST} levels deep")
-            inside = self._items if isinstance(event, events.SequenceStartEvent) else self._table
-            node, size = inside(mark, stream)
-            self._depth -= 1
-        if event.anchor is not None:
-            self._anchors[event.anchor] = (node, size)
-        return node, size
-
-    def _alias(self, anchor: str, mark: Mark) -> tuple[Node, int]:
-        if anchor not in self._anchors:
-            raise _fatal(mark, f"the alias *{anchor} stands for nothing: there is no &{anchor} above it")
-        found = self._anchors[anchor]
-        if found is None:
-            raise _fatal(mark, f"the alias *{anchor} stands inside of what it stands for")
-        self._count(mark, found[1])
-        return found
-
-    def _count(self, mark: Mark, size: int) -> None:
-        self._values += size
-        if self._values > MOST_VALUES:
-            raise _fatal(mark, f"this file holds more than {MOST_VALUES:,} values, counting what its aliases stand for")
-
-    def _tag(self, tag: str, mark: Mark) -> SpecError:
-        shown = shorten(tag.replace("tag:yaml.org,2002:", "!!"))
-        return _fatal(mark, f"the tag {shown} is not allowed: a spec holds plain values only", "remove the tag")
-
-    def _items(self, mark: Mark, stream: Iterator[events.Event]) -> tuple[Node, int]:
-        found = []
-        while not isinstance(event := next(stream), events.SequenceEndEvent):
-            found.append(self._node(event, stream))
-        return Items(mark, tuple(node for node, _ in found)), 1 + sum(size for _, size in found)
-
-    def _table(self, mark: Mark, stream: Iterator[events.Event]) -> tuple[Node, int]:
+    def _node(self, node: yaml.Node) -> Node:
+        mark = self._mark(node.start_mark)
+        if isinstance(node, yaml.ScalarNode):
+            if strange := Reader.NON_PRINTABLE.search(node.value):  # by an escape such as "\\e"
+                raise _strange(mark, strange[0])
+            plain = node.style is None
+            return Scalar.plain(mark, node.value) if plain else Scalar(mark, node.value, node.value, quoted=True)
+        if isinstance(node, yaml.SequenceNode):
+            return Items(mark, tuple(map(self._node, node.value)))
         entries: dict[str, Entry] = {}
-        total = 1
-        while not isinstance(event := next(stream), events.MappingEndEvent):
-            key, _ = self._node(event, stream)
-            value, size = self._node(next(stream), stream)
-            total += 1 + size
+        for key, value in ((self._node(key), self._node(value)) for key, value in node.value):
             if not isinstance(key, Scalar):
                 self._problems.add(key.mark, "a key must be a name, this is a list or a mapping")
             elif key.text == "<<" and not key.quoted:
@@ -211,7 +196,7 @@ class _Composer:
                 self._problems.add(key.mark, f"duplicate key '{key.text}', first given at line {first.mark.line}")
             else:
                 entries[key.text] = Entry(key.text, key.mark, value)
-        return Table(mark, tuple(entries.values())), total
+        return Table(mark, tuple(entries.values()))
 
     def _syntax(self, error: yaml.MarkedYAMLError) -> SpecError:
         problem, context = error.problem or "", error.context or ""
@@ -220,6 +205,9 @@ class _Composer:
         assert at is not None
         assert began is not None
         here, there = self._place(at.line, at.column), self._place(began.line, began.column)
+        if "another document" in problem:
+            hint = "a file holds one spec; remove the '---' or make two files"
+            return _fatal(here, "a second document begins here", hint)
         if "character '\\t'" in problem:
             return _fatal(here, "a tab where YAML wants spaces", "indent with spaces")
         if "that cannot start any token" in problem:
@@ -247,8 +235,8 @@ def _printable(line: str) -> str:
     return shown if shown.isprintable() else "".join(one if one.isprintable() else "?" for one in shown)
 
 
-def _strange(mark: Mark, found: re.Match[str]) -> SpecError:
-    return _fatal(mark, f"the character U+{ord(found[0]):04X} cannot stand in a spec")
+def _strange(mark: Mark, character: str) -> SpecError:
+    return _fatal(mark, f"the character U+{ord(character):04X} cannot stand in a spec")
 
 
 def _quoted(problem: str) -> str:
