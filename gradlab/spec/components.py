@@ -1,21 +1,25 @@
-"""The parameters of a component against the registry: kinds, bounds, defaults; a spelled component to a `Named`."""
+"""A component as a spec writes it, in any notation, to the `Named` that it means.
+
+These are the same: ``{name: leaky_relu, negative_slope: 0.2}``, ``{leaky_relu: 0.2}`` (the first parameter),
+``{leaky_relu: {negative_slope: 0.2}}`` and ``leaky_relu(negative_slope=0.2)``, which is how a table prints it.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf, isfinite
 from pathlib import Path
 
-from gradlab.components import REGISTRIES, Component, Named, Param, Value, nearest
-from gradlab.spec.forms import Form, spell
-from gradlab.spec.node import Entry, Node, Problems, Scalar, shorten, show
+from gradlab.components import ALIASES, REGISTRIES, Component, Named, Param, Value, nearest
+from gradlab.spec.node import Entry, MappingNode, Mark, Node, Problems, ScalarNode, SequenceNode, shorten, show
 
-__all__ = ["Parsed", "parse"]
+__all__ = ["ParsedComponent", "WrittenComponent", "parse", "written"]
 
 
 @dataclass(frozen=True, slots=True)
-class Parsed:
+class ParsedComponent:
     """A component, and what its canonical form does not show."""
 
     named: Named
@@ -39,17 +43,17 @@ class _Reading:
         return REGISTRIES[self.key]
 
 
-def parse(key: str, node: Node, base: Path, problems: Problems, *, pattern: bool = False) -> Parsed | None:
+def parse(key: str, node: Node, base: Path, problems: Problems, *, pattern: bool = False) -> ParsedComponent | None:
     """Return the component that `node` names for the setting `key`, or None after adding to `problems`.
 
     Paths are relative to `base`. In a `pattern` (of an exclude) a bare name needs no required parameters.
     """
-    form = spell(key, node, problems)
-    return None if form is None else _build(_Reading(key, base, problems), form, pattern=pattern)
+    component = written(key, node, problems)
+    return None if component is None else _build(_Reading(key, base, problems), component, pattern=pattern)
 
 
-def _build(reading: _Reading, form: Form, *, pattern: bool) -> Parsed | None:
-    name, mark, entries = form.name, form.mark, form.params
+def _build(reading: _Reading, component: WrittenComponent, *, pattern: bool) -> ParsedComponent | None:
+    name, mark, entries = component.name, component.mark, component.params
     known = reading.registry[name].params
     values: dict[str, Value] = {}
     sound = True
@@ -73,7 +77,7 @@ def _build(reading: _Reading, form: Form, *, pattern: bool) -> Parsed | None:
         return None
     lr = values.pop("lr", None) if reading.key == "optimizer" else None
     kept = tuple((key, values[key]) for key in known if key in values and values[key] != known[key].default)
-    return Parsed(Named(name, kept), None if lr is None else float(lr), bare=not entries)
+    return ParsedComponent(Named(name, kept), None if lr is None else float(lr), bare=not entries)
 
 
 def _unknown(reading: _Reading, name: str, entry: Entry) -> None:
@@ -93,25 +97,25 @@ def _param(reading: _Reading, name: str, entry: Entry) -> Value | None:
     if param.kind is str:
         return _text(reading, what, param, node, path=reading.key == "task" and entry.key == "path")
     if param.kind is bool:
-        if isinstance(node, Scalar) and isinstance(node.value, bool):
+        if isinstance(node, ScalarNode) and isinstance(node.value, bool):
             return node.value
         reading.problems.add(node.mark, f"{what} must be true or false, found {show(node)}")
         return None
-    value = node.value if isinstance(node, Scalar) and not isinstance(node.value, bool) else None
+    value = node.value if isinstance(node, ScalarNode) and not isinstance(node.value, bool) else None
     if isinstance(value, float) and not isfinite(value):
         reading.problems.add(node.mark, f"{what} must be finite, found {show(node)}")
         return None
     if param.kind is int and isinstance(value, float) and value.is_integer():
         value = int(value)
     if not isinstance(value, int if param.kind is int else int | float) or not _within(param, value):
-        hint = "" if isinstance(node, Scalar) else "for an axis, list whole components: [{name: …}, {name: …}]"
+        hint = "" if isinstance(node, ScalarNode) else "for an axis, list whole components: [{name: …}, {name: …}]"
         reading.problems.add(node.mark, f"{what} must be {_expected(param)}, found {show(node)}", hint)
         return None
     return value if param.kind is int else float(value) + 0.0  # -0.0 becomes 0.0
 
 
 def _text(reading: _Reading, what: str, param: Param, node: Node, *, path: bool) -> str | None:
-    if not isinstance(node, Scalar) or not node.text:
+    if not isinstance(node, ScalarNode) or not node.text:
         reading.problems.add(node.mark, f"{what} must be text, found {show(node)}")
         return None
     if param.choices and node.text not in param.choices:
@@ -143,3 +147,99 @@ def _expected(param: Param) -> str:
     if param.high < inf:
         bounds.append(f"at most {param.high}")
     return " ".join(["a whole number" if param.kind is int else "a number", " and ".join(bounds)]).strip()
+
+
+_PRINTED = re.compile(r"\s*(?P<name>[^\s()]+)\s*\((?P<params>.*)\)\s*", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenComponent:
+    """A component as written: a registered name, and parameters not yet checked."""
+
+    name: str
+    mark: Mark
+    """Of the name."""
+    params: tuple[Entry, ...] = ()
+
+
+def written(key: str, node: Node, problems: Problems) -> WrittenComponent | None:
+    """Return the component that `node` is for the setting `key`, or None after adding to `problems`."""
+    if isinstance(node, MappingNode):
+        return _table(key, node, problems)
+    if isinstance(node, SequenceNode):
+        problems.add(node.mark, f"{key} must be a name or a mapping, found a list")
+        return None
+    if node.empty:
+        problems.add(node.mark, f"{key} has no value", _choices(key, ""))
+        return None
+    if isinstance(node.value, str) and ("(" in node.value or ")" in node.value):
+        return _printed(key, node, problems)
+    return _named(key, node, (), problems)
+
+
+def _choices(key: str, name: str) -> str:
+    known = REGISTRIES[key]
+    close = nearest(name, [*known, *ALIASES.get(key, {})])
+    return f"did you mean '{close}'?" if close else "choose from " + ", ".join(known)
+
+
+def _named(key: str, node: Node, params: tuple[Entry, ...], problems: Problems) -> WrittenComponent | None:
+    """Return the component called what `node` says; `none` is a name like any other."""
+    if not isinstance(node, ScalarNode) or node.empty or not (node.value is None or isinstance(node.value, str)):
+        text = node.text if isinstance(node, ScalarNode) else ""
+        problems.add(node.mark, f"{key} must be a name, found {show(node)}", _choices(key, text))
+        return None
+    name = "none" if node.value is None else str(node.value)
+    registered = name if name in REGISTRIES[key] else ALIASES.get(key, {}).get(name)
+    if registered is None:
+        message = f"{key} cannot be none" if name == "none" else f"unknown {key} {shorten(name)!r}"
+        problems.add(node.mark, message, _choices(key, name))
+        return None
+    return WrittenComponent(registered, node.mark, params)
+
+
+def _printed(key: str, node: ScalarNode, problems: Problems) -> WrittenComponent | None:
+    printed = _PRINTED.fullmatch(str(node.value))
+    if printed is None:
+        problems.add(
+            node.mark, f"{show(node)} is half of a component", 'put the whole of it in quotes: "name(a=1, b=2)"'
+        )
+        return None
+    params = []
+    for part in filter(str.strip, printed["params"].split(",")):
+        name, equals, value = part.partition("=")
+        if not equals:
+            hint = "parameters are written name=value, as in leaky_relu(negative_slope=0.2)"
+            problems.add(node.mark, f"cannot read '{shorten(part.strip())}' as a parameter", hint)
+            return None
+        params.append(Entry(name.strip(), node.mark, ScalarNode.plain(node.mark, value.strip())))
+    return _named(key, ScalarNode.plain(node.mark, printed["name"]), tuple(params), problems)
+
+
+def _table(key: str, node: MappingNode, problems: Problems) -> WrittenComponent | None:
+    if name := node.get("name"):
+        return _named(key, name.value, tuple(entry for entry in node.entries if entry.key != "name"), problems)
+    if len(node.entries) != 1:
+        problems.add(node.mark, f"{key} is a mapping without a name", "write {name: NAME, PARAMETER: VALUE}")
+        return None
+    (entry,) = node.entries
+    component = _named(key, ScalarNode(entry.mark, entry.key, entry.key), (), problems)
+    return None if component is None else _shorthand(key, component, entry, problems)
+
+
+def _shorthand(key: str, component: WrittenComponent, entry: Entry, problems: Problems) -> WrittenComponent | None:
+    """Read ``{NAME: VALUE}``, where the value is that of the first parameter or a mapping of parameters."""
+    name = component.name
+    if isinstance(entry.value, MappingNode):
+        return WrittenComponent(name, component.mark, entry.value.entries)
+    params = list(REGISTRIES[key][name].params)
+    if name in params:
+        hint = f"write {{name: {name}, {params[0]}: …}} or {{name: {name}, {name}: …}}"
+        problems.add(entry.mark, f"{{{name}: …}} may mean its {params[0]} or its {name}", hint)
+        return None
+    if params:
+        return WrittenComponent(name, component.mark, (Entry(params[0], entry.mark, entry.value),))
+    if isinstance(entry.value, ScalarNode) and entry.value.value is None:
+        return component
+    problems.add(entry.value.mark, f"{name} has no parameters, found {show(entry.value)}")
+    return None

@@ -15,7 +15,7 @@ from gradlab.query import Choice, Expectation, StatementError, Term, Written, pa
 from gradlab.spec import components, fields, reader
 from gradlab.spec.keys import hint_for
 from gradlab.spec.model import Subgrid
-from gradlab.spec.node import Entry, Items, Mark, Node, Problems, Scalar, Table, shorten, show
+from gradlab.spec.node import Entry, MappingNode, Mark, Node, Problems, ScalarNode, SequenceNode, shorten, show
 
 __all__ = ["expectations", "speaks_of_cells"]
 
@@ -31,9 +31,9 @@ def expectations(
     When `strict`, a statement about cells that the grid does not have is a problem. It is none when an override has
     taken those cells away: the statement is then not judged.
     """
-    if entry is None or (isinstance(entry.value, Scalar) and entry.value.value is None and not entry.value.quoted):
+    if entry is None or (isinstance(entry.value, ScalarNode) and entry.value.value is None and not entry.value.quoted):
         return ()
-    listed = entry.value.items if isinstance(entry.value, Items) else (entry.value,)
+    listed = entry.value.items if isinstance(entry.value, SequenceNode) else (entry.value,)
     reading = _Reading(subgrids if strict and not len(problems) else None, base, problems)
     return tuple(found for node in listed if (found := reading.expectation(node)) is not None)
 
@@ -49,20 +49,20 @@ class _Reading:
 
     def expectation(self, node: Node) -> Expectation | None:
         because = ""
-        if isinstance(node, Table):
+        if isinstance(node, MappingNode):
             because = self._because(node)
             that = node.get("that")
             if that is None:
                 self._problems.add(node.mark, "an expectation needs its statement", "write that: and the statement")
                 return None
             node = that.value
-        if not isinstance(node, Scalar) or not node.text.strip() or not isinstance(node.value, str):
+        if not isinstance(node, ScalarNode) or not node.text.strip() or not isinstance(node.value, str):
             hint = 'as in survival[activation=relu, depth=32] > 1e-3, or {that: "…", because: "…"}'
             self._problems.add(node.mark, f"an expectation must be a statement, found {show(node)}", hint)
             return None
         return self._statement(node, because)
 
-    def _because(self, node: Table) -> str:
+    def _because(self, node: MappingNode) -> str:
         for entry in node.entries:
             if entry.key not in ("that", "because"):
                 close = nearest(entry.key, ("that", "because"))
@@ -71,12 +71,12 @@ class _Reading:
         entry_of = node.get("because")
         if entry_of is None:
             return ""
-        if not isinstance(entry_of.value, Scalar):
+        if not isinstance(entry_of.value, ScalarNode):
             self._problems.add(entry_of.value.mark, f"because must be text, found {show(entry_of.value)}")
             return ""
         return entry_of.value.text.strip()
 
-    def _statement(self, node: Scalar, because: str) -> Expectation | None:
+    def _statement(self, node: ScalarNode, because: str) -> Expectation | None:
         text = node.text.strip()
         before = len(self._problems)
 
@@ -94,7 +94,7 @@ class _Reading:
             self._check_together(node, text, term)
         return Expectation(" ".join(text.split()), statement, because)
 
-    def _choice(self, node: Scalar, text: str, written: Written) -> Choice | None:
+    def _choice(self, node: ScalarNode, text: str, written: Written) -> Choice | None:
         key, mark = written.key, _place(node, text, written.at)
         if key in ("seed", "seeds"):
             self._problems.add(mark, "a statement is about configurations, over all their seeds", "leave the seed out")
@@ -118,14 +118,14 @@ class _Reading:
         """Add what one value means to `values` or `names`; a range means any of its numbers."""
         key = written.key
         try:
-            node = reader.compose_value(text, mark) if text[:1] in "{['\"" else Scalar.plain(mark, text)
+            node = reader.compose_value(text, mark) if text[:1] in "{['\"" else ScalarNode.plain(mark, text)
         except SpecError as error:
             self._problems.extend(error.problems)
             return
-        nodes = fields.spread(key, node, self._problems) if isinstance(node, Scalar) else [node]
+        nodes = fields.spread(key, node, self._problems) if isinstance(node, ScalarNode) else [node]
         for one in nodes:
             value = fields.parse(key, one, self._base, self._problems, pattern=True)
-            if isinstance(value, components.Parsed):
+            if isinstance(value, components.ParsedComponent):
                 names += [value.named.name] if value.bare else []
                 values += [] if value.bare else [value.named]
                 meant = Choice(key, "=", (), (value.named.name,)) if value.bare else Choice(key, "=", (value.named,))
@@ -142,7 +142,7 @@ class _Reading:
         there = [value for subgrid in self._subgrids for value in _values(subgrid, choice.key)]
         if any(_may_hold(choice, value) for value in there):
             return
-        text = node.text if isinstance(node, Scalar) else _shown(choice.values[0])
+        text = node.text if isinstance(node, ScalarNode) else _shown(choice.values[0])
         known = list(dict.fromkeys(map(_shown, there)))
         close = nearest(text, known)
         listed = ", ".join(known[:_MANY]) + (f" and {len(known) - _MANY} more" if len(known) > _MANY else "")
@@ -150,7 +150,7 @@ class _Reading:
         hint = f"did you mean '{close}'?" if close and words else f"{choice.key} has {listed}"
         self._problems.add(mark, f"no cell of the grid has {choice.key}{choice.sign}{shorten(text)}", hint)
 
-    def _check_together(self, node: Scalar, text: str, term: Term) -> None:
+    def _check_together(self, node: ScalarNode, text: str, term: Term) -> None:
         if self._subgrids is None or term.choices is None or _exists(term.choices, self._subgrids):
             return
         at = text.find(f"{term.column}[")
@@ -158,7 +158,7 @@ class _Reading:
         self._problems.add(_place(node, text, max(at, 0)), message, "each of these values is there, but not together")
 
 
-def _place(node: Scalar, text: str, at: int) -> Mark:
+def _place(node: ScalarNode, text: str, at: int) -> Mark:
     """Return the place of an offset in the text of a scalar; its beginning where the lines do not tell."""
     mark = node.mark
     if not mark.line:

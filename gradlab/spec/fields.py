@@ -14,7 +14,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from gradlab.cell import SETTINGS
 from gradlab.components import nearest
 from gradlab.spec import components, ranges
-from gradlab.spec.node import Items, Node, Problems, Scalar, show
+from gradlab.spec.node import Node, Problems, ScalarNode, SequenceNode, show
 
 __all__ = ["holds_list", "is_range", "parse", "spread"]
 
@@ -29,7 +29,7 @@ def holds_list(key: str) -> bool:
 
 def spread(key: str, node: Node, problems: Problems) -> list[Node]:
     """Return the values that `node` lists for a setting: itself, the items of a list, the numbers of ranges."""
-    listed = node.items if isinstance(node, Items) else (node,)
+    listed = node.items if isinstance(node, SequenceNode) else (node,)
     if holds_list(key):  # a range is one value there
         return list(listed)
     return [one for item in listed for one in _ranged(key, item, problems)]
@@ -38,18 +38,18 @@ def spread(key: str, node: Node, problems: Problems) -> list[Node]:
 def _ranged(key: str, node: Node, problems: Problems) -> list[Node]:
     if not is_range(key, node):
         return [node]
-    assert isinstance(node, Scalar)
+    assert isinstance(node, ScalarNode)
     try:
         found = ranges.values(node.text)
     except ranges.RangeError as error:
         problems.add(node.mark, str(error), error.hint)
         return []
-    return [Scalar(node.mark, repr(value), value) for value in found]
+    return [ScalarNode(node.mark, repr(value), value) for value in found]
 
 
 def is_range(key: str, node: Node) -> bool:
     """Whether `node` means to be a range of numbers for this setting."""
-    if not isinstance(node, Scalar) or not isinstance(node.value, str):
+    if not isinstance(node, ScalarNode) or not isinstance(node.value, str):
         return False
     return not SETTINGS[key].is_component and ranges.is_range(node.text)
 
@@ -57,12 +57,12 @@ def is_range(key: str, node: Node) -> bool:
 def parse(key: str, node: Node, base: Path, problems: Problems, *, pattern: bool = False) -> Any:
     """Return the canonical value of a setting, or None after adding to `problems` why there is none.
 
-    A component comes as `Parsed`. Paths are relative to `base`; in a `pattern` a bare name stands for
+    A component comes as `ParsedComponent`. Paths are relative to `base`; in a `pattern` a bare name stands for
     every form of a component.
     """
     if SETTINGS[key].is_component:
         return components.parse(key, node, base, problems, pattern=pattern)
-    if holds_list(key) and (isinstance(node, Items) or is_range(key, node)):
+    if holds_list(key) and (isinstance(node, SequenceNode) or is_range(key, node)):
         return _list(key, node, problems)
     value = _plain(key, node)
     if isinstance(value, float) and not isfinite(value):
@@ -79,7 +79,7 @@ def parse(key: str, node: Node, base: Path, problems: Problems, *, pattern: bool
 
 def _plain(key: str, node: Node) -> float | str | None:
     """Return what a single value means for this setting, in the type it wants; None where it means nothing."""
-    if not isinstance(node, Scalar) or node.empty or isinstance(node.value, bool):
+    if not isinstance(node, ScalarNode) or node.empty or isinstance(node.value, bool):
         return None
     kinds = _alternatives(SETTINGS[key].annotation)
     value = 0 if node.value is None and key in _NONE_IS_ZERO else node.value
@@ -92,13 +92,13 @@ def _plain(key: str, node: Node) -> float | str | None:
 
 def _list(key: str, node: Node, problems: Problems) -> tuple[int, ...] | None:
     """Return the whole numbers of a list or range, ascending and each once; None after adding to `problems`."""
-    listed = node.items if isinstance(node, Items) else (node,)
+    listed = node.items if isinstance(node, SequenceNode) else (node,)
     ranged = [_ranged(key, item, problems) for item in listed]
     if not listed:
         problems.add(node.mark, f"{key} is an empty list")
     found = set()
     for item in (one for some in ranged for one in some):
-        value = item.value if isinstance(item, Scalar) and not isinstance(item.value, bool) else None
+        value = item.value if isinstance(item, ScalarNode) and not isinstance(item.value, bool) else None
         if not isinstance(value, int) or value < 0:
             problems.add(item.mark, f"a step of {key} must be a whole number of at least 0, found {show(item)}")
             return None
@@ -117,17 +117,17 @@ def _title(key: str) -> str:
 
 
 def _refusal(key: str, node: Node) -> str:
-    if isinstance(node, Scalar) and node.empty:
+    if isinstance(node, ScalarNode) and node.empty:
         return f"{_title(key)} has no value"
     return f"{_title(key)} must be {_expected(SETTINGS[key].annotation)}, found {show(node)}"
 
 
 def _hint(key: str, node: Node) -> str:
-    if isinstance(node, Items):
+    if isinstance(node, SequenceNode):
         return f"to vary it, write it under grid: as {key}: [...]"
-    if not isinstance(node, Scalar):
+    if not isinstance(node, ScalarNode):
         return ""
-    if node.quoted and not isinstance(Scalar.plain(node.mark, node.text).value, str):
+    if node.quoted and not isinstance(ScalarNode.plain(node.mark, node.text).value, str):
         return "remove the quotes"
     words = [
         w for kind in _alternatives(SETTINGS[key].annotation) if get_origin(kind) is Literal for w in get_args(kind)

@@ -6,52 +6,51 @@ from collections.abc import Collection, Iterator
 
 from gradlab.cell import SETTINGS
 from gradlab.components import nearest
-from gradlab.spec.node import Entry, Problems, Scalar, Table, shorten, show
+from gradlab.spec.node import Entry, MappingNode, Problems, ScalarNode, shorten, show
 
 __all__ = ["GROUPS", "NAMED", "STRUCTURE", "hint_for", "mapping", "settings"]
 
 STRUCTURE = ("seeds", "grid", "zip", "include", "exclude")
-"""Keys of a block that are no settings."""
+"""Keys of a section that are no settings."""
 GROUPS = tuple(dict.fromkeys(key.partition(".")[0] for key in SETTINGS if "." in key))
-"""First parts of the dotted settings: train, probe, thresholds."""
+"""The first parts of the dotted settings: train, probe, thresholds."""
 NAMED = tuple(key for key in SETTINGS if key != "seed")
 """The settings a spec gives a value to; of seeds it gives a number or a list."""
 
 
-def settings(table: Table, place: str, others: Collection[str], problems: Problems) -> Iterator[Entry]:
+def settings(node: MappingNode, place: str, others: Collection[str], problems: Problems) -> Iterator[Entry]:
     """Yield the settings of a mapping under their full keys, and add the unknown ones to `problems`.
 
-    `place` is what the mapping is for (``"grid"``), empty for a block itself; `others` are keys that somebody
-    else reads.
+    `place` is the key of the mapping (``"grid"``), empty for a section itself; `others` are keys read elsewhere.
     """
-    for entry in table.entries:
+    for entry in node.entries:
         if entry.key in others:
             continue
         if entry.key in NAMED or (entry.key == "seed" and place == "exclude"):
             yield entry
         elif entry.key in GROUPS:
-            for one in mapping(entry, problems).entries:
-                key = f"{entry.key}.{one.key}"
+            for member in mapping(entry, problems).entries:
+                key = f"{entry.key}.{member.key}"
                 if key in SETTINGS:
-                    yield Entry(key, one.mark, one.value)
+                    yield Entry(key, member.mark, member.value)
                 else:
-                    _unknown_in_group(entry.key, one, problems)
+                    _unknown_in_group(entry.key, member, problems)
         else:
             _unknown(entry, place, others, problems)
 
 
-def mapping(entry: Entry, problems: Problems) -> Table:
-    """Return the mapping under a key; nothing at all is an empty one, anything else goes to `problems`."""
-    if isinstance(entry.value, Table):
+def mapping(entry: Entry, problems: Problems) -> MappingNode:
+    """Return the mapping under a key, an empty one for nothing at all; anything else is added to `problems`."""
+    if isinstance(entry.value, MappingNode):
         return entry.value
-    if not (isinstance(entry.value, Scalar) and entry.value.value is None):
+    if not (isinstance(entry.value, ScalarNode) and entry.value.value is None):
         problems.add(entry.value.mark, f"{entry.key} must be a mapping of settings, found {show(entry.value)}")
-    return Table(entry.value.mark)
+    return MappingNode(entry.value.mark)
 
 
 def hint_for(key: str, others: Collection[str] = ()) -> str:
-    """Return what to say to someone who wrote an unknown key: the nearest one, or all."""
-    nested = [one for one in NAMED if one.rpartition(".")[2] == key]
+    """Return the hint for an unknown key: the nearest setting, or all of them."""
+    nested = [name for name in NAMED if name.rpartition(".")[2] == key]
     close = nested[0] if nested else nearest(key, [*NAMED, *others])
     return f"did you mean '{close}'?" if close else "the settings are " + ", ".join(NAMED)
 

@@ -1,4 +1,4 @@
-"""The ways to a `Spec`: a file, text, or plain Python values. All share every check."""
+"""A `Spec` from a file, from text, or from plain Python values, all with the same checks."""
 
 from __future__ import annotations
 
@@ -8,13 +8,24 @@ from pathlib import Path
 
 from gradlab.cell import SETTINGS
 from gradlab.spec import reader
-from gradlab.spec.assemble import subgrids
-from gradlab.spec.blocks import Block, Reader
+from gradlab.spec.compatibility import idle_seq_len
 from gradlab.spec.expectations import expectations
-from gradlab.spec.fitting import idle_seq_len
 from gradlab.spec.model import Spec
-from gradlab.spec.node import Entry, Items, Mark, Node, Problems, Scalar, Table, from_python, shorten, show
+from gradlab.spec.node import (
+    Entry,
+    MappingNode,
+    Mark,
+    Node,
+    Problems,
+    ScalarNode,
+    SequenceNode,
+    from_python,
+    shorten,
+    show,
+)
 from gradlab.spec.overrides import apply, parse_value, put
+from gradlab.spec.sections import Section, SectionReader
+from gradlab.spec.subgrids import subgrids
 
 __all__ = ["from_mapping", "load", "loads"]
 
@@ -41,8 +52,8 @@ def load(path: str | Path, overrides: Sequence[str] = (), base_dir: Path | None 
 def loads(text: str, source: str = "<spec>", overrides: Sequence[str] = (), base_dir: Path | None = None) -> Spec:
     """Return the checked spec in YAML text; see `load`. `base_dir` None: the working directory."""
     problems = Problems()
-    table = reader.compose(text, source, problems)
-    return _spec(table, source, overrides, base_dir or Path(), problems)
+    root = reader.compose(text, source, problems)
+    return _spec(root, source, overrides, base_dir or Path(), problems)
 
 
 def from_mapping(
@@ -66,8 +77,8 @@ def from_mapping(
     entries = []
     for key, text in {"name": name, "description": description}.items():
         mark = Mark(shorten(f"{source}{key} {text}".rstrip()))
-        entries.append(Entry(key, mark, Scalar(mark, text, text, quoted=True)))
-    table = Table(Mark("the settings"), tuple(entries))
+        entries.append(Entry(key, mark, ScalarNode(mark, text, text, quoted=True)))
+    root = MappingNode(Mark("the settings"), tuple(entries))
     for key, value in mapping.items():
         shown = "" if isinstance(value, Mapping | list | tuple) else str(value)
         mark = Mark(shorten(f"{source}{key} {shown}".rstrip()))
@@ -75,34 +86,34 @@ def from_mapping(
         node: Node | None = parse_value(value, mark, problems) if isinstance(value, str) else from_python(value, mark)
         if node is not None:
             new = Entry(key, mark, node)
-            table = put(table, key, node, mark) if movable else Table(table.mark, (*table.entries, new))
-    return _spec(table, "the settings", overrides, Path(), problems)
+            root = put(root, key, node, mark) if movable else MappingNode(root.mark, (*root.entries, new))
+    return _spec(root, "the settings", overrides, Path(), problems)
 
 
-def _spec(table: Table, source: str, changes: Sequence[str], base: Path, problems: Problems) -> Spec:
-    table = apply(table, changes, problems)
-    reading = Reader(base, problems)
-    top = reading.block(table, Block(), ("name", "description", "grids", "expect"))
-    subs = [reading.block(one, top) for one in _grids(table, problems)]
-    found, unmatched = subgrids(top, subs, reading.bad, problems)
-    name = _name(table, source, problems)
-    description = _description(table, problems)
-    expected = expectations(table.get("expect"), found, base, problems, strict=not changes)
+def _spec(root: MappingNode, source: str, changes: Sequence[str], base: Path, problems: Problems) -> Spec:
+    root = apply(root, changes, problems)
+    section_reader = SectionReader(base, problems)
+    top = section_reader.section(root, Section(), ("name", "description", "grids", "expect"))
+    nested = [section_reader.section(node, top) for node in _grids(root, problems)]
+    grids, unmatched = subgrids(top, nested, section_reader.invalid, problems)
+    name = _name(root, source, problems)
+    description = _description(root, problems)
+    expected = expectations(root.get("expect"), grids, base, problems, strict=not changes)
     problems.check()
-    warnings = tuple(f"{placed.mark.where}: this exclude matches no cell: {placed.exclude}" for placed in unmatched)
-    if idle := idle_seq_len(found):
+    warnings = tuple(f"{located.mark.where}: this exclude matches no cell: {located.exclude}" for located in unmatched)
+    if idle := idle_seq_len(grids):
         warnings = (*warnings, f"{source}: {idle}")
-    return Spec(name, description, source, found, warnings, expected)
+    return Spec(name, description, source, grids, warnings, expected)
 
 
-def _name(table: Table, source: str, problems: Problems) -> str:
-    entry = table.get("name")
+def _name(root: MappingNode, source: str, problems: Problems) -> str:
+    entry = root.get("name")
     if entry is None:
         if not any(problem.hint == "did you mean 'name'?" for problem in problems):
             problems.add(Mark(source), "the name is missing", "add a line such as: name: my_first_run")
         return ""
     node = entry.value
-    if not isinstance(node, Scalar) or not node.text or (node.value is None and node.text.lower() != "none"):
+    if not isinstance(node, ScalarNode) or not node.text or (node.value is None and node.text.lower() != "none"):
         problems.add(node.mark, f"name must be text, found {show(node)}", "results go to a directory of this name")
         return ""
     if len(node.text) > _LONGEST_NAME:
@@ -114,28 +125,28 @@ def _name(table: Table, source: str, problems: Problems) -> str:
     return node.text
 
 
-def _description(table: Table, problems: Problems) -> str:
-    entry = table.get("description")
+def _description(root: MappingNode, problems: Problems) -> str:
+    entry = root.get("description")
     if entry is None:
         return ""
-    if not isinstance(entry.value, Scalar):
+    if not isinstance(entry.value, ScalarNode):
         problems.add(entry.value.mark, f"description must be text, found {show(entry.value)}")
         return ""
     return entry.value.text.strip()
 
 
-def _grids(table: Table, problems: Problems) -> list[Table]:
-    entry = table.get("grids")
-    if entry is None or (isinstance(entry.value, Scalar) and entry.value.value is None):
+def _grids(root: MappingNode, problems: Problems) -> list[MappingNode]:
+    entry = root.get("grids")
+    if entry is None or (isinstance(entry.value, ScalarNode) and entry.value.value is None):
         return []
-    if not isinstance(entry.value, Items):
+    if not isinstance(entry.value, SequenceNode):
         hint = "begin each sub-grid with a dash"
         problems.add(entry.value.mark, f"grids must be a list of sub-grids, found {show(entry.value)}", hint)
         return []
-    found = []
+    sections = []
     for item in entry.value.items:
-        if isinstance(item, Table):
-            found.append(item)
+        if isinstance(item, MappingNode):
+            sections.append(item)
         else:
             problems.add(item.mark, f"each item of grids must be a mapping, found {show(item)}")
-    return found
+    return sections

@@ -9,7 +9,18 @@ from typing import TypeAlias
 
 from gradlab.errors import Problem, SpecError
 
-__all__ = ["Entry", "Items", "Mark", "Node", "Problems", "Scalar", "Table", "from_python", "shorten", "show"]
+__all__ = [
+    "Entry",
+    "MappingNode",
+    "Mark",
+    "Node",
+    "Problems",
+    "ScalarNode",
+    "SequenceNode",
+    "from_python",
+    "shorten",
+    "show",
+]
 
 MOST_PROBLEMS = 50
 SHOWN = 60
@@ -42,7 +53,7 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Scalar:
+class ScalarNode:
     """One value. `text` is what was written; `value` is what it means: quoted text is always text."""
 
     mark: Mark
@@ -51,7 +62,7 @@ class Scalar:
     quoted: bool = False
 
     @classmethod
-    def plain(cls, mark: Mark, text: str) -> Scalar:
+    def plain(cls, mark: Mark, text: str) -> ScalarNode:
         """Resolve unquoted text by the core schema of YAML 1.2, with `1_000` and `none` besides.
 
         `1e-3` and `.5` are numbers; `on`, `off`, `yes` and `no` are text.
@@ -65,7 +76,7 @@ class Scalar:
 
 
 @dataclass(frozen=True, slots=True)
-class Items:
+class SequenceNode:
     """A list."""
 
     mark: Mark
@@ -82,7 +93,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class MappingNode:
     """A mapping; the keys are text and differ."""
 
     mark: Mark
@@ -93,7 +104,7 @@ class Table:
         return next((entry for entry in self.entries if entry.key == key), None)
 
 
-Node: TypeAlias = Scalar | Items | Table
+Node: TypeAlias = ScalarNode | SequenceNode | MappingNode
 
 
 class Problems:
@@ -150,13 +161,13 @@ def from_python(value: object, mark: Mark) -> Node:
     Text is read as it would be in a spec: ``"2..64"`` is a range and ``"none"`` is none.
     """
     if isinstance(value, Mapping):
-        return Table(mark, tuple(Entry(str(key), mark, from_python(item, mark)) for key, item in value.items()))
+        return MappingNode(mark, tuple(Entry(str(key), mark, from_python(item, mark)) for key, item in value.items()))
     if isinstance(value, str):
-        return Scalar.plain(mark, value)
+        return ScalarNode.plain(mark, value)
     if isinstance(value, Iterable):
-        return Items(mark, tuple(from_python(item, mark) for item in value))
+        return SequenceNode(mark, tuple(from_python(item, mark) for item in value))
     if value is None or isinstance(value, bool | int | float):
-        return Scalar(mark, "none" if value is None else str(value), value)
+        return ScalarNode(mark, "none" if value is None else str(value), value)
     raise TypeError(f"a spec holds no {type(value).__name__}")
 
 
@@ -168,9 +179,9 @@ def shorten(text: str, limit: int = SHOWN) -> str:
 
 def show(node: Node) -> str:
     """Return a node as a message shows it."""
-    if isinstance(node, Items):
+    if isinstance(node, SequenceNode):
         return "a list"
-    if isinstance(node, Table):
+    if isinstance(node, MappingNode):
         return "a mapping"
     if node.empty:
         return "nothing"

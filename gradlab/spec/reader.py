@@ -1,7 +1,7 @@
 """YAML text to a document with marks. Nothing in a spec can import or run code, or grow without bound.
 
 PyYAML composes the nodes; the subclass here adds what they do not tell: where an alias stands, whether a tag was
-written, how deep and how large the document is. Scalars are resolved as in YAML 1.2 (`Scalar.plain`), not 1.1.
+written, how deep and how large the document is. Scalars are resolved as in YAML 1.2 (`ScalarNode.plain`), not 1.1.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from yaml.resolver import BaseResolver
 from yaml.scanner import Scanner
 
 from gradlab.errors import Problem, SpecError
-from gradlab.spec.node import Entry, Items, Mark, Node, Problems, Scalar, Table, shorten
+from gradlab.spec.node import Entry, MappingNode, Mark, Node, Problems, ScalarNode, SequenceNode, shorten
 
 __all__ = ["compose", "compose_value", "read_text"]
 
@@ -73,17 +73,17 @@ def _fatal(mark: Mark, message: str, hint: str = "") -> SpecError:
     return SpecError((Problem(message, mark.source, mark.line, mark.column, mark.text, hint),))
 
 
-def compose(text: str, source: str, problems: Problems) -> Table:
+def compose(text: str, source: str, problems: Problems) -> MappingNode:
     """Return the mapping that `text` is; duplicate keys are added to `problems`.
 
     Raises:
         SpecError: the text is not one YAML mapping.
     """
     node = _Document(text.removeprefix("\ufeff"), source, problems).root()
-    if node is None or (isinstance(node, Scalar) and node.empty):
+    if node is None or (isinstance(node, ScalarNode) and node.empty):
         raise _fatal(Mark(source), "is empty", "a spec needs at least a name, as in: name: my_first_run")
-    if not isinstance(node, Table):
-        what = "a list" if isinstance(node, Items) else "a single value"
+    if not isinstance(node, MappingNode):
+        what = "a list" if isinstance(node, SequenceNode) else "a single value"
         raise _fatal(node.mark, f"a spec is a mapping of settings, this is {what}", "write one 'key: value' a line")
     return node
 
@@ -97,7 +97,7 @@ def compose_value(text: str, mark: Mark) -> Node:
     problems = Problems()
     node = _Document(text, mark.source, problems, fixed=mark).root()
     problems.check()
-    return Scalar.plain(mark, "") if node is None else node
+    return ScalarNode.plain(mark, "") if node is None else node
 
 
 class _Composer(Reader, Scanner, Parser, Composer, BaseResolver):
@@ -183,12 +183,14 @@ class _Document:
             if strange := Reader.NON_PRINTABLE.search(node.value):  # by an escape such as "\\e"
                 raise _strange(mark, strange[0])
             plain = node.style is None
-            return Scalar.plain(mark, node.value) if plain else Scalar(mark, node.value, node.value, quoted=True)
+            return (
+                ScalarNode.plain(mark, node.value) if plain else ScalarNode(mark, node.value, node.value, quoted=True)
+            )
         if isinstance(node, yaml.SequenceNode):
-            return Items(mark, tuple(map(self._node, node.value)))
+            return SequenceNode(mark, tuple(map(self._node, node.value)))
         entries: dict[str, Entry] = {}
         for key, value in ((self._node(key), self._node(value)) for key, value in node.value):
-            if not isinstance(key, Scalar):
+            if not isinstance(key, ScalarNode):
                 self._problems.add(key.mark, "a key must be a name, this is a list or a mapping")
             elif key.text == "<<" and not key.quoted:
                 self._problems.add(key.mark, "merge keys (<<) are not known here", "write the settings out")
@@ -196,7 +198,7 @@ class _Document:
                 self._problems.add(key.mark, f"duplicate key '{key.text}', first given at line {first.mark.line}")
             else:
                 entries[key.text] = Entry(key.text, key.mark, value)
-        return Table(mark, tuple(entries.values()))
+        return MappingNode(mark, tuple(entries.values()))
 
     def _syntax(self, error: yaml.MarkedYAMLError) -> SpecError:
         problem, context = error.problem or "", error.context or ""

@@ -1,0 +1,249 @@
+"""One section of a document (the whole spec, or an item of `grids`) as typed values with their positions."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gradlab.spec import components, fields
+from gradlab.spec.keys import STRUCTURE, mapping, settings
+from gradlab.spec.model import Condition, Exclude
+from gradlab.spec.node import Entry, MappingNode, Mark, Node, Problems, ScalarNode, SequenceNode, show
+from gradlab.spec.ranges import LONGEST
+
+__all__ = ["LocatedAxis", "LocatedExclude", "LocatedValue", "Section", "SectionReader"]
+
+
+@dataclass(frozen=True, slots=True)
+class LocatedValue:
+    """A value of a setting and its position; `lr` is the learning rate given as a parameter of an optimizer."""
+
+    value: Any
+    mark: Mark
+    lr: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LocatedAxis:
+    """An axis: settings varied together, every value with its position."""
+
+    keys: tuple[str, ...]
+    rows: tuple[tuple[LocatedValue, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LocatedExclude:
+    """An exclude and its position."""
+
+    exclude: Exclude
+    mark: Mark
+
+
+@dataclass(slots=True)
+class Section:
+    """The content of one section. `where` has the position of every setting given in it or in the section around it."""
+
+    where: dict[str, Mark] = field(default_factory=dict)
+    fixed: dict[str, LocatedValue] = field(default_factory=dict)
+    axes: list[LocatedAxis] = field(default_factory=list)
+    seeds: tuple[int, ...] | None = None
+    include: list[dict[str, LocatedValue]] = field(default_factory=list)
+    exclude: list[LocatedExclude] = field(default_factory=list)
+
+
+class SectionReader:
+    """Reads sections. Paths are relative to `base`; errors are added to `problems`."""
+
+    def __init__(self, base: Path, problems: Problems) -> None:
+        self._base, self._problems = base, problems
+        self.invalid: set[str] = set()
+        """Settings with a value that cannot be used."""
+
+    def section(self, node: MappingNode, around: Section, others: Collection[str] = ()) -> Section:
+        """Return the content of `node`; a setting that the section `around` gives as well is an error.
+
+        `others` are keys that are read elsewhere.
+        """
+        section = Section(where=dict(around.where))
+        structure = {key: node.get(key) for key in STRUCTURE}
+        for entry in settings(node, "", {*STRUCTURE, *others}, self._problems):
+            self._once(section, entry.key, entry.mark)
+            if (
+                not self._is_default(entry)
+                and (given := self._single(entry, "to vary it, move it under grid:")) is not None
+            ):
+                section.fixed[entry.key] = given
+        if seeds := structure["seeds"]:
+            self._seeds(seeds, section)
+        if grid := structure["grid"]:
+            self._grid(grid, section)
+        if zipped := structure["zip"]:
+            for group in zipped.value.items if isinstance(zipped.value, SequenceNode) else (zipped.value,):
+                self._zip(Entry("zip", zipped.mark, group), section)
+        if include := structure["include"]:
+            section.include = [self._include(item) for item in self._mappings(include)]
+        if exclude := structure["exclude"]:
+            section.exclude = [located for item in self._mappings(exclude) if (located := self._exclude(item))]
+        return section
+
+    def _once(self, section: Section, key: str, mark: Mark) -> None:
+        if first := section.where.get(key):
+            name = "seeds" if key == "seed" else key
+            self._problems.add(mark, f"{name} is given in two places: here and at {first}")
+        section.where.setdefault(key, mark)
+
+    def _mappings(self, entry: Entry) -> Iterator[Entry]:
+        if isinstance(entry.value, SequenceNode):
+            yield from (Entry(entry.key, item.mark, item) for item in entry.value.items)
+        elif not (isinstance(entry.value, ScalarNode) and entry.value.value is None):
+            hint = "begin each mapping with a dash: - {depth: 8}"
+            message = f"{entry.key} must be a list of mappings, found {show(entry.value)}"
+            self._problems.add(entry.value.mark, message, hint)
+
+    def _is_default(self, entry: Entry) -> bool:
+        """Whether this is ``lr: none`` or ``seq_len: none``: the default of the optimizer or the task."""
+        node = entry.value
+        return entry.key in ("lr", "seq_len") and isinstance(node, ScalarNode) and node.value is None and not node.empty
+
+    def _parse(self, key: str, node: Node) -> LocatedValue | None:
+        value = fields.parse(key, node, self._base, self._problems)
+        if value is None:
+            self.invalid.add(key)
+            return None
+        if isinstance(value, components.ParsedComponent):
+            return LocatedValue(value.named, node.mark, value.lr)
+        return LocatedValue(value, node.mark)
+
+    def _single(self, entry: Entry, hint: str) -> LocatedValue | None:
+        """Return the one value of a setting that cannot vary here."""
+        key, node = entry.key, entry.value
+        if not fields.holds_list(key) and (isinstance(node, SequenceNode) or fields.is_range(key, node)):
+            what = "a list" if isinstance(node, SequenceNode) else f"the range {show(node)}"
+            self._problems.add(node.mark, f"{key} must be one value here, found {what}", hint)
+            self.invalid.add(key)
+            return None
+        return self._parse(key, node)
+
+    def _values(self, key: str, node: Node) -> list[LocatedValue]:
+        before = len(self._problems)
+        listed = fields.spread(key, node, self._problems)
+        if not listed:
+            self.invalid.add(key)
+        if not listed and len(self._problems) == before:
+            what = "seeds" if key == "seed" else key
+            self._problems.add(node.mark, f"{what} has no values", "an axis needs at least one")
+        values: list[LocatedValue] = []
+        reported = None
+        for item in listed:
+            if item.mark == reported:  # one message for all bad numbers of a range
+                continue
+            if (value := self._parse(key, item)) is not None:
+                values.append(value)
+            elif item.mark != node.mark or not isinstance(node, SequenceNode):  # values of an option share a position
+                reported = item.mark
+        return values
+
+    def _distinct(self, key: str, values: list[LocatedValue]) -> list[LocatedValue]:
+        distinct: dict[tuple[Any, float | None], LocatedValue] = {}
+        for given in values:
+            if first := distinct.get((given.value, given.lr)):
+                near = f"column {first.mark.column}" if first.mark.line == given.mark.line else first.mark
+                again = "" if first.mark == given.mark else f", first at {near}"
+                shown = " ".join(map(str, given.value)) if isinstance(given.value, tuple) else given.value
+                self._problems.add(given.mark, f"{key} has the value {shown} twice{again}")
+            distinct.setdefault((given.value, given.lr), given)
+        return list(distinct.values())
+
+    def _seeds(self, entry: Entry, section: Section) -> None:
+        self._once(section, "seed", entry.mark)
+        node = entry.value
+        if isinstance(node, SequenceNode) or fields.is_range("seed", node):
+            values = self._distinct("seeds", self._values("seed", node))
+            section.seeds = tuple(given.value for given in values)
+            return
+        count = node.value if isinstance(node, ScalarNode) and not isinstance(node.value, bool) else None
+        if isinstance(count, float) and count.is_integer():
+            count = int(count)
+        if not isinstance(count, int) or count < 1:
+            message = f"seeds must be a count of at least 1 or a list of seeds, found {show(node)}"
+            self._problems.add(node.mark, message)
+        elif count > LONGEST:
+            self._problems.add(node.mark, f"seeds must be a count of at most {LONGEST:,}, found {show(node)}")
+        else:
+            section.seeds = tuple(range(count))
+
+    def _grid(self, grid: Entry, section: Section) -> None:
+        node = mapping(grid, self._problems)
+        if entry := node.get("seeds"):
+            self._seeds(entry, section)
+        for entry in settings(node, "grid", {"seeds"}, self._problems):
+            self._once(section, entry.key, entry.mark)
+            if values := self._distinct(entry.key, self._values(entry.key, entry.value)):
+                section.axes.append(LocatedAxis((entry.key,), tuple((given,) for given in values)))
+
+    def _zip(self, group: Entry, section: Section) -> None:
+        columns: dict[str, list[LocatedValue]] = {}
+        first: tuple[str, int] | None = None
+        valid = True
+        for entry in settings(mapping(group, self._problems), "zip", (), self._problems):
+            self._once(section, entry.key, entry.mark)
+            listed = len(fields.spread(entry.key, entry.value, Problems()))
+            columns[entry.key] = self._values(entry.key, entry.value)
+            first = first or (entry.key, listed)
+            valid = valid and len(columns[entry.key]) == listed == first[1]
+            if listed and first[1] and listed != first[1]:
+                message = f"the lists of zip must be equally long: {first[0]} has {first[1]}, {entry.key} has {listed}"
+                self._problems.add(entry.mark, message)
+        if columns and valid:
+            rows = tuple(zip(*columns.values(), strict=True))
+            if len({tuple((given.value, given.lr) for given in row) for row in rows}) < len(rows):
+                self._problems.add(group.mark, "zip has the same values together twice")
+            section.axes.append(LocatedAxis(tuple(columns), rows))
+
+    def _include(self, item: Entry) -> dict[str, LocatedValue]:
+        section = Section()
+        for entry in settings(self._item(item), "include", (), self._problems):
+            self._once(section, entry.key, entry.mark)
+            if (
+                not self._is_default(entry)
+                and (given := self._single(entry, "write one item of include for each")) is not None
+            ):
+                section.fixed[entry.key] = given
+        return section.fixed
+
+    def _item(self, item: Entry) -> MappingNode:
+        if isinstance(item.value, MappingNode) and item.value.entries:
+            return item.value
+        shown = "an empty mapping" if isinstance(item.value, MappingNode) else show(item.value)
+        self._problems.add(item.mark, f"each item of {item.key} must be a mapping of settings, found {shown}")
+        return MappingNode(item.mark)
+
+    def _exclude(self, item: Entry) -> LocatedExclude | None:
+        conditions = []
+        section = Section()
+        for entry in settings(self._item(item), "exclude", (), self._problems):
+            self._once(section, entry.key, entry.mark)
+            conditions.append(self._condition(entry))
+        return LocatedExclude(Exclude(tuple(conditions)), item.mark) if conditions else None
+
+    def _condition(self, entry: Entry) -> Condition:
+        values, names = [], []
+        listed = fields.spread(entry.key, entry.value, self._problems)
+        if isinstance(entry.value, SequenceNode) and not entry.value.items:
+            self._problems.add(entry.value.mark, f"{entry.key} has no values")
+        for node in listed:
+            value = fields.parse(entry.key, node, self._base, self._problems, pattern=True)
+            if not isinstance(value, components.ParsedComponent):
+                values.append(value)
+                continue
+            if value.lr is not None:
+                self._problems.add(
+                    node.mark, "an exclude has its lr beside the optimizer", "write lr: as a key of its own"
+                )
+            if value.bare:
+                names.append(value.named.name)
+            else:
+                values.append(value.named)
+        return Condition(entry.key, tuple(values), tuple(names))
