@@ -17,10 +17,25 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 from annotated_types import Ge, Gt, Lt
 
-from gradlab.components import ACTIVATIONS, MODELS, Named, Value
+from gradlab.components import (
+    ACTIVATIONS,
+    CLIPS,
+    INITS,
+    NORM_POSITIONS,
+    NORMS,
+    OPTIMIZERS,
+    PRECISIONS,
+    RESIDUALS,
+    SCHEDULES,
+    TASKS,
+    Named,
+    Value,
+)  # fmt: skip
+from gradlab.families import FAMILIES
 
 __all__ = [
     "ID_SCHEMA",
+    "REGISTRIES",
     "SETTINGS",
     "Cell",
     "Named",
@@ -95,15 +110,11 @@ class Cell:
 
     @property
     def blocks(self) -> int:
-        """Length of a profile: blocks of a feed-forward network (`depth`), time steps of a recurrent one (`seq_len`).
+        """Length of a profile, as the family has it: blocks along the depth, or time steps.
 
-        Raises ValueError for a recurrent cell whose `seq_len` the grid has not filled in.
+        Raises ValueError for a cell of sequences whose `seq_len` the grid has not filled in.
         """
-        if not MODELS[self.model.name].recurrent:
-            return self.depth
-        if self.seq_len is None:
-            raise ValueError(f"cell {cell_id(self)} has a recurrent model and no seq_len")
-        return self.seq_len
+        return FAMILIES[self.model.name].length(self)
 
     def configuration(self) -> Cell:
         """Return what the seeds of a cell share: this cell with seed 0."""
@@ -142,14 +153,30 @@ SETTINGS: dict[str, SettingField] = _settings()
 """Every setting by the key a spec uses for it (``"train.steps"``), in column order, `seed` last."""
 
 
+REGISTRIES: dict[str, dict[str, Any]] = {
+    "model": FAMILIES,
+    "task": TASKS,
+    "activation": ACTIVATIONS,
+    "init": INITS,
+    "norm": NORMS,
+    "norm_position": NORM_POSITIONS,
+    "residual": RESIDUALS,
+    "optimizer": OPTIMIZERS,
+    "clip": CLIPS,
+    "train.lr_schedule": SCHEDULES,
+    "precision": PRECISIONS,
+}
+"""By setting, the components that it can name."""
+
+
 def mixes_activations(cell: Cell) -> bool:
-    """Return whether a bank with `cell` may hold other activations: not in a recurrent network, whose steps are one
-    function each, and not where the activation brings a learned parameter of its own.
+    """Return whether a bank with `cell` may hold other activations: if its family can, and if the activation does not
+    bring a learned parameter of its own.
 
     A name that no registry knows counts as an ordinary one.
     """
-    activation, model = ACTIVATIONS.get(cell.activation.name), MODELS.get(cell.model.name)
-    return not (activation is not None and activation.learned) and not (model is not None and model.recurrent)
+    activation, family = ACTIVATIONS.get(cell.activation.name), FAMILIES.get(cell.model.name)
+    return (activation is None or not activation.learned) and (family is None or family.mixes_activations)
 
 
 def probe_steps(steps: int, at: str | tuple[int, ...]) -> tuple[int, ...]:

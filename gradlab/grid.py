@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from gradlab.cell import SETTINGS, Cell, probe_steps
-from gradlab.components import MODELS, RECURRENT_DEFAULTS, TASKS, Named, Value
+from gradlab.components import TASKS, Named, Value
 from gradlab.errors import Problem, SpecError
+from gradlab.families import FAMILIES
 from gradlab.spec import Spec, Subgrid
 
 __all__ = ["LIMIT", "Expansion", "expand"]
@@ -122,17 +123,15 @@ def _fold(values: dict[str, Any]) -> None:
 def _fold_model(values: dict[str, Any]) -> None:
     """Fold what the model or the task makes meaningless, and give sequences the length that the task has by itself."""
     model, task = (values.get(name, _DEFAULTS[name]) for name in ("model", "task"))
-    known = MODELS[model.name]
-    if not TASKS[task.name].indices and model.params:
+    known = FAMILIES[model.name]
+    if not TASKS[task.name].of_indices and model.params:
         kept = tuple((key, value) for key, value in model.params if key not in known.of_indices)
         values["model"] = Named(model.name, kept)
     for name in known.ignores:
         values.pop(name, None)
-        if known.recurrent and name in RECURRENT_DEFAULTS:
-            values[name] = RECURRENT_DEFAULTS[name]
-    if not known.recurrent:
-        values.pop("seq_len", None)
-    elif values.get("seq_len") is None:
+        if name in known.defaults:
+            values[name] = known.defaults[name]
+    if "seq_len" not in known.ignores and values.get("seq_len") is None:
         lengths = TASKS[task.name].lengths
         values["seq_len"] = lengths.default if lengths else None
 

@@ -19,32 +19,33 @@ MAY_IMPORT = {
     "components": set(),
     "streams": set(),
     "record": set(),
-    "cell": {"components"},
-    "query": {"components", "cell"},
-    "spec": {"errors", "components", "cell", "query"},
-    "grid": {"errors", "components", "cell", "spec"},
-    "planning": {"components", "cell"},
-    "nn": {"components"},
     "families": {"components", "streams", "nn"},
+    "cell": {"components", "families"},
+    "query": {"components", "cell"},
+    "spec": {"errors", "components", "families", "cell", "query"},
+    "grid": {"errors", "components", "families", "cell", "spec"},
+    "planning": {"components", "families", "cell"},
+    "nn": {"components"},
     "tasks": {"errors", "components", "streams"},
     "optim": {"components", "nn"},
     "probing": {"families", "nn"},
     "training": {"components", "streams", "cell", "record", "tasks", "families", "optim", "probing"},
-    "mean_field": {"__init__", "errors", "components", "cell", "nn"},
+    "mean_field": {"__init__", "errors", "components", "families", "cell", "nn"},
     "store": {"errors", "components", "cell", "record"},
     "results": {"__init__", "cell", "record", "store"},
     "execution": {"__init__", "errors", "cell", "record", "planning", "training", "store", "results"},
-    "analysis": {"errors", "components", "cell", "record", "store", "results"},
+    "analysis": {"errors", "components", "families", "cell", "record", "store", "results"},
     "report": {
-        "__init__", "errors", "components", "cell", "record", "spec", "grid", "query", "store", "results", "analysis",
+        "__init__", "errors", "components", "families", "cell", "record", "spec", "grid", "query", "store", "results",
+        "analysis",
     },
     "api": {
-        "__init__", "errors", "components", "cell", "record", "spec", "grid", "query", "planning", "mean_field",
-        "store", "results", "execution", "analysis", "report",
+        "__init__", "errors", "components", "families", "cell", "record", "spec", "grid", "query", "planning",
+        "mean_field", "store", "results", "execution", "analysis", "report",
     },
     "cli": {
-        "__init__", "errors", "components", "cell", "record", "spec", "grid", "query", "planning", "mean_field",
-        "store", "results", "execution", "analysis", "report", "api",
+        "__init__", "errors", "components", "families", "cell", "record", "spec", "grid", "query", "planning",
+        "mean_field", "store", "results", "execution", "analysis", "report", "api",
     },
     "__main__": {"cli"},
 }  # fmt: skip
@@ -65,7 +66,7 @@ OUTSIDE = {
     "matplotlib": {"report"},
     "tensorboard": {"report"},
 }
-NUMERICAL = {"nn", "families", "tasks", "optim", "probing", "training", "streams"}
+NUMERICAL = {"nn", "tasks", "optim", "probing", "training", "streams"}
 
 
 def imports() -> list[tuple[str, str, str]]:

@@ -6,16 +6,13 @@ import hashlib
 from collections.abc import Mapping
 
 from gradlab import grid, spec
-from gradlab.cell import Cell, cell_id
-from gradlab.components import MODELS
+from gradlab.cell import SETTINGS, Cell, cell_id
 from gradlab.errors import SpecError
+from gradlab.families import FAMILIES, Family
 from gradlab.spec import Spec
 
 __all__ = [
     "CLASSICAL",
-    "CLASSICAL_RECURRENT",
-    "DEFAULTS",
-    "RECURRENT",
     "USUAL_INIT",
     "build",
     "with_usual_inits",
@@ -24,44 +21,31 @@ __all__ = [
 CLASSICAL = ("sigmoid", "tanh", "relu")
 """What is compared when no activation is named."""
 
-CLASSICAL_RECURRENT = ("rnn", "lstm", "gru")
-"""What is compared when no model is named, but a `seq_len` or a task of sequences."""
-
 USUAL_INIT = dict.fromkeys(("relu", "leaky_relu", "prelu", "elu", "gelu", "silu", "mish", "softplus"), "he_normal") | {
     "selu": "lecun_normal"
 }
 """The init that an activation is usually given: He for the one-sided ones, LeCun for selu, Xavier for all others."""
-
-DEFAULTS: dict[str, object] = {"width": 32, "lr": 0.05, "train.steps": 100, "probe.at": [0], "seeds": 3}
-"""Smaller than those of a spec, and probed at its two ends: sixty depths should take about a minute."""
-
-RECURRENT: dict[str, object] = {
-    "width": 32, "optimizer": "adam", "lr": 0.01, "train.steps": 300, "train.batch_size": 32, "probe.at": [0],
-    "seeds": 3,
-}  # fmt: skip
-"""The same for recurrent networks: a gated one learns the adding problem over 40 steps with these."""
 
 
 def build(settings: Mapping[str, str], *, name: str = "", description: str = "", limit: int = grid.LIMIT) -> Spec:
     """Return the spec of a sweep over `settings`, texts as they stand behind the flags (``{"depth": "2..64"}``).
 
     Without an activation the classical ones are compared; without an init each activation gets its usual one.
-    Recurrent networks have tanh and orthogonal matrices unless told otherwise; where a `seq_len` or a task of
-    sequences asks for them and no model is named, the classical ones are compared. The name, if none is given, is
-    made of what varies and a hash of the cells, so that the same sweep is the same run.
+    Families with defaults of their own keep them (recurrent networks: tanh, orthogonal matrices); where a `seq_len` or
+    the task asks for other models than the default and none is named, the classical ones are compared. The name, if
+    none is given, is made of what varies and a hash of the cells, so that the same sweep is the same run.
 
     Raises:
         SpecError: with every problem found; messages name the flag.
     """
     settings = _with_models(settings)
-    recurrent = "model" in settings and any(MODELS[cell.model.name].recurrent for cell in _cells(settings, limit))
-    defaults = RECURRENT if recurrent else DEFAULTS
-    mapping: dict[str, object] = {key: value for key, value in defaults.items() if key not in settings}
+    family = _family(settings, limit)
+    mapping: dict[str, object] = {key: value for key, value in family.sweep.items() if key not in settings}
     if "optimizer" in settings:
         mapping.pop("lr", None)  # each optimiser has a default of its own
     mapping |= settings
-    if recurrent:
-        pass  # a spec's own defaults fit
+    if not family.init_of_activation:
+        pass  # the family's defaults stand
     elif "init" not in settings:
         mapping |= with_usual_inits(mapping, limit)
     elif "activation" not in settings:
@@ -88,16 +72,39 @@ def with_usual_inits(mapping: Mapping[str, object], limit: int) -> dict[str, obj
     return {"activation": None, "zip": {"activation": names, "init": usual}}
 
 
+def _family(settings: Mapping[str, str], limit: int) -> Family:
+    """Return the family whose defaults a sweep takes: of several models, one that has its own before the general."""
+    default: str = SETTINGS["model"].default.name
+    names = {cell.model.name for cell in _cells(settings, limit)} if "model" in settings else {default}
+    return FAMILIES[min(names, key=lambda name: (name == default, name))]
+
+
 def _with_models(settings: Mapping[str, str]) -> Mapping[str, str]:
-    """Return the settings with the classical recurrent models, where one is needed and none is named."""
-    if "model" in settings or not ("seq_len" in settings or _of_sequences(settings.get("task"))):
+    """Return the settings with the models that are compared where the task, or a `seq_len`, asks for them and none is
+    named."""
+    if "model" in settings:
         return settings
-    return {"model": ",".join(CLASSICAL_RECURRENT), **settings}
+    for names in _compared():
+        family = FAMILIES[names[0]]
+        if names != [SETTINGS["model"].default.name] and (
+            ("seq_len" in settings and "seq_len" not in family.ignores) or _takes(names[0], settings.get("task"))
+        ):
+            return {"model": ",".join(names), **settings}
+    return settings
 
 
-def _of_sequences(task: str | None) -> bool:
+def _compared() -> list[list[str]]:
+    """Return the models that a sweep compares by itself, those with the same kinds of inputs together."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for name, family in FAMILIES.items():
+        if family.compared:
+            groups.setdefault(family.inputs, []).append(name)
+    return list(groups.values())
+
+
+def _takes(model: str, task: str | None) -> bool:
     try:
-        return task is not None and bool(_spec("sweep", {"model": CLASSICAL_RECURRENT[0], "task": task}, ""))
+        return task is not None and bool(_spec("sweep", {"model": model, "task": task}, ""))
     except SpecError:  # whatever is wrong is said when the sweep itself is checked
         return False
 

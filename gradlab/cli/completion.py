@@ -12,8 +12,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal, get_args, get_origin
 
-from gradlab.cell import SETTINGS, Named
-from gradlab.components import ALIASES, REGISTRIES
+from gradlab.cell import REGISTRIES, SETTINGS, Named
+from gradlab.components import ALIASES
 
 __all__ = ["cells", "choices", "kinds", "overrides", "overrides_or_files", "values_of"]
 

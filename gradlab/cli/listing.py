@@ -6,9 +6,9 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
-from gradlab.cell import SETTINGS, Named
+from gradlab.cell import REGISTRIES, SETTINGS, Named
 from gradlab.cli.common import console, print_json, report_width
-from gradlab.components import ALIASES, REGISTRIES, Component, nearest
+from gradlab.components import ALIASES, Component, nearest
 from gradlab.errors import UsageError
 
 __all__ = ["listing"]

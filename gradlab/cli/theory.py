@@ -11,8 +11,8 @@ from gradlab import grid, spec
 from gradlab.api.sweep import CLASSICAL, with_usual_inits
 from gradlab.cell import SETTINGS, Cell, Named, settings_of
 from gradlab.cli.common import console, print_json, report_width
-from gradlab.components import recurrent
 from gradlab.errors import UsageError
+from gradlab.families import axis_setting
 from gradlab.mean_field import FixedPoint, Prediction, critical_bias, critical_weight, predict, summary
 from gradlab.mean_field.inits import NoPrediction, bias_variance, weight_variance
 from gradlab.mean_field.inputs import Inputs, inputs_of
@@ -34,7 +34,7 @@ def theory(settings: Mapping[str, str], *, limit: int, json: bool) -> int:
         print_json({"predictions": rows})
         return 0
     varied = [key for key in SETTINGS if key not in ("seed", "lr") and len({str(row[key]) for row in rows}) > 1]
-    axis = axis_of({str(row["model"]) for row in rows if recurrent(str(row["model"]))}, varied)
+    axis = axis_of({str(row["model"]) for row in rows if axis_setting(str(row["model"])) == "seq_len"}, varied)
     keys = list(dict.fromkeys(["activation", "init", *varied, axis.along]))
     target = console()
     glyphs = glyphs_for(target.encoding)
@@ -61,7 +61,7 @@ def _cells(settings: Mapping[str, str], limit: int) -> tuple[Cell, ...]:
     settings = {"model": "rnn", **settings} if "seq_len" in settings else settings
     named = {"model": settings["model"], "seeds": 1} if "model" in settings else {"seeds": 1}
     cells = grid.expand(spec.from_mapping("theory", named, source="--"), limit).cells
-    along_time = any(recurrent(cell.model.name) for cell in cells)
+    along_time = any(axis_setting(cell.model.name) == "seq_len" for cell in cells)
     mapping: dict[str, object] = {**({} if along_time else {"depth": 30}), **settings, "seeds": 1}
     if along_time:
         if "activation" not in settings and {cell.model.name for cell in cells} == {"rnn"}:
@@ -77,7 +77,8 @@ def _cells(settings: Mapping[str, str], limit: int) -> tuple[Cell, ...]:
 
 
 def _without_length(cell: Cell) -> Cell:
-    return dataclasses.replace(cell, **({"seq_len": None} if recurrent(cell.model.name) else {"depth": 1}))
+    length: dict[str, Any] = {"seq_len": None} if axis_setting(cell.model.name) == "seq_len" else {"depth": 1}
+    return dataclasses.replace(cell, **length)
 
 
 def _row(cell: Cell) -> dict[str, Any]:
@@ -124,14 +125,14 @@ def _end(cell: Cell, seen: Inputs | None) -> FixedPoint | None:
     if cell.norm.name != "none" or cell.residual.name != "none" or cell.dropout > 0:
         return None
     sigma_b2 = bias_variance(cell.init, cell.bias_std, cell.width)
-    if recurrent(cell.model.name):
+    if axis_setting(cell.model.name) == "seq_len":
         if cell.model.name != "rnn" or seen is None or cell.depth > 1:
             return None
         sigma_b2 += input_variance(cell, seen.mean_square)
     try:
         end = summary(cell.activation, weight_variance(cell.init, cell.width, cell.width) * cell.width, sigma_b2)
         # two samples have different inputs at every step: their correlation is a matter of the data
-        return dataclasses.replace(end, c=None, xi_c=None) if recurrent(cell.model.name) else end
+        return dataclasses.replace(end, c=None, xi_c=None) if axis_setting(cell.model.name) == "seq_len" else end
     except NoPrediction:
         return None
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from gradlab.components.component import Component, Lengths, Named, Param, Value, nearest
+from gradlab.components.component import Activation, Component, InputKind, Lengths, Named, Param, Task, Value, nearest
 from gradlab.components.networks import (
     ACTIVATIONS,
     INITS,
-    MODELS,
     NORM_POSITIONS,
     NORMS,
-    RECURRENT_DEFAULTS,
     RESIDUALS,
-    recurrent,
 )
 from gradlab.components.tasks import TASKS
 from gradlab.components.training import CLIPS, OPTIMIZERS, PRECISIONS, SCHEDULES
@@ -21,23 +18,22 @@ __all__ = [
     "ALIASES",
     "CLIPS",
     "INITS",
-    "MODELS",
     "NORMS",
     "NORM_POSITIONS",
     "OPTIMIZERS",
     "PRECISIONS",
-    "RECURRENT_DEFAULTS",
-    "REGISTRIES",
     "RESIDUALS",
     "SCHEDULES",
     "TASKS",
+    "Activation",
     "Component",
+    "InputKind",
     "Lengths",
     "Named",
     "Param",
+    "Task",
     "Value",
     "nearest",
-    "recurrent",
 ]
 
 ALIASES: dict[str, dict[str, str]] = {
@@ -63,18 +59,4 @@ ALIASES: dict[str, dict[str, str]] = {
         "fp16": "float16",
         "half": "float16",
     },
-}
-
-REGISTRIES: dict[str, dict[str, Component]] = {
-    "model": MODELS,
-    "task": TASKS,
-    "activation": ACTIVATIONS,
-    "init": INITS,
-    "norm": NORMS,
-    "norm_position": NORM_POSITIONS,
-    "residual": RESIDUALS,
-    "optimizer": OPTIMIZERS,
-    "clip": CLIPS,
-    "train.lr_schedule": SCHEDULES,
-    "precision": PRECISIONS,
 }

@@ -12,9 +12,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import PurePath
-from typing import Any
+from typing import Any, Literal
 
-__all__ = ["Component", "Lengths", "Named", "Param", "Value", "nearest"]
+__all__ = ["Activation", "Component", "InputKind", "Lengths", "Named", "Param", "Task", "Value", "nearest"]
+
+InputKind = Literal["features", "indices", "sequences", "tokens"]
+"""What a task feeds: numbers `[N, I]` or indices `[N, I]` of a sample, numbers or indices `[N, T, I]` of a sequence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,21 +57,6 @@ class Component:
     target: Any
     summary: str
     params: Mapping[str, Param] = field(default_factory=dict)
-    recurrent: bool = False
-    """Of a model: it goes along a sequence of `seq_len` steps, its profile runs over time, and one bank has one
-    activation. Of a task: its inputs are such sequences."""
-    learned: bool = False
-    """Of an activation: it brings a learned parameter, so that its replicas fill banks of their own."""
-    lengths: Lengths | None = None
-    """Of a task of sequences."""
-    indices: bool = False
-    """Of a task: its inputs are indices that a network looks up, not numbers."""
-    only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Of a model: by setting, the names it can be combined with; any, of a setting that is not here."""
-    ignores: tuple[str, ...] = ()
-    """Of a model: settings that mean nothing to it, as attributes of a cell."""
-    of_indices: tuple[str, ...] = ()
-    """Of a model: its parameters that only inputs that are indices give a meaning."""
 
     def load(self) -> Any:
         """Return the object behind `target`, importing its module if it is given as text."""
@@ -76,6 +64,32 @@ class Component:
             return self.target
         module, _, attribute = self.target.partition(":")
         return getattr(importlib.import_module(module), attribute)
+
+
+@dataclass(frozen=True, slots=True)
+class Activation(Component):
+    """A nonlinearity. `learned`: it brings a learned parameter, so that its replicas fill banks of their own."""
+
+    learned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Task(Component):
+    """Where data and loss come from."""
+
+    inputs: InputKind = "features"
+    lengths: Lengths | None = None
+    """Of a task of sequences."""
+
+    @property
+    def of_sequences(self) -> bool:
+        """Whether a sample is a sequence of `seq_len` steps."""
+        return self.inputs in ("sequences", "tokens")
+
+    @property
+    def of_indices(self) -> bool:
+        """Whether the inputs are indices that a network looks up, not numbers."""
+        return self.inputs in ("indices", "tokens")
 
 
 Value = float | int | str | bool

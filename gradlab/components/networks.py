@@ -1,25 +1,20 @@
-"""Networks by name: models, activations, initial weights, norms and residual forms."""
+"""Parts of networks by name: activations, initial weights, norms and residual forms."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from gradlab.components.component import Component, Named, Param
+from gradlab.components.component import Activation, Component, Param
 
 __all__ = [
     "ACTIVATIONS",
     "INITS",
-    "MODELS",
     "NORMS",
     "NORM_POSITIONS",
-    "RECURRENT_DEFAULTS",
     "RESIDUALS",
-    "recurrent",
 ]
 
 
-def _act(name: str, summary: str, **params: Param) -> Component:
-    return Component(f"gradlab.nn.activations:{name}", summary, params)
+def _act(name: str, summary: str, **params: Param) -> Activation:
+    return Activation(f"gradlab.nn.activations:{name}", summary, params)
 
 
 def _init(name: str, summary: str, **params: Param) -> Component:
@@ -30,22 +25,7 @@ def _norm(name: str, summary: str) -> Component:
     return Component(f"gradlab.nn.norms:{name}", summary, {"eps": Param(1e-5, low=0)})
 
 
-def _recurrent(summary: str, **params: Param) -> Component:
-    shared = {"input_gain": Param(1.0, low=0), "truncate": Param(0, int, low=0)}
-    return Component(
-        "gradlab.families.recurrent.network:Recurrent",
-        summary,
-        {**params, **shared},
-        recurrent=True,
-        only={"norm": ("none", "layer", "rms"), "residual": ("none", "add")},
-        ignores=("norm_position",),
-    )
-
-
-_CHRONO = Param(0, int, low=0)
-"""Biases of the memory's gate for dependencies of up to so many steps (Tallec & Ollivier 2018); 0: none of that."""
-
-ACTIVATIONS: dict[str, Component] = {
+ACTIVATIONS: dict[str, Activation] = {
     "linear": _act("linear", "x"),
     "sigmoid": _act("sigmoid", "1/(1+exp(-x)); slope at most 1/4"),
     "tanh": _act("tanh", "tanh(x); slope 1 at 0, saturates"),
@@ -54,7 +34,7 @@ ACTIVATIONS: dict[str, Component] = {
     "erf": _act("erf", "erf(x); every mean-field integral in closed form"),
     "relu": _act("relu", "max(0, x)"),
     "leaky_relu": _act("leaky_relu", "x, or negative_slope*x below 0", negative_slope=Param(0.01)),
-    "prelu": Component(
+    "prelu": Activation(
         "gradlab.nn.activations:prelu",
         "leaky_relu whose slope each block learns, from `start`",
         {"start": Param(0.25)},
@@ -102,34 +82,3 @@ RESIDUALS: dict[str, Component] = {
     "pre_norm": Component(None, "x' = x + scale*act(W norm(x) + b); the stream itself is never normalised"),
     "post_norm": Component(None, "x' = norm(x + scale*act(Wx + b)); every block normalises the stream"),
 }
-
-MODELS: dict[str, Component] = {
-    "mlp": Component(
-        "gradlab.families.mlp.network:MLP",
-        "`depth` blocks of `width` units and a linear readout; indices are looked up in vectors of length `embedding`",
-        {"embedding": Param(8, int, low=1), "embedding_std": Param(0.1, low=0, above=True)},
-        of_indices=("embedding", "embedding_std"),
-    ),
-    "rnn": _recurrent("h' = act(Ux + Wh + b), `init` for W (Elman 1990)"),
-    "lstm": _recurrent(
-        "gates, and a cell state that adds up (Hochreiter & Schmidhuber 1997; Gers 2000)",
-        forget_bias=Param(1.0),
-        chrono=_CHRONO,
-    ),
-    "gru": _recurrent("two gates, no cell state (Cho 2014)", chrono=_CHRONO),
-    "minimal_rnn": _recurrent("one gate between the state and a map of the input (Chen 2017)", chrono=_CHRONO),
-}
-
-RECURRENT_DEFAULTS: dict[str, Any] = {
-    "task": Named("adding"),
-    "depth": 1,
-    "activation": Named("tanh"),
-    "init": Named("orthogonal"),
-}
-"""What a recurrent model has where a spec is silent and the general default is one of feed-forward networks."""
-
-
-def recurrent(model: str) -> bool:
-    """Return whether a model, written as in a table (``lstm(forget_bias=1)``), goes along a sequence."""
-    found = MODELS.get(model.partition("(")[0])
-    return found is not None and found.recurrent

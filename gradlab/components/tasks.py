@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from gradlab.components.component import Component, Lengths, Param
+from gradlab.components.component import Lengths, Param, Task
 
 __all__ = ["TASKS"]
 
-TASKS: dict[str, Component] = {
-    "digits": Component(
+TASKS: dict[str, Task] = {
+    "digits": Task(
         "gradlab.tasks.digits:load", "1,797 real 8x8 handwritten digits, 10 classes; learned: test accuracy >= 0.8"
     ),
-    "teacher": Component(
+    "teacher": Task(
         "gradlab.tasks.teacher:load",
         "regression on a random tanh network; learned: test R2 >= 0.5",
         {
@@ -20,17 +20,17 @@ TASKS: dict[str, Component] = {
             "noise": Param(0.0, low=0),
         },
     ),
-    "linear_regression": Component(
+    "linear_regression": Task(
         "gradlab.tasks.linear_regression:load",
         "y = 3x + 2 + noise; learned: test R2 >= 0.99",
         {"samples": Param(512, int, low=8), "noise": Param(0.1, low=0)},
     ),
-    "spirals": Component(
+    "spirals": Task(
         "gradlab.tasks.spirals:load",
         "two interleaved spirals, 2 classes; learned: test accuracy >= 0.9",
         {"samples": Param(2048, int, low=8), "turns": Param(1.5, low=0, above=True), "noise": Param(0.02, low=0)},
     ),
-    "table": Component(
+    "table": Task(
         "gradlab.tasks.table:load",
         "your own CSV or Parquet file; learned: half way from guessing to perfect",
         {
@@ -39,7 +39,7 @@ TASKS: dict[str, Component] = {
             "kind": Param(kind=str, required=True, choices=("classification", "regression")),
         },
     ),
-    "ratings": Component(
+    "ratings": Task(
         "gradlab.tasks.ratings:load",
         "user, item, rating: your own file, or drawn with low rank; learned: 5 % less test error than by user and item "
         "means",
@@ -54,46 +54,43 @@ TASKS: dict[str, Component] = {
             "samples": Param(8000, int, low=8),
             "noise": Param(0.2, low=0),
         },
-        indices=True,
+        inputs="indices",
     ),
-    "adding": Component(
+    "adding": Task(
         "gradlab.tasks.adding:load",
         "sum of the two marked numbers of a sequence (Hochreiter 1997); learned: test R2 >= 0.8, always 1 has MSE 1/6",
         {"samples": Param(4096, int, low=8)},
-        recurrent=True,
+        inputs="sequences",
         lengths=Lengths(50, low=2),
     ),
-    "copy_memory": Component(
+    "copy_memory": Task(
         "gradlab.tasks.copy_memory:load",
         "repeat 10 of 8 symbols after T = seq_len-20 blanks (Arjovsky 2016); learned: half the loss without a memory, "
         "10 ln 8/(T+20)",
         {"samples": Param(4096, int, low=8)},
-        recurrent=True,
+        inputs="tokens",
         lengths=Lengths(50, low=21),
-        indices=True,
     ),
-    "temporal_order": Component(
+    "temporal_order": Task(
         "gradlab.tasks.temporal_order:load",
         "which of two symbols came first, which second, 4 classes (Hochreiter 1997); learned: test accuracy >= 0.9",
         {"samples": Param(4096, int, low=8)},
-        recurrent=True,
+        inputs="tokens",
         lengths=Lengths(50, low=10),
-        indices=True,
     ),
-    "sequential_digits": Component(
+    "sequential_digits": Task(
         "gradlab.tasks.sequential_digits:load",
         "the digits in seq_len pieces: 64 pixel by pixel, 8 row by row (Le 2015); learned: test accuracy >= 0.8",
         {"permuted": Param(False, bool)},
-        recurrent=True,
+        inputs="sequences",
         lengths=Lengths(64, only=(1, 2, 4, 8, 16, 32, 64)),
     ),
-    "char_lm": Component(
+    "char_lm": Task(
         "gradlab.tasks.char_lm:load",
         "next character of Persuasion (J. Austen) or of your own text file; learned: 5 % fewer bits than from the last "
         "character alone",
         {"path": Param(kind=str)},
-        recurrent=True,
+        inputs="tokens",
         lengths=Lengths(64),
-        indices=True,
     ),
 }

@@ -1,1 +1,25 @@
-"""Architectures, written once for R replicas. They know blocks and taps, not tasks and not training."""
+"""Architectures by name, each with all that gradlab knows about it. Nothing outside asks what kind a model is.
+
+A family is a folder with its declaration (no torch) and its network, and a line here.
+"""
+
+from __future__ import annotations
+
+from gradlab.families.base import Axis, Cost, Family
+from gradlab.families.mlp import MLP
+from gradlab.families.recurrent import GRU, LSTM, MINIMAL_RNN, RNN
+
+__all__ = ["FAMILIES", "Axis", "Cost", "Family", "axis_setting", "family_of"]
+
+FAMILIES: dict[str, Family] = {"mlp": MLP, "rnn": RNN, "lstm": LSTM, "gru": GRU, "minimal_rnn": MINIMAL_RNN}
+
+
+def family_of(model: str) -> Family | None:
+    """Return the family of a model as a table writes it, ``lstm(forget_bias=2)``; None for one not known here."""
+    return FAMILIES.get(model.partition("(")[0])
+
+
+def axis_setting(model: str) -> str:
+    """Return the setting that is the length of a model's profile; ``depth`` for a model not known here."""
+    family = family_of(model)
+    return "depth" if family is None else family.axis.setting

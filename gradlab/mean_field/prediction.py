@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gradlab.cell import Cell
-from gradlab.components import recurrent
+from gradlab.families import FAMILIES
 from gradlab.mean_field.batchnorm import batch_norm_chi
 from gradlab.mean_field.finite import Pairs, forward, noises_of, scatter
 from gradlab.mean_field.inits import NoPrediction
@@ -82,26 +83,44 @@ def predict(
     samples in the probe (left out: the cell's), `input_spread` the standard deviation of a sample's mean square over
     its mean (left out: √(2/I), as for I independent Gaussian features). Both are of no use along time.
     """
-    if recurrent(cell.model.name):
-        return _along_time(cell, in_features, out_features, input_mean_square)
-    samples = cell.probe_batch_size if batch_size is None else batch_size
-    spread = math.sqrt(2 / in_features) if input_spread is None else input_spread
+    family = FAMILIES[cell.model.name]
+    if family.theory is None:
+        return Prediction(reason=f"there is no theory of {cell.model.name} here")
+    module, _, function = family.theory.partition(":")
+    theory: Callable[..., Prediction] = getattr(importlib.import_module(module), function)
+    return theory(
+        cell,
+        in_features=in_features,
+        out_features=out_features,
+        input_mean_square=input_mean_square,
+        batch_size=cell.probe_batch_size if batch_size is None else batch_size,
+        input_spread=math.sqrt(2 / in_features) if input_spread is None else input_spread,
+    )
+
+
+def along_depth(
+    cell: Cell, *, in_features: int, out_features: int, input_mean_square: float, batch_size: int, input_spread: float
+) -> Prediction:
+    """Return the prediction for a feed-forward network."""
     try:
         if math.isnan(input_mean_square):
             raise NoPrediction("the inputs are indices: theory does not know what they are embedded in")
         if not (math.isfinite(input_mean_square) and input_mean_square > 0):
             raise NoPrediction("the inputs are zero or not finite")
         return _predict(
-            cell, setting(cell, in_features, out_features), input_mean_square, samples, spread, out_features
+            cell, setting(cell, in_features, out_features), input_mean_square, batch_size, input_spread, out_features
         )
     except NoPrediction as none:
         return Prediction(reason=str(none))
 
 
-def _along_time(cell: Cell, in_features: int, out_features: int, square: float) -> Prediction:
+def along_time(
+    cell: Cell, *, in_features: int, out_features: int, input_mean_square: float, batch_size: int, input_spread: float
+) -> Prediction:
+    """Return the prediction for a recurrent network; the batch and the spread of its inputs are of no use here."""
     bound = recurrence_bound(cell)
     try:
-        found = recurrent_profile(cell, in_features, out_features, square)
+        found = recurrent_profile(cell, in_features, out_features, input_mean_square)
     except NoPrediction as none:
         return Prediction(reason=_bounded(str(none), bound), bound=bound)
     if found.log_grad_norm is None:

@@ -24,7 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradlab.cell import Cell
-from gradlab.components import INITS, MODELS
+from gradlab.components import INITS
+from gradlab.families import FAMILIES
 from gradlab.mean_field.activations import curve
 from gradlab.mean_field.gated import gated
 from gradlab.mean_field.inits import NoPrediction, bias_variance, weight_variance
@@ -58,7 +59,7 @@ def recurrent_profile(cell: Cell, in_features: int, out_features: int, input_mea
     Raises:
         NoPrediction: nothing is known of such a network; the message says why.
     """
-    model = cell.model.resolve(MODELS)
+    model = cell.model.resolve(FAMILIES)
     _refuse(cell, int(model.get("truncate", 0)))
     if cell.model.name != "rnn":
         log_path, log_cell = gated(cell, model)
@@ -147,7 +148,7 @@ def input_variance(cell: Cell, mean_square: float) -> float:
 
     A weight of the inputs has variance input_gain²/I; of indices, I entries of the one-hot vector are 1.
     """
-    gain = float(cell.model.resolve(MODELS)["input_gain"])
+    gain = float(cell.model.resolve(FAMILIES)["input_gain"])
     return gain**2 * (1.0 if math.isnan(mean_square) else mean_square)
 
 

@@ -35,8 +35,6 @@ def setting(cell: Cell, in_features: int, out_features: int) -> Setting:
     Raises:
         NoPrediction: the model, or the distribution of its weights, is not covered.
     """
-    if cell.model.name != "mlp":
-        raise NoPrediction(f"mean-field theory here covers feed-forward networks, not {cell.model.name}")
     width = cell.width
     norm = cell.norm.name if cell.norm.name in ("layer", "rms") else "none"
     place = {"pre_norm": "input", "post_norm": "stream"}.get(cell.residual.name, cell.norm_position.name)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from gradlab.cell import Cell, probe_steps
-from gradlab.components import MODELS
+from gradlab.families import FAMILIES, Cost
 
 __all__ = [
     "RATES",
@@ -29,8 +29,6 @@ __all__ = [
     "working_set_bytes",
 ]
 
-_GATES = {"rnn": 1, "lstm": 4, "gru": 3, "minimal_rnn": 2}
-"""Matrices `[H, H]` of a recurrent layer."""
 _FUSED = ("sgd", "momentum", "nesterov", "adagrad", "adam", "adamw")
 """Optimizers whose update is one kernel in torch; the others make a dozen passes over the parameters."""
 _ITEMSIZE = {"float64": 8, "float32": 4}
@@ -83,30 +81,18 @@ def seconds(features: dict[str, float]) -> float:
     return sum(RATES.get(name, 0.0) * count for name, count in features.items())
 
 
-def _recurrent(cell: Cell) -> bool:
-    model = MODELS.get(cell.model.name)
-    return model is not None and model.recurrent
-
-
-def _steps_in_time(cell: Cell) -> int:
-    return (cell.seq_len or 1) if _recurrent(cell) else 1
-
-
-def _gates(cell: Cell) -> int:
-    return _GATES.get(cell.model.name, 1)
+def _cost(cell: Cell) -> Cost:
+    return FAMILIES[cell.model.name].cost
 
 
 def parameters(cell: Cell) -> int:
-    """Return about how many parameters one replica has: inputs and outputs are taken for as many as units, the
-    inputs of a recurrent network for few."""
-    if _recurrent(cell):
-        return cell.width * (_gates(cell) * (2 * cell.depth - 1) * (cell.width + 1) + 1)
-    return (cell.depth + 1) * cell.width * (cell.width + 1)
+    """Return about how many parameters one replica has."""
+    return _cost(cell).parameters(cell)
 
 
 def units(cell: Cell) -> int:
     """Return the numbers between the maps of one sample: before the nonlinearities, all layers, all time steps."""
-    return cell.depth * cell.width * _gates(cell) * _steps_in_time(cell)
+    return _cost(cell).units(cell)
 
 
 def step_features(cells: Sequence[Cell]) -> dict[str, float]:
@@ -135,16 +121,16 @@ def bank_features(cells: Sequence[Cell]) -> dict[str, float]:
     """Return what is done once: data, initial weights, records."""
     cell = cells[0]
     turned = sum(one.init.name == "orthogonal" for one in cells) * parameters(cell) * cell.width
-    found: dict[str, float] = {"cell": len(cells), "drawn": len(cells) * parameters(cell), "turned": turned}
-    if _recurrent(cell):  # whose data are drawn; those of the others are read once in a process
-        return found | {"time_bank": 1, "sequence": len(cells) * _steps_in_time(cell)}
-    return found | {"bank": 1}
+    counts: dict[str, float] = {"cell": len(cells), "drawn": len(cells) * parameters(cell), "turned": turned}
+    for name, count in _cost(cell).bank(cell).items():
+        counts[name.removesuffix("_per_cell")] = count * (len(cells) if name.endswith("_per_cell") else 1)
+    return counts
 
 
 def _pass(cells: Sequence[Cell], batch: int, prefix: str, precision: str) -> dict[str, float]:
     """Return what one forward and backward pass counts, of a training step or (with the prefix) of a probe."""
     cell, replicas = cells[0], len(cells)
-    times = _steps_in_time(cell)
+    times = _cost(cell).passes(cell)
     mapped = batch * units(cell)
     wide = 2 if precision == "float64" and not prefix else 1
     found: dict[str, float] = {
@@ -155,7 +141,7 @@ def _pass(cells: Sequence[Cell], batch: int, prefix: str, precision: str) -> dic
     if cell.precision.name in ("bfloat16", "float16"):  # beside a probe too: the held-out samples are judged in it
         found[f"{prefix}{cell.precision.name}_unit"] = mapped * replicas
     runs = [(name, len(list(group))) for name, group in groupby(one.activation.name for one in cells)]
-    found[f"{prefix}time_block" if _recurrent(cell) else f"{prefix}block"] = cell.depth * times
+    found[f"{prefix}{_cost(cell).step}"] = cell.depth * times
     found[f"{prefix}run"] = cell.depth * times * (len(runs) - 1)
     for name, count in runs:
         if name not in _CHEAP:
@@ -175,8 +161,7 @@ def working_set_bytes(cell: Cell) -> int:
     """Return the bytes that one training step of one replica goes through.
 
     Parameters and their gradients, and of every block the pre-activation and the output of the batch:
-    ``itemsize * (2 P + 2 N L O)`` with P parameters, batch N, L blocks of O units; of a recurrent network the
-    same at each of its T steps.
+    ``itemsize * (2 P + 2 N U)`` with P parameters, batch N and the U `units` of a sample.
     """
     return _ITEMSIZE.get(cell.precision.name, 4) * 2 * (parameters(cell) + cell.batch_size * units(cell))
 
@@ -193,5 +178,5 @@ def memory_bytes(cell: Cell) -> int:
 
 def _disk_bytes(cell: Cell, probes: int) -> int:
     """Return the disk of one cell: a part's profiles (11 numbers a block and probe), and its rows in the tables."""
-    blocks = _steps_in_time(cell) if _recurrent(cell) else cell.depth
+    blocks = FAMILIES[cell.model.name].length(cell)
     return 1500 + probes * (100 + blocks * (11 * 6 + 130))

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from gradlab.cell import SETTINGS
-from gradlab.components import recurrent
+from gradlab.families import axis_setting
 from gradlab.record import Floats
 from gradlab.report.words import Axis, axis_of
 from gradlab.results.tables import Tables
@@ -89,7 +89,7 @@ def text_of(value: Any) -> str:
 
 def by_kind(tables: Tables) -> tuple[Tables, ...]:
     """Return the tables of the feed-forward networks, then those of the recurrent ones; what is empty is not there."""
-    kinds = {model: recurrent(model) for model in tables.cells["model"].unique()}
+    kinds = {model: axis_setting(model) == "seq_len" for model in tables.cells["model"].unique()}
     if len(set(kinds.values())) < 2:
         return (tables,)
     parts = []

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import floor, isfinite, isnan, log10
 
-from gradlab.components import recurrent
+from gradlab.families import FAMILIES, Axis, family_of
 from gradlab.report.glyphs import Glyphs
 
 __all__ = [
@@ -28,72 +28,17 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Axis:
-    """What a profile runs along, in words: the blocks of a feed-forward network or the time steps of a recurrent one.
-
-    `unit` and `step` are its elements, in full and short; `setting` is the setting across the columns of a table.
-    """
-
-    setting: str
-    unit: str
-    step: str
-    direction: str
-    """Where a profile goes: ``along the depth``."""
-    ends: str
-    """What the axis of a picture says: ``block (input to loss)``."""
-    way: str
-    """Where the loss is: its gradient goes ``down`` a network and ``back`` in time."""
-    along: str
-    """The setting that is the length of a profile; `setting` too, unless recurrent networks of one `seq_len` differ in
-    `depth`."""
-
-    @property
-    def decay(self) -> str:
-        """Heading of the factor per element: ``decay/block``."""
-        return f"decay/{self.step}"
-
-    @property
-    def units(self) -> str:
-        """``blocks``; ``time steps``."""
-        return f"{self.unit}s"
-
-    @property
-    def first(self) -> str:
-        """``the first block``; ``the first time step``."""
-        return f"the first {self.unit}"
-
-    @property
-    def left(self) -> str:
-        """What survival is: ``gradient left at the first block``, for time with the lag that this is."""
-        return f"gradient left at {self.first}" + (" (lag T-1)" if self.unit == "time step" else "")
-
-    @property
-    def ratio(self) -> str:
-        """Survival as a ratio of norms."""
-        return f"survival: gradient norm, first {self.unit} \N{DIVISION SIGN} last"
-
-    def at(self, length: int) -> str:
-        """Return ``at depth 32``, ``at seq_len 160``."""
-        return f"at {self.setting} {length}"
-
-    def count(self, number: int) -> str:
-        """Return ``1 block``, ``160 time steps``."""
-        return count(number, self.unit)
-
-
-DEPTH = Axis("depth", "block", "block", "along the depth", "block (input → loss)", "down", "depth")
-TIME = Axis("seq_len", "time step", "step", "along time", "time step (first → last)", "back", "seq_len")
+DEPTH, TIME = FAMILIES["mlp"].axis, FAMILIES["rnn"].axis
 
 
 def axis_of(models: Collection[str], varying: Collection[str] = ()) -> Axis:
-    """Return the words for networks of these models, all feed-forward or all recurrent.
+    """Return the words for networks of these models, whose families have one axis.
 
-    A table of recurrent networks runs over `seq_len`, unless of the two only `depth` is among the `varying` settings.
+    A table of networks along time runs over `seq_len`, unless of the two only `depth` is among the `varying` settings.
     """
-    if not any(map(recurrent, models)):
-        return DEPTH
-    return TIME if "seq_len" in varying or "depth" not in varying else replace(TIME, setting="depth")
+    axes = {family.axis for model in models if (family := family_of(model)) is not None}
+    axis = min(axes, key=lambda axis: axis.setting == "depth", default=DEPTH)
+    return axis if axis.setting in varying or "depth" not in varying else replace(axis, setting="depth")
 
 
 def log_text(value: float) -> str:
@@ -134,10 +79,11 @@ def fold_text(factor: float) -> str:
 
 def words_for(axis: str, axes: Collection[str], models: Collection[str]) -> Axis:
     """Return the words for the rows of a comparison that run over the setting `axis`, one of `axes`, among `models`."""
-    if axis == "seq_len":
-        return TIME
-    time = len(axes) == 1 and all(map(recurrent, models))
-    return replace(TIME, setting="depth") if time else DEPTH
+    known = {family.axis for model in models if (family := family_of(model)) is not None}
+    own = [one for one in known if one.setting == axis]
+    if own:
+        return own[0]
+    return replace(known.pop(), setting=axis) if len(axes) == 1 and len(known) == 1 else DEPTH
 
 
 def count(number: int, noun: str) -> str:

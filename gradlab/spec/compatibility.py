@@ -1,4 +1,4 @@
-"""Defaults that depend on the model, and settings that exclude each other by name."""
+"""What a model brings where a spec is silent, and which settings do not fit each other by name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from itertools import product
 from typing import Any
 
 from gradlab.cell import SETTINGS
-from gradlab.components import MODELS, RECURRENT_DEFAULTS, TASKS, Component, Named
+from gradlab.components import TASKS, Named, Task
+from gradlab.families import FAMILIES, Family
 from gradlab.spec.model import Subgrid
 from gradlab.spec.node import Mark, Problems
 from gradlab.spec.sections import LocatedAxis, LocatedExclude, LocatedValue
@@ -43,26 +44,27 @@ def drops(located: LocatedExclude, fixed: _Fixed, pair: dict[str, Any]) -> bool:
 
 
 def settle(fixed: _Fixed, axes: list[LocatedAxis]) -> list[LocatedAxis]:
-    """Give recurrent models the settings of `RECURRENT_DEFAULTS` that nothing is said of.
+    """Give each model the defaults of its family for settings that nothing is said of.
 
-    They go to `fixed`, or into columns beside an axis of models of both kinds; the axes are returned. The length of
-    its sequences is the task's where nothing else is said; with several tasks `grid` fills it in.
+    They go to `fixed`, or into columns beside an axis of models that differ in them; the axes are returned. The length
+    of its sequences is the task's where nothing else is said; with several tasks `grid` fills it in.
     """
     axis = column("model", axes)
-    recurrent = [_model(given).recurrent for given in values("model", fixed, axes)]
-    for key, default in RECURRENT_DEFAULTS.items():
-        if key in fixed or column(key, axes) or not any(recurrent):
+    families = [_family(given) for given in values("model", fixed, axes)]
+    for key in dict.fromkeys(key for family in families for key in family.defaults):
+        if key in fixed or column(key, axes):
             continue
-        if all(recurrent):
-            fixed[key] = LocatedValue(default, NOWHERE)
+        own = [LocatedValue(family.defaults.get(key, SETTINGS[key].default), NOWHERE) for family in families]
+        if len({given.value for given in own}) == 1:
+            fixed[key] = own[0]
             continue
         assert axis is not None
-        own = [LocatedValue(default if of_sequences else SETTINGS[key].default, NOWHERE) for of_sequences in recurrent]
         wider = LocatedAxis((*axis.keys, key), tuple((*row, value) for row, value in zip(axis.rows, own, strict=True)))
         axes = [wider if other is axis else other for other in axes]
         axis = wider
     task = fixed.get("task")
-    if all(recurrent) and task is not None and "seq_len" not in fixed and column("seq_len", axes) is None:
+    open_length = "seq_len" not in fixed and column("seq_len", axes) is None
+    if all(map(_takes_lengths, families)) and task is not None and open_length:
         lengths = TASKS[task.value.name].lengths
         if lengths is not None:
             fixed["seq_len"] = LocatedValue(lengths.default, NOWHERE)
@@ -80,38 +82,60 @@ class _Conflict:
     """From two such values to the message and the hint."""
 
 
-def _model(given: LocatedValue) -> Component:
-    return MODELS[given.value.name]
+def _family(given: LocatedValue) -> Family:
+    return FAMILIES[given.value.name]
+
+
+def _takes_lengths(family: Family) -> bool:
+    return "seq_len" not in family.ignores
 
 
 def _listed(names: list[str], last: str = "or") -> str:
     return f" {last} ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
-def _names(known: dict[str, Component], *, recurrent: bool, last: str = "or") -> str:
-    return _listed([name for name, component in known.items() if component.recurrent == recurrent], last)
+_NOUNS = {"features": "samples", "indices": "samples", "sequences": "sequences", "tokens": "sequences"}
 
 
-def _explain_flat_task(model: Named, task: Named) -> tuple[str, str]:
-    hint = f"choose from {_names(TASKS, recurrent=True)}"
-    if task.name == "digits":
-        hint = "the digits as sequences are sequential_digits; others: " + _listed(
-            [name for name, task in TASKS.items() if task.recurrent and name != "sequential_digits"]
-        )
-    return f"{model.name} needs a task of sequences, {task.name} is none", hint
+def _kinds(family: Family) -> str:
+    return _listed(list(dict.fromkeys(_NOUNS[kind] for kind in family.inputs)))
 
 
-def _explain_sequence_task(model: Named, task: Named) -> tuple[str, str]:
-    hint = f"choose a recurrent model, as in model: lstm; there are {_names(MODELS, recurrent=True, last='and')}"
+def _tasks_of(family: Family) -> list[str]:
+    return [name for name, task in TASKS.items() if task.inputs in family.inputs]
+
+
+def _models_of(task: Task) -> list[str]:
+    return [name for name, family in FAMILIES.items() if task.inputs in family.inputs]
+
+
+def _fits(model: Named, task: Named) -> bool:
+    return TASKS[task.name].inputs in FAMILIES[model.name].inputs
+
+
+def _explain_samples(model: Named, task: Named) -> tuple[str, str]:
+    family = FAMILIES[model.name]
+    tasks = _tasks_of(family)
+    hint = f"choose from {_listed(tasks)}"
+    if task.name == "digits" and "sequential_digits" in tasks:
+        others = [name for name in tasks if name != "sequential_digits"]
+        hint = f"the digits as sequences are sequential_digits; others: {_listed(others)}"
+    return f"{model.name} needs a task of {_kinds(family)}, {task.name} is none", hint
+
+
+def _explain_sequences(model: Named, task: Named) -> tuple[str, str]:
+    names = _models_of(TASKS[task.name])
+    example = "lstm" if "lstm" in names else names[0]
+    hint = f"choose a model of sequences, as in model: {example}; there are {_listed(names, 'and')}"
     return f"{task.name} is a task of sequences, {model.name} takes none", hint
 
 
 def _only(key: str) -> _Conflict:
     def broken(model: Named, value: Named) -> bool:
-        return value.name not in MODELS[model.name].only.get(key, (value.name,))
+        return value.name not in FAMILIES[model.name].allows.get(key, (value.name,))
 
     def explain(model: Named, value: Named) -> tuple[str, str]:
-        can = _listed(list(MODELS[model.name].only[key]))
+        can = _listed(list(FAMILIES[model.name].allows[key]))
         return f"{model.name} cannot have {key} {value.name}", f"{model.name} can have {can}"
 
     return _Conflict("model", key, broken, explain)
@@ -133,13 +157,9 @@ def _lengths_broken(task: Named, seq_len: int | None) -> bool:
 
 
 _CONFLICTS = (
-    _Conflict(
-        "model", "task", lambda m, t: MODELS[m.name].recurrent and not TASKS[t.name].recurrent, _explain_flat_task
-    ),
-    _Conflict(
-        "model", "task", lambda m, t: TASKS[t.name].recurrent and not MODELS[m.name].recurrent, _explain_sequence_task
-    ),
-    *map(_only, dict.fromkeys(key for model in MODELS.values() for key in model.only)),
+    _Conflict("model", "task", lambda m, t: not _fits(m, t) and not TASKS[t.name].of_sequences, _explain_samples),
+    _Conflict("model", "task", lambda m, t: not _fits(m, t) and TASKS[t.name].of_sequences, _explain_sequences),
+    *map(_only, dict.fromkeys(key for family in FAMILIES.values() for key in family.allows)),
     _Conflict("task", "seq_len", _lengths_broken, _explain_length),
 )
 
@@ -176,7 +196,7 @@ def _later(left: Mark, right: Mark) -> Mark:
 
 
 def idle_seq_len(subgrids: Iterable[Subgrid]) -> str:
-    """Return a warning where a spec has a `seq_len` and no recurrent model; empty otherwise."""
+    """Return a warning where a spec has a `seq_len` and no model of sequences; empty otherwise."""
     models: dict[str, None] = {}
     given = False
     for subgrid in subgrids:
@@ -185,10 +205,10 @@ def idle_seq_len(subgrids: Iterable[Subgrid]) -> str:
         own = [row[axis.keys.index("model")] for row in axis.rows] if axis else [fixed.get("model", _DEFAULT_MODEL)]
         models |= dict.fromkeys(model.name for model in own)
         given = given or "seq_len" in fixed or "seq_len" in subgrid.varied
-    if not given or any(MODELS[name].recurrent for name in models):
+    if not given or any(_takes_lengths(FAMILIES[name]) for name in models):
         return ""
-    able = _names(MODELS, recurrent=True, last="and")
-    return f"seq_len means nothing to {_listed(list(models))}; recurrent models are {able}"
+    able = _listed([name for name, family in FAMILIES.items() if _takes_lengths(family)], "and")
+    return f"seq_len means nothing to {_listed(list(models))}; models of sequences are {able}"
 
 
 def _pairs(conflict: _Conflict, fixed: _Fixed, axes: list[LocatedAxis]) -> Iterator[tuple[LocatedValue, LocatedValue]]:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from math import inf, isfinite
 from pathlib import Path
 
-from gradlab.components import ALIASES, REGISTRIES, Component, Named, Param, Value, nearest
+from gradlab.cell import REGISTRIES
+from gradlab.components import ALIASES, Component, Named, Param, Value, nearest
 from gradlab.spec.node import Entry, MappingNode, Mark, Node, Problems, ScalarNode, SequenceNode, shorten, show
 
 __all__ = ["ParsedComponent", "WrittenComponent", "parse", "written"]

@@ -6,8 +6,8 @@ from typing import Any
 
 import yaml
 
-from gradlab.cell import SETTINGS
-from gradlab.components import REGISTRIES, Named
+from gradlab.cell import REGISTRIES, SETTINGS
+from gradlab.components import Named
 from gradlab.query import Expectation
 from gradlab.spec.expectations import speaks_of_cells
 from gradlab.spec.model import Axis, Condition, Spec, Subgrid

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from gradlab.cell import SETTINGS
-from gradlab.components import ALIASES, REGISTRIES
+from gradlab.cell import REGISTRIES, SETTINGS
+from gradlab.components import ALIASES
 from gradlab.errors import SpecError
 from gradlab.spec import fields, reader
 from gradlab.spec.components import WrittenComponent, written

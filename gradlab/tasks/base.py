@@ -133,6 +133,6 @@ def load(task: Named, seeds: Sequence[int], seq_len: int | None = None) -> Data:
         DataError: the user's file cannot be read as the spec says.
     """
     component = TASKS[task.name]
-    own = {"seq_len": seq_len} if component.recurrent else {}
+    own = {"seq_len": seq_len} if component.of_sequences else {}
     data: Data = component.load()(seeds, **own, **task.resolve(TASKS))
     return data

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gradlab.cell import SETTINGS, Cell, cell_id, mixes_activations, probe_steps
-from gradlab.components import MODELS
+from gradlab.families import FAMILIES
 from gradlab.families.network import Architecture, Model, Start
 from gradlab.optim import BankOptimizer, Clips, Penalty, Rule, schedule
 from gradlab.probing import probe, weight_norms
@@ -81,7 +81,7 @@ class Trainer:
         seeds = tuple(dict.fromkeys(cell.seed for cell in cells))
         seed_of_R = torch.tensor([seeds.index(cell.seed) for cell in cells])
         self.data = load(self.shared.task, seeds, self.shared.seq_len)
-        self.model: Model = MODELS[self.shared.model.name].load()(_architecture(cells, self.data))
+        self.model: Model = FAMILIES[self.shared.model.name].load()(_architecture(cells, self.data))
         starts = [Start(cell.seed, cell.init, cell.bias_std) for cell in cells]
         self.flat_RP = self.model.initial(starts).to(device, master)
         self.grad_RP = torch.zeros_like(self.flat_RP)

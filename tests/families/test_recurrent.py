@@ -10,14 +10,15 @@ import pytest
 import torch
 from recurrent_reference import architecture, by_torch, named, step_by_step
 
-from gradlab.components import ACTIVATIONS, MODELS, Named
+from gradlab.components import ACTIVATIONS, Named
+from gradlab.families import FAMILIES
 from gradlab.families.network import Start
 from gradlab.families.recurrent.cells import cuts
 from gradlab.families.recurrent.network import Recurrent
 from gradlab.families.recurrent.sequence import common
 from gradlab.nn.embedding import embed
 
-MODELS_IN_TIME = [name for name, model in MODELS.items() if model.recurrent]
+MODELS_IN_TIME = [name for name, model in FAMILIES.items() if "sequences" in model.inputs]
 ORTHOGONAL = Named("orthogonal")
 
 

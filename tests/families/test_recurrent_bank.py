@@ -13,12 +13,13 @@ from recurrent_reference import by_torch
 from reference import torch_optimizer
 
 from gradlab.cell import Cell
-from gradlab.components import CLIPS, MODELS, OPTIMIZERS, PRECISIONS, Named
+from gradlab.components import CLIPS, OPTIMIZERS, PRECISIONS, Named
+from gradlab.families import FAMILIES
 from gradlab.training.batches import Batches
 from gradlab.training.loop import Trainer, train_bank
 
 CPU = torch.device("cpu")
-MODELS_IN_TIME = [name for name, model in MODELS.items() if model.recurrent]
+MODELS_IN_TIME = [name for name, model in FAMILIES.items() if "sequences" in model.inputs]
 SMALL = Cell(
     task=Named("adding", (("samples", 32),)), depth=1, width=5, seq_len=6, activation=Named("tanh"),
     init=Named("orthogonal"), bias_std=0.1, precision=Named("float64"), steps=3, batch_size=8, probe_batch_size=8,

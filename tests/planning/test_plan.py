@@ -48,14 +48,11 @@ def test_every_cell_is_in_one_bank_and_only_what_may_differ_does() -> None:
 
 @pytest.mark.parametrize("field", [f for f in SETTINGS.values() if f.key != "seed"], ids=lambda f: f.key)
 def test_a_setting_splits_banks_unless_it_is_marked(field) -> None:  # type: ignore[no-untyped-def]
-    other = {"model": "x", "task": "spirals", "probe.at": (0, 7)}
-    value = other.get(field.key, 3 if isinstance(field.default, int) else 0.75)
-    two = (Cell(lr=0.1), dataclasses.replace(Cell(lr=0.1), **{field.attribute: value}))
+    value = {"probe.at": (0, 7)}.get(field.key, 3 if isinstance(field.default, int) else 0.75)
     if field.is_component:
-        two = (
-            two[0],
-            dataclasses.replace(two[0], **{field.attribute: dataclasses.replace(field.default, name="other")}),
-        )
+        value = dataclasses.replace(field.default, name="rnn" if field.key == "model" else "other")
+    first = Cell(lr=0.1, seq_len=5)
+    two = (first, dataclasses.replace(first, **{field.attribute: value}))
     assert len(plan.pack(two)) == (1 if field.per_replica else 2)
 
 

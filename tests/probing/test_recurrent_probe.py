@@ -10,12 +10,13 @@ import torch
 from recurrent_reference import architecture, named, step_by_step
 from torch import Tensor
 
-from gradlab.components import MODELS, Named
+from gradlab.components import Named
+from gradlab.families import FAMILIES
 from gradlab.families.network import Start
 from gradlab.families.recurrent.network import Recurrent
 from gradlab.probing import Profile, probe, weight_norms
 
-MODELS_IN_TIME = [name for name, model in MODELS.items() if model.recurrent]
+MODELS_IN_TIME = [name for name, model in FAMILIES.items() if "sequences" in model.inputs]
 
 
 def normal(*shape: int, seed: int = 1) -> Tensor:

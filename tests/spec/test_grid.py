@@ -91,7 +91,7 @@ def test_recurrent_models_have_defaults_of_their_own(text: str) -> None:
 
 def test_a_seq_len_without_a_recurrent_model_is_warned_of() -> None:
     (warning,) = spec.loads("name: x\ngrid: {seq_len: 10..40*2}", "a.yaml").warnings
-    assert warning.startswith("a.yaml: seq_len means nothing to mlp; recurrent models are rnn, lstm")
+    assert warning.startswith("a.yaml: seq_len means nothing to mlp; models of sequences are rnn, lstm")
     assert not spec.loads("name: x\ngrid: {seq_len: 10..40*2, model: [mlp, rnn]}").warnings
     assert not spec.loads("name: x\ninclude: [{depth: 2}, {model: rnn, seq_len: 4}]").warnings
 

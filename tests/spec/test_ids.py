@@ -9,8 +9,8 @@ import pytest
 from expanded import expand
 
 from gradlab import grid, spec
-from gradlab.cell import SETTINGS, Cell, cell_id, configuration_id
-from gradlab.components import REGISTRIES, Named
+from gradlab.cell import REGISTRIES, SETTINGS, Cell, cell_id, configuration_id
+from gradlab.components import Named
 from gradlab.errors import SpecError
 
 GOLDEN = {

@@ -11,9 +11,10 @@ import pytest
 from places import ROOT
 
 from gradlab import grid, spec
-from gradlab.cell import SETTINGS, Cell
-from gradlab.components import REGISTRIES, Named
+from gradlab.cell import REGISTRIES, SETTINGS, Cell
+from gradlab.components import Named, Task
 from gradlab.errors import SpecError
+from gradlab.families import Family
 
 EXPERIMENT = ROOT / "experiments" / "sigmoid_vs_relu.yaml"
 
@@ -115,8 +116,8 @@ def test_what_a_table_prints_can_be_pasted_back(key: str, name: str, tmp_path: P
     params.pop("lr", None)
     if key == "task":
         params |= {k: 64 for k in params if k == "samples"}
-    partner = "model: lstm\n" if key == "task" and known.recurrent else ""
-    partner += "task: ratings\n" if known.of_indices else ""
+    partner = "model: lstm\n" if isinstance(known, Task) and known.of_sequences else ""
+    partner += "task: ratings\n" if isinstance(known, Family) and known.of_indices else ""
     written = f"name: x\n{partner}{key}: {{name: {name}{''.join(f', {k}: {v}' for k, v in params.items())}}}"
     (cell,) = grid.expand(spec.loads(written, base_dir=tmp_path)).cells
     printed = getattr(cell, SETTINGS[key].attribute)

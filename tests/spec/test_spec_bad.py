@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from gradlab import grid, spec
-from gradlab.cell import SETTINGS
-from gradlab.components import REGISTRIES
+from gradlab.cell import REGISTRIES, SETTINGS
 from gradlab.errors import Problem, SpecError
 from gradlab.spec.node import MOST_PROBLEMS
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gradlab.components import TASKS, Named
 from gradlab.tasks import Data, load
 
-SEQUENCES = [name for name, task in TASKS.items() if task.recurrent]
+SEQUENCES = [name for name, task in TASKS.items() if task.of_sequences]
 
 
 def drawn(name: str, seq_len: int | None = None, seeds: tuple[int, ...] = (0,), **params: object) -> Data:

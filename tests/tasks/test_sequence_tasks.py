@@ -40,7 +40,7 @@ def test_sequences_have_the_length_asked_for(name: str, which: str) -> None:
             assert 0 <= int(x.min()) <= int(x.max()) < sum(data.vocabulary)
         if not y.is_floating_point():
             assert int(y.max()) < data.out_features
-    assert TASKS[name].indices == bool(data.vocabulary)
+    assert TASKS[name].of_indices == bool(data.vocabulary)
 
 
 def test_adding_is_the_sum_of_two_marked_numbers_one_in_each_half() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from gradlab.components import recurrent
+from gradlab.families import axis_setting
 
 __all__ = ["axes_of", "labels_of", "lengths_of", "over_of"]
 
@@ -56,5 +56,5 @@ def labels_of(table: pd.DataFrame, by: Sequence[str], axes: Sequence[str]) -> pd
 
 
 def _recurrent(cells: pd.DataFrame) -> NDArray[np.bool_]:
-    kinds: dict[Any, bool] = {model: recurrent(str(model)) for model in cells["model"].unique()}
+    kinds: dict[Any, bool] = {model: axis_setting(str(model)) == "seq_len" for model in cells["model"].unique()}
     return cells["model"].map(kinds).to_numpy(dtype=bool)

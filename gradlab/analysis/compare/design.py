@@ -12,8 +12,7 @@ import pandas as pd
 from gradlab.analysis.compare.axes import axes_of
 from gradlab.analysis.compare.effects import Factor
 from gradlab.analysis.compare.seeds import joint
-from gradlab.cell import SETTINGS
-from gradlab.components import REGISTRIES
+from gradlab.cell import REGISTRIES, SETTINGS
 from gradlab.record import Floats
 from gradlab.store.records import Integers
 

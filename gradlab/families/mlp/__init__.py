@@ -1,1 +1,57 @@
-"""The feed-forward network."""
+"""The feed-forward network: `depth` blocks of `width` units and a linear readout."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gradlab.components import Param
+from gradlab.families.base import Axis, Cost, Family, Sizes
+
+__all__ = ["MLP"]
+
+
+def _length(cell: Sizes) -> int:
+    return cell.depth
+
+
+def _parameters(cell: Sizes) -> int:
+    """Inputs and outputs are taken for as many as units."""
+    return (cell.depth + 1) * cell.width * (cell.width + 1)
+
+
+def _units(cell: Sizes) -> int:
+    return cell.depth * cell.width
+
+
+def _bank(cell: Sizes) -> Mapping[str, float]:
+    return {"bank": 1}  # data are read once in a process
+
+
+DEPTH = Axis(
+    setting="depth",
+    unit="block",
+    step="block",
+    direction="along the depth",
+    ends="block (input → loss)",
+    way="down",
+    along="depth",
+    networks="feed-forward networks",
+    first="the first block",
+    left="gradient left at the first block",
+)
+
+MLP = Family(
+    "gradlab.families.mlp.network:MLP",
+    "`depth` blocks of `width` units and a linear readout; indices are looked up in vectors of length `embedding`",
+    {"embedding": Param(8, int, low=1), "embedding_std": Param(0.1, low=0, above=True)},
+    axis=DEPTH,
+    length=_length,
+    inputs=("features", "indices"),
+    cost=Cost(_parameters, _units, lambda cell: 1, "block", _bank),
+    theory="gradlab.mean_field.prediction:along_depth",
+    ignores=("seq_len",),
+    of_indices=("embedding", "embedding_std"),
+    mixes_activations=True,
+    sweep={"width": 32, "lr": 0.05, "train.steps": 100, "probe.at": [0], "seeds": 3},
+    compared=True,
+)

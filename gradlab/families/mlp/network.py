@@ -18,7 +18,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from gradlab.components import MODELS, Named
+from gradlab.components import Named
+from gradlab.families import FAMILIES
 from gradlab.families.network import Architecture, Start, Tap
 from gradlab.nn.activations import activations
 from gradlab.nn.embedding import embed
@@ -39,7 +40,7 @@ class MLP:
         self.activation = activations(arch.activations or [arch.activation])
         self.norm = norm(arch.norm)
         self.learns_scale, self.scale = arch.learns_scale, arch.scale
-        own = arch.model.resolve(MODELS)
+        own = arch.model.resolve(FAMILIES)
         self.embedding_std: float = own["embedding_std"]
         self.embedding: int = own["embedding"] if arch.vocabulary else 0
         """E, the length of an index's vector; 0 where the inputs are numbers."""

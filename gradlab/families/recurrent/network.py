@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from gradlab.components import MODELS
+from gradlab.families import FAMILIES
 from gradlab.families.network import Architecture, Start, Tap
 from gradlab.families.recurrent.cells import CELLS, Seen, State, cuts
 from gradlab.families.recurrent.initial import fill
@@ -35,7 +35,7 @@ class Recurrent:
 
     def __init__(self, arch: Architecture) -> None:
         self.arch = arch
-        self.params = arch.model.resolve(MODELS)
+        self.params = arch.model.resolve(FAMILIES)
         self.cell = CELLS[arch.model.name](arch.activation, norm(arch.norm))
         self.inputs = sum(arch.vocabulary) or arch.in_features
         """Columns of the first layer's input matrix: of indices, as many as they have values together."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from gradlab.components import recurrent
+from gradlab.families import axis_setting
 from gradlab.report.words import DEPTH, TIME
 
 __all__ = ["Along", "along_of", "is_recurrent"]
@@ -31,7 +31,7 @@ _BOTH = Along(f"{DEPTH.along} or {TIME.along}", "step", f"{DEPTH.unit} or {TIME.
 
 def is_recurrent(models: pd.Series[str]) -> pd.Series[bool]:
     """Return which rows have a recurrent model; `models` as a table has them, ``lstm(forget_bias=1)``."""
-    known = {text: recurrent(str(text)) for text in models.unique()}
+    known = {text: axis_setting(str(text)) == "seq_len" for text in models.unique()}
     return models.map(known).astype(bool)
 
 

@@ -1,0 +1,119 @@
+"""What gradlab knows of an architecture, as data: a declaration without torch, whose network is imported when built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from gradlab.components import Component, InputKind, Named
+
+__all__ = ["Axis", "Cost", "Family", "Sizes"]
+
+
+class Sizes(Protocol):
+    """What a declaration reads of a `gradlab.cell.Cell`."""
+
+    @property
+    def model(self) -> Named: ...
+    @property
+    def depth(self) -> int: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def seq_len(self) -> int | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """What a gradient profile runs along, and its words: blocks along the depth, or time steps."""
+
+    setting: str
+    """The setting across the columns of a table."""
+    unit: str
+    """One element of the profile, in full: ``block``, ``time step``."""
+    step: str
+    """The same in short, as in ``decay/step``."""
+    direction: str
+    """Where a profile goes: ``along the depth``."""
+    ends: str
+    """Label of the axis in a picture: ``block (input to loss)``."""
+    way: str
+    """Where the gradient goes from the loss: ``down`` a network, ``back`` in time."""
+    along: str
+    """The setting that is the length of a profile; `setting` too, unless networks of one length differ in `depth`."""
+    networks: str
+    """The networks that have this axis: ``feed-forward networks``."""
+    first: str
+    """What survival is measured at: ``the first block``."""
+    left: str
+    """Survival in words: ``gradient left at the first block``, along time with the lag that this is."""
+
+    @property
+    def decay(self) -> str:
+        """Heading of the factor per element: ``decay/block``."""
+        return f"decay/{self.step}"
+
+    @property
+    def units(self) -> str:
+        """``blocks``; ``time steps``."""
+        return f"{self.unit}s"
+
+    @property
+    def ratio(self) -> str:
+        """Survival as a ratio of norms."""
+        return f"survival: gradient norm, first {self.unit} \N{DIVISION SIGN} last"
+
+    def at(self, length: int) -> str:
+        """Return ``at depth 32``, ``at seq_len 160``."""
+        return f"at {self.setting} {length}"
+
+    def count(self, number: int) -> str:
+        """Return ``1 block``, ``160 time steps``."""
+        return f"{number:,} {self.unit}{'s' * (number != 1)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a bank of the architecture takes, for `gradlab.planning`; each function takes one of its cells."""
+
+    parameters: Callable[[Sizes], int]
+    """About how many parameters one replica has."""
+    units: Callable[[Sizes], int]
+    """Numbers between the maps of one sample: before the nonlinearities, all layers, all time steps."""
+    passes: Callable[[Sizes], int]
+    """How often one forward pass uses each parameter: 1, or the time steps."""
+    step: str
+    """Name of the rate of one map of one layer (`planning.cost.RATES`)."""
+    bank: Callable[[Sizes], Mapping[str, float]]
+    """What is done once for a bank, and (``per_cell`` names) once for each of its cells, by the name of its rate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Family(Component):
+    """An architecture: all that is true of it, in one place. `target` builds its `families.network.Network`."""
+
+    axis: Axis = field(kw_only=True)
+    length: Callable[[Sizes], int] = field(kw_only=True)
+    """Elements of a cell's profile, L."""
+    inputs: tuple[InputKind, ...] = field(kw_only=True)
+    """The kinds of inputs it takes: which tasks it can have."""
+    cost: Cost = field(kw_only=True)
+    theory: str | None = field(default=None, kw_only=True)
+    """``"module:function"`` in `gradlab.mean_field` that predicts its profile; None: it has no prediction."""
+    defaults: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
+    """By attribute of a cell, what a spec that is silent means where that is not the general default."""
+    allows: Mapping[str, tuple[str, ...]] = field(default_factory=dict, kw_only=True)
+    """By setting, the names it can be combined with; any, of a setting that is not here."""
+    ignores: tuple[str, ...] = field(default=(), kw_only=True)
+    """Attributes of a cell that mean nothing to it."""
+    of_indices: tuple[str, ...] = field(default=(), kw_only=True)
+    """Its options that only inputs that are indices give a meaning."""
+    mixes_activations: bool = field(default=False, kw_only=True)
+    """Whether a bank may hold several activations."""
+    sweep: Mapping[str, object] = field(default_factory=dict, kw_only=True)
+    """By setting, what `gradlab sweep` has where nothing is said."""
+    init_of_activation: bool = field(default=True, kw_only=True)
+    """Whether a sweep gives each activation its usual init; else the family's default stands."""
+    compared: bool = field(default=False, kw_only=True)
+    """Whether a sweep of a task that it can have compares it when no model is named."""
