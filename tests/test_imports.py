@@ -57,6 +57,7 @@ OUTSIDE = {
     "torch": {"streams", "nn", "families", "tasks", "optim", "probing", "training", "execution", "mean_field"},
     "sklearn": {"tasks"},
     "pandas": {"tasks", "store", "results", "report", "analysis", "query", "cli", "api"},
+    "filelock": {"store"},
     "pyarrow": {"store"},
     "ray": {"execution"},
     "rich": {"report", "cli"},

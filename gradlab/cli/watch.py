@@ -22,8 +22,7 @@ from gradlab.errors import SpecError, UsageError
 from gradlab.execution.progress import Progress
 from gradlab.report.words import count, duration
 from gradlab.results.profile import summarise
-from gradlab.store import RunDirectory, parts
-from gradlab.store.lock import LOCK
+from gradlab.store import RunDirectory, lock, parts
 
 __all__ = ["Follower", "Seen", "watch"]
 
@@ -85,7 +84,7 @@ class Follower:
             diverged=self._diverged,
             verdicts=tuple(self._verdicts.most_common()),
         )
-        return Seen(progress, _working(self._directory.path / LOCK), session, self._new_failures(begun or 0.0))
+        return Seen(progress, _working(self._directory.path), session, self._new_failures(begun or 0.0))
 
     def _read_parts(self) -> None:
         for path in sorted(self._directory.parts.glob("*.parquet")):
@@ -133,12 +132,12 @@ class Follower:
         return tuple(found)
 
 
-def _working(lock: Path) -> bool:
+def _working(directory: Path) -> bool:
     """Return whether the process that signed the lock file is alive; one on another machine is taken to be."""
-    try:
-        match = _HOLDER.match(lock.read_text(errors="replace"))
-    except OSError:
+    signature = lock.signature(directory)
+    if signature is None:
         return False
+    match = _HOLDER.match(signature)
     if match is None or match[2] != socket.gethostname() or os.name == "nt":
         return True  # on Windows the file is there as long as its owner is, and signal 0 is not harmless
     try:

@@ -5,22 +5,28 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import stat
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from filelock import lock_descriptor
+
 from gradlab.errors import StoreError
 from gradlab.store.atomic import explained
 
-__all__ = ["LOCK", "InUse", "held", "locked"]
+__all__ = ["LOCK", "InUse", "held", "locked", "signature"]
 
 LOCK = "run.lock"
 """Name of the lock file. It is there while a run is, and says whose; a killed process leaves the file, not the lock."""
 
-_TAKEN = {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK}
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}
+_FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+"""A link is not followed, and nothing waits for the other end of a pipe that somebody has put there."""
+_TEXT_AT = 1 if os.name == "nt" else 0
+"""Where the name of the holder begins: Windows locks the first byte, and lets nobody else read it."""
 
 _held: dict[Path, int] = {}
 """The directories this process has locked, each with the thread that did."""
@@ -50,7 +56,7 @@ def locked(directory: Path, warn: Callable[[str], None]) -> Iterator[None]:
         return
     path = directory / LOCK
     try:
-        descriptor = _open_locked(path, warn)
+        descriptor = _acquire(path, warn)
         if descriptor is None:
             yield
             return
@@ -73,27 +79,36 @@ def held(directory: Path) -> bool:
     return directory.resolve() in _held
 
 
+def signature(directory: Path) -> str | None:
+    """Return who has signed the lock file of `directory` ("process 12 on host, since …"), None where there is no file.
+
+    The process may be gone: the kernel releases its lock, but nobody removes the file. Empty where it cannot be read.
+    """
+    try:
+        descriptor = os.open(directory / LOCK, _FLAGS & ~(os.O_RDWR | os.O_CREAT) | os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return ""
+    try:
+        return _holder(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _make(directory: Path) -> list[Path]:
     missing = [one for one in (directory, *directory.parents) if not os.path.lexists(one)]
     directory.mkdir(parents=True, exist_ok=True)
     return missing[::-1]
 
 
-def _open_locked(path: Path, warn: Callable[[str], None]) -> int | None:
+def _acquire(path: Path, warn: Callable[[str], None]) -> int | None:
     """Return the descriptor that holds the lock, or None where the file system has no locks."""
     while True:
-        with explained("create", path):
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)  # not inherited by programs started from here
+        descriptor = _open(path)
         try:
-            _lock(descriptor)
+            acquired = lock_descriptor(descriptor, blocking=False)
         except OSError as error:
-            if error.errno in _TAKEN:
-                holder = _holder(descriptor)
-                os.close(descriptor)
-                raise InUse(
-                    f"{path.parent} is in use: {holder}",
-                    "wait for it or stop it, then run the same command again; or run elsewhere with --out",
-                ) from None
             os.close(descriptor)
             if error.errno not in _NO_LOCKS:
                 with explained("lock", path):
@@ -105,12 +120,25 @@ def _open_locked(path: Path, warn: Callable[[str], None]) -> int | None:
                 "see to it yourself that no other gradlab runs into it"
             )
             return None
-        except BaseException:
-            os.close(descriptor)
-            raise
-        if _is_still(path, descriptor):
+        if acquired and _is_still(path, descriptor):
             return descriptor
-        os.close(descriptor)  # who held it before has removed the file in the meantime: the lock of its name is free
+        holder = _holder(descriptor)
+        os.close(descriptor)
+        if not acquired:
+            raise InUse(
+                f"{path.parent} is in use: {holder or 'another process works there'}",
+                "wait for it or stop it, then run the same command again; or run elsewhere with --out",
+            )
+        # whoever held it before has removed the file in the meantime: the lock of its name is free
+
+
+def _open(path: Path) -> int:
+    with explained("create", path):
+        descriptor = os.open(path, _FLAGS, 0o666)  # not inherited by programs started from here
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise StoreError(f"{path} is not a file", "remove it, or choose another directory with --out")
+    return descriptor
 
 
 def _is_still(path: Path, descriptor: int) -> bool:
@@ -122,18 +150,20 @@ def _is_still(path: Path, descriptor: int) -> bool:
 
 def _sign(descriptor: int) -> None:
     now = datetime.now(UTC)
-    text = f"process {os.getpid()} on {socket.gethostname()}, since {now:%Y-%m-%d %H:%M:%S} UTC\n"
+    line = f"process {os.getpid()} on {socket.gethostname()}, since {now:%Y-%m-%d %H:%M:%S} UTC\n"
+    text = b"\n" * _TEXT_AT + line.encode()
     os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, text.encode(), 0) if hasattr(os, "pwrite") else os.write(descriptor, text.encode())
+    os.pwrite(descriptor, text, 0) if hasattr(os, "pwrite") else os.write(descriptor, text)
 
 
 def _holder(descriptor: int) -> str:
+    """Return what the holder of the lock has written there, empty where nobody has."""
     try:
-        os.lseek(descriptor, 0, os.SEEK_SET)
+        os.lseek(descriptor, _TEXT_AT, os.SEEK_SET)
         text = os.read(descriptor, 400).decode(errors="replace").partition("\n")[0]
     except OSError:
         text = ""
-    return text if text.isprintable() and text.startswith("process ") else "another process works there"
+    return text if text.isprintable() and text.startswith("process ") else ""
 
 
 def _release(path: Path, descriptor: int) -> None:
@@ -146,18 +176,3 @@ def _release(path: Path, descriptor: int) -> None:
         if _is_still(path, descriptor):
             path.unlink()
     os.close(descriptor)
-
-
-if os.name == "nt":  # pragma: no cover
-    import msvcrt
-
-    def _lock(descriptor: int) -> None:
-        os.lseek(descriptor, 1 << 30, os.SEEK_SET)  # beyond the text, which a second process must be able to read
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined, unused-ignore]
-        os.lseek(descriptor, 0, os.SEEK_SET)
-
-else:
-    import fcntl
-
-    def _lock(descriptor: int) -> None:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import lock_descriptor
 from places import SUPPORT
 
 from gradlab.errors import StoreError
@@ -146,20 +147,19 @@ while held < 100:
 
 
 def test_the_lock_of_a_file_that_has_lost_its_name_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, path = lock._lock, tmp_path / "x" / lock.LOCK
+    path = tmp_path / "x" / lock.LOCK
     waiting = [True]
 
-    def removed_by_the_last_holder_just_before(descriptor: int) -> None:
+    def removed_by_the_last_holder_just_before(descriptor: int, *, blocking: bool) -> bool:
         if waiting:
             waiting.clear()
             path.unlink()
-        real(descriptor)
+        return lock_descriptor(descriptor, blocking=blocking)
 
-    monkeypatch.setattr(lock, "_lock", removed_by_the_last_holder_just_before)
+    monkeypatch.setattr(lock, "lock_descriptor", removed_by_the_last_holder_just_before)
     with RunDirectory(tmp_path / "x").lock():
         descriptor = os.open(path, os.O_RDWR)
-        with pytest.raises(BlockingIOError):
-            real(descriptor)
+        assert not lock_descriptor(descriptor, blocking=False)
         os.close(descriptor)
 
 
@@ -167,10 +167,10 @@ def test_the_lock_of_a_file_that_has_lost_its_name_is_none(tmp_path: Path, monke
 def test_a_file_system_without_locks_is_said_and_the_run_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    def refuses(*_: object) -> None:
+    def refuses(descriptor: int, *, blocking: bool) -> bool:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(lock, "_lock", refuses)
+    monkeypatch.setattr(lock, "lock_descriptor", refuses)
     said: list[str] = []
     directory = RunDirectory(tmp_path / "x")
     with directory.lock(said.append):
@@ -179,6 +179,22 @@ def test_a_file_system_without_locks_is_said_and_the_run_goes_on(
         assert not (directory.path / lock.LOCK).exists()
     assert len(said) == 1
     assert said[0].startswith(f"{directory.path} lies on a file system without locks")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links and pipes are POSIX")
+def test_a_link_is_not_followed_and_a_pipe_is_no_lock_file(tmp_path: Path) -> None:
+    (tmp_path / "x" / "parts").mkdir(parents=True)
+    (tmp_path / "letter").write_text("x")
+    path = tmp_path / "x" / lock.LOCK
+    path.symlink_to(tmp_path / "letter")
+    with pytest.raises(StoreError, match=r"cannot create .*run\.lock: there is a link of that name"):
+        RunDirectory(tmp_path / "x").lock().__enter__()
+    assert (tmp_path / "letter").read_text() == "x"
+    assert path.is_symlink()
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(StoreError, match=r"run\.lock is not a file"):
+        RunDirectory(tmp_path / "x").lock().__enter__()
 
 
 def test_a_place_that_cannot_be_locked_is_said(tmp_path: Path) -> None:
