@@ -13,7 +13,7 @@ import torch
 __all__ = ["generator"]
 
 
-def generator(seed: int, *purpose: str | int) -> torch.Generator:
-    """Return a CPU generator for one seed and one purpose; equal arguments give equal streams anywhere."""
+def generator(seed: int, *purpose: str | int, device: torch.device | str = "cpu") -> torch.Generator:
+    """Return a generator for one seed and one purpose; equal arguments give equal streams on any device of a kind."""
     digest = hashlib.sha256(repr((seed, *purpose)).encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+    return torch.Generator(device).manual_seed(int.from_bytes(digest[:8], "little") >> 1)

@@ -1,20 +1,31 @@
-"""What a bank's network is asked for, whatever its architecture."""
+"""A network as a chain of links: blocks along the depth, or time steps with shared parameters.
+
+A family gives the way in (`enter`), the links (`block`) and the way out (`leave`); walking along them is the same for
+all (`Network.forward` here, backward link by link in `gradlab.probing`). What a link needs beside its parameters it
+asks of a `Context`, which training, evaluation and the probe each make their own.
+"""
 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from gradlab.components import Named
-from gradlab.nn.layout import Layout, Params
-from gradlab.nn.norms import Mode
+from gradlab.nn.norms import Mode, Norm
+from gradlab.nn.parameters import Layout, Params
 
-__all__ = ["Architecture", "Model", "Start", "Tap"]
+__all__ = ["ActivationMap", "Architecture", "Context", "Network", "State"]
+
+ActivationMap = Callable[[Tensor, Tensor | None], Tensor]
+"""An activation, as a function of its input and of its learned parameter, if it has one."""
+
+State = tuple[Tensor, ...]
+"""What a link hands to the next one: the stream x, or the states of all stacked layers; each `[R, N, ...]`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +45,13 @@ class Architecture:
     residual_scale: float | str
     dropout: float
     seq_len: int | None = None
-    """T, of a recurrent network."""
+    """T, of sequences."""
     vocabulary: tuple[int, ...] = ()
     """For inputs that are indices: how many values each of the I of them has. Empty for real inputs."""
     per_step: bool = False
-    """Whether a recurrent network answers at every time step, `[R, N, T, C]`, or once at the end, `[R, N, C]`."""
+    """Whether the task has a target for every time step, `[R, N, T, C]`, or one in the end, `[R, N, C]`."""
+    activations: tuple[Named, ...] = ()
+    """Of every replica, where they may differ inside a bank; empty: all have `activation`."""
 
     @property
     def learns_scale(self) -> bool:
@@ -52,49 +65,91 @@ class Architecture:
             return 1 / math.sqrt(self.depth)
         return 0.0 if isinstance(self.residual_scale, str) else self.residual_scale
 
-    activations: tuple[Named, ...] = ()
-    """Of every replica, where they may differ inside a bank; empty: all have `activation`."""
+
+@dataclass(slots=True)
+class Context:
+    """What a link may ask for: the activation, norms with their running statistics, gates and dropout masks."""
+
+    mode: Mode
+    running: Sequence[Tensor] = ()
+    """Running statistics `[R, 2, O]` of each norm that keeps them, by place; empty: none are kept."""
+    masks: Sequence[Tensor] = ()
+    """Dropout masks `[R, N, ...]` by place, already scaled by 1/(1-p); empty: nothing is dropped."""
+
+    def activate(self, function: ActivationMap, x: Tensor, learned: Tensor | None) -> Tensor:
+        """Return the activation of `x`; its slopes are what a probe calls saturated or dead."""
+        return function(x, learned)
+
+    def gate(self, x: Tensor) -> Tensor:
+        """Return the sigmoid of `x`, the values of gates."""
+        return x.sigmoid()
+
+    def norm(self, norm: Norm, x: Tensor, learned: dict[str, Tensor], place: int) -> Tensor:
+        """Return `x` normalised, with the running statistics of that place."""
+        return norm(x, learned, self.running[place] if len(self.running) else None, self.mode)
+
+    def drop(self, x: Tensor, place: int) -> Tensor:
+        """Return `x` under the mask of that place; one mask serves all time steps of `[R, T, N, ...]`."""
+        if not len(self.masks):
+            return x
+        mask = self.masks[place]
+        return x * (mask.unsqueeze(1) if x.ndim > mask.ndim else mask)
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
-    """Where one replica starts: its seed and the distributions of its weights and biases."""
-
-    seed: int
-    init: Named
-    bias_std: float | str
-
-
-Tap = Callable[[int, Tensor, Tensor, Tensor], None]
-"""Called for each block with its index (0 first), the input and the output of its activation, and x_l: `[R, N, O]`."""
-
-
-class Model(Protocol):
-    """One stacked network. It owns no parameters: they are views of a flat buffer that the caller holds."""
+class Network(ABC):
+    """A stacked network of R replicas. It owns no parameters: they are views of a flat buffer that the caller holds."""
 
     arch: Architecture
     layout: Layout
+    length: int
+    """L, the links of the chain."""
+    shared: bool = False
+    """Whether all links have the same parameters, those of every `block`; else link i has those of block i."""
+    recompute: bool = False
+    """Whether a probe keeps the states alone and makes the graph of each link anew: for long chains."""
+    per_layer: int = 1
+    """Tensors of a state for each stacked layer: the hidden state, whose gradient is g_l, and a cell state (LSTM)."""
+    dropped: tuple[tuple[int, ...], ...] = ()
+    """Shapes that dropout acts on, of one sample, by place."""
 
-    def initial(self, starts: Sequence[Start]) -> Tensor:
-        """Return the flat buffer `[R, P]` of initial parameters, float64 on the CPU."""
-        ...
+    @abstractmethod
+    def enter(self, params: Params, inputs: Tensor, ctx: Context) -> State:
+        """Return x_0 of the inputs, `[R, N, ...]`."""
 
-    def running(self, replicas: int, dtype: torch.dtype, device: torch.device) -> Tensor | None:
-        """Return fresh running statistics of its norms, or None where it keeps none."""
-        ...
+    @abstractmethod
+    def block(self, i: int, params: Params, x: State, inputs: Tensor, ctx: Context) -> tuple[State, Tensor]:
+        """Return x_{i+1} of x_i, and what this link hands to the readout."""
 
-    def forward(
-        self,
-        params: Params,
-        x: Tensor,
-        mode: Mode,
-        *,
-        running: Tensor | None = None,
-        masks_LRNO: Tensor | None = None,
-        tap: Tap | None = None,
-    ) -> Tensor:
-        """Return the outputs for inputs `[R, N, I]`, or `[R, N, T, I]` of a recurrent network.
+    @abstractmethod
+    def leave(self, params: Params, top: Tensor) -> Tensor:
+        """Return the outputs `[R, N, C]` of what the last link hands up or, where the task has a target for each,
+        `[R, N, L, C]` of what all links do, stacked as `[R, L, N, ...]`."""
 
-        `masks_LRNO` are dropout masks already scaled by 1/(1-p); None drops nothing.
+    def cut(self, i: int) -> bool:
+        """Return whether no gradient goes from link i back to link i - 1."""
+        return False
+
+    def running(self, replicas: int, dtype: torch.dtype, device: torch.device) -> list[Tensor]:
+        """Return fresh running statistics of its norms by place, each `[R, 2, O]`; empty where none are kept."""
+        return []
+
+    @abstractmethod
+    def steepest(self) -> Tensor:
+        """Return the largest |slope| of each replica's activation, `[R]` or, of all alike, `[1]`; float64, CPU."""
+
+    def recurrent_matrix(self, params: Params) -> Tensor | None:
+        """Return the square matrix `[R, H, H]` that is applied at every link, or None."""
+        return None
+
+    def forward(self, params: Params, inputs: Tensor, ctx: Context) -> Tensor:
+        """Return the outputs for inputs `[R, N, I]`, of sequences `[R, N, T, I]`.
+
+        A family may override it with a faster form of the same map.
         """
-        ...
+        x, tops = self.enter(params, inputs, ctx), []
+        for i in range(self.length):
+            x = tuple(part.detach() for part in x) if self.cut(i) else x
+            x, top = self.block(i, params, x, inputs, ctx)
+            if self.arch.per_step:
+                tops.append(top)
+        return self.leave(params, torch.stack(tops, 1) if self.arch.per_step else top)

@@ -106,11 +106,11 @@ class Activation:
         return y
 
     def steepest(self) -> Tensor:
-        """Return the largest |slope| over [-20, 20], with a learned scalar at its start: `[1, 1, 1]`, float64, CPU."""
+        """Return the largest |slope| over [-20, 20], with a learned scalar at its start: `[1]`, float64, CPU."""
         start = None if self.start is None else torch.full((1, 1), self.start, dtype=torch.float64)
         with torch.enable_grad():
             x = torch.linspace(-20, 20, 4001, dtype=torch.float64).view(1, 1, -1).requires_grad_()
-            return derivative(self(x, start), x).abs().max().view(1, 1, 1)
+            return derivative(self(x, start), x).abs().max().view(1)
 
 
 class Mixture:
@@ -137,10 +137,8 @@ class Mixture:
         return torch.cat([part(piece, None) for part, piece in zip(self._parts, pieces, strict=True)])
 
     def steepest(self) -> Tensor:
-        """Return the largest |slope| of each replica's activation over [-20, 20], `[R, 1, 1]`, float64 on the CPU."""
-        return torch.cat(
-            [part.steepest().expand(size, 1, 1) for part, size in zip(self._parts, self._sizes, strict=True)]
-        )
+        """Return the largest |slope| of each replica's activation over [-20, 20], `[R]`, float64 on the CPU."""
+        return torch.cat([part.steepest().expand(size) for part, size in zip(self._parts, self._sizes, strict=True)])
 
 
 def activations(named: Sequence[Named]) -> Activation | Mixture:

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from gradlab.components import INITS, Named
+from gradlab.nn.parameters import Draw, Start
 
-__all__ = ["initial_bias", "initial_weight"]
+__all__ = ["bias_draw", "initial_bias", "initial_weight", "weight_draw"]
 
 
 def _uniform(z: Tensor) -> Tensor:
@@ -91,3 +92,22 @@ def initial_bias(init: Named, bias_std: float | str, z_O: Tensor, fan_in: int) -
     if isinstance(bias_std, str):
         return _uniform(z_O) / math.sqrt(fan_in) if init.name == "torch_default" else torch.zeros_like(z_O)
     return bias_std * z_O
+
+
+def weight_draw(*stream: str | int, rows: int = 0) -> Draw:
+    """Return the draw of a matrix, or of its next `rows`, from the distribution that a spec names as `init`."""
+    return Draw(_weight, stream, rows)
+
+
+def _weight(start: Start, z_OI: Tensor) -> Tensor:
+    return initial_weight(start.init, z_OI)
+
+
+def bias_draw(fan_in: int, *stream: str | int, rows: int = 0, shift: float = 0.0) -> Draw:
+    """Return the draw of biases, or of the next `rows`, as `bias_std` and `init` have them, plus `shift`."""
+
+    def rule(start: Start, z_O: Tensor) -> Tensor:
+        bias = initial_bias(start.init, start.bias_std, z_O, fan_in)
+        return bias + shift if shift else bias
+
+    return Draw(rule, stream, rows)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from collections.abc import Mapping
+from typing import ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -17,9 +18,10 @@ Mode = Literal["train", "probe", "eval"]
 
 
 class Norm(Protocol):
-    """A normalisation: the names of its learned parameters, all of shape `[O]`, and its map."""
+    """A normalisation: its learned parameters, all of shape `[O]`, and its map."""
 
-    names: tuple[str, ...]
+    starts: Mapping[str, float]
+    """Where each learned parameter begins, by name."""
     running: bool
     """Whether it keeps running statistics `[R, 2, O]` (mean, variance)."""
 
@@ -31,7 +33,7 @@ class Norm(Protocol):
 class LayerNorm:
     """Each sample over its units (Ba 2016, arXiv 1607.06450)."""
 
-    names = ("norm_weight", "norm_bias")
+    starts: ClassVar = {"norm_weight": 1.0, "norm_bias": 0.0}
     running = False
 
     def __init__(self, eps: float) -> None:
@@ -45,7 +47,7 @@ class LayerNorm:
 class RMSNorm:
     """Each sample divided by the root mean square of its units (Zhang & Sennrich 2019, arXiv 1910.07467)."""
 
-    names = ("norm_weight",)
+    starts: ClassVar = {"norm_weight": 1.0}
     running = False
 
     def __init__(self, eps: float) -> None:
@@ -58,7 +60,7 @@ class RMSNorm:
 class BatchNorm:
     """Each unit over the batch of its own replica (Ioffe & Szegedy 2015, arXiv 1502.03167)."""
 
-    names = ("norm_weight", "norm_bias")
+    starts: ClassVar = {"norm_weight": 1.0, "norm_bias": 0.0}
     running = True
     momentum = 0.1
 

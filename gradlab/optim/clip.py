@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gradlab.components import CLIPS, Named
-from gradlab.nn.layout import Layout
+from gradlab.nn.parameters import Layout
 from gradlab.optim.updates import runs
 
 __all__ = ["Clipping", "Clips", "Penalty", "clip_agc", "clip_norm", "clip_value"]
@@ -36,7 +36,7 @@ def clip_agc(grad_RP: Tensor, flat_RP: Tensor, layout: Layout, *, factor: float,
     as the paper advises.
     """
     for slot in layout.slots:
-        if slot.layer == layout.layers - 1:
+        if slot.parameter.block == "leave":
             continue
         grad, weight = slot.view(grad_RP), slot.view(flat_RP)
         most = torch.linalg.vector_norm(weight, dim=-1, keepdim=True).clamp_(min=eps) * factor
@@ -85,7 +85,7 @@ class Penalty:
     """The gradient of l1*sum|w| + l2*sum(w^2) over the weight matrices, added where autograd would add it."""
 
     def __init__(self, l1: Sequence[float], l2: Sequence[float], layout: Layout, like_RP: Tensor) -> None:
-        mask_P = layout.weight_mask(like_RP.device).to(like_RP.dtype)
+        mask_P = layout.penalised(like_RP.device).to(like_RP.dtype)
         self._l1_RP = like_RP.new_tensor(l1).unsqueeze(1) * mask_P if any(l1) else None
         self._2l2_RP = 2 * like_RP.new_tensor(l2).unsqueeze(1) * mask_P if any(l2) else None
 

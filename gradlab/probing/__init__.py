@@ -1,59 +1,97 @@
-"""The probe: one bank and one batch in, the gradient along the blocks of every replica out, in float64.
+"""The probe: one bank and one batch in, the gradient along the chain of every replica out, in float64.
 
-It copies the flat buffer up, runs forward and backward by plain autograd, and touches neither the training state nor
-its random streams. Gradients of a thousand sigmoid blocks fall below what even float64 can hold (1e-631 at width
-64), so the gradient is rescaled by a power of two at every block, which is exact, and the exponents are added back to
-the logarithms: an exact zero in a profile is a dead network, not underflow.
-
-Of a feed-forward network the blocks are its layers (`depth`), of a recurrent one its time steps (`time`).
+It copies the flat buffer up, walks forward and back along the links by plain autograd inside each, and touches neither
+the training state nor its random streams. Gradients of a thousand sigmoid blocks fall below what even float64 can hold
+(1e-631 at width 64), so the gradient is rescaled by a power of two at every link, which is exact, and the exponents are
+added back to the logarithms: an exact zero in a profile is a dead network, not underflow.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor
 
-from gradlab.families.mlp.network import MLP
-from gradlab.families.network import Model
-from gradlab.families.recurrent.network import Recurrent
-from gradlab.probing import depth, time
-from gradlab.probing.profile import Loss, Profile
+from gradlab.families.network import Network, State
+from gradlab.nn.parameters import Params
+from gradlab.probing.gradient import log, norm
+from gradlab.probing.profile import SATURATED, Loss, ProbeContext, Profile, activation_numbers
+from gradlab.probing.walk import Walk
 
 __all__ = ["Loss", "Profile", "probe", "weight_norms"]
 
 
-def weight_norms(model: Model, flat_RP: Tensor) -> Tensor:
-    """Return the Frobenius norm of each block's weight matrix, `[R, L]`, float64.
-
-    Of a recurrent network all time steps have the same one: the norm of its recurrent matrices together.
-    """
-    if isinstance(model, Recurrent):
-        return time.weight_norms(model, flat_RP)
-    return depth.weight_norms(model, flat_RP)
+def weight_norms(network: Network, flat_RP: Tensor) -> Tensor:
+    """Return the Frobenius norm of each link's matrix, `[R, L]`, float64; where links share them, of all together."""
+    matrices = [slot.view(flat_RP).double() for slot in network.layout.profiled()]
+    if network.shared:
+        return norm(matrices).unsqueeze(1).repeat(1, network.length)
+    return torch.stack([torch.linalg.matrix_norm(matrix.flatten(2)) for matrix in matrices], 1)
 
 
 def probe(
-    model: Model,
+    network: Network,
     flat_RP: Tensor,
     x: Tensor,
     target: Tensor,
     loss: Loss,
-    masks_LRNO: Tensor | None = None,
+    masks: Sequence[Tensor] = (),
     smallest_R: Tensor | None = None,
     probe_loss: Loss | None = None,
 ) -> Profile:
-    """Measure the gradient of the mean loss along the blocks of every replica.
+    """Measure the gradient of the mean loss along the links of every replica.
 
     Args:
         flat_RP: the parameters, in any precision; read, never written.
         x, target: the probe batch, float64, or int64 where inputs are indices.
         loss: maps outputs and targets to one loss a replica, `[R]`.
-        masks_LRNO: dropout masks of the probe's own stream; batch norm uses the statistics of the probe batch.
+        masks: dropout masks of the probe's own stream; batch norm uses the statistics of the probe batch.
         smallest_R: the smallest magnitude of a gradient element that training keeps; None does not count underflow.
         probe_loss: what the profile differentiates where that is not `loss`: of a sequence with a loss at every
             step, that of the last one. `loss_R` and the gradient's norm over all parameters are still those of `loss`.
     """
-    if isinstance(model, Recurrent):
-        return time.profile(model, flat_RP, x, target, loss, masks_LRNO, smallest_R, probe_loss)
-    if not isinstance(model, MLP):
-        raise TypeError(f"no probe for {type(model).__name__}")
-    return depth.profile(model, flat_RP, x, target, loss, masks_LRNO, smallest_R, probe_loss)
+    params, leaves = network.layout.leaves(flat_RP.detach().double())
+    flat_below = (SATURATED * network.steepest()).to(flat_RP.device)
+
+    def measured(state: State, ctx: ProbeContext) -> dict[str, Tensor]:
+        return activation_numbers(state, network.per_layer, ctx, flat_below) if torch.is_grad_enabled() else {}
+
+    with torch.enable_grad():
+        walk = Walk(network, params, leaves, x, ProbeContext("probe", masks=masks), measured)
+        top = walk.top.requires_grad_()
+        output = network.leave(params, top)
+        loss_R = loss(output, target)
+        slots = zip(network.layout.slots, leaves, strict=True)
+        readout = [leaf for slot, leaf in slots if slot.parameter.block == "leave"]
+        direct, *of_readout = torch.autograd.grad(loss_R.sum(), [top, *readout], retain_graph=True)
+        numbers, logs = walk.back(direct, smallest_R)
+        logs += [log(norm([grad])) for grad in of_readout]
+        if probe_loss is not None:
+            (watched,) = torch.autograd.grad(probe_loss(output, target).sum(), top)
+            numbers, _ = walk.back(watched, smallest_R)
+    radius_R, norm_R = _spectrum(network, params)
+    return Profile(
+        loss_R=loss_R.detach(),
+        log_grad_norm_total_R=torch.logsumexp(2 * torch.stack(logs), 0) / 2,
+        log_grad_norm_by_layer_RLD=torch.stack([link.pop("log_grad_norm_by_layer") for link in numbers], 1),
+        weight_norm_RL=weight_norms(network, flat_RP),
+        spectral_radius_R=radius_R,
+        recurrent_norm_R=norm_R,
+        **{f"{name}_RL": torch.stack([link[name] for link in numbers], 1) for name in numbers[0]},
+    )
+
+
+def _spectrum(network: Network, params: Params) -> tuple[Tensor, Tensor]:
+    """Return the spectral radius and the largest singular value of the network's recurrent matrix; NaN without."""
+    first = next(iter(params[-1].values()))
+    matrix = network.recurrent_matrix(params)
+    if matrix is None:
+        missing_R = torch.full((len(first),), torch.nan, dtype=torch.float64, device=first.device)
+        return missing_R, missing_R
+    matrix = matrix.detach().cpu()
+    finite_R = matrix.isfinite().flatten(1).all(1)
+    matrix = torch.where(finite_R.view(-1, 1, 1), matrix, 0.0)
+    radius_R, norm_R = torch.linalg.eigvals(matrix).abs().amax(1), torch.linalg.matrix_norm(matrix, 2)
+    spectrum = [torch.where(finite_R, value_R, torch.nan).to(first.device) for value_R in (radius_R, norm_R)]
+    return spectrum[0], spectrum[1]

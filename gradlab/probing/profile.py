@@ -1,40 +1,44 @@
-"""What a probe gives back, and the arithmetic with exponents that its two kinds share."""
+"""What a probe gives back, and the numbers of one link's activations and gradient."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-__all__ = ["LN2", "SATURATED", "Loss", "Profile", "exponent_of", "log", "norm", "scaled", "share", "underflow"]
+from gradlab.families.network import ActivationMap, Context, State
+from gradlab.nn.activations import derivative
+from gradlab.probing.gradient import LN2, Gradient, log, norm, share, underflow
+
+__all__ = ["SATURATED", "Loss", "ProbeContext", "Profile", "activation_numbers", "gradient_numbers"]
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 SATURATED = 1 / 20
 """A unit counts as saturated where its slope is below this share of the activation's largest."""
 
-LN2 = math.log(2)
-
 
 @dataclass(frozen=True, slots=True)
 class Profile:
     """What a probe saw; float64, natural logarithms, -inf for exactly zero, NaN for not finite.
 
-    L are the blocks of a feed-forward network or the time steps of a recurrent one. A state h_t is then that of all
-    stacked layers, and its gradient the total one, along every path to the loss: what ``torch.autograd.grad`` gives.
+    L are the links of the network: blocks, or time steps. Where a state has several tensors (the layers of a stacked
+    recurrent network) its gradient is the total one, along every path to the loss: what ``torch.autograd.grad`` gives.
     """
 
     loss_R: Tensor
     log_grad_norm_total_R: Tensor
     """Of the gradient of the loss over all parameters."""
     log_grad_norm_RL: Tensor
+    log_grad_norm_by_layer_RLD: Tensor
+    """Of each of the D stacked layers by itself; D is 0 where there is one."""
     log_weight_grad_norm_RL: Tensor
-    """Of a recurrent network: of what step t adds to the gradient of the recurrent matrices. Step 1 adds none."""
+    """Of the block's matrix; where links share it, of what link l adds to its gradient. Time step 1 adds none."""
     weight_norm_RL: Tensor
-    """Of a recurrent network: the norm of its recurrent matrices, the same number for every step."""
+    """Of the block's matrix; where links share them, of the matrices of all layers, the same number for every link."""
     act_mean_RL: Tensor
     act_std_RL: Tensor
     saturated_RL: Tensor
@@ -54,46 +58,65 @@ class Profile:
     """Its largest singular value."""
 
 
-def share(mask: Tensor) -> Tensor:
-    """Return the share of true elements of each replica."""
-    return mask.flatten(1).count_nonzero(1).double() / mask[0].numel()
+@dataclass(slots=True)
+class ProbeContext(Context):
+    """A context that keeps what the activations and gates of a link were applied to."""
+
+    activations: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+    """Input and output of each activation, in one graph."""
+    gates: list[Tensor] = field(default_factory=list)
+
+    def activate(self, function: ActivationMap, x: Tensor, learned: Tensor | None) -> Tensor:
+        y = function(x, learned)
+        self.activations.append((x, y))
+        return y
+
+    def gate(self, x: Tensor) -> Tensor:
+        y = x.sigmoid()
+        self.gates.append(y.detach())
+        return y
+
+    def clear(self) -> None:
+        """Forget what was kept."""
+        self.activations.clear()
+        self.gates.clear()
 
 
-def log(norm: Tensor) -> Tensor:
-    """Return the logarithm, -inf for 0 and NaN for anything that is not finite."""
-    return norm.log().where(norm.isfinite(), torch.nan)
+def _stacked(parts: Sequence[Tensor]) -> Tensor:
+    """Return the parts as `[R, D, ...]`."""
+    return torch.stack(list(parts), 1) if len(parts) > 1 else parts[0].unsqueeze(1)
 
 
-def norm(tensors: Sequence[Tensor]) -> Tensor:
-    """Return the Frobenius norm of each replica over tensors `[R, ...]` together."""
-    norms = [torch.linalg.vector_norm(one.flatten(1), dim=1) for one in tensors]
-    both: Tensor = torch.linalg.vector_norm(torch.stack(norms, 1), dim=1)
-    return both
+def activation_numbers(state: State, per_layer: int, ctx: ProbeContext, flat_below: Tensor) -> dict[str, Tensor]:
+    """Return the numbers of the activations of one link, each `[R]`.
 
-
-def scaled(x: Tensor, exponent_R: Tensor) -> Tensor:
-    """Return ``x * 2^exponent`` of each replica; exact while the power itself is within float64, below it zero."""
-    return x * torch.exp2(exponent_R).view(-1, *[1] * (x.ndim - 1))
-
-
-def exponent_of(tensors: Sequence[Tensor]) -> Tensor:
-    """Return for each replica the exponent of its largest element, `[R]`: 2^-exponent brings that near 1.
-
-    0 where all are zero and where one is not finite. Within +-1000, so that 2^-exponent is a number: what is left of
-    a larger one is dealt with at the next block.
+    `flat_below`, `[R]` or `[1]`: the slope below which a unit is saturated.
     """
-    largest_R = tensors[0].flatten(1).abs().amax(1)
-    for one in tensors[1:]:
-        largest_R = torch.maximum(largest_R, one.flatten(1).abs().amax(1))
-    exponent_R = torch.where(largest_R.isfinite(), torch.frexp(largest_R).exponent, 0)
-    return exponent_R.clamp(-1000, 1000).to(largest_R.dtype)
+    hidden = _stacked([part.detach() for part in state[::per_layer]]).flatten(1)
+    mean_R = hidden.mean(1)
+    # two plain passes are several times faster than torch.std_mean, and as exact
+    std_R = torch.linalg.vector_norm(hidden - mean_R.unsqueeze(1), dim=1) / math.sqrt(hidden.shape[1])
+    slopes = _stacked([derivative(y, x).abs() for x, y in ctx.activations])
+    if ctx.gates:
+        gates = _stacked(ctx.gates)
+        saturated = gates * (1 - gates) < SATURATED / 4
+    else:
+        saturated = slopes < flat_below.view(-1, *[1] * (slopes.ndim - 1))
+    return {"act_mean": mean_R, "act_std": std_R, "saturated": share(saturated), "dead": share(slopes.amax(2) == 0)}
 
 
-def underflow(grad: Tensor, exponent_R: Tensor, smallest_R: Tensor | None) -> Tensor:
-    """Return the share of elements of ``grad * 2^exponent`` that are not zero and smaller than `smallest_R`."""
-    if smallest_R is None:
-        return torch.full_like(exponent_R, torch.nan)
-    # the bound moves, not the gradient: beyond float64's range it becomes infinite or zero, which is right both times
-    half_R = torch.trunc(exponent_R / 2)
-    bound_R = scaled(scaled(smallest_R.to(grad.dtype), -half_R), half_R - exponent_R)
-    return share((grad != 0) & (grad.abs() < bound_R.view(-1, *[1] * (grad.ndim - 1))))
+def gradient_numbers(
+    parts: Sequence[Tensor], exponent_R: Tensor, per_layer: int, smallest_R: Tensor | None
+) -> dict[str, Tensor]:
+    """Return the numbers of the gradient at the state of one link, `parts` times 2^exponent; each `[R]` or `[R, D]`."""
+    hidden, memory = list(parts[::per_layer]), list(parts[1::per_layer]) if per_layer > 1 else []
+    joint = _stacked(hidden)
+    layers = [log(norm([part])) + exponent_R * LN2 for part in hidden] if len(hidden) > 1 else []
+    missing_R = torch.full_like(exponent_R, torch.nan)
+    return {
+        "log_grad_norm": log(norm([joint])) + exponent_R * LN2,
+        "log_grad_norm_by_layer": torch.stack(layers, 1) if layers else exponent_R.new_empty(len(exponent_R), 0),
+        "log_cell_grad_norm": Gradient(tuple(memory), exponent_R).log_norm() if memory else missing_R,
+        "zero_grad": share(joint == 0),
+        "underflow": underflow(joint, exponent_R, smallest_R),
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import torch
@@ -111,13 +112,15 @@ class Batches:
 
 
 class Dropout:
-    """Masks for every block of every replica, scaled by 1/(1-p); each seed from its own stream, drawn on the CPU."""
+    """Masks for every place of a network where dropout acts, scaled by 1/(1-p); one stream a seed, on the device."""
 
     def __init__(
-        self, seeds: Sequence[int], seed_of_R: Tensor, p: float, blocks: tuple[int, int], purpose: str
-    ) -> None:
-        self._streams = [generator(seed, "dropout", purpose) for seed in seeds]
-        self._seed_of_R, self._p, (self._depth, self._width) = seed_of_R, p, blocks
+        self, seeds: Sequence[int], seed_of_R: Tensor, p: float, shapes: Sequence[tuple[int, ...]], purpose: str,
+        device: torch.device,
+    ) -> None:  # fmt: skip
+        """`shapes` are those of one sample, by place."""
+        self._streams = [generator(seed, "dropout", purpose, device=device) for seed in seeds]
+        self._seed_of_R, self._p, self._shapes, self._device = seed_of_R.to(device), p, tuple(shapes), device
 
     def state(self) -> list[Tensor]:
         """Return what `restore` needs."""
@@ -128,11 +131,13 @@ class Dropout:
         for stream, kept in zip(self._streams, state, strict=True):
             stream.set_state(kept)
 
-    def draw(self, n: int, dtype: torch.dtype, device: torch.device) -> Tensor | None:
-        """Return masks `[L, R, n, O]` for a batch of n samples, or None without dropout."""
+    def draw(self, n: int, dtype: torch.dtype) -> list[Tensor]:
+        """Return masks `[R, n, *shape]` for a batch of n samples, by place; none without dropout."""
         if self._p == 0:
-            return None
+            return []
         keep = 1 - self._p
-        shape = (self._depth, n, self._width)
-        masks = [torch.empty(shape).bernoulli_(keep, generator=stream) for stream in self._streams]
-        return (torch.stack(masks, 1).to(device, dtype) / keep)[:, self._seed_of_R.to(device)]
+        sizes = [n * prod(shape) for shape in self._shapes]
+        rows = [torch.empty(sum(sizes), device=self._device).bernoulli_(keep, generator=s) for s in self._streams]
+        masks_RM = (torch.stack(rows).to(dtype) / keep)[self._seed_of_R]
+        pieces = zip(torch.split(masks_RM, sizes, 1), self._shapes, strict=True)
+        return [piece.view(-1, n, *shape) for piece, shape in pieces]

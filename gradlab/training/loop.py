@@ -11,7 +11,8 @@ from torch import Tensor
 
 from gradlab.cell import SETTINGS, Cell, cell_id, mixes_activations, probe_steps
 from gradlab.families import FAMILIES
-from gradlab.families.network import Architecture, Model, Start
+from gradlab.families.network import Architecture, Context, Network
+from gradlab.nn.parameters import Start
 from gradlab.optim import BankOptimizer, Clips, Penalty, Rule, schedule
 from gradlab.probing import probe, weight_norms
 from gradlab.record import Record
@@ -29,19 +30,24 @@ JUDGED_AT_ONCE = 1024
 
 
 @contextmanager
-def _numerics(device: torch.device) -> Iterator[None]:
-    """One thread (banks run beside each other, and one thread gives the same bits anywhere) and no subnormals.
-
-    Deep sigmoid networks produce subnormal float32 gradients by the thousand, each a hundred cycles on a CPU.
-    """
+def _one_thread() -> Iterator[None]:
+    """Banks run beside each other, and one thread gives the same bits anywhere."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@contextmanager
+def _subnormals_flushed() -> Iterator[None]:
+    """Deep sigmoid networks produce subnormal float32 gradients by the thousand, each a hundred cycles on a CPU."""
     torch.set_flush_denormal(True)
     try:
         yield
     finally:
         torch.set_flush_denormal(False)
-        torch.set_num_threads(threads)
 
 
 def train_bank(
@@ -56,9 +62,8 @@ def train_bank(
         DataError: the task's file cannot be used.
         ValueError: the cells do not belong into one bank.
     """
-    where = torch.device(device)
-    with _numerics(where):
-        return Trainer(cells, where, graph=graph).train(checkpoint)
+    with _one_thread():
+        return Trainer(cells, torch.device(device), graph=graph).train(checkpoint)
 
 
 def _architecture(cells: Sequence[Cell], data: Data) -> Architecture:
@@ -81,9 +86,9 @@ class Trainer:
         seeds = tuple(dict.fromkeys(cell.seed for cell in cells))
         seed_of_R = torch.tensor([seeds.index(cell.seed) for cell in cells])
         self.data = load(self.shared.task, seeds, self.shared.seq_len)
-        self.model: Model = FAMILIES[self.shared.model.name].load()(_architecture(cells, self.data))
+        self.model: Network = FAMILIES[self.shared.model.name].load()(_architecture(cells, self.data))
         starts = [Start(cell.seed, cell.init, cell.bias_std) for cell in cells]
-        self.flat_RP = self.model.initial(starts).to(device, master)
+        self.flat_RP = self.model.layout.initial(starts).to(device, master)
         self.grad_RP = torch.zeros_like(self.flat_RP)
         self.running = self.model.running(len(cells), master, device)
         layout = self.model.layout
@@ -102,15 +107,14 @@ class Trainer:
         self.test_x, self.test_y = samples(self.data, "test", seed_of_R, compute, device, master).all()
         self.batches = Batches(seeds, self.train_samples.size, self.shared.batch_size, device)
         self.index_SN = torch.zeros(len(seeds), self.shared.batch_size, dtype=torch.int64, device=device)
-        blocks = (self.shared.depth, self.shared.width)
-        self.dropout = Dropout(seeds, seed_of_R, self.shared.dropout, blocks, "train")
+        dropped = (seeds, seed_of_R, self.shared.dropout, self.model.dropped)
+        self.dropout = Dropout(*dropped, "train", device)
         n = min(self.shared.probe_batch_size, self.train_samples.size)
         chosen = Batches(seeds, self.train_samples.size, n, device, purpose="probe").next()
         self.probe_x, self.probe_y = samples(self.data, "train", seed_of_R, torch.float64, device).gather(chosen)
-        probe_dropout = Dropout(seeds, seed_of_R, self.shared.dropout, blocks, "probe")
-        self.probe_masks = probe_dropout.draw(n, torch.float64, device)
+        self.probe_masks = Dropout(*dropped, "probe", device).draw(n, torch.float64)
         self.tally = Tally(len(cells), device)
-        # masks are drawn on the CPU and a left-out step is decided there: neither can be recorded
+        # masks come from streams of our own and a left-out step is decided on the CPU: neither can be recorded
         graphable = self.shared.dropout == 0 and not self.precision.scaled and self.optimizer.recordable
         self.replay = Replay(self._update) if graph and device.type == "cuda" and graphable else None
 
@@ -129,7 +133,8 @@ class Trainer:
             if step in at:
                 self.measure(step)
             if step < self.shared.steps:
-                self.step(step, watched=step in at)
+                with _subnormals_flushed():
+                    self.step(step, watched=step in at)
         indices = bool(self.data.vocabulary)  # the size of an index says nothing
         mean_square_R = self.probe_x.double().square().flatten(1).mean(1)
         mean_square = [float("nan")] * len(self.cells) if indices else mean_square_R.tolist()
@@ -138,23 +143,19 @@ class Trainer:
     def measure(self, step: int) -> None:
         """Measure, in float64 and with subnormals, and judge on the held-out samples."""
         scale_R = self.loss_scale.scale_R
-        torch.set_flush_denormal(False)
         profile = probe(
             self.model, self.flat_RP, self.probe_x, self.probe_y, self.data.loss, self.probe_masks,
             smallest_R=self.precision.smallest(self.device) / scale_R.double(), probe_loss=self.data.probe_loss,
         )  # fmt: skip
-        torch.set_flush_denormal(True)
-        with torch.no_grad():
+        with _subnormals_flushed(), torch.no_grad():
             metric_R = self.data.criterion.metric(self._judged(), self.test_y)
         self.tally.probed(profile, metric_R, scale_R)
 
     def _judged(self) -> Tensor:
         """Return the outputs for all held-out samples, in the format of the weights."""
         self._refresh()
-        parts = [
-            self.model.forward(self.params, x, "eval", running=self.running)
-            for x in torch.split(self.test_x, JUDGED_AT_ONCE, 1)
-        ]
+        ctx = Context("eval", self.running)
+        parts = [self.model.forward(self.params, x, ctx) for x in torch.split(self.test_x, JUDGED_AT_ONCE, 1)]
         return (parts[0] if len(parts) == 1 else torch.cat(parts, 1)).to(self.precision.master)
 
     def _refresh(self) -> None:
@@ -176,9 +177,9 @@ class Trainer:
     def _update(self, watched: bool = False) -> None:
         """One update on the batch `index_SN`. On a CUDA device this is what is recorded."""
         x, y = self.train_samples.gather(self.index_SN)
-        masks = self.dropout.draw(x.shape[1], self.precision.compute, self.device)
+        masks = self.dropout.draw(x.shape[1], self.precision.compute)
         self._refresh()
-        output = self.model.forward(self.params, x, "train", running=self.running, masks_LRNO=masks)
+        output = self.model.forward(self.params, x, Context("train", self.running, masks))
         loss_R = self.data.loss(output.to(self.precision.master), y)
         scaled_R = loss_R * self.loss_scale.scale_R if self.precision.scaled else loss_R
         # a sum keeps the replicas apart; a mean would scale every gradient by 1/R
@@ -206,8 +207,8 @@ class Trainer:
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a `state`."""
         self.flat_RP.copy_(state["flat_RP"])
-        if self.running is not None:
-            self.running.copy_(state["running"])
+        for running, kept in zip(self.running, state["running"], strict=True):
+            running.copy_(kept)
         self.optimizer.restore(state["optimizer"])
         self.loss_scale.restore(state["loss_scale"])
         self.batches.restore(state["batches"])

@@ -87,16 +87,22 @@ class Tally:
         self, cells: Sequence[Cell], at: tuple[int, ...], data: Data, mean_square: Sequence[float]
     ) -> tuple[Record, ...]:
         """Turn the rows of all probes into one record a cell. The only place that waits for the device."""
-        table = {name: torch.stack([row[name] for row in self.rows], 1).cpu().numpy() for name in self.rows[0]}
+        kept = {f.name for f in dataclasses.fields(Record)}
+        columns = {name: name.rpartition("_")[0] for name in self.rows[0]}
+        table = {
+            column: torch.stack([row[name] for row in self.rows], 1).cpu().numpy()
+            for name, column in columns.items()
+            if column in kept or column == "log_grad_norm_total"
+        }
         diverged_at = self._diverged_at_R.tolist()
         clipped, coefs = self._clipped_R.tolist(), self._coef_sum_R.tolist()
-        total = np.exp(table.pop("log_grad_norm_total_R"))
+        total = np.exp(table.pop("log_grad_norm_total"))
         criterion = data.criterion
         records = []
         for r, cell in enumerate(cells):
             steps = cell.steps if diverged_at[r] < 0 else diverged_at[r]
             clips = cell.clip.name != "none" and steps > 0
-            arrays = {name.rpartition("_")[0]: np.ascontiguousarray(values[r]) for name, values in table.items()}
+            arrays = {name: np.ascontiguousarray(values[r]) for name, values in table.items()}
             records.append(
                 Record(
                     cell=cell_id(cell),

@@ -12,11 +12,12 @@ from recurrent_reference import architecture, by_torch, named, step_by_step
 
 from gradlab.components import ACTIVATIONS, Named
 from gradlab.families import FAMILIES
-from gradlab.families.network import Start
+from gradlab.families.network import Context
 from gradlab.families.recurrent.cells import cuts
 from gradlab.families.recurrent.network import Recurrent
 from gradlab.families.recurrent.sequence import common
 from gradlab.nn.embedding import embed
+from gradlab.nn.parameters import Start
 
 MODELS_IN_TIME = [name for name, model in FAMILIES.items() if "sequences" in model.inputs]
 ORTHOGONAL = Named("orthogonal")
@@ -24,7 +25,7 @@ ORTHOGONAL = Named("orthogonal")
 
 def stirred(model: Recurrent, replicas: int = 1) -> torch.Tensor:
     """Initial parameters with noise on all, so that none is at a special value; norms and slopes near theirs."""
-    flat_RP = model.initial([Start(seed, ORTHOGONAL, 0.3) for seed in range(replicas)])
+    flat_RP = model.layout.initial([Start(seed, ORTHOGONAL, 0.3) for seed in range(replicas)])
     noise = torch.randn(flat_RP.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     return flat_RP + 0.1 * noise
 
@@ -36,7 +37,7 @@ def normal(*shape: int, seed: int = 1) -> torch.Tensor:
 def outputs_and_gradient(model: Recurrent, flat_RP, x, masks=None) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Outputs, and the gradient of a random combination of them: of the parameters, by row, and of the weights `v`."""
     params, leaves = model.layout.leaves(flat_RP)
-    output = model.forward(params, x, "train", masks_LRNO=masks)
+    output = model.forward(params, x, Context("train", masks=() if masks is None else masks))
     v = normal(*output.shape, seed=2)
     grads = torch.autograd.grad((output * v).sum(), leaves)
     return output.detach(), torch.cat([grad.flatten(1) for grad in grads], 1), v
@@ -96,9 +97,9 @@ def test_backward_by_hand_is_that_of_autograd_and_of_finite_differences(name, cu
     inputs = [x, *own.values()]
 
     def by_hand(x, *values):
-        return model.cell.by_hand(x, dict(zip(own, values, strict=True)), (), cut, last)
+        return model.cell.by_hand(x, dict(zip(own, values, strict=True)), (), cut, last, Context("train"))
 
-    found, expected = by_hand(*inputs), model.cell.stepwise(x, own, (), cut, last)
+    found, expected = by_hand(*inputs), model.cell.stepwise(x, own, (), cut, last, Context("train"))
     torch.testing.assert_close(found, expected, rtol=1e-13, atol=1e-13)
     v = normal(*expected.shape, seed=8)
     grads = torch.autograd.grad((found * v).sum(), inputs)
@@ -115,7 +116,7 @@ def test_going_back_twice_through_one_graph_is_refused():
     """The gradient takes the place of what it is made of: the second time would be wrong, and is an error instead."""
     model = Recurrent(architecture("lstm"))
     params, leaves = model.layout.leaves(stirred(model))
-    loss = model.forward(params, normal(1, 4, 7, 3), "train").sum()
+    loss = model.forward(params, normal(1, 4, 7, 3), Context("train")).sum()
     torch.autograd.grad(loss, leaves, retain_graph=True)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         torch.autograd.grad(loss, leaves)
@@ -132,7 +133,8 @@ def test_indices_are_one_hot_inputs(name):
     """Two features of 4 and 3 values: the network of the joined one-hot vectors, gradients of the tables included."""
     model = Recurrent(architecture(name, in_features=2, vocabulary=(4, 3), depth=2, per_step=True))
     twin = Recurrent(architecture(name, in_features=7, depth=2, per_step=True))
-    assert twin.layout.slots == model.layout.slots
+    places, theirs = ([(slot.layer, slot.name, slot.columns) for slot in net.layout.slots] for net in (model, twin))
+    assert places == theirs
     generator = torch.Generator().manual_seed(0)
     index = torch.stack([torch.randint(v, (2, 4, 7), generator=generator) for v in (4, 3)], -1)
     one_hot = torch.cat([torch.nn.functional.one_hot(index[..., i], v) for i, v in enumerate((4, 3))], -1).double()
@@ -156,10 +158,10 @@ def test_without_gradients_samples_are_taken_in_chunks_to_the_same_outputs(name,
     model = Recurrent(architecture(name, depth=2, per_step=True))
     params, _ = model.layout.leaves(stirred(model, 2))
     x = normal(2, 11, 7, 3)
-    whole = model.forward(params, x, "train").detach()
+    whole = model.forward(params, x, Context("train")).detach()
     monkeypatch.setattr("gradlab.families.recurrent.network.CHUNK_BYTES", 20_000)
     with torch.no_grad():
-        torch.testing.assert_close(model.forward(params, x, "eval"), whole, rtol=1e-13, atol=1e-13)
+        torch.testing.assert_close(model.forward(params, x, Context("eval")), whole, rtol=1e-13, atol=1e-13)
 
 
 def test_truncation_counts_from_the_end():
@@ -170,7 +172,7 @@ def test_truncation_counts_from_the_end():
 
 def start_of(name: str, init: Named = ORTHOGONAL, seed: int = 0, params=(), bias_std="auto", **changes):
     model = Recurrent(dataclasses.replace(architecture(name, **changes), model=Named(name, params)))
-    return named(model, model.initial([Start(seed, init, bias_std)])[0])
+    return named(model, model.layout.initial([Start(seed, init, bias_std)])[0])
 
 
 def test_each_block_of_the_recurrent_matrix_is_drawn_by_itself():

@@ -121,5 +121,5 @@ def test_penalties_act_on_matrices_of_inputs_and_recurrence_alone():
     trainer.grad_RP.zero_()
     trainer.penalty.add(trainer.grad_RP, trainer.flat_RP)
     for slot in trainer.model.layout.slots:
-        expected = slot.view(trainer.flat_RP) if slot.name.endswith("weight") else 0 * slot.view(trainer.flat_RP)
+        expected = slot.view(trainer.flat_RP) if slot.parameter.role == "matrix" else 0 * slot.view(trainer.flat_RP)
         torch.testing.assert_close(slot.view(trainer.grad_RP), expected)

@@ -8,8 +8,10 @@ import pytest
 import torch
 
 from gradlab.components import INITS, Named
-from gradlab.families.mlp.network import MLP, Architecture, Start
+from gradlab.families.mlp.network import MLP
+from gradlab.families.network import Architecture
 from gradlab.nn.inits import initial_bias, initial_weight
+from gradlab.nn.parameters import Start
 from gradlab.streams import generator
 
 ROWS, COLUMNS = 300, 500
@@ -95,7 +97,7 @@ def test_common_random_numbers():
         Start(8, Named("he_normal"), 0.5),
     ]
     deep, shallow = MLP(architecture(5)), MLP(architecture(3))
-    flat, less = deep.initial(starts), shallow.initial(starts)
+    flat, less = deep.layout.initial(starts), shallow.layout.initial(starts)
     he, lecun, other = (deep.layout.views(flat)[2]["weight"][r] for r in range(3))
     torch.testing.assert_close(he, math.sqrt(2) * lecun)
     assert not torch.isclose(he, other).any()
@@ -109,5 +111,5 @@ def test_common_random_numbers():
 def test_the_global_random_stream_is_left_alone():
     torch.manual_seed(0)
     state = torch.get_rng_state()
-    MLP(architecture(3)).initial([Start(0, Named("orthogonal"), "auto")])
+    MLP(architecture(3)).layout.initial([Start(0, Named("orthogonal"), "auto")])
     assert torch.equal(torch.get_rng_state(), state)

@@ -8,9 +8,11 @@ import math
 import numpy as np
 import pytest
 import torch
+from walked import walked
 
 from gradlab.cell import Cell, probe_steps
 from gradlab.components import Named
+from gradlab.families.network import Context
 from gradlab.probing import probe
 from gradlab.training.loop import Trainer, train_bank
 
@@ -127,7 +129,7 @@ def test_update_ratio_is_what_the_step_did():
     trainer = Trainer([cell], torch.device("cpu"))
     before = trainer.flat_RP.clone()
     record = trainer.train()[0]
-    for block, slot in enumerate(trainer.model.layout.weights()[:-1]):
+    for block, slot in enumerate(trainer.model.layout.profiled()):
         moved = (slot.view(trainer.flat_RP) - slot.view(before)).norm()
         expected = float(moved / slot.view(before).norm())
         assert record.update_ratio[0, block] == pytest.approx(expected, rel=1e-10)
@@ -150,8 +152,7 @@ def test_underflow_is_what_falls_below_the_smallest_number_kept():
         trainer.model, trainer.flat_RP, trainer.probe_x, trainer.probe_y, trainer.data.loss, smallest_R=smallest_R
     )
     params, _ = trainer.model.layout.leaves(trainer.flat_RP.double())
-    outputs = []
-    output = trainer.model.forward(params, trainer.probe_x, "probe", tap=lambda block, h, a, x: outputs.append(x))
+    output, outputs = walked(trainer.model, params, trainer.probe_x, Context("probe"))
     grads = torch.autograd.grad(trainer.data.loss(output, trainer.probe_y).sum(), outputs)
     bound = smallest_R.view(2, 1, 1)
     shares = torch.stack([((g != 0) & (g.abs() < bound)).double().mean((1, 2)) for g in grads], 1)

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from gradlab.components import Named
 from gradlab.families import FAMILIES
-from gradlab.families.network import Start
+from gradlab.families.network import Context
 from gradlab.families.recurrent.network import Recurrent
+from gradlab.nn.parameters import Start
 from gradlab.probing import Profile, probe, weight_norms
 
 MODELS_IN_TIME = [name for name, model in FAMILIES.items() if "sequences" in model.inputs]
@@ -32,7 +33,7 @@ def last_mse(output: Tensor, target: Tensor) -> Tensor:
 
 
 def stirred(model: Recurrent, replicas: int) -> Tensor:
-    flat_RP = model.initial([Start(seed, Named("orthogonal"), 0.3) for seed in range(replicas)])
+    flat_RP = model.layout.initial([Start(seed, Named("orthogonal"), 0.3) for seed in range(replicas)])
     return flat_RP + 0.1 * normal(*flat_RP.shape)
 
 
@@ -54,14 +55,14 @@ def test_every_number_is_that_of_plain_autograd(name, form):
     )  # fmt: skip
     flat_RP, x = stirred(model, 2), 2 * normal(2, 4, 7, 3)
     masks = torch.randint(2, (2, 2, 4, 5), generator=torch.Generator().manual_seed(3)).double() / 0.5
-    masks = masks if stacked else None
+    masks = masks if stacked else ()
     target = normal(2, 4, 7, 2, seed=4) if model.arch.per_step else normal(2, 4, 2, seed=4)
     own = last_mse if form == "last_of_all" else None
     smallest_R = torch.tensor([3e-3, 1e-3], dtype=torch.float64)
     profile = probe(model, flat_RP, x, target, mse, masks, smallest_R, own)
     for r in range(2):
         theta = flat_RP[r].clone().requires_grad_()
-        walk = step_by_step(model, theta, x[r], None if masks is None else masks[:, r])
+        walk = step_by_step(model, theta, x[r], masks[:, r] if stacked else None)
         loss = (walk.output - target[r]).square().mean()
         watched = loss if own is None else (walk.output[:, -1] - target[r, :, -1]).square().mean()
         close(profile.loss_R[r], loss)
@@ -101,18 +102,19 @@ def test_what_each_step_adds_to_the_gradient_of_the_recurrent_matrix(name):
     profile = probe(model, flat_RP, x, target, mse)
     params, _ = model.layout.leaves(flat_RP)
     weights = [params[0]["weight"].detach().clone().requires_grad_() for _ in range(7)]
-    states = model.start(1, 4, flat_RP)
+    ctx = Context("probe")
+    states = model.enter(params, x, ctx)
     for t in range(7):
         mine = [{**params[0], "weight": weights[t]}, params[1]]
-        states, _, top = model.step(mine, x[:, :, t], states, None)
-    grads = torch.autograd.grad(mse(model.readout(params, top), target).sum(), weights)
+        states, top = model.block(t, mine, states, x, ctx)
+    grads = torch.autograd.grad(mse(model.leave(params, top), target).sum(), weights)
     close(profile.log_weight_grad_norm_RL[0].exp(), [grad.norm() for grad in grads])
     assert profile.log_weight_grad_norm_RL[0, 0] == -math.inf  # the state before the first step is zero
     close(sum(grads), torch.autograd.grad(_loss_of(model, params, x, target), params[0]["weight"])[0])
 
 
 def _loss_of(model: Recurrent, params, x: Tensor, target: Tensor) -> Tensor:
-    return mse(model.forward(params, x, "train"), target).sum()
+    return mse(model.forward(params, x, Context("train")), target).sum()
 
 
 def at_start(
@@ -123,7 +125,7 @@ def at_start(
         name, activation=Named(activation), seq_len=steps, width=width, model=Named(name, params), **more
     )
     model = Recurrent(arch)
-    flat_RP = model.initial([Start(0, init, 0.0)])
+    flat_RP = model.layout.initial([Start(0, init, 0.0)])
     if bias:
         model.layout.views(flat_RP)[0]["bias"].fill_(bias)
     return probe(model, flat_RP, normal(1, 8, steps, 3).abs(), normal(1, 8, 2, seed=2), mse)
@@ -160,12 +162,12 @@ def test_powers_beyond_float64_are_numbers(log10_gain):
 def test_underflow_beyond_float64():
     """Elements fall by exactly 1000 a step, so with the bound at 1e-30 all are lost twelve steps below it."""
     model = Recurrent(architecture("rnn", activation=Named("linear"), seq_len=161, width=16))
-    flat_RP = model.initial([Start(0, Named("orthogonal", (("gain", 1e-3),)), 0.0)])
+    flat_RP = model.layout.initial([Start(0, Named("orthogonal", (("gain", 1e-3),)), 0.0)])
     x, target = normal(1, 8, 161, 3), normal(1, 8, 2, seed=2)
     shares = probe(model, flat_RP, x, target, mse, smallest_R=torch.tensor([1e-30])).underflow_RL[0]
     assert shares[-5:].tolist() == [0.0] * 5
     assert shares[:145].tolist() == [1.0] * 145
-    growing = model.initial([Start(0, Named("orthogonal", (("gain", 1e3),)), 0.0)])
+    growing = model.layout.initial([Start(0, Named("orthogonal", (("gain", 1e3),)), 0.0)])
     large = probe(model, growing, 0 * x, target, mse, smallest_R=torch.tensor([1e-30]))
     assert log10_survival(large.log_grad_norm_RL) == pytest.approx(480, abs=1e-9)
     assert not large.underflow_RL.any()
@@ -208,7 +210,7 @@ def test_truncation_leaves_exact_zeros_beyond_it_and_the_same_numbers_before(nam
 def test_losses_at_every_step_meet_a_gradient_that_has_nearly_vanished():
     """With a gain of 1e-3 what comes from later steps is a thousandth of what each step's own loss adds."""
     model = Recurrent(architecture("rnn", activation=Named("linear"), seq_len=150, per_step=True))
-    flat_RP = model.initial([Start(0, Named("orthogonal", (("gain", 1e-3),)), 0.0)])
+    flat_RP = model.layout.initial([Start(0, Named("orthogonal", (("gain", 1e-3),)), 0.0)])
     x, target = normal(1, 4, 150, 3), normal(1, 4, 150, 2, seed=2)
     counts = torch.ones(150, 1, dtype=torch.float64)
     counts[50:-1] = 0

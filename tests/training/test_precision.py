@@ -7,9 +7,11 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from walked import walked
 
 from gradlab.cell import Cell
 from gradlab.components import PRECISIONS, Named
+from gradlab.families.network import Context
 from gradlab.training.loop import Trainer, train_bank
 from gradlab.training.precision import LossScale, Precision
 
@@ -145,15 +147,10 @@ def test_underflow_is_what_a_backward_pass_in_that_precision_loses():
     )  # fmt: skip
     (record,) = train_bank([cell])
     trainer = Trainer([cell], torch.device("cpu"))
-    seen: list[torch.Tensor] = []
-
-    def tap(block, h, a, x):
-        x.register_hook(lambda grad: seen.append((grad == 0).double().mean()))
-
     x, y = trainer.probe_x.half(), trainer.probe_y
-    loss = trainer.data.loss(trainer.model.forward(trainer.params, x, "probe", tap=tap).float(), y)
-    torch.autograd.grad(loss.sum(), trainer.leaves)
-    lost = torch.stack(seen[::-1]).numpy()
+    output, streams = walked(trainer.model, trainer.params, x, Context("probe"))
+    grads = torch.autograd.grad(trainer.data.loss(output.float(), y).sum(), streams)
+    lost = torch.stack([(grad == 0).double().mean() for grad in grads]).numpy()
     assert lost[0] == 1
     assert lost[-1] < 0.05
     np.testing.assert_allclose(record.underflow[0], lost, atol=0.08)

@@ -13,7 +13,8 @@ from torch.nn import functional as F
 from gradlab.cell import Cell
 from gradlab.components import TASKS, Named
 from gradlab.families.mlp.network import MLP
-from gradlab.families.network import Architecture, Start
+from gradlab.families.network import Architecture, Context
+from gradlab.nn.parameters import Start
 from gradlab.tasks.base import cross_entropy, last_step, mse
 from gradlab.training.loop import train_bank
 
@@ -36,10 +37,10 @@ def test_indices_go_through_embeddings_as_in_torch() -> None:
         vocabulary=(4, 6),
     )  # fmt: skip
     model = MLP(arch)
-    flat = model.initial([Start(seed, Named("xavier_normal"), 0.3) for seed in (0, 1)])
+    flat = model.layout.initial([Start(seed, Named("xavier_normal"), 0.3) for seed in (0, 1)])
     params = model.layout.views(flat)
     index = torch.tensor([[[0, 5], [3, 0], [3, 0]], [[1, 1], [2, 2], [3, 5]]])
-    output = model.forward(params, index, "train")
+    output = model.forward(params, index, Context("train"))
     for r in range(2):
         tables = params[0]["embedding"][r].split([4, 6])
         x = torch.cat([F.embedding(index[r, :, i], table) for i, table in enumerate(tables)], 1)
@@ -51,7 +52,7 @@ def test_indices_go_through_embeddings_as_in_torch() -> None:
         Named("mlp", (("embedding_std", 0.5),)), 2, 1, 1, 5, Named("tanh"), Named("none"), "pre_activation", "none",
         1.0, 0.0, vocabulary=(300, 200),
     ))  # fmt: skip
-    table = wide.layout.views(wide.initial([Start(0, Named("he_normal"), "auto")]))[0]["embedding"]
+    table = wide.layout.views(wide.layout.initial([Start(0, Named("he_normal"), "auto")]))[0]["embedding"]
     assert float(table.std()) == pytest.approx(0.5, rel=0.05)  # 4000 draws: 4 deviations are 4.5 %
 
 

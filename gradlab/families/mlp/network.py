@@ -13,145 +13,100 @@ Inputs that are indices are looked up first: x is then their vectors, one after 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from gradlab.components import Named
 from gradlab.families import FAMILIES
-from gradlab.families.network import Architecture, Start, Tap
+from gradlab.families.network import Architecture, Context, Network, State
 from gradlab.nn.activations import activations
 from gradlab.nn.embedding import embed
-from gradlab.nn.inits import initial_bias, initial_weight
-from gradlab.nn.layout import Layout, Params
+from gradlab.nn.inits import bias_draw, weight_draw
 from gradlab.nn.linear import linear
-from gradlab.nn.norms import Mode, norm
-from gradlab.streams import generator
+from gradlab.nn.norms import norm
+from gradlab.nn.parameters import Draw, Layout, Parameter, Params
 
 __all__ = ["MLP"]
 
 
-class MLP:
-    """One stacked network. It owns no parameters: they are views of a flat buffer that the caller holds."""
+class MLP(Network):
+    """See `families.network.Network`; a state is the stream x_l, `[R, N, O]`."""
 
     def __init__(self, arch: Architecture) -> None:
         self.arch = arch
+        self.length = arch.depth
         self.activation = activations(arch.activations or [arch.activation])
         self.norm = norm(arch.norm)
         self.learns_scale, self.scale = arch.learns_scale, arch.scale
-        own = arch.model.resolve(FAMILIES)
-        self.embedding_std: float = own["embedding_std"]
-        self.embedding: int = own["embedding"] if arch.vocabulary else 0
+        self.dropped = ((arch.width,),) * arch.depth
+        options = arch.model.resolve(FAMILIES)
+        self._embedding_std: float = options["embedding_std"]
+        self._embedding: int = options["embedding"] if arch.vocabulary else 0
         """E, the length of an index's vector; 0 where the inputs are numbers."""
-        readout = {"weight": (arch.out_features, arch.width), "bias": (arch.out_features,)}
-        self.layout = Layout([*(self._shapes(block) for block in range(arch.depth)), readout])
+        blocks = [self._parameters(block) for block in range(arch.depth)]
+        self.layout = Layout([*blocks, self._linear(arch.width, arch.out_features, "leave", "readout")])
 
-    def _has_norm(self, block: int) -> bool:
-        return self.norm is not None and not (block == 0 and self.arch.residual == "pre_norm")
-
-    def _shapes(self, block: int) -> dict[str, tuple[int, ...]]:
-        width = self.arch.width
-        fan_in = width if block else self.arch.in_features * (self.embedding or 1)
-        shapes: dict[str, tuple[int, ...]] = {
-            "weight": (width, fan_in),
-            "bias": (width,),
+    @staticmethod
+    def _linear(fan_in: int, fan_out: int, block: int | Literal["leave"], stream: str) -> dict[str, Parameter]:
+        return {
+            "weight": Parameter(
+                (fan_out, fan_in), "matrix", block, (weight_draw(stream),), fan_in, fan_out, profiled=block != "leave"
+            ),
+            "bias": Parameter((fan_out,), "bias", block, (bias_draw(fan_in, stream),), fan_in, fan_out),
         }
-        if self.norm is not None and self._has_norm(block):
-            shapes |= dict.fromkeys(self.norm.names, (width,))
+
+    def _parameters(self, block: int) -> dict[str, Parameter]:
+        width = self.arch.width
+        fan_in = width if block else self.arch.in_features * (self._embedding or 1)
+        parameters = self._linear(fan_in, width, block, "blocks")
+        if self.norm is not None and not (block == 0 and self.arch.residual == "pre_norm"):
+            for name, start in self.norm.starts.items():
+                parameters[name] = Parameter((width,), "norm", block, start)
         if self.activation.start is not None:
-            shapes["slope"] = (1,)
+            parameters["slope"] = Parameter((1,), "scalar", block, self.activation.start)
         if self.learns_scale and block > 0:
-            shapes["scale"] = (1,)
-        if self.embedding and block == 0:
-            shapes["embedding"] = (sum(self.arch.vocabulary), self.embedding)
-        return shapes
+            parameters["scale"] = Parameter((1,), "scalar", block, 0.0)
+        if self._embedding and block == 0:
+            std = self._embedding_std
+            draw = Draw(lambda start, z: std * z, ("embedding",))
+            parameters["embedding"] = Parameter((sum(self.arch.vocabulary), self._embedding), "table", "enter", (draw,))
+        return parameters
 
-    def initial(self, starts: Sequence[Start]) -> Tensor:
-        """Return the flat buffer `[R, P]` of initial parameters, float64 on the CPU.
+    def steepest(self) -> Tensor:
+        """Return the largest |slope| of each replica's activation, `[R]` or `[1]`."""
+        return self.activation.steepest()
 
-        Replicas with one seed share their normal draws, block by block from the bottom, so that a deeper
-        network begins with the weights of a shallower one; the readout has a stream of its own.
-        """
-        flat_RP = torch.zeros(len(starts), self.layout.size, dtype=torch.float64)
-        for seed in dict.fromkeys(start.seed for start in starts):
-            self._fill(flat_RP, seed, [(r, start) for r, start in enumerate(starts) if start.seed == seed])
-        return flat_RP
-
-    def _fill(self, flat_RP: Tensor, seed: int, mine: list[tuple[int, Start]]) -> None:
-        blocks, readout = generator(seed, "blocks"), generator(seed, "readout")
-        fan_in = 0
-        for slot in self.layout.slots:
-            row = slice(slot.offset, slot.offset + slot.size)
-            if slot.name in ("weight", "bias"):
-                stream = readout if slot.layer == self.arch.depth else blocks
-                z = torch.randn(slot.shape, generator=stream, dtype=torch.float64)
-                fan_in = slot.shape[-1] if slot.name == "weight" else fan_in
-                made: dict[tuple[Named, float | str], Tensor] = {}  # an orthogonal matrix is dear: once for all alike
-                for r, start in mine:
-                    kind = (start.init, start.bias_std)
-                    if kind not in made:
-                        made[kind] = (
-                            initial_weight(start.init, z) if slot.name == "weight"
-                            else initial_bias(start.init, start.bias_std, z, fan_in)
-                        )  # fmt: skip
-                    flat_RP[r, row] = made[kind].flatten()
-            elif slot.name == "embedding":
-                z = torch.randn(slot.size, generator=generator(seed, "embedding"), dtype=torch.float64)
-                flat_RP[[r for r, _ in mine], row] = self.embedding_std * z
-            else:
-                value = {"norm_weight": 1.0, "norm_bias": 0.0, "slope": self.activation.start, "scale": 0.0}[slot.name]
-                for r, _ in mine:
-                    flat_RP[r, row] = value or 0.0
-
-    def running(self, replicas: int, dtype: torch.dtype, device: torch.device) -> Tensor | None:
-        """Return fresh running statistics `[L, R, 2, O]` (mean 0, variance 1), or None where the norm keeps none."""
+    def running(self, replicas: int, dtype: torch.dtype, device: torch.device) -> list[Tensor]:
+        """Return fresh running statistics of each block's norm (mean 0, variance 1), or none where it keeps none."""
         if self.norm is None or not self.norm.running:
-            return None
+            return []
         running = torch.zeros(self.arch.depth, replicas, 2, self.arch.width, dtype=dtype, device=device)
         running[:, :, 1] = 1
-        return running
+        return list(running.unbind(0))
 
-    def forward(
-        self,
-        params: Params,
-        x: Tensor,
-        mode: Mode,
-        *,
-        running: Tensor | None = None,
-        masks_LRNO: Tensor | None = None,
-        tap: Tap | None = None,
-    ) -> Tensor:
-        """Return the readout `[R, N, C]` for inputs `[R, N, I]`, numbers or, with a vocabulary, indices.
+    def enter(self, params: Params, inputs: Tensor, ctx: Context) -> State:
+        """Return the inputs `[R, N, I]`, of indices the vectors that they name, one after another."""
+        if not self._embedding:
+            return (inputs,)
+        return (embed(inputs, params[0]["embedding"], self.arch.vocabulary).flatten(2),)
 
-        `masks_LRNO` are dropout masks already scaled by 1/(1-p); None drops nothing. `tap` sees every block.
-        """
-        if self.embedding:
-            x = embed(x, params[0]["embedding"], self.arch.vocabulary).flatten(2)
-        for block in range(self.arch.depth):
-            x = self._block(block, params[block], x, mode, running, masks_LRNO, tap)
-        return linear(x, params[-1]["weight"], params[-1]["bias"])
-
-    def _block(
-        self, block: int, own: dict[str, Tensor], x: Tensor, mode: Mode,
-        running: Tensor | None, masks_LRNO: Tensor | None, tap: Tap | None,
-    ) -> Tensor:  # fmt: skip
-        form = self.arch.residual
+    def block(self, i: int, params: Params, x: State, inputs: Tensor, ctx: Context) -> tuple[State, Tensor]:
+        """Return the stream after block i, twice: it is what the readout sees as well."""
+        (stream,), own, form = x, params[i], self.arch.residual
+        place = {"pre_norm": "input" if i else "", "post_norm": "stream"}.get(form, self.arch.norm_position)
 
         def normed(t: Tensor, where: str) -> Tensor:
-            if self.norm is None or where != place:
-                return t
-            return self.norm(t, own, None if running is None else running[block], mode)
+            return t if self.norm is None or where != place else ctx.norm(self.norm, t, own, i)
 
-        place = {"pre_norm": "input" if block else "", "post_norm": "stream"}.get(form, self.arch.norm_position)
-        h = normed(linear(normed(x, "input"), own["weight"], own["bias"]), "pre_activation")
-        a = self.activation(h, own.get("slope"))
-        y = normed(a, "post_activation")
-        if masks_LRNO is not None:
-            y = y * masks_LRNO[block]
-        if form != "none" and block > 0:
-            y = x + (own["scale"].unsqueeze(2) * y if self.learns_scale else self.scale * y)
+        h = normed(linear(normed(stream, "input"), own["weight"], own["bias"]), "pre_activation")
+        y = normed(ctx.activate(self.activation, h, own.get("slope")), "post_activation")
+        y = ctx.drop(y, i)
+        if form != "none" and i > 0:
+            y = stream + (own["scale"].unsqueeze(2) * y if self.learns_scale else self.scale * y)
         y = normed(y, "stream")
-        if tap is not None:
-            tap(block, h, a, y)
-        return y
+        return (y,), y
+
+    def leave(self, params: Params, top: Tensor) -> Tensor:
+        """Return the readout of the last block's output."""
+        return linear(top, params[-1]["weight"], params[-1]["bias"])

@@ -1,28 +1,31 @@
 """Recurrent networks of R replicas: `depth` stacked layers of `width` units along a sequence, and a linear readout.
 
-Layer l maps the sequence below it to its own states h_t (`cells` has the kinds) and hands up
-y_t = h_t, or with the residual form ``add``, from the second layer on, y_t = x_t + s*h_t, x_t being what came from
-below. Dropout is one mask for all time steps on what a layer hands up (Gal 2016, arXiv 1512.05287, without masks on
-the recurrence); h_0 = 0. The readout sees the last step, or every step where the task has a target for each.
+Layer l maps the sequence below it to its own states h_t (`cells` has the kinds) and hands up y_t = h_t, or with the
+residual form ``add``, from the second layer on, y_t = x_t + s*h_t, x_t being what came from below. Dropout is one mask
+for all time steps on what a layer hands up (Gal 2016, arXiv 1512.05287, without masks on the recurrence); h_0 = 0. The
+readout sees the last step, or every step where the task has a target for each.
 
 The recurrent matrix has one H x H block a gate. Each block is drawn from the init by itself; matrices of inputs
 and readout are normal with variance 1/fan_in, those of inputs times `input_gain`^2.
+
+A link of the chain is one time step of all layers. Training and evaluation take a faster form of the same map: layer
+after layer, each along the whole sequence at once, with a backward pass by hand where `sequence` has one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 
 import torch
 from torch import Tensor
 
 from gradlab.families import FAMILIES
-from gradlab.families.network import Architecture, Start, Tap
-from gradlab.families.recurrent.cells import CELLS, Seen, State, cuts
-from gradlab.families.recurrent.initial import fill
-from gradlab.nn.layout import Layout, Params
+from gradlab.families.network import Architecture, Context, Network, State
+from gradlab.families.recurrent.cells import CELLS, cuts
+from gradlab.nn.inits import bias_draw
 from gradlab.nn.linear import linear
-from gradlab.nn.norms import Mode, norm
+from gradlab.nn.norms import norm
+from gradlab.nn.parameters import Draw, Layout, Parameter, Params
 
 __all__ = ["Recurrent"]
 
@@ -30,112 +33,105 @@ CHUNK_BYTES = 2**26
 """What the activations of a forward pass without gradients may take; its samples are taken in chunks of that size."""
 
 
-class Recurrent:
-    """One stacked recurrent network; see `models.base.Model`."""
+class Recurrent(Network):
+    """See `families.network.Network`; a state holds h of every layer, of an LSTM (h, c) of every layer in turn."""
+
+    shared = True
+    recompute = True
 
     def __init__(self, arch: Architecture) -> None:
         self.arch = arch
-        self.params = arch.model.resolve(FAMILIES)
+        if arch.seq_len is None:
+            raise ValueError("a recurrent network needs a seq_len")
+        self.length = arch.seq_len
+        options = arch.model.resolve(FAMILIES)
         self.cell = CELLS[arch.model.name](arch.activation, norm(arch.norm))
-        self.inputs = sum(arch.vocabulary) or arch.in_features
+        self._inputs = sum(arch.vocabulary) or arch.in_features
         """Columns of the first layer's input matrix: of indices, as many as they have values together."""
         self.learns_scale, self.scale = arch.learns_scale, arch.scale
-        readout = {"weight": (arch.out_features, arch.width), "bias": (arch.out_features,)}
-        self.layout = Layout([*(self._shapes(layer) for layer in range(arch.depth)), readout])
+        self.dropped = ((arch.width,),) * arch.depth
+        self._cuts = cuts(self.length, options["truncate"])
+        self.per_layer = self.cell.states
+        options["features"] = arch.in_features
+        layers = [self._parameters(layer, options) for layer in range(arch.depth)]
+        self.layout = Layout([*layers, self._readout()])
 
-    def _shapes(self, layer: int) -> dict[str, tuple[int, ...]]:
-        shapes = self.cell.shapes(self.arch.width if layer else self.inputs, self.arch.width)
-        return shapes | ({"scale": (1,)} if self.learns_scale and layer else {})
+    def _parameters(self, layer: int, options: dict[str, int]) -> dict[str, Parameter]:
+        inputs = self.arch.width if layer else self._inputs
+        parameters = self.cell.parameters(layer, inputs, self.arch.width, options)
+        if self.learns_scale and layer:
+            parameters["scale"] = Parameter((1,), "scalar", layer, 0.0)
+        return parameters
 
-    def initial(self, starts: Sequence[Start]) -> Tensor:
-        """Return the flat buffer `[R, P]` of initial parameters, float64 on the CPU.
+    def _readout(self) -> dict[str, Parameter]:
+        width, outputs = self.arch.width, self.arch.out_features
+        weight = Draw(lambda start, z: z / math.sqrt(width), ("readout", "weight"))
+        return {
+            "weight": Parameter((outputs, width), "matrix", "leave", (weight,), width, outputs),
+            "bias": Parameter((outputs,), "bias", "leave", (bias_draw(width, "readout", "bias"),), width, outputs),
+        }
 
-        Replicas with one seed share their normal draws, and each block of each layer has a stream of its own: a
-        deeper network begins with the layers of a shallower one, a gated one with the candidate of a vanilla one.
-        """
-        flat_RP = torch.zeros(len(starts), self.layout.size, dtype=torch.float64)
-        for row_P, start in zip(flat_RP, starts, strict=True):
-            fill(row_P, self.layout, self.cell, self.arch, self.params, start)
-        return flat_RP
+    def cut(self, i: int) -> bool:
+        """Return whether the state that comes into step i is detached (truncated backpropagation)."""
+        return i in self._cuts
 
-    def running(self, replicas: int, dtype: torch.dtype, device: torch.device) -> None:
-        """Return None: no norm over the batch is used along a sequence."""
+    def steepest(self) -> Tensor:
+        """Return the largest |slope| of the activation, `[1]`."""
+        return self.cell.activation.steepest()
 
-    def cuts(self, steps: int) -> frozenset[int]:
-        """Return the steps, 0 first, whose incoming state is detached in a sequence of so many."""
-        return cuts(steps, self.params["truncate"])
+    def recurrent_matrix(self, params: Params) -> Tensor:
+        """Return the top layer's recurrent matrix, of gated cells its block for the candidate."""
+        return params[self.arch.depth - 1]["weight"].chunk(len(self.cell.blocks), 1)[self.cell.candidate]
 
-    def forward(
-        self,
-        params: Params,
-        x: Tensor,
-        mode: Mode,
-        *,
-        running: Tensor | None = None,
-        masks_LRNO: Tensor | None = None,
-        tap: Tap | None = None,
-    ) -> Tensor:
-        """Return the readout `[R, N, C]`, or `[R, N, T, C]` of every step, for `[R, N, T, I]` numbers or indices.
-
-        A tap is not called: `gradlab.probing` goes through the steps by itself.
-        """
-        if torch.is_grad_enabled():
-            return self._outputs(params, x, masks_LRNO)
+    def forward(self, params: Params, inputs: Tensor, ctx: Context) -> Tensor:
+        """Return the readout `[R, N, C]`, or `[R, N, T, C]` of every step, for `[R, N, T, I]` numbers or indices."""
+        if torch.is_grad_enabled() or len(ctx.masks):
+            return self._outputs(params, inputs, ctx)
         rows = params[0]["bias"].shape[1]
-        each = x.shape[0] * x.shape[2] * rows * params[0]["bias"].element_size() * 2
-        size = max(1, CHUNK_BYTES // each)
-        pieces = [
-            self._outputs(params, x[:, n : n + size], None if masks_LRNO is None else masks_LRNO[:, :, n : n + size])
-            for n in range(0, x.shape[1], size)
-        ]
-        return torch.cat(pieces, 1)
+        bytes_per_sample = inputs.shape[0] * inputs.shape[2] * rows * params[0]["bias"].element_size() * 2
+        pieces = torch.split(inputs, max(1, CHUNK_BYTES // bytes_per_sample), 1)
+        return torch.cat([self._outputs(params, piece, ctx) for piece in pieces], 1)
 
-    def _outputs(self, params: Params, x_RNTI: Tensor, masks_LRNO: Tensor | None) -> Tensor:
-        cut = self.cuts(x_RNTI.shape[2])
+    def _outputs(self, params: Params, x_RNTI: Tensor, ctx: Context) -> Tensor:
         below = x_RNTI.transpose(1, 2)
         for layer in range(self.arch.depth):
-            own = params[layer]
             last = layer == self.arch.depth - 1 and not self.arch.per_step
-            h = self.cell.sequence(below, own, () if layer else self.arch.vocabulary, cut, last)
-            mask = None if masks_LRNO is None else masks_LRNO[layer] if last else masks_LRNO[layer].unsqueeze(1)
-            below = self._hand_up(layer, own, below[:, -1] if last else below, h, mask)
-        return self.readout(params, below)
+            vocabulary = () if layer else self.arch.vocabulary
+            h = self.cell.along(below, params[layer], vocabulary, self._cuts, last, ctx)
+            below = self._hand_up(layer, params[layer], below[:, -1] if last else below, h, ctx)
+        return self.leave(params, below)
 
-    def _hand_up(self, layer: int, own: dict[str, Tensor], x: Tensor, h: Tensor, mask: Tensor | None) -> Tensor:
-        y = h if mask is None else h * mask
+    def _hand_up(self, layer: int, own: dict[str, Tensor], x: Tensor, h: Tensor, ctx: Context) -> Tensor:
+        y = ctx.drop(h, layer)
         if self.arch.residual == "none" or not layer:
             return y
         scale = own["scale"].view(-1, *[1] * (y.ndim - 1)) if self.learns_scale else self.scale
         return x + scale * y
 
-    def readout(self, params: Params, top: Tensor) -> Tensor:
-        """Return the outputs for what the top layer hands up: `[R, N, C]` for `[R, N, H]`, of the last step, or
+    def enter(self, params: Params, inputs: Tensor, ctx: Context) -> State:
+        """Return the states before the first step: zero."""
+        weight = params[0]["weight"]
+        zero = weight.new_zeros(inputs.shape[0], inputs.shape[1], self.arch.width)
+        return (zero,) * (self.cell.states * self.arch.depth)
+
+    def block(self, i: int, params: Params, x: State, inputs: Tensor, ctx: Context) -> tuple[State, Tensor]:
+        """Return the states after step i, and what the top layer hands up: `forward`'s map by plain autograd."""
+        states: list[Tensor] = []
+        below = inputs[:, :, i]
+        for layer in range(self.arch.depth):
+            own = params[layer]
+            projected = self.cell.project(below, own, () if layer else self.arch.vocabulary, ctx)
+            before = x[layer * self.cell.states : (layer + 1) * self.cell.states]
+            state = self.cell.step(projected, before, own, ctx)
+            states += state
+            below = self._hand_up(layer, own, below, state[0], ctx)
+        return tuple(states), below
+
+    def leave(self, params: Params, top: Tensor) -> Tensor:
+        """Return the outputs of what the top layer hands up: `[R, N, C]` for `[R, N, H]`, of the last step, or
         `[R, N, T, C]` for `[R, T, N, H]`."""
         weight, bias = params[-1]["weight"], params[-1]["bias"]
         if top.ndim == 3:
             return linear(top, weight, bias)
         replicas, steps, batch, _ = top.shape
         return linear(top.flatten(1, 2), weight, bias).view(replicas, steps, batch, -1).transpose(1, 2)
-
-    def start(self, replicas: int, batch: int, like: Tensor) -> list[State]:
-        """Return the states before the first step, a zero state for each layer."""
-        zero = like.new_zeros(replicas, batch, self.arch.width)
-        return [(zero,) * self.cell.states for _ in range(self.arch.depth)]
-
-    def step(
-        self, params: Params, x_RNI: Tensor, states: Sequence[State], masks_LRNO: Tensor | None
-    ) -> tuple[list[State], list[Seen], Tensor]:
-        """Return the states of all layers after one step, what a probe sees of it, and what the top layer hands up.
-
-        The same map as `forward`'s, one step at a time and by plain autograd.
-        """
-        found, seen, below = [], [], x_RNI
-        for layer, state in enumerate(states):
-            own = params[layer]
-            projected = self.cell.project(below, own, () if layer else self.arch.vocabulary)
-            state, shown = self.cell.step(projected, state, own)
-            found.append(state)
-            seen.append(shown)
-            mask = None if masks_LRNO is None else masks_LRNO[layer]
-            below = self._hand_up(layer, own, below, state[0], mask)
-        return found, seen, below

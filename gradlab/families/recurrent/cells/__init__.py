@@ -2,7 +2,7 @@
 
 `T` time steps, `N` batch, `H` units, `G` rows of the recurrent matrix: H for each of its blocks, a gate or the
 candidate, in the order of `blocks`. A cell first maps the inputs of all steps at once (`project`), then goes step by
-step from a state of zeros. `sequence` takes a hand-written backward pass where there is one (`sequence`) and
+step from a state of zeros. `along` takes a hand-written backward pass where there is one (`sequence`) and
 plain autograd elsewhere; both give the same numbers.
 
 Norms stand where Ba 2016 (arXiv 1607.06450) has them: in a vanilla cell around the sum of inputs and recurrence
@@ -12,7 +12,7 @@ to the output (its supplement); of a minimal cell around the sum in its gate.
 
 from __future__ import annotations
 
-from gradlab.families.recurrent.cells.cell import Cell, Own, Seen, State, cuts
-from gradlab.families.recurrent.cells.cells import CELLS
+from gradlab.families.recurrent.cells.base import Own, RecurrentCell, cuts
+from gradlab.families.recurrent.cells.kinds import CELLS
 
-__all__ = ["CELLS", "Cell", "Own", "Seen", "State", "cuts"]
+__all__ = ["CELLS", "Own", "RecurrentCell", "cuts"]

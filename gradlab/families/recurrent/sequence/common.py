@@ -1,4 +1,4 @@
-"""What the kinds of cells have in common on their way up and back."""
+"""What the kinds of cells have in common forward and backward."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["Backward", "Forward", "Grads", "by_sigmoid", "by_tanh"]
+__all__ = ["BackwardRun", "ForwardRun", "Grads", "by_sigmoid", "by_tanh"]
 
 FACTOR_BYTES = 2**20
 """What the factors of the steps that are prepared together may take: about what a core has for itself."""
@@ -20,7 +20,7 @@ by_sigmoid, by_tanh = _aten.sigmoid_backward.grad_input, _aten.tanh_backward.gra
 Grads = tuple[Tensor | None, ...]
 
 
-class Forward:
+class ForwardRun:
     """The states before the first step (zero) and after each, with the inputs and a 1 beside them."""
 
     def __init__(self, x: Tensor | None, brought: Tensor | None, joined: Tensor, width: int) -> None:
@@ -49,7 +49,7 @@ class Forward:
         return self.h[-1].clone() if last else self.full[:, 1:, :, : self._width]
 
 
-class Backward:
+class BackwardRun:
     """The gradient that comes from above at each step, and what to do with it on the way back."""
 
     def __init__(self, ctx: Any, grad: Tensor, full: Tensor, joined: Tensor) -> None:

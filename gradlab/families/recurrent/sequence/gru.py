@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradlab.families.recurrent.sequence.common import Backward, Forward, Grads, by_sigmoid, by_tanh
+from gradlab.families.recurrent.sequence.common import BackwardRun, ForwardRun, Grads, by_sigmoid, by_tanh
 
 __all__ = ["gru"]
 
@@ -23,27 +23,27 @@ class _GRU(torch.autograd.Function):
         ctx: Any, x: Tensor | None, brought: Tensor | None, joined: Tensor, cut: frozenset[int], last: bool
     ) -> Tensor:
         width = joined.shape[1] // 4
-        way = Forward(x, brought, joined, width)
-        values = joined.new_empty(len(joined), way.steps, way.full.shape[2], 4 * width)
+        run = ForwardRun(x, brought, joined, width)
+        values = joined.new_empty(len(joined), run.steps, run.full.shape[2], 4 * width)
         gates, rest = values[..., : 2 * width].unbind(1), values[..., 2 * width :].unbind(1)
-        for t in range(way.steps):
-            rows = way.rows(t)
+        for t in range(run.steps):
+            rows = run.rows(t)
             r, z = torch.sigmoid(rows[..., : 2 * width], out=gates[t]).chunk(2, -1)
             inner, n = rest[t].chunk(2, -1)
             inner.copy_(rows[..., 2 * width : 3 * width])
             torch.tanh(torch.addcmul(rows[..., 3 * width :], r, inner), out=n)
-            torch.lerp(n, way.h[t], z, out=way.h[t + 1])
-        ctx.save_for_backward(joined, way.full, values)
+            torch.lerp(n, run.h[t], z, out=run.h[t + 1])
+        ctx.save_for_backward(joined, run.full, values)
         ctx.cut, ctx.last = cut, last
-        return way.out(last)
+        return run.out(last)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Grads:
         joined, full, rows = ctx.saved_tensors
-        way = Backward(ctx, grads[0], full, joined)
-        values, h = rows.view(*rows.shape[:3], 4, way.width), full[..., : way.width]
-        parts, whole, dh = rows[..., : 3 * way.width].unbind(1), values.unbind(1), way.top
-        for start, stop in way.runs(2 * rows[:, 0].numel() * rows.element_size()):
+        run = BackwardRun(ctx, grads[0], full, joined)
+        values, h = rows.view(*rows.shape[:3], 4, run.width), full[..., : run.width]
+        parts, whole, dh = rows[..., : 3 * run.width].unbind(1), values.unbind(1), run.top
+        for start, stop in run.runs(2 * rows[:, 0].numel() * rows.element_size()):
             now = slice(start, stop)
             r, z, inner, n = values[:, now].unbind(3)
             # dh -> rows r, z, the state's part of n, the input's part of n; and z, which the gradient will replace
@@ -56,6 +56,6 @@ class _GRU(torch.autograd.Function):
             for t in range(stop - 1, start - 1, -1):
                 torch.mul(dh.unsqueeze(2), factor[t - start], out=whole[t])
                 if t:
-                    dh = way.through(t, parts[t], None if t in ctx.cut else dh * keep[t - start])
-        dx, djoined = way.grads(rows)
-        return dx, way.brought(rows), djoined, None, None
+                    dh = run.through(t, parts[t], None if t in ctx.cut else dh * keep[t - start])
+        dx, djoined = run.grads(rows)
+        return dx, run.brought(rows), djoined, None, None

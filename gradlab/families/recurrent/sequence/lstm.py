@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradlab.families.recurrent.sequence.common import Backward, Forward, Grads, by_sigmoid, by_tanh
+from gradlab.families.recurrent.sequence.common import BackwardRun, ForwardRun, Grads, by_sigmoid, by_tanh
 
 __all__ = ["lstm"]
 
@@ -23,31 +23,31 @@ class _LSTM(torch.autograd.Function):
         ctx: Any, x: Tensor | None, brought: Tensor | None, joined: Tensor, cut: frozenset[int], last: bool
     ) -> Tensor:
         width = joined.shape[1] // 4
-        way = Forward(x, brought, joined, width)
-        shape = (len(joined), way.steps, way.full.shape[2])
+        run = ForwardRun(x, brought, joined, width)
+        shape = (len(joined), run.steps, run.full.shape[2])
         values, squashed = joined.new_empty(*shape, 4 * width), joined.new_empty(*shape, width)
-        cells = joined.new_empty(shape[0], way.steps + 1, shape[2], width)
+        cells = joined.new_empty(shape[0], run.steps + 1, shape[2], width)
         cells[:, 0] = 0
-        h, c, s = way.h, cells.unbind(1), squashed.unbind(1)
+        h, c, s = run.h, cells.unbind(1), squashed.unbind(1)
         gates, candidates = values[..., : 3 * width].unbind(1), values[..., 3 * width :].unbind(1)
-        for t in range(way.steps):
-            rows = way.rows(t)
+        for t in range(run.steps):
+            rows = run.rows(t)
             o, i, f = torch.sigmoid(rows[..., : 3 * width], out=gates[t]).chunk(3, -1)
             g = torch.tanh(rows[..., 3 * width :], out=candidates[t])
             torch.addcmul(f * c[t], i, g, out=c[t + 1])
             torch.mul(o, torch.tanh(c[t + 1], out=s[t]), out=h[t + 1])
-        ctx.save_for_backward(joined, way.full, cells, squashed, values)
+        ctx.save_for_backward(joined, run.full, cells, squashed, values)
         ctx.cut, ctx.last = cut, last
-        return way.out(last)
+        return run.out(last)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Grads:
         joined, full, cells, squashed, rows = ctx.saved_tensors
-        way = Backward(ctx, grads[0], full, joined)
-        values = rows.view(*squashed.shape[:3], 4, way.width)
+        run = BackwardRun(ctx, grads[0], full, joined)
+        values = rows.view(*squashed.shape[:3], 4, run.width)
         parts, out, inner = rows.unbind(1), values[..., 0, :].unbind(1), values[..., 1:, :].unbind(1)
-        dh, dc = way.top, torch.zeros_like(way.top)
-        for start, stop in way.runs(6 * squashed[:, 0].numel() * squashed.element_size()):
+        dh, dc = run.top, torch.zeros_like(run.top)
+        for start, stop in run.runs(6 * squashed[:, 0].numel() * squashed.element_size()):
             now = slice(start, stop)
             o, i, f, g = values[:, now].unbind(3)
             # dh -> row o, dc -> rows i, f, g; dh -> dc; and f, which the gradient is about to replace
@@ -65,7 +65,7 @@ class _LSTM(torch.autograd.Function):
                 dc = torch.addcmul(dc, dh, entering[k])
                 torch.mul(dc.unsqueeze(2), by_c[k], out=inner[t])
                 if t:
-                    dh = way.through(t, parts[t])
+                    dh = run.through(t, parts[t])
                     dc = torch.zeros_like(dc) if t in ctx.cut else dc.mul_(keep[k])
-        dx, djoined = way.grads(rows)
-        return dx, way.brought(rows), djoined, None, None
+        dx, djoined = run.grads(rows)
+        return dx, run.brought(rows), djoined, None, None

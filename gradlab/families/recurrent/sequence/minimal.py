@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradlab.families.recurrent.sequence.common import Backward, Forward, Grads, by_sigmoid
+from gradlab.families.recurrent.sequence.common import BackwardRun, ForwardRun, Grads, by_sigmoid
 
 __all__ = ["minimal"]
 
@@ -20,27 +20,27 @@ def minimal(z_RTNH: Tensor, joined: Tensor, cut: frozenset[int], last: bool) -> 
 class _Minimal(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, z: Tensor, joined: Tensor, cut: frozenset[int], last: bool) -> Tensor:
-        way, gates = Forward(z, None, joined, joined.shape[1]), torch.empty_like(z)
+        run, gates = ForwardRun(z, None, joined, joined.shape[1]), torch.empty_like(z)
         u, candidates = gates.unbind(1), z.unbind(1)
-        for t in range(way.steps):
-            torch.sigmoid(way.rows(t), out=u[t])
-            torch.lerp(candidates[t], way.h[t], u[t], out=way.h[t + 1])
-        ctx.save_for_backward(joined, way.full, gates, z)
+        for t in range(run.steps):
+            torch.sigmoid(run.rows(t), out=u[t])
+            torch.lerp(candidates[t], run.h[t], u[t], out=run.h[t + 1])
+        ctx.save_for_backward(joined, run.full, gates, z)
         ctx.cut, ctx.last = cut, last
-        return way.out(last)
+        return run.out(last)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Grads:
         joined, full, u, z = ctx.saved_tensors
-        way = Backward(ctx, grads[0], full, joined)
+        run = BackwardRun(ctx, grads[0], full, joined)
         rows, whole = torch.empty_like(u), torch.empty_like(u)
-        by_sigmoid(full[:, :-1, :, : way.width] - z, u, grad_input=rows)
-        parts, all_dh, keep, dh = rows.unbind(1), whole.unbind(1), u.unbind(1), way.top
-        for t in range(way.steps - 1, -1, -1):
+        by_sigmoid(full[:, :-1, :, : run.width] - z, u, grad_input=rows)
+        parts, all_dh, keep, dh = rows.unbind(1), whole.unbind(1), u.unbind(1), run.top
+        for t in range(run.steps - 1, -1, -1):
             parts[t].mul_(dh)
             all_dh[t].copy_(dh)
             if t:
-                dh = way.through(t, parts[t], None if t in ctx.cut else dh * keep[t])
-        dx, djoined = way.grads(rows)
+                dh = run.through(t, parts[t], None if t in ctx.cut else dh * keep[t])
+        dx, djoined = run.grads(rows)
         direct = whole.mul_(1 - u)
         return direct if dx is None else direct.add_(dx), djoined, None, None

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gradlab.components import Named
-from gradlab.families.recurrent.sequence.common import Backward, Forward, Grads, by_sigmoid, by_tanh
+from gradlab.families.recurrent.sequence.common import BackwardRun, ForwardRun, Grads, by_sigmoid, by_tanh
 from gradlab.nn.activations import activation, derivative
 
 __all__ = ["vanilla"]
@@ -53,31 +53,31 @@ class _Vanilla(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor | None, brought: Tensor | None, joined: Tensor, act: Named, cut: frozenset[int], last: bool
     ) -> Tensor:
-        way = Forward(x, brought, joined, joined.shape[1])
-        h, function = way.h, activation(act)
+        run = ForwardRun(x, brought, joined, joined.shape[1])
+        h, function = run.h, activation(act)
         before = []
-        for t in range(way.steps):
-            rows = way.rows(t)
+        for t in range(run.steps):
+            rows = run.rows(t)
             if act.name == "tanh":
                 torch.tanh(rows, out=h[t + 1])
             else:
                 h[t + 1].copy_(function(rows, None))
             if act.name not in _FROM_VALUE:
                 before.append(rows)
-        ctx.save_for_backward(joined, way.full, *([torch.stack(before, 1)] if before else []))
+        ctx.save_for_backward(joined, run.full, *([torch.stack(before, 1)] if before else []))
         ctx.act, ctx.cut, ctx.last = act, cut, last
-        return way.out(last)
+        return run.out(last)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Grads:
         joined, full, *before = ctx.saved_tensors
-        way = Backward(ctx, grads[0], full, joined)
+        run = BackwardRun(ctx, grads[0], full, joined)
         slopes = _slope(ctx.act, before[0]).unbind(1) if before else None
-        rows = full.new_empty(len(full), way.steps, *grads[0].shape[-2:])
-        parts, h, dh = rows.unbind(1), full[..., : way.width].unbind(1), way.top
-        for t in range(way.steps - 1, -1, -1):
+        rows = full.new_empty(len(full), run.steps, *grads[0].shape[-2:])
+        parts, h, dh = rows.unbind(1), full[..., : run.width].unbind(1), run.top
+        for t in range(run.steps - 1, -1, -1):
             _back(ctx.act, dh, h[t + 1], None if slopes is None else slopes[t], parts[t])
             if t:
-                dh = way.through(t, parts[t])
-        dx, djoined = way.grads(rows)
-        return dx, way.brought(rows), djoined, None, None, None
+                dh = run.through(t, parts[t])
+        dx, djoined = run.grads(rows)
+        return dx, run.brought(rows), djoined, None, None, None

@@ -1,0 +1,156 @@
+"""Walking back along the chain of a network, link by link, with a gradient that is rescaled at each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gradlab.families.network import Network, State
+from gradlab.nn.parameters import Params
+from gradlab.probing.gradient import LN2, Gradient, log, norm
+from gradlab.probing.profile import ProbeContext, gradient_numbers
+
+__all__ = ["Link", "Walk"]
+
+Numbers = dict[str, Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The graph of one link by itself."""
+
+    before: State
+    """Leaves."""
+    after: State
+    top: Tensor
+    numbers: Numbers
+    """Of its activations."""
+
+
+class Walk:
+    """One network on one batch: its states, and the way back through its links.
+
+    Links keep their graphs from the forward pass, or with `Network.recompute` only their states, from which the graph
+    is made again: there is then memory for the states alone.
+    """
+
+    def __init__(
+        self, network: Network, params: Params, leaves: Sequence[Tensor], inputs: Tensor, ctx: ProbeContext,
+        measured: Callable[[State, ProbeContext], Numbers],
+    ) -> None:  # fmt: skip
+        """`leaves` are the parameters in slot order; `measured` gives the numbers of a link's activations."""
+        self._network, self._params, self._inputs, self._ctx = network, params, inputs, ctx
+        self._measured = measured
+        self._slots = list(zip(network.layout.slots, leaves, strict=True))
+        self._links: list[Link] = []
+        self._states: list[State] = []
+        tops = []
+        with torch.set_grad_enabled(not network.recompute):
+            self._entered = network.enter(params, inputs, ctx)
+            state = self._entered
+            for i in range(network.length):
+                if network.recompute:
+                    self._states.append(state)
+                    state, top = network.block(i, params, state, inputs, ctx)
+                    ctx.clear()
+                else:
+                    self._links.append(self._link(i, state))
+                    state, top = self._links[-1].after, self._links[-1].top
+                if network.arch.per_step or i == network.length - 1:
+                    tops.append(top.detach())
+        self.top = torch.stack(tops, 1) if network.arch.per_step else tops[-1]
+        """What the readout sees, without a graph."""
+
+    def _link(self, i: int, state: State) -> Link:
+        with torch.enable_grad():  # of the first link a gradient goes further down only to what the way in has learned
+            before = tuple(part.detach().requires_grad_(i > 0 or part.requires_grad) for part in state)
+            after, top = self._network.block(i, self._params, before, self._inputs, self._ctx)
+        numbers = self._measured(after, self._ctx)
+        self._ctx.clear()
+        return Link(before, after, top, numbers)
+
+    def back(self, direct: Tensor, smallest_R: Tensor | None) -> tuple[list[Numbers], list[Tensor]]:
+        """Go from the last link to the first with the gradient at `top`.
+
+        Returns:
+            The numbers of each link, the first link first; and the logarithms of the norms, `[R]` each, that together
+            are the gradient of the parameters below the readout.
+        """
+        network = self._network
+        above = _by_link(direct, network.length, network.arch.per_step)
+        zero_R = torch.zeros(len(direct), dtype=direct.dtype, device=direct.device)
+        coming: Gradient | None = None
+        total: Gradient | None = None
+        logs: dict[int, Tensor] = {}
+        numbers: list[Numbers] = []
+        for i in range(network.length - 1, -1, -1):
+            link = self._link(i, self._states[i]) if network.recompute else self._links[i]
+            outputs, down = self._cotangents(link, coming, above[i], zero_R)
+            inputs = [part for part in link.before if part.requires_grad]
+            slots = [(slot, leaf) for slot, leaf in self._slots if self._belongs(slot.parameter.block, i)]
+            grads = torch.autograd.grad(
+                outputs, [*link.after, *inputs, *(leaf for _, leaf in slots)], down.parts,
+                retain_graph=not network.recompute, allow_unused=True, materialize_grads=True,
+            )  # fmt: skip
+            count = len(link.after)
+            at, left, added = grads[:count], grads[count : count + len(inputs)], grads[count + len(inputs) :]
+            matrices = [grad for (slot, _), grad in zip(slots, added, strict=True) if slot.parameter.profiled]
+            numbers.append(
+                link.numbers
+                | gradient_numbers(at, down.exponent_R, network.per_layer, smallest_R)
+                | {"log_weight_grad_norm": log(norm(matrices)) + down.exponent_R * LN2}
+            )
+            if network.shared:
+                row = Gradient((torch.cat([grad.flatten(1) for grad in added], 1),), down.exponent_R)
+                total = row if total is None else total.plus(row)
+            else:
+                for (slot, _), grad in zip(slots, added, strict=True):
+                    logs[slot.offset] = log(norm([grad])) + down.exponent_R * LN2
+            coming = None if network.cut(i) else Gradient(left, down.exponent_R)
+            if i and coming is not None:
+                coming = coming.rescaled()
+        if total is not None:
+            logs[0] = total.log_norm()
+        return numbers[::-1], [*self._entering(coming), *(logs[offset] for offset in sorted(logs))]
+
+    def _belongs(self, block: int | str, i: int) -> bool:
+        return isinstance(block, int) and (self._network.shared or block == i)
+
+    def _cotangents(
+        self, link: Link, coming: Gradient | None, above: Tensor | None, zero_R: Tensor
+    ) -> tuple[list[Tensor], Gradient]:
+        """Return the outputs of a link, and the gradient that comes to them from the next link and the readout."""
+        if above is None:
+            if coming is None:
+                coming = Gradient(tuple(map(torch.zeros_like, link.after)), zero_R)
+            return list(link.after), coming
+        direct = Gradient((above,), zero_R).rescaled()
+        if coming is None:
+            return [link.top], direct
+        return [*link.after, link.top], _beside(coming, direct)
+
+    def _entering(self, coming: Gradient | None) -> list[Tensor]:
+        """Return the logarithms of the norms of what the way in adds: of tables that indices are looked up in."""
+        slots = [leaf for slot, leaf in self._slots if slot.parameter.block == "enter"]
+        if not slots or coming is None:
+            return []
+        grads = torch.autograd.grad(self._entered, slots, coming.parts, retain_graph=True)
+        return [log(norm([grad])) + coming.exponent_R * LN2 for grad in grads]
+
+
+def _beside(coming: Gradient, direct: Gradient) -> Gradient:
+    """Return both as one gradient with a common exponent, that of the larger."""
+    (above,) = direct.parts
+    left = Gradient((*coming.parts, torch.zeros_like(above)), coming.exponent_R)
+    right = Gradient((*map(torch.zeros_like, coming.parts), above), direct.exponent_R)
+    return right.plus(left)
+
+
+def _by_link(direct: Tensor, links: int, per_step: bool) -> list[Tensor | None]:
+    """Return the gradient that comes down from the readout at each link, None where it is zero for all replicas."""
+    if not per_step:
+        return [*[None] * (links - 1), direct]
+    return [part if bool((part != 0).any()) else None for part in direct.unbind(1)]
