@@ -14,24 +14,34 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_FROM = {
+_MODULES = {
+    "Comparison": "python.comparison",
     "GradlabError": "errors",
-    "Picture": "api.results",
-    "Results": "api.results",
-    "Theory": "api.python",
-    "load": "api.python",
-    "run": "api.python",
-    "theory": "api.python",
-    "theory_table": "api.python",
+    "OptionError": "errors",
+    "Picture": "python.results",
+    "Plan": "api.plan",
+    "Results": "python.results",
+    "SpecError": "errors",
+    "StoreError": "errors",
+    "Theory": "api.theory",
+    "UsageError": "errors",
+    "compare": "python.functions",
+    "critical_line": "python.functions",
+    "load": "python.functions",
+    "plan": "python.functions",
+    "run": "python.functions",
+    "sweep": "python.functions",
+    "theory": "python.functions",
+    "theory_table": "python.functions",
 }
 """The module of each public name. No package of gradlab may have one of these names: importing it would hide them."""
 
-__all__ = ["GradlabError", "Picture", "Results", "Theory", "__version__", "load", "run", "theory", "theory_table"]
+__all__ = ["__version__", *_MODULES]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _FROM:
-        return getattr(import_module(f"gradlab.{_FROM[name]}"), name)
+    if name in _MODULES:
+        return getattr(import_module(f"gradlab.{_MODULES[name]}"), name)
     raise AttributeError(f"module 'gradlab' has no attribute {name!r}")
 
 

@@ -1,11 +1,21 @@
-from gradlab.api.python import Theory as Theory
-from gradlab.api.python import load as load
-from gradlab.api.python import run as run
-from gradlab.api.python import theory as theory
-from gradlab.api.python import theory_table as theory_table
-from gradlab.api.results import Picture as Picture
-from gradlab.api.results import Results as Results
+from gradlab.api.plan import Plan as Plan
+from gradlab.api.theory import Theory as Theory
 from gradlab.errors import GradlabError as GradlabError
+from gradlab.errors import OptionError as OptionError
+from gradlab.errors import SpecError as SpecError
+from gradlab.errors import StoreError as StoreError
+from gradlab.errors import UsageError as UsageError
+from gradlab.python.comparison import Comparison as Comparison
+from gradlab.python.functions import compare as compare
+from gradlab.python.functions import critical_line as critical_line
+from gradlab.python.functions import load as load
+from gradlab.python.functions import plan as plan
+from gradlab.python.functions import run as run
+from gradlab.python.functions import sweep as sweep
+from gradlab.python.functions import theory as theory
+from gradlab.python.functions import theory_table as theory_table
+from gradlab.python.results import Picture as Picture
+from gradlab.python.results import Results as Results
 
 __version__: str
 __all__: list[str]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["DataError", "GradlabError", "Problem", "SpecError", "StoreError", "UsageError"]
+__all__ = ["DataError", "GradlabError", "OptionError", "Problem", "SpecError", "StoreError", "UsageError"]
 
 
 SHOWN = 160
@@ -26,7 +26,20 @@ class GradlabError(Exception):
 
 
 class UsageError(GradlabError):
-    """A command line that cannot be carried out."""
+    """A command line or a call that cannot be carried out."""
+
+
+class OptionError(UsageError):
+    """A value that an option of a command cannot have. Python knows the option by its name, a shell by its flag."""
+
+    def __init__(self, option: str, value: object, problem: str, hint: str = "") -> None:
+        self.option, self.value, self.problem = option, value, problem
+        super().__init__(f"{option} {value}: {problem}", hint)
+
+    def on_command_line(self) -> str:
+        """Return the message with the flag in the place of the name."""
+        message = f"--{self.option.replace('_', '-')} {self.value}: {self.problem}"
+        return f"{message}\n  {self.hint}" if self.hint else message
 
 
 class DataError(GradlabError):

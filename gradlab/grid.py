@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gradlab.cell import SETTINGS, Cell, probe_steps
 from gradlab.components import TASKS, Named, Value
 from gradlab.errors import Problem, SpecError
 from gradlab.families import FAMILIES
-from gradlab.spec import Spec, Subgrid
+
+if TYPE_CHECKING:
+    from gradlab.spec import Spec, Subgrid
 
 __all__ = ["LIMIT", "Expansion", "expand"]
 

@@ -1,1 +1,4 @@
-"""One function for each command, used by the command line and by ``import gradlab as gl`` alike."""
+"""One module for each command: a function from paths, specs or settings and an options object to a result object.
+
+The command line (`gradlab.cli`) and Python (`gradlab.python`) call these; nothing here parses arguments or prints.
+"""

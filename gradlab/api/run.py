@@ -1,68 +1,36 @@
-"""The one place that joins plan, store and executor: find what is done, compute the rest, write the tables."""
+"""Runs of specs: the one place that joins plan, store and executor, and writes the tables."""
 
 from __future__ import annotations
 
-import dataclasses
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
-from gradlab import grid
-from gradlab.cell import Cell, cell_id
-from gradlab.execution import failures
-from gradlab.execution.base import Executor
+from gradlab.api import machine
+from gradlab.api.options import RunOptions
+from gradlab.api.plan import Plan, planned
+from gradlab.cell import cell_id
+from gradlab.execution import Executor, InlineExecutor, LocalExecutor, failures
 from gradlab.execution.progress import Listener
 from gradlab.execution.provenance import Session
 from gradlab.execution.scheduling import Policy, Scheduler
-from gradlab.planning import banks as plan
+from gradlab.report.words import count
 from gradlab.results.predictions import Predictions
 from gradlab.spec import Spec, dump
 from gradlab.store import RunDirectory
 
 if TYPE_CHECKING:
+    from gradlab.query import Judgement
     from gradlab.results.predicted import Predict
     from gradlab.results.tables import Tables
     from gradlab.store.records import Failure
 
-__all__ = ["Prepared", "RunResult", "execute", "prepare"]
+__all__ = ["RunResult", "Runs", "execute", "run"]
 
 TABLES = ("cells", "layers", "steps", "summary")
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """What a run of `spec` in its directory would do. Making it changes nothing on the disk."""
-
-    spec: Spec
-    directory: RunDirectory
-    cells: tuple[Cell, ...]
-    ids: tuple[str, ...]
-    """Of `cells`."""
-    banks: tuple[plan.Bank, ...]
-    """What is still to be computed."""
-    done: frozenset[str]
-    """Ids of the cells of this spec that are stored already."""
-    aside: int
-    """Stored cells that are not part of this spec."""
-    damaged: tuple[tuple[str, str], ...]
-    """Damaged parts: file name, reason."""
-    failed: tuple[Failure, ...]
-    """Cells of this spec that have failed before and would again: they are left alone."""
-    duplicates: int
-    excluded: int
-    fresh: bool
-
-    @property
-    def estimate(self) -> plan.Estimate:
-        """Time and disk of all banks one after the other, memory of the largest."""
-        each = [plan.estimate(bank) for bank in self.banks]
-        return plan.Estimate(
-            seconds=sum(one.seconds for one in each),
-            memory_bytes=max((one.memory_bytes for one in each), default=0),
-            disk_bytes=sum(one.disk_bytes for one in each),
-        )
 
 
 @dataclass(frozen=True)
@@ -85,74 +53,130 @@ class RunResult:
     """Why it ended early, other than by an interrupt: the first failure (`fail_fast`), or nothing but failures."""
     workers: int = 1
     """How many banks were computed at a time."""
+    expected: tuple[Judgement, ...] = ()
+    """What came of the expectations of the spec, in their order."""
 
     @property
     def missing(self) -> int:
         """Cells that were not run."""
         return self.cells - self.computed - self.reused - len(self.failures)
 
+    def document(self) -> dict[str, Any]:
+        """Return the result as plain values for JSON."""
+        from gradlab.report import expected
 
-def prepare(
-    spec: Spec,
-    out: Path,
-    *,
-    limit: int,
-    seed_offset: int = 0,
-    fresh: bool = False,
-    rerun_failed: bool = False,
-    verify: bool = True,
-    limits: plan.Limits = plan.CPU,
-) -> Prepared:
-    """Find out what a run of `spec` under `out` has to do.
+        return {
+            "name": self.name,
+            "directory": str(self.path),
+            "cells": self.cells,
+            "computed": self.computed,
+            "reused": self.reused,
+            "failed": len(self.failures),
+            "missing": self.missing,
+            "diverged": int((self.tables.cells["status"] == "diverged").sum()),
+            "interrupted": self.interrupted,
+            "seconds": self.seconds,
+            "failures": [
+                {"cell": cell_id(failure.cell), "bank": failure.bank, "error": failure.error}
+                for failure in self.failures
+            ],
+            "summary": self.tables.summary.to_dict("records"),
+            "tables": {name: str(path) for name, path in self.files.items()},
+            "expected": expected.document(self.expected),
+        }
 
-    The cells are packed as if nothing were done, and of each bank those that are done are left out: so the banks of
-    a run that was killed are those of one that was not. `verify` checks every byte of what is stored; `limits` are
-    those of the kind of device the banks are for.
-    Raises SpecError for a grid over `limit` cells, StoreError for a directory that cannot be used.
+
+class Runs:
+    """The runs of some specs with one executor. As a context it holds the locks of all their directories meanwhile.
+
+    Entering it takes the locks, before anything is read: two runs started at once must not both find it undone. It
+    raises what `prepare`, the lock and the executor raise.
     """
-    expansion = grid.expand(spec, limit=limit)
-    cells = expansion.cells
-    if seed_offset:
-        cells = tuple(dataclasses.replace(cell, seed=cell.seed + seed_offset) for cell in cells)
-    directory = RunDirectory(out / spec.name)
-    stored: dict[str, str] = {}
-    damaged: tuple[tuple[str, str], ...] = ()
-    there = directory.exists() and not fresh
-    if there:
-        stored, damaged = directory.done(verify=verify)
-    ids = tuple(cell_id(cell) for cell in cells)
-    done = frozenset(ids) & stored.keys()
-    left = {name: cell for name, cell in zip(ids, cells, strict=True) if name not in done}
-    failed = failures.remembered(directory, left) if there and not rerun_failed else ()
-    for one in failed:
-        del left[cell_id(one.cell)]
-    return Prepared(
-        spec=spec,
-        directory=directory,
-        cells=cells,
-        ids=ids,
-        banks=tuple(_left(cells, frozenset(left.values()), limits)) if left else (),
-        done=done,
-        aside=len(stored) - len(done),
-        damaged=damaged,
-        failed=failed,
-        duplicates=expansion.duplicates,
-        excluded=expansion.excluded,
-        fresh=fresh,
-    )
+
+    plans: tuple[Plan, ...]
+    """What is to be done for each spec; there once the context has been entered."""
+
+    def __init__(
+        self, specs: Sequence[Spec], options: RunOptions, listener: Listener, *, command: Sequence[str] = ()
+    ) -> None:
+        """`command` is what ``run.json`` keeps of who asked for the runs."""
+        self._specs, self._options, self._listener, self._command = specs, options, listener, command
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self._executor = self._prepare(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def _prepare(self, stack: ExitStack) -> Executor:
+        directories = [RunDirectory(self._options.out / spec.name) for spec in self._specs]
+        for directory in directories:
+            stack.enter_context(directory.lock(lambda message: self._listener.say(f"warning: {message}")))
+        executor: Executor | None = None
+        if self._options.fresh or not all(directory.parts.is_dir() for directory in directories):
+            # workers take seconds to load what they need: where there is sure to be work, while the plan is being made
+            executor = stack.enter_context(closing(machine.executor(self._options)))
+        self.plans = tuple(planned(spec, self._options, verify=True) for spec in self._specs)
+        banks = sum(len(plan.banks) for plan in self.plans)
+        if executor is None:
+            executor = machine.executor(self._options) if banks else InlineExecutor("", "")
+            stack.enter_context(closing(executor))
+        if isinstance(executor, LocalExecutor):
+            executor.expect(banks)
+        return executor
+
+    def run(self, plan: Plan) -> RunResult:
+        """Carry out one of `plans`; after the last one the executor is closed. See `execute`."""
+        for warning in plan.spec.warnings:
+            self._listener.say(f"warning: {warning}")
+        return execute(
+            plan,
+            self._executor,
+            self._listener,
+            command=self._command,
+            device=self._options.device,
+            fail_fast=self._options.fail_fast,
+            retries=self._options.retries,
+            predict=Predictions(plan.directory),
+            close=plan is self.plans[-1],
+        )
+
+    def drain(self) -> int:
+        """Begin no other bank, and return how many are in work. Safe in a signal handler."""
+        return self._executor.drain()
 
 
-def _left(cells: tuple[Cell, ...], left: frozenset[Cell], limits: plan.Limits) -> Iterable[plan.Bank]:
-    for bank in plan.pack(cells, limits):
-        missing = tuple(cell for cell in bank.cells if cell in left)
-        if len(missing) == len(bank.cells):
-            yield bank
-        elif missing:
-            yield plan.bank_of(missing)
+def run(
+    specs: Sequence[Spec], options: RunOptions, listener: Listener, *, command: Sequence[str] = ()
+) -> tuple[RunResult, ...]:
+    """Run what is not done yet of each spec, one after the other, and return a result for each that was begun.
+
+    None is begun after one that was interrupted, or that stopped early. Pictures and event files are written where
+    `options` ask for them. Raises SpecError, StoreError and UsageError as `Runs` does.
+    """
+    from gradlab.api import plot, tensorboard
+
+    results: list[RunResult] = []
+    if options.tensorboard:
+        tensorboard.require()
+    with Runs(specs, options, listener, command=command) as runs:
+        for plan in runs.plans:
+            result = runs.run(plan)
+            results.append(result)
+            if options.plots and not result.interrupted:
+                plot.draw_result(result)
+            if options.tensorboard:
+                tensorboard.write_events(result.tables, result.path)
+            if result.interrupted or result.stopped:
+                break
+    return tuple(results)
 
 
 def execute(
-    prepared: Prepared,
+    plan: Plan,
     executor: Executor,
     listener: Listener,
     *,
@@ -163,53 +187,53 @@ def execute(
     predict: Predict | None = None,
     close: bool = True,
 ) -> RunResult:
-    """Compute what `prepared` says with `executor`, publishing each bank as it comes, and write the tables.
+    """Compute what `plan` says with `executor`, publishing each bank as it comes, and write the tables.
 
     The tables are written after failures and after Ctrl-C too; the result says so. See `scheduling.Policy` for
     `fail_fast` and `retries`. Closes the executor if it is to `close` it or fails. Raises StoreError when the
     directory cannot be written to, and what the executor raises.
     """
+    from gradlab.query import judge
     from gradlab.results.tables import tables
 
     begun = time.perf_counter()
-    directory = prepared.directory
+    directory = plan.directory
     policy = Policy(fail_fast, retries)
     try:
         with directory.lock(listener.say):  # held by then, if it was taken before `prepare`
             directory.create()
-            _say_what_is_there(prepared, listener)
-            directory.write_text("spec.yaml", dump(prepared.spec))
-            kept = bool(prepared.banks)
-            session = Session(directory, prepared.spec.name, command, device, cells=len(prepared.cells), kept=kept)
+            _report_state(plan, listener)
+            directory.write_text("spec.yaml", dump(plan.spec))
+            kept = bool(plan.banks)
+            session = Session(directory, plan.spec.name, command, device, cells=len(plan.cells), kept=kept)
             work = Scheduler(directory, session, executor, listener, policy)
-            if prepared.banks:
-                work.run(prepared.banks)
-                _remember(prepared, work)
+            if plan.banks:
+                work.run(plan.banks)
+                _remember(plan, work)
             workers = executor.workers
             if close:
                 executor.close()
-            failed = [*prepared.failed, *work.failures]
-            found = tables(directory.load(prepared.ids), failed, order=prepared.ids, predict=predict)
-            paths = directory.write_tables({f"{name}.csv": getattr(found, name) for name in TABLES})
+            failed = [*plan.failed, *work.failures]
+            made = tables(directory.load(plan.ids), failed, order=plan.ids, predict=predict)
+            paths = directory.write_tables({f"{name}.csv": getattr(made, name) for name in TABLES})
             files = dict(zip(TABLES, paths.values(), strict=True))
             if isinstance(predict, Predictions):
                 predict.save()
-            session.end(
-                computed=work.computed, reused=len(prepared.done), failed=len(failed), interrupted=work.interrupted
-            )
+            session.end(computed=work.computed, reused=len(plan.done), failed=len(failed), interrupted=work.interrupted)
             result = RunResult(
-                name=prepared.spec.name,
+                name=plan.spec.name,
                 path=directory.path,
-                tables=found,
+                tables=made,
                 files=files,
-                cells=len(prepared.cells),
-                reused=len(prepared.done),
+                cells=len(plan.cells),
+                reused=len(plan.done),
                 computed=work.computed,
                 failures=tuple(failed),
                 seconds=time.perf_counter() - begun,
                 interrupted=work.interrupted,
                 stopped=work.stopped,
                 workers=workers,
+                expected=judge(plan.spec.expect, plan.cells, plan.ids, made),
             )
             if not result.failures and not result.missing:
                 directory.drop_checkpoints()
@@ -219,35 +243,32 @@ def execute(
     return result
 
 
-def _remember(prepared: Prepared, work: Scheduler) -> None:
+def _remember(plan: Plan, work: Scheduler) -> None:
     """Note the failures that would come again. One that ended the run is to be mended: it is run again."""
-    new = [] if work.stopped else [one for one in work.failures if one.error in work.lasting]
-    failures.remember(prepared.directory, [*prepared.failed, *new])
+    new = [] if work.stopped else [failure for failure in work.failures if failure.error in work.lasting]
+    failures.remember(plan.directory, [*plan.failed, *new])
 
 
-def _say_what_is_there(prepared: Prepared, listener: Listener) -> None:
-    directory = prepared.directory
+def _report_state(plan: Plan, listener: Listener) -> None:
+    """Say and log in what state the directory was found."""
+    directory = plan.directory
     messages = list(directory.mend())
-    if prepared.fresh and (old := directory.start_over()) is not None:
+    if plan.fresh and (old := directory.start_over()) is not None:
         messages.append(f"starting over: what was done before lies in {old}")
-    for part, reason in prepared.damaged:
+    for part, reason in plan.damaged:
         aside = directory.set_aside(part)
         messages.append(f"{part} is damaged ({reason}): kept as {aside}, its cells run again")
-    if prepared.done:
-        messages.append(f"{len(prepared.done):,} of {_count(len(prepared.cells), 'cell')} were already there")
-    if prepared.failed:
-        errors = {failure.error for failure in prepared.failed}
+    if plan.done:
+        messages.append(f"{len(plan.done):,} of {count(len(plan.cells), 'cell')} were already there")
+    if plan.failed:
+        errors = {failure.error for failure in plan.failed}
         what = errors.pop() if len(errors) == 1 else f"{len(errors)} kinds of errors"
-        failed = _count(len(prepared.failed), "cell")
+        failed = count(len(plan.failed), "cell")
         messages.append(f"{failed} failed before and stay so ({what}); --rerun-failed runs them again")
-    if prepared.aside:
-        were = "is" if prepared.aside == 1 else "are"
-        aside_cells = _count(prepared.aside, "stored cell")
+    if plan.aside:
+        were = "is" if plan.aside == 1 else "are"
+        aside_cells = count(plan.aside, "stored cell")
         messages.append(f"{aside_cells} {were} not part of this spec any more and stay aside")
     for message in messages:
         listener.say(message)
         directory.log(message)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'s' * (number != 1)}"

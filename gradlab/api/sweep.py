@@ -1,34 +1,24 @@
-"""`gradlab sweep`: a spec from flags, with defaults that already answer something."""
+"""A spec made of settings alone, with defaults that already answer something."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from pathlib import Path
 
-from gradlab import grid, spec
-from gradlab.cell import SETTINGS, Cell, cell_id
-from gradlab.errors import SpecError
-from gradlab.families import FAMILIES, Family
-from gradlab.spec import Spec
+from gradlab import grid
+from gradlab.api.defaults import CLASSICAL, DEFAULT_MODEL, Settings, models_of, spec_of, with_usual_inits
+from gradlab.cell import cell_id
+from gradlab.errors import OptionError, SpecError
+from gradlab.families import FAMILIES
+from gradlab.spec import Spec, dump
 
-__all__ = [
-    "CLASSICAL",
-    "USUAL_INIT",
-    "build",
-    "with_usual_inits",
-]
-
-CLASSICAL = ("sigmoid", "tanh", "relu")
-"""What is compared when no activation is named."""
-
-USUAL_INIT = dict.fromkeys(("relu", "leaky_relu", "prelu", "elu", "gelu", "silu", "mish", "softplus"), "he_normal") | {
-    "selu": "lecun_normal"
-}
-"""The init that an activation is usually given: He for the one-sided ones, LeCun for selu, Xavier for all others."""
+__all__ = ["save_spec", "sweep_spec"]
 
 
-def build(settings: Mapping[str, str], *, name: str = "", description: str = "", limit: int = grid.LIMIT) -> Spec:
-    """Return the spec of a sweep over `settings`, texts as they stand behind the flags (``{"depth": "2..64"}``).
+def sweep_spec(
+    settings: Settings, *, name: str = "", description: str = "", limit: int = grid.LIMIT, source: str = "--"
+) -> Spec:
+    """Return the spec of a sweep over `settings` (``{"depth": "2..64"}``), whose messages name the key behind `source`.
 
     Without an activation the classical ones are compared; without an init each activation gets its usual one.
     Families with defaults of their own keep them (recurrent networks: tanh, orthogonal matrices); where a `seq_len` or
@@ -36,59 +26,51 @@ def build(settings: Mapping[str, str], *, name: str = "", description: str = "",
     none is given, is made of what varies and a hash of the cells, so that the same sweep is the same run.
 
     Raises:
-        SpecError: with every problem found; messages name the flag.
+        SpecError: with every problem found.
     """
-    settings = _with_models(settings)
-    family = _family(settings, limit)
-    mapping: dict[str, object] = {key: value for key, value in family.sweep.items() if key not in settings}
+    settings = _with_models(settings, source)
+    spec_of("sweep", settings, source)  # says all that is wrong before anything is filled in
+    # of several models one that has defaults of its own stands before the general one
+    family = FAMILIES[min(models_of(settings, limit, source), key=lambda name: (name == DEFAULT_MODEL, name))]
+    mapping = {key: value for key, value in family.sweep.items() if key not in settings}
     if "optimizer" in settings:
         mapping.pop("lr", None)  # each optimiser has a default of its own
     mapping |= settings
     if not family.init_of_activation:
         pass  # the family's defaults stand
     elif "init" not in settings:
-        mapping |= with_usual_inits(mapping, limit)
+        mapping |= with_usual_inits(mapping, limit, source)
     elif "activation" not in settings:
         mapping["activation"] = ",".join(CLASSICAL)
-    draft = _spec(name or "sweep", mapping, description)
+    draft = spec_of(name or "sweep", mapping, source, description)
     if name:
         return draft
     expansion = grid.expand(draft, limit)
     ids = hashlib.sha256("".join(sorted(map(cell_id, expansion.cells))).encode()).hexdigest()[:8]
     varied = [axis.rpartition(".")[2] for axis in expansion.axes if axis not in ("seed", "lr", "init")]
-    return _spec("-".join(["sweep", *varied[:4], ids]), mapping, description)
+    return spec_of("-".join(["sweep", *varied[:4], ids]), mapping, source, description)
 
 
-def with_usual_inits(mapping: Mapping[str, object], limit: int) -> dict[str, object]:
-    """Return the activations and their inits as a `zip`; `mapping` keeps what else it holds."""
-    names: list[str] = list(CLASSICAL)
-    usual = [USUAL_INIT.get(name, "xavier_normal") for name in names]
-    if "activation" in mapping:
-        found = list(dict.fromkeys(cell.activation for cell in _cells(mapping, limit)))
-        names = [str(one) for one in found]
-        usual = [USUAL_INIT.get(one.name, "xavier_normal") for one in found]
-    if len(names) == 1:
-        return {"activation": names[0], "init": usual[0]}
-    return {"activation": None, "zip": {"activation": names, "init": usual}}
+def save_spec(spec: Spec, path: Path) -> None:
+    """Write a spec for the user, but never over a file that is there. Raises OptionError where that cannot be."""
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(dump(spec, defaults=False))
+    except FileExistsError:
+        raise OptionError("save", path, "there is such a file already", "choose another name, or delete it") from None
+    except OSError as error:
+        raise OptionError("save", path, str(error.strerror or error)) from error
 
 
-def _family(settings: Mapping[str, str], limit: int) -> Family:
-    """Return the family whose defaults a sweep takes: of several models, one that has its own before the general."""
-    default: str = SETTINGS["model"].default.name
-    names = {cell.model.name for cell in _cells(settings, limit)} if "model" in settings else {default}
-    return FAMILIES[min(names, key=lambda name: (name == default, name))]
-
-
-def _with_models(settings: Mapping[str, str]) -> Mapping[str, str]:
+def _with_models(settings: Settings, source: str) -> Settings:
     """Return the settings with the models that are compared where the task, or a `seq_len`, asks for them and none is
     named."""
     if "model" in settings:
         return settings
     for names in _compared():
         family = FAMILIES[names[0]]
-        if names != [SETTINGS["model"].default.name] and (
-            ("seq_len" in settings and "seq_len" not in family.ignores) or _takes(names[0], settings.get("task"))
-        ):
+        along_sequences = "seq_len" in settings and "seq_len" not in family.ignores
+        if names != [DEFAULT_MODEL] and (along_sequences or _takes(names[0], settings.get("task"), source)):
             return {"model": ",".join(names), **settings}
     return settings
 
@@ -102,17 +84,8 @@ def _compared() -> list[list[str]]:
     return list(groups.values())
 
 
-def _takes(model: str, task: str | None) -> bool:
+def _takes(model: str, task: object, source: str) -> bool:
     try:
-        return task is not None and bool(_spec("sweep", {"model": model, "task": task}, ""))
+        return task is not None and bool(spec_of("sweep", {"model": model, "task": task}, source))
     except SpecError:  # whatever is wrong is said when the sweep itself is checked
         return False
-
-
-def _cells(settings: Mapping[str, object], limit: int) -> tuple[Cell, ...]:
-    return grid.expand(_spec("sweep", {**settings, "seeds": 1}, ""), limit).cells
-
-
-def _spec(name: str, mapping: Mapping[str, object], description: str) -> Spec:
-    given = {key: value for key, value in mapping.items() if value is not None}
-    return spec.from_mapping(name, given, description=description, source="--")

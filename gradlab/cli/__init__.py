@@ -1,5 +1,5 @@
-"""The command line: arguments, exit codes and one error boundary. Everything else is imported when it is needed."""
+"""The command line: flags, printing, exit codes and one error boundary; all else is imported when it is needed."""
 
-from gradlab.cli.boundary import invoke, main
+from gradlab.cli.entry import invoke, main
 
 __all__ = ["invoke", "main"]

@@ -1,152 +1,194 @@
-"""The flags that `run` and `sweep` have in common: about the machine, never about the science."""
+"""Flags of the commands, made of the fields of their options (`gradlab.api.options`) and of the settings of a spec.
+
+A flag is declared where its value is: as a field of an options class. Flags about what is printed are fields of the
+classes here, arguments stand here too.
+"""
 
 from __future__ import annotations
 
 import inspect
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
-from gradlab.cli.common import Choice
-from gradlab.cli.completion import choices
-from gradlab.errors import UsageError
+from gradlab.api.options import Options, described, kinds_of, option
+from gradlab.cell import SETTINGS
+from gradlab.cli import completion
 
-__all__ = ["Fresh", "Json", "Limit", "Machine", "Out", "SeedOffset", "Verbose", "with_run_flags"]
+__all__ = [
+    "Action",
+    "Output",
+    "Overrides",
+    "PlanOutput",
+    "Results",
+    "RunOutput",
+    "Settings",
+    "Specs",
+    "with_flags",
+]
 
-Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the run directories are.")]
-Limit = Annotated[int, typer.Option("--limit", min=1, help="Most cells a grid may have.")]
-SeedOffset = Annotated[int, typer.Option("--seed-offset", min=0, metavar="N", help="Add N to every seed.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout and nothing else.")]
-Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Every bank, and tracebacks.")]
-Fresh = Annotated[bool, typer.Option("--fresh", help="Start over; what was done before is kept as parts.old.")]
+Action = Callable[[], int]
+"""What typer gives back for a command line: it does what the command says and returns the exit code."""
 
-_EXECUTORS = ("local", "inline", "ray")
-_DEVICE = re.compile(r"auto|cpu|cuda(:\d+(,\d+)*)?")
+Settings = dict[str, str]
+"""Kind of the argument of a command that has a flag for every setting: those given, {key: text}."""
 
+Specs = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="SPEC...", help="YAML files, each one experiment.", autocompletion=completion.overrides_or_files
+    ),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-s",
+        "--set",
+        metavar="KEY=VALUE",
+        help="Override the spec: -s depth=2..16 -s train.steps=50.",
+        autocompletion=completion.overrides,
+    ),
+]
+Results = Annotated[list[Path], typer.Argument(metavar="RESULTS...", help="Run directories, or one above them.")]
 
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """On what and how a run is computed."""
-
-    device: str
-    executor: str
-    workers: int
-    """0: as many as there are CPUs, or GPUs."""
-    address: str | None
-    """Of a Ray cluster."""
-    bank_timeout: float | None
-    retries: int | None
-    fail_fast: bool
-    dry_run: bool
-    quiet: bool
-    plots: bool
-    check: bool
-    """Whether the command fails when an expectation does not hold."""
-    tensorboard: bool
-
-
-def _run_flags(
-    out: Out = Path("results"),
-    device: Annotated[
-        str,
-        typer.Option(
-            "--device", help="auto, cpu, cuda, or some GPUs: cuda:0,1.", autocompletion=choices("auto", "cpu", "cuda")
-        ),
-    ] = "auto",
-    workers: Annotated[str, typer.Option("--workers", metavar="N", help="Processes; auto: one a CPU or GPU.")] = "auto",
-    executor: Annotated[
-        str,
-        typer.Option(
-            "--executor",
-            metavar="NAME",
-            help="local (processes), inline (none), ray (a cluster).",
-            autocompletion=choices("local", "inline", "ray"),
-        ),
-    ] = "local",
-    address: Annotated[
-        str | None, typer.Option("--address", metavar="HOST:PORT", help="Of the Ray cluster; left out: a local one.")
-    ] = None,
-    bank_timeout: Annotated[
-        float | None, typer.Option("--bank-timeout", metavar="SECONDS", help="A bank that takes longer has failed.")
-    ] = None,
-    retries: Annotated[
-        int | None,
-        typer.Option(
-            "--retries", min=0, metavar="N", help="Try failed banks again; left out: once, if the worker died."
-        ),
-    ] = None,
-    rerun_failed: Annotated[
-        bool, typer.Option("--rerun-failed", help="Also cells that failed in an earlier run.")
-    ] = False,
-    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failure.")] = False,
-    fresh: Fresh = False,
-    seed_offset: SeedOffset = 0,
-    limit: Limit = 100_000,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Nothing but errors.")] = False,
-    json: Json = False,
-    verbose: Verbose = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done, like plan.")] = False,
-    no_plots: Annotated[bool, typer.Option("--no-plots", help="Draw no pictures.")] = False,
-    check: Annotated[
-        bool, typer.Option("--check", help="Leave with 3 when something the spec expects does not hold.")
-    ] = False,
-    tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Also write what TensorBoard reads, into RESULTS/tensorboard.")
-    ] = False,
-) -> tuple[Choice, Machine]:
-    if not _DEVICE.fullmatch(device):
-        raise UsageError(f"--device {device}: there is no such device", "use auto, cpu, cuda or cuda:0,1")
-    if executor not in _EXECUTORS:
-        raise UsageError(f"--executor {executor}: there is no such executor", f"use {', '.join(_EXECUTORS)}")
-    if workers != "auto" and not (workers.isascii() and workers.isdigit() and 1 <= int(workers) <= 4096):
-        raise UsageError(f"--workers {workers}: not a number of processes", "use auto, or a number from 1 on")
-    if address is not None and executor != "ray":
-        raise UsageError("--address is of a Ray cluster", "use it with --executor ray")
-    if bank_timeout is not None and not 0 < bank_timeout < float("inf"):
-        raise UsageError(f"--bank-timeout {bank_timeout:g}: not a time", "use seconds, above 0")
-    if executor == "inline" and (workers not in ("auto", "1") or bank_timeout is not None):
-        raise UsageError("--executor inline has no worker processes", "leave --workers and --bank-timeout out")
-    choice = Choice(out, limit, seed_offset, fresh, json, verbose, rerun_failed)
-    number = 0 if workers == "auto" else int(workers)
-    return choice, Machine(
-        device,
-        executor,
-        number,
-        address,
-        bank_timeout,
-        retries,
-        fail_fast,
-        dry_run,
-        quiet,
-        not no_plots,
-        check,
-        tensorboard,
-    )
+_SETTING_NAMES = {
+    key: f"setting_{key.replace('.', '_')}" for key in (*(key for key in SETTINGS if key != "seed"), "seeds")
+}
+_PANEL = "Settings: a value, a list (a,b) or a range (2..64, 1e-3..1e-1*10)"
 
 
-def with_run_flags(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the flags of a run; it receives what they say as ``choice`` and ``machine``.
+@dataclass(frozen=True)
+class Output(Options):
+    """What a command prints."""
 
-    Raises UsageError for what they cannot mean.
+    json: bool = option(False, "One JSON document on stdout and nothing else.")
+
+
+@dataclass(frozen=True)
+class PlanOutput(Output):
+    """What a command about banks prints."""
+
+    verbose: bool = option(False, "Every bank, and tracebacks.", flags=("-v",))
+
+
+@dataclass(frozen=True)
+class RunOutput(PlanOutput):
+    """What a run prints, and what its exit code says."""
+
+    quiet: bool = option(False, "Nothing but errors.", flags=("-q",))
+    dry_run: bool = option(False, "Only say what would be done, like plan.")
+    check: bool = option(False, "Leave with 3 when something the spec expects does not hold.")
+
+
+def with_flags(command: Callable[..., int]) -> Callable[..., Action]:
+    """Return what typer registers for `command`: flags in the place of its options and settings.
+
+    Called with what typer has parsed it returns an `Action`, so that options are made, and their errors raised,
+    outside of typer.
     """
-    flags = inspect.signature(_run_flags, eval_str=True).parameters
+    declared = inspect.signature(command, eval_str=True).parameters
+    own = [parameter for parameter in declared.values() if not _stands_for_flags(parameter.annotation)]
+    groups = {
+        name: list(_of_settings() if parameter.annotation == Settings else _of_options(parameter.annotation))
+        for name, parameter in sorted(declared.items(), key=lambda item: item[1].annotation == Settings)
+        if _stands_for_flags(parameter.annotation)
+    }
 
-    def wrapped(**arguments: Any) -> Any:
-        choice, machine = _run_flags(**{name: arguments.pop(name) for name in flags})
-        return command(choice=choice, machine=machine, **arguments)
+    def registered(**arguments: Any) -> Action:
+        def action() -> int:
+            values = dict(arguments)
+            for name, flags in groups.items():
+                given = {flag.name: values.pop(flag.name) for flag in flags}
+                kind = declared[name].annotation
+                values[name] = _settings(given) if kind == Settings else _options(kind, given)
+            return command(**values)
 
-    own = [
-        one
-        for one in inspect.signature(command, eval_str=True).parameters.values()
-        if one.name not in ("choice", "machine")
+        return action
+
+    parameters = [
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for parameter in (*own, *(flag for flags in groups.values() for flag in flags))
     ]
-    parameters = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in (*own, *flags.values())]
-    wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    wrapped.__annotations__ = {one.name: one.annotation for one in parameters}
-    wrapped.__doc__ = command.__doc__
-    wrapped.__name__ = command.__name__
-    return wrapped
+    registered.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    registered.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    registered.__doc__, registered.__name__ = command.__doc__, command.__name__
+    return registered
+
+
+def _stands_for_flags(kind: Any) -> bool:
+    return kind == Settings or (isinstance(kind, type) and issubclass(kind, Options))
+
+
+def _of_options(options: type[Options]) -> Iterator[inspect.Parameter]:
+    kinds = kinds_of(options)
+    for name, (description, default) in described(options).items():
+        shown = typer.Option(
+            *description.flags,
+            f"--{_parsed_name(name, default).replace('_', '-')}",
+            metavar=description.metavar,
+            help=description.help,
+            autocompletion=completion.choices(*description.values) if description.values else None,
+        )
+        kind = _parsed_kind(kinds[name], description.separated)
+        yield _flag(_parsed_name(name, default), kind, _parsed_default(default, description.separated), shown)
+
+
+def _of_settings() -> Iterator[inspect.Parameter]:
+    for key, name in _SETTING_NAMES.items():
+        short = SETTINGS[key].attribute.replace("_", "-") if key in SETTINGS else key
+        shown = typer.Option(
+            *dict.fromkeys((f"--{short}", f"--{key}")),
+            metavar="VALUES",
+            help=SETTINGS[key].help if key in SETTINGS else "how many seeds, or a list or range of them",
+            rich_help_panel=_PANEL,
+            autocompletion=completion.values_of(key),
+        )
+        yield _flag(name, str | None, None, shown)
+
+
+def _flag(name: str, kind: Any, default: Any, shown: Any) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, shown])
+
+
+def _parsed_name(name: str, default: Any) -> str:
+    """Return the name of a flag: of what is done unless it is given, ``no_`` and what it is."""
+    return f"no_{name}" if default is True else name
+
+
+def _parsed_kind(kinds: tuple[Any, ...], separated: bool) -> Any:
+    """Return the kind that typer parses: texts for lists with commas and for words beside numbers."""
+    (first, *others) = kinds
+    if get_origin(first) is tuple:
+        return str if separated else list[get_args(first)[0]] | None  # type: ignore[misc]
+    if any(get_origin(kind) is Literal for kind in kinds):
+        return str
+    return first | None if type(None) in others else first
+
+
+def _parsed_default(default: Any, separated: bool) -> Any:
+    if default is True:
+        return False
+    return ",".join(default) if separated else None if default == () else default
+
+
+def _options(options: type[Options], given: dict[str, Any]) -> Options:
+    values, kinds = dict[str, Any](), kinds_of(options)
+    for name, (description, default) in described(options).items():
+        value = given[_parsed_name(name, default)]
+        if default is True:
+            value = not value
+        elif description.separated:
+            value = tuple(text for text in value.split(",") if text)
+        elif isinstance(default, tuple):
+            value = tuple(value or ())
+        elif int in kinds[name] and isinstance(value, str) and value.isascii() and value.isdigit():
+            value = int(value)
+        values[name] = value
+    return options(**values)
+
+
+def _settings(given: dict[str, Any]) -> Settings:
+    return {key: given[name] for key, name in _SETTING_NAMES.items() if given[name] is not None}

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -13,8 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from gradlab.report.words import count
 
 if TYPE_CHECKING:
-    from gradlab.cli.progress import Progressing
-    from gradlab.execution import Executor
+    from gradlab.terminal.progress import ProgressDisplay
 
 __all__ = ["Signals"]
 
@@ -22,13 +22,14 @@ _POLITE = ("SIGTERM", "SIGHUP")
 
 
 class Signals:
-    """As a context: what becomes of signals while an executor works. Only the main thread can set that.
+    """As a context: what becomes of signals while banks are computed. Only the main thread can set that.
 
     A signal that was ignored when gradlab was started (nohup, a background job of a script) stays ignored.
     """
 
-    def __init__(self, executor: Executor, listener: Progressing) -> None:
-        self._executor, self._listener = executor, listener
+    def __init__(self, drain: Callable[[], int], display: ProgressDisplay) -> None:
+        """`drain` begins no other bank and returns how many are in work."""
+        self._drain, self._display = drain, display
         self._before: dict[int, Any] = {}
         self.received = 0
         """The last signal that ended the run; 0 for none."""
@@ -62,9 +63,9 @@ class Signals:
         if self.received:
             raise KeyboardInterrupt
         self.received = number
-        banks = self._executor.drain()
+        banks = self._drain()
         finishing = count(banks, "bank") if banks else "the tables"
-        self._listener.note(f"finishing {finishing}; Ctrl-C again stops now")
+        self._display.note(f"finishing {finishing}; Ctrl-C again stops now")
 
     def _terminate(self, number: int, frame: FrameType | None) -> None:
         self.received = number

@@ -11,7 +11,8 @@ import pytest
 from fake_runs import TEXT, Listening, run, same, tables, wishing
 
 from gradlab import spec
-from gradlab.api.run import execute, prepare
+from gradlab.api.plan import prepare
+from gradlab.api.run import execute
 from gradlab.errors import StoreError
 from gradlab.execution import Outcome, Worked
 from gradlab.planning import banks as plan

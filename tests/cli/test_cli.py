@@ -156,7 +156,7 @@ def test_a_bug_is_one_message_and_a_file(
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("nobody thought of this")
 
-    monkeypatch.setattr("gradlab.api.run.prepare", broken)
+    monkeypatch.setattr("gradlab.api.plan.prepare", broken)
     code, out, err = gradlab("plan", "demo.yaml")
     assert (code, out) == (70, "")
     assert err.startswith("gradlab: this is a bug in gradlab: ZeroDivisionError: nobody thought of this\n")
@@ -174,9 +174,9 @@ def test_a_bug_is_one_message_and_a_file(
         (["run", "demo.yaml", "--limit", "many"], "gradlab: invalid value for '--limit'"),
         (["run", "demo.yaml", "--workers", "0"], "gradlab: --workers 0: not a number of processes\n  use auto"),
         (["run", "demo.yaml", "--executor", "slurm"], "gradlab: --executor slurm: there is no such executor\n  use"),
-        (["run", "demo.yaml", "--address", "a:1"], "gradlab: --address is of a Ray cluster\n  use it with"),
-        (["run", "demo.yaml", "--bank-timeout", "-1"], "gradlab: --bank-timeout -1: not a time"),
-        (["run", "demo.yaml", "--executor", "inline", "--workers", "2"], "gradlab: --executor inline has no worker"),
+        (["run", "demo.yaml", "--address", "a:1"], "gradlab: --address a:1: only a Ray cluster has"),
+        (["run", "demo.yaml", "--bank-timeout", "-1"], "gradlab: --bank-timeout -1: must be above 0"),
+        (["run", "demo.yaml", "--executor", "inline", "--workers", "2"], "gradlab: --workers 2: the executor inline"),
         (["run", "demo.yaml", "--device", "cuda:0,x"], "gradlab: --device cuda:0,x: there is no such device"),
         (["run", "demo.yaml", "--device", "tpu"], "gradlab: --device tpu: there is no such device\n  use auto, cpu,"),
         (["run", "demo.yaml", "demo.yaml"], "gradlab: demo.yaml and demo.yaml both have the name 'demo'"),
@@ -214,6 +214,31 @@ def test_a_plan_says_what_is_new_and_touches_nothing(gradlab: Callable[..., tupl
     assert "cells   18: 6 new, 12 done" in gradlab("run", "demo.yaml", "-s", "seeds=3", "--dry-run")[1]
     assert "nothing to do" in gradlab("plan", "demo.yaml")[1]
     assert "depth 8, activation relu selu sigmoid" in gradlab("plan", "demo.yaml", "--fresh", "-v")[1]
+
+
+def test_a_dry_run_says_what_would_run_on_the_device(
+    gradlab: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = ("demo.yaml", "-s", "seeds=80", "-s", "width=256", "-s", "depth=8", "-s", "activation=relu")
+    for command in (("run", *many, "--dry-run"), ("plan", *many)):
+        on_cpu, on_gpu = (gradlab(*command, "--device", device)[1].splitlines() for device in ("cpu", "cuda:0,1"))
+        assert on_cpu[2:4] == ["  banks   12, R = 6 to 7", "  device  cpu"]
+        assert on_gpu[2:4] == ["  banks   1, R = 80", "  device  cuda:0,1"]  # the fake work has every device
+        assert on_gpu[4].endswith("in one process of a CPU")
+
+
+def test_a_device_that_this_machine_does_not_have_is_one_message(
+    gradlab: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GRADLAB_WORK")
+    code, out, err = gradlab("run", "demo.yaml", "--dry-run", "--device", "cuda:97")
+    assert (code, out) == (2, "")
+    assert re.fullmatch(
+        r"gradlab: --device cuda:97: torch finds (no|\d+) CUDA devices? on this machine\n"
+        r"  leave --device out, or use --device cpu\n",
+        err,
+    )
+    assert gradlab("run", "demo.yaml", "--dry-run", "--device", "cuda", "--executor", "ray")[0] == 0
 
 
 def test_several_specs_run_one_after_the_other(gradlab: Callable[..., tuple[int, str, str]]) -> None:

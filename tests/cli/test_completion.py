@@ -10,6 +10,7 @@ import pytest
 
 from gradlab.cli import invoke
 from gradlab.components import ACTIVATIONS, OPTIMIZERS
+from gradlab.report.plots import FORMATS, PICTURES
 
 
 def ask(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shell: str, *words: str) -> str:
@@ -40,6 +41,9 @@ OFFERS: dict[tuple[str, ...], list[str]] = {
     ("run", "a.yaml", "--executor", "in"): ["inline"],
     ("list", "opt"): ["optimizers"],
     ("compare", "results", "--metric", "surv"): ["survival", "survival_final"],
+    ("plot", "results", "--only", "survival,re"): ["survival,recurrence"],
+    ("plot", "results", "--format", ""): list(FORMATS),
+    ("plan", "a.yaml", "--device", "c"): ["cpu", "cuda"],
     ("wat",): ["watch"],
     ("run", "spe"): [],  # files are the shell's own
 }
@@ -53,6 +57,7 @@ def test_bash(words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: p
 def test_every_name_is_offered(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     offered = ask(monkeypatch, capsys, "bash", "sweep", "--activation", "").split()
     assert set(ACTIVATIONS) <= set(offered)
+    assert ask(monkeypatch, capsys, "bash", "plot", "results", "--only", "").split() == list(PICTURES)
 
 
 def test_zsh_and_fish_get_help_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

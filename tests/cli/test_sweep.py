@@ -5,14 +5,15 @@ from __future__ import annotations
 import pytest
 
 from gradlab import grid, spec
-from gradlab.api import sweep
-from gradlab.cli import boundary
+from gradlab.api.defaults import USUAL_INIT
+from gradlab.api.sweep import sweep_spec
+from gradlab.cli import invoke
 from gradlab.components import ACTIVATIONS, INITS
 from gradlab.errors import SpecError
 
 
 def cells(settings: dict[str, str]):
-    return grid.expand(sweep.build(settings)).cells
+    return grid.expand(sweep_spec(settings)).cells
 
 
 def test_depth_alone_compares_the_classical_activations_with_their_usual_inits():
@@ -79,27 +80,27 @@ def test_a_recurrent_model_is_swept_with_defaults_that_learn():
 
 def test_a_sweep_that_does_not_fit_together_is_told():
     with pytest.raises(SpecError, match="rnn needs a task of sequences, digits is none"):
-        sweep.build({"seq_len": "10", "task": "digits"})
+        sweep_spec({"seq_len": "10", "task": "digits"})
     with pytest.raises(SpecError, match="unknown model 'lstn'"):
-        sweep.build({"model": "lstn", "seq_len": "10"})
+        sweep_spec({"model": "lstn", "seq_len": "10"})
 
 
 def test_usual_inits_are_names_of_the_registry():
-    assert set(sweep.USUAL_INIT) <= set(ACTIVATIONS)
-    assert set(sweep.USUAL_INIT.values()) <= set(INITS)
+    assert set(USUAL_INIT) <= set(ACTIVATIONS)
+    assert set(USUAL_INIT.values()) <= set(INITS)
 
 
 def test_the_same_sweep_has_the_same_name_however_it_is_written():
-    one, other = sweep.build({"depth": "2..4", "lr": "0.1"}), sweep.build({"lr": "1e-1", "depth": "2,3,4"})
+    one, other = sweep_spec({"depth": "2..4", "lr": "0.1"}), sweep_spec({"lr": "1e-1", "depth": "2,3,4"})
     assert one.name == other.name
     assert one.name.startswith("sweep-depth-activation-")
-    assert sweep.build({"depth": "2..5", "lr": "0.1"}).name != one.name
-    assert sweep.build({"depth": "2..4"}, name="mine").name == "mine"
+    assert sweep_spec({"depth": "2..5", "lr": "0.1"}).name != one.name
+    assert sweep_spec({"depth": "2..4"}, name="mine").name == "mine"
 
 
 def test_problems_name_the_flag():
     with pytest.raises(SpecError) as caught:
-        sweep.build({"depth": "abc", "activation": "rleu"})
+        sweep_spec({"depth": "abc", "activation": "rleu"})
     assert str(caught.value).splitlines() == [
         "--depth abc: depth must be a whole number of at least 1, found 'abc'",
         "--activation rleu: unknown activation 'rleu'",
@@ -110,25 +111,25 @@ def test_problems_name_the_flag():
 def test_a_saved_sweep_is_the_same_cells_and_nothing_is_overwritten(tmp_path, capsys):
     path = tmp_path / "mine.yaml"
     flags = ["sweep", "--depth", "2..4", "--train.steps", "5", "--weight-decay", "0,1e-4", "--save", str(path)]
-    assert boundary.invoke(flags) == 0
+    assert invoke(flags) == 0
     assert f"gradlab run {path}" in capsys.readouterr().out
     expected = cells({"depth": "2..4", "train.steps": "5", "weight_decay": "0,1e-4"})
     assert set(grid.expand(spec.load(path)).cells) == set(expected)
     before = path.read_text()
-    assert boundary.invoke(flags) == 2
+    assert invoke(flags) == 2
     assert "there is such a file already" in capsys.readouterr().err
     assert path.read_text() == before
-    assert boundary.invoke([*flags[:-1], str(tmp_path / "no" / "such" / "folder.yaml")]) == 2
+    assert invoke([*flags[:-1], str(tmp_path / "no" / "such" / "folder.yaml")]) == 2
 
 
 @pytest.mark.slow
 def test_the_command_runs_its_grid(tmp_path, capsys):
     flags = ["sweep", "--depth", "1,2", "--activation", "tanh", "--seeds", "2", "--steps", "2", "--width", "4"]
-    assert boundary.invoke([*flags, "--out", str(tmp_path)]) == 0
+    assert invoke([*flags, "--out", str(tmp_path)]) == 0
     shown = capsys.readouterr().out
     assert "4 cells" in shown
-    assert [path.name for path in tmp_path.iterdir()] == [sweep.build({
+    assert [path.name for path in tmp_path.iterdir()] == [sweep_spec({
         "depth": "1,2", "activation": "tanh", "seeds": "2", "train.steps": "2", "width": "4",
     }).name]  # fmt: skip
-    assert boundary.invoke([*flags, "--dry-run", "--out", str(tmp_path)]) == 0
+    assert invoke([*flags, "--dry-run", "--out", str(tmp_path)]) == 0
     assert "0 new, 4 done" in capsys.readouterr().out

@@ -62,7 +62,7 @@ def test_the_critical_line_both_ways(capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--critical", "--depth", "3"], "gradlab: --critical does not depend on --depth"),
+        (["--critical", "--depth", "3"], "gradlab: the critical line does not depend on --depth"),
         (["--activation", "rleu"], "--activation rleu: unknown activation 'rleu'"),
         (["--depth", "0"], "--depth 0: depth must be a whole number of at least 1, found 0"),
     ],

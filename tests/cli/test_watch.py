@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from places import SUPPORT
 
+from gradlab.api.watch import Follower
 from gradlab.cli import invoke
-from gradlab.cli.watch import Follower
 from gradlab.store import RunDirectory
 
 TEXT = """

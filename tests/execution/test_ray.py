@@ -16,7 +16,8 @@ import pytest
 from places import SUPPORT
 
 from gradlab import spec
-from gradlab.api.run import execute, prepare
+from gradlab.api.plan import prepare
+from gradlab.api.run import execute
 from gradlab.cell import Cell, Named
 from gradlab.errors import DataError, UsageError
 from gradlab.execution import InlineExecutor, Outcome

@@ -10,7 +10,7 @@ import pytest
 from fake_runs import TEXT, run, same, tables, wishing
 
 from gradlab import __version__, spec
-from gradlab.api.run import prepare
+from gradlab.api.plan import prepare
 
 fake = pytest.fixture(wishing)
 

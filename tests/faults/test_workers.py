@@ -12,7 +12,8 @@ import pytest
 from runs import alive, children, finished, same_tables, zombies
 
 from gradlab import spec
-from gradlab.api.run import RunResult, execute, prepare
+from gradlab.api.plan import prepare
+from gradlab.api.run import RunResult, execute
 from gradlab.errors import GradlabError, UsageError
 from gradlab.execution import LocalExecutor, Outcome
 from gradlab.execution.processes import machine, process

@@ -10,7 +10,7 @@ from itertools import groupby
 import pytest
 
 from gradlab import grid, spec
-from gradlab.api import sweep
+from gradlab.api.sweep import sweep_spec
 from gradlab.cell import SETTINGS, Cell
 from gradlab.components import Named
 from gradlab.planning import banks as plan
@@ -140,7 +140,7 @@ def last_to_finish(seconds: list[float], workers: int) -> float:
     return max(free)
 
 
-SWEEP = sweep.build({"depth": "2..64"})
+SWEEP = sweep_spec({"depth": "2..64"})
 REFERENCE = spec.loads(
     "name: x\nwidth: 64\ntrain.steps: 200\nseeds: 8\ngrid:\n  depth: [4, 8, 16, 32]\n"
     "  activation: [sigmoid, tanh, relu, gelu, selu]\n  init: [xavier_normal, he_normal, orthogonal]\n"

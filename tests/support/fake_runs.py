@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from gradlab import spec
-from gradlab.api.run import RunResult, execute, prepare
+from gradlab.api.plan import prepare
+from gradlab.api.run import RunResult, execute
 from gradlab.execution import InlineExecutor, Outcome
 from gradlab.execution.progress import Progress
 

@@ -1,4 +1,4 @@
-"""How a run is followed: a live display on a terminal, a plain line now and then everywhere else."""
+"""The display of a run: live on a terminal, a plain line now and then everywhere else."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from gradlab.execution import Outcome
     from gradlab.execution.progress import Progress
 
-__all__ = ["Progressing"]
+__all__ = ["ProgressDisplay"]
 
 _SECONDS_BETWEEN_LINES = 10.0
 _ALIKE = 5
 """Failures for one reason that are told one by one; all of them are in run.log."""
-_WORDS = {
+_VERDICTS = {
     "healthy": ("healthy", "green"),
     "vanishing": ("vanishing", "yellow"),
     "exploding": ("exploding", "magenta"),
@@ -32,10 +32,10 @@ _WORDS = {
 }
 
 
-class Progressing:
+class ProgressDisplay:
     """A `Listener` that writes to a console. As a context it takes its display away at the end."""
 
-    def __init__(self, console: Console, *, quiet: bool, verbose: bool) -> None:
+    def __init__(self, console: Console, *, quiet: bool = False, verbose: bool = False) -> None:
         self._console, self._quiet, self._verbose = console, quiet, verbose
         self._live: Live | None = None
         self._spoken = time.monotonic()
@@ -75,10 +75,12 @@ class Progressing:
             self._draw()
         elif time.monotonic() - self._spoken >= _SECONDS_BETWEEN_LINES and progress.cells < progress.total:
             self._spoken = time.monotonic()
-            self.say(", ".join([*_counts(progress), _left(progress.remaining_s), *_tally(progress)]))
+            counted = [f"{number:,} {word}" for number, word, _ in _results(progress)]
+            self.say(", ".join([*_counts(progress), _left(progress.remaining_s), *counted]))
 
     def rest(self) -> None:
         """Take the display away: what comes now, the tables, is another matter."""
+        self._kinds.clear()
         if self._live is not None:
             self._live.stop()
             self._live = None
@@ -120,14 +122,11 @@ class Progressing:
         line.add_column(ratio=1)
         line.add_column(no_wrap=True)
         line.add_row(ProgressBar(total=progress.total, completed=progress.cells), Text("  ".join(words)))
-        tally = Text("  ", overflow="ellipsis", no_wrap=True)
-        for number, (_, (word, colour)) in _verdicts(progress):
-            tally.append(f"{number:,} {word}", colour).append("  ")
-        for number, word, colour in ((progress.diverged, "diverged", "magenta"), (progress.failed, "failed", "red")):
-            if number:
-                tally.append(f"{number:,} {word}", colour).append("  ")
+        results = Text("  ", overflow="ellipsis", no_wrap=True)
+        for number, word, colour in _results(progress):
+            results.append(f"{number:,} {word}", colour).append("  ")
         note = [Text(f"  {self._note}", "bold")] if self._note else []
-        return Group(line, tally, *note)
+        return Group(line, results, *note)
 
 
 def _counts(progress: Progress, passed: float = 0.0) -> list[str]:
@@ -143,15 +142,9 @@ def _left(seconds: float) -> str:
     return f"{duration(seconds)} left" if seconds >= 1 else "almost done"
 
 
-def _verdicts(progress: Progress) -> list[tuple[int, tuple[str, tuple[str, str]]]]:
+def _results(progress: Progress) -> list[tuple[int, str, str]]:
+    """Return how many cells have which verdict, diverged or failed: number, word, colour."""
     numbers = dict(progress.verdicts)
-    return [(numbers[name], (name, word)) for name, word in _WORDS.items() if numbers.get(name)]
-
-
-def _tally(progress: Progress) -> list[str]:
-    words = [f"{number:,} {word}" for number, (_, (word, _)) in _verdicts(progress)]
-    if progress.diverged:
-        words.append(f"{progress.diverged:,} diverged")
-    if progress.failed:
-        words.append(f"{progress.failed:,} failed")
-    return words
+    listed = [(numbers.get(name, 0), word, colour) for name, (word, colour) in _VERDICTS.items()]
+    listed += [(progress.diverged, "diverged", "magenta"), (progress.failed, "failed", "red")]
+    return [result for result in listed if result[0]]

@@ -14,8 +14,8 @@ from typing import Any
 
 import typer
 
-from gradlab.cli.app import app
-from gradlab.errors import GradlabError, SpecError
+from gradlab.cli.app import COMMANDS, app
+from gradlab.errors import GradlabError, OptionError, SpecError
 
 __all__ = ["invoke", "main"]
 
@@ -49,8 +49,11 @@ def invoke(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         _say("interrupted; what is finished is kept, the same command goes on from there")
         return INTERRUPTED
+    except SpecError as error:
+        _say(str(error))
+        return error.exit_code
     except GradlabError as error:
-        _say(str(error) if isinstance(error, SpecError) else f"gradlab: {error}")
+        _say(f"gradlab: {error.on_command_line() if isinstance(error, OptionError) else error}")
         return error.exit_code
     except OSError as error:
         if error.filename is not None or error.errno not in _NO_ROOM:
@@ -70,12 +73,11 @@ def _drop_output() -> None:
 
 def _dispatch(arguments: Sequence[str]) -> int:
     try:
-        # typer only parses: a command returns what is to be done, and it is done outside of typer's own error handling
+        # typer only parses: what is to be done it gives back, and that is done outside of typer's own error handling
         action = app(args=list(arguments), prog_name="gradlab", standalone_mode=False)
     except _ClickException as error:
         command = next((word for word in arguments if not word.startswith("-")), "")
-        known = {one.name for one in app.registered_commands}
-        help_of = f"gradlab {command} --help" if command in known else "gradlab --help"
+        help_of = f"gradlab {command} --help" if command in COMMANDS else "gradlab --help"
         message = error.format_message().rstrip(".")
         _say(f"gradlab: {message[:1].lower()}{message[1:]}\n  see {help_of}")
         return 2

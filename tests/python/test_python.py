@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import json
+import pydoc
 import subprocess
 import sys
 from math import log10
@@ -19,6 +20,7 @@ import gradlab as gl
 from gradlab import spec
 from gradlab.cli import invoke
 from gradlab.mean_field import predict
+from gradlab.terminal.console import plain
 
 MAPPING = {
     "name": "demo",
@@ -61,6 +63,16 @@ def test_the_stub_names_what_there_is() -> None:
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = gl.nothing  # type: ignore[attr-defined]
     assert list(inspect.signature(gl.run).parameters)[:2] == ["what", "settings"]
+    assert "goes on where it stopped" in pydoc.render_doc(gl.run, renderer=pydoc.plaintext)
+    for name in set(gl.__all__) - {"__version__"}:
+        value = getattr(gl, name)
+        assert inspect.getdoc(value), name
+        assert not inspect.ismodule(value)
+        if inspect.isfunction(value):
+            signature = inspect.signature(value)
+            assert signature.return_annotation is not inspect.Signature.empty, name
+            assert all(one.annotation is not inspect.Parameter.empty for one in signature.parameters.values()), name
+            assert "Raises" in (value.__doc__ or ""), name
     text = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
     assert [name for name in gl.__all__ if f"gl.{name}" not in text and not name.startswith("_")] == []
 
@@ -80,6 +92,52 @@ def test_run_takes_a_mapping_a_path_and_a_spec_and_does_nothing_twice(
     assert sorted(set(more.cells["depth"])) == [2, 4]
     assert len((tmp_path / "calls").read_text().splitlines()) == 12
     assert sorted(set(gl.run(spec.loads(text), ["depth=2"], workers=0, quiet=True).cells["depth"])) == [2]
+
+
+def test_a_run_packs_for_the_device_it_is_for(tmp_path: Path) -> None:
+    grid = {"name": "wide", "seeds": 40, "train": {"steps": 5}, "width": 256, "depth": 8}
+    on_cpu, on_gpu = gl.plan(grid), gl.plan(grid, device="cuda")
+    assert len(on_cpu.banks) > 3 * len(on_gpu.banks)
+    assert (on_cpu.on_gpu, on_gpu.on_gpu, on_gpu.devices) == (False, True, ("cuda",))
+    for planned, device in ((on_cpu, "cpu"), (on_gpu, "cuda")):
+        gl.run(grid, device=device, out=tmp_path / device, workers=0, quiet=True)
+        parts = (tmp_path / device / "wide" / "parts").glob("*.parquet")
+        assert {part.stem for part in parts} == {bank.id for bank in planned.banks}
+
+
+def test_a_plan_is_that_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("demo.yaml").write_text("name: demo\nseeds: 2\ngrid: {depth: [2, 8], activation: [sigmoid, relu]}\n")
+    plan = gl.plan("demo.yaml", {"depth": [2, 4, 8]}, seed_offset=3)
+    assert repr(plan) == "<Plan demo: 12 cells, 12 new, 3 banks>"
+    assert invoke(["plan", "demo.yaml", "-s", "depth=2,4,8", "--seed-offset", "3"]) == 0
+    assert capsys.readouterr().out == f"{plan}\n"
+    assert invoke(["plan", "demo.yaml", "-s", "depth=2,4,8", "--seed-offset", "3", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"plans": [plan.document()]}
+    assert not Path("results").exists()
+
+
+def test_a_sweep_is_that_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    swept = gl.sweep(depth="2..4", activation=["tanh", "relu"], train_steps=5, workers=0, quiet=True)
+    flags = ["sweep", "--depth", "2..4", "--activation", "tanh,relu", "--steps", "5", "--dry-run"]
+    assert invoke(flags) == 0
+    assert "18: 0 new, 18 done" in capsys.readouterr().out
+    assert len(swept.cells) == 18
+    assert invoke([*flags[:-1], "--name", "mine", "--dry-run"]) == 0
+    assert capsys.readouterr().out.startswith("mine\n")
+
+
+def test_a_comparison_is_that_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    demo()
+    options = {"where": "depth=8", "baseline": "activation=relu", "fail_on": "survival<1e-3"}
+    compared = gl.compare("results", **options)
+    flags = ["--where", "depth=8", "--baseline", "activation=relu", "--fail-on", "survival<1e-3"]
+    assert invoke(["compare", "results", *flags, "--json"]) == 3
+    assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(plain(compared.document())))
+    assert [check.failed for check in compared.checks] == [True]
+    assert invoke(["compare", "results", *flags]) == 3
+    assert capsys.readouterr().out.rstrip() == compared.report(None).rstrip()
+    assert "Against activation=relu" in compared._repr_html_()
+    assert repr(compared) == "<Comparison of 1 runs: 4 cells, 2 rows>"
 
 
 def test_the_frames_are_the_tables_on_the_disk() -> None:
@@ -163,6 +221,44 @@ def test_theory_is_that_of_the_command(capsys: pytest.CaptureFixture[str]) -> No
     assert (row["decay"], row["log10_survival"]) == (sixteen.decay, sixteen.log10_survival)
 
 
+def rows_of(capsys: pytest.CaptureFixture[str], **settings: object) -> list[dict[str, object]]:
+    """The rows of `gradlab theory` with these settings as flags."""
+    flags = [word for name, value in settings.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    assert invoke(["theory", *flags, "--json"]) == 0
+    rows: list[dict[str, object]] = json.loads(capsys.readouterr().out)["predictions"]
+    return rows
+
+
+SETTINGS: dict[str, dict[str, object]] = {
+    "nothing": {},
+    "a recurrence": {"model": "rnn", "seq_len": 50},
+    "a length alone": {"seq_len": 20},
+    "a gated one": {"model": "lstm", "seq_len": 12},
+    "a stack": {"model": "rnn", "seq_len": 10, "depth": 2, "activation": "tanh"},
+    "a recurrence without its length": {"model": "gru"},
+    "an init": {"init": "orthogonal"},
+    "an activation": {"activation": "selu", "depth": 12},
+    "a norm": {"activation": "tanh", "norm": "layer", "width": 32},
+    "a skip": {"activation": "relu", "residual": "add", "depth": 16},
+    "a task": {"task": "teacher", "activation": "tanh"},
+    "biases": {"bias_std": 0.1, "activation": "erf"},
+    "no inputs known": {"task": "char_lm", "model": "rnn", "activation": "tanh"},
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_one_function_decides_what_theory_is_asked(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = SETTINGS[name]
+    rows = rows_of(capsys, **settings)
+    table = gl.theory_table(**settings)
+    columns = ["activation", "init", "depth", "log10_survival", "decay", "reach"]
+    mine = json.loads(json.dumps(plain(table[columns].to_dict("records"))))
+    assert mine == [{key: row[key] for key in columns} for row in rows]
+    alone = gl.theory(**settings)
+    (row,) = [row for row in rows if row["activation"] == str(alone.cell.activation)]
+    assert json.loads(json.dumps(plain(alone.row()))) == row
+
+
 def test_theory_says_where_it_has_none_and_takes_other_inputs() -> None:
     none = gl.theory(activation="gelu", init="he_normal", width=512, depth=30)
     assert (none.survival, none.decay) == (None, None)
@@ -180,7 +276,18 @@ MISTAKES = {
     "a value": (lambda: gl.theory(activation="tnah"), "did you mean 'tanh'"),
     "several": (lambda: gl.theory(depth=[2, 4]), "gl.theory_table"),
     "no name": (lambda: gl.run({"depth": 3}), "the spec has no name"),
-    "one text": (lambda: gl.run(MAPPING, "depth=3"), "settings is one text"),
+    "one text": (lambda: gl.run(MAPPING, "depth=3"), "settings is 'depth=3'"),
+    "no spec": (lambda: gl.run(7), "7 is no spec"),
+    "no settings": (lambda: gl.run(MAPPING, 7), "settings is 7"),
+    "a path": (lambda: gl.load(7), "7 is no path"),
+    "a place": (lambda: gl.run(MAPPING, out=7), "7 is no path"),
+    "workers": (lambda: gl.run(MAPPING, workers=-1), "workers -1: not a number of processes"),
+    "words for workers": (lambda: gl.run(MAPPING, workers="many"), "workers many: must be a whole number or 'auto'"),
+    "a device": (lambda: gl.run(MAPPING, device="tpu"), "device tpu: there is no such device"),
+    "inputs": (lambda: gl.theory(inputs=(64, 10)), "inputs (64, 10): must be the number of features"),
+    "the seed": (lambda: gl.theory(seed=3), "there is no setting 'seed'"),
+    "a line": (lambda: gl.critical_line(depth=3), "the critical line does not depend on depth"),
+    "a condition": (lambda: gl.sweep(depth="abc", quiet=True), "depth abc: depth must be a whole number"),
     "no file": (lambda: gl.run("missing.yaml"), "there is no such file"),
     "no results": (lambda: gl.load("missing"), "there is nothing there"),
 }

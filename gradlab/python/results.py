@@ -1,4 +1,4 @@
-"""What finished runs have left, for Python and notebooks: the tables as frames, pictures, what was expected."""
+"""The results of runs for Python and notebooks: the tables as frames, pictures, what was expected."""
 
 from __future__ import annotations
 
@@ -12,18 +12,16 @@ from typing import Any
 import pandas as pd
 
 from gradlab import grid, spec
-from gradlab.analysis.compare.collect import run_directories
 from gradlab.api.run import RunResult
-from gradlab.cell import SETTINGS, Cell, cell_id
-from gradlab.errors import GradlabError, SpecError, StoreError, UsageError
+from gradlab.api.tables import TABLES, read_tables
+from gradlab.cell import Cell, cell_id
+from gradlab.errors import GradlabError, SpecError, UsageError
 from gradlab.query import Judgement, judge
-from gradlab.results.tables import Tables, tables
+from gradlab.results.tables import Tables
 from gradlab.store import RunDirectory
 from gradlab.store.records import Failure
 
-__all__ = ["Picture", "Results", "read_tables"]
-
-_NAMES = ("cells", "layers", "steps", "summary")
+__all__ = ["Picture", "Results"]
 
 
 @dataclass(frozen=True)
@@ -195,56 +193,12 @@ class Results:
             return html([repr(error.message)])
 
 
-def read_tables(path: Path) -> Tables:
-    """Return the tables of one run directory: the CSV files or, where one is missing, damaged, older than the last part
-    that was published or written by an earlier version, what the parts say.
-
-    Raises StoreError when there is nothing to read.
-    """
-    directory = RunDirectory(path)
-    frames: dict[str, pd.DataFrame] = {}
-    if _up_to_date(path):
-        for name in _NAMES:
-            frame = directory.read_table(name)
-            if frame is None:
-                break
-            frames[name] = frame
-    if len(frames) == len(_NAMES) and frames["cells"].columns.isin(SETTINGS).sum() == len(SETTINGS):
-        return Tables(**frames)
-    from gradlab.mean_field import predict
-
-    measured = directory.load(_order(directory), damaged=[])
-    if not len(measured.cells):
-        raise StoreError(f"{path} has no finished cell", "gradlab run puts them there")
-    return tables(measured, predict=predict)
-
-
-def _order(directory: RunDirectory) -> list[str]:
-    """Return the ids of the stored cells in the order of the last run's table, those published since at the end."""
-    stored, _ = directory.done()
-    table = directory.read_table("cells", ["cell"])
-    if table is None:
-        return sorted(stored)
-    written = (directory.path / "cells.csv").stat().st_mtime_ns
-    fresh = {path.stem for path in directory.parts.glob("*.parquet") if path.stat().st_mtime_ns > written}
-    listed = [cell for cell in table["cell"] if cell in stored]
-    return list(dict.fromkeys([*listed, *(cell for cell, bank in stored.items() if bank in fresh)]))
-
-
-def _up_to_date(path: Path) -> bool:
-    files = [path / f"{name}.csv" for name in _NAMES]
-    if not all(file.is_file() for file in files):
-        return False
-    written = min(file.stat().st_mtime_ns for file in files)
-    return all(part.stat().st_mtime_ns <= written for part in (path / "parts").glob("*.parquet"))
-
-
 def _joined(each: dict[str, Tables]) -> Tables:
     """Put the tables of several runs below each other, each cell once."""
     seen: set[str] = set()
-    parts: dict[str, list[pd.DataFrame]] = {name: [] for name in _NAMES}
+    parts: dict[str, list[pd.DataFrame]] = {name: [] for name in TABLES}
     for run, found in each.items():
-        for name in _NAMES:
+        for name in TABLES:
             frame: pd.DataFrame = getattr(found, name)
             if "cell" in frame:
                 frame = frame[~frame["cell"].astype(str).isin(seen).to_numpy()]
@@ -252,8 +206,3 @@ def _joined(each: dict[str, Tables]) -> Tables:
                 parts[name].append(frame.assign(run=run))
         seen.update(found.cells["cell"])
     return Tables(**{name: pd.concat(frames, ignore_index=True) for name, frames in parts.items()})
-
-
-def open_results(path: str | Path, *others: str | Path) -> Results:
-    """Return the results at these paths: run directories, or directories above them. Raises UsageError, StoreError."""
-    return Results(run_directories([Path(one) for one in (path, *others)]))

@@ -1,0 +1,63 @@
+"""What `sweep` and `theory` compare where a setting is left out: the classical networks, each as it is usually made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gradlab import grid, spec
+from gradlab.cell import SETTINGS, Cell
+from gradlab.spec import Spec
+
+__all__ = [
+    "CLASSICAL",
+    "DEFAULT_MODEL",
+    "USUAL_INIT",
+    "Settings",
+    "cells_of",
+    "models_of",
+    "spec_of",
+    "with_usual_inits",
+]
+
+CLASSICAL = ("sigmoid", "tanh", "relu")
+"""What is compared when no activation is named."""
+
+DEFAULT_MODEL: str = SETTINGS["model"].default.name
+
+USUAL_INIT = dict.fromkeys(("relu", "leaky_relu", "prelu", "elu", "gelu", "silu", "mish", "softplus"), "he_normal") | {
+    "selu": "lecun_normal"
+}
+"""The init that an activation is usually given: He for the one-sided ones, LeCun for selu, Xavier for all others."""
+
+Settings = Mapping[str, object]
+"""Values of settings as `spec.from_mapping` takes them: plain values, lists, or texts as they stand behind flags."""
+
+
+def spec_of(name: str, settings: Settings, source: str, description: str = "") -> Spec:
+    """Return the spec of these settings; one that is None is left out. Raises SpecError, see `spec.from_mapping`."""
+    given = {key: value for key, value in settings.items() if value is not None}
+    return spec.from_mapping(name, given, description=description, source=source)
+
+
+def cells_of(settings: Settings, limit: int, source: str) -> tuple[Cell, ...]:
+    """Return the cells of these settings, with one seed."""
+    return grid.expand(spec_of("settings", {**settings, "seeds": 1}, source), limit).cells
+
+
+def models_of(settings: Settings, limit: int, source: str) -> set[str]:
+    """Return the names of the models among the settings, the default one where none is named."""
+    if "model" not in settings:
+        return {DEFAULT_MODEL}
+    return {cell.model.name for cell in cells_of({"model": settings["model"]}, limit, source)}
+
+
+def with_usual_inits(settings: Settings, limit: int, source: str) -> dict[str, object]:
+    """Return the activations and their inits as a `zip`; `settings` keep what else they hold."""
+    inits = {name: USUAL_INIT.get(name, "xavier_normal") for name in CLASSICAL}
+    if "activation" in settings:
+        activations = dict.fromkeys(cell.activation for cell in cells_of(settings, limit, source))
+        inits = {str(activation): USUAL_INIT.get(activation.name, "xavier_normal") for activation in activations}
+    if len(inits) == 1:
+        ((activation, init),) = inits.items()
+        return {"activation": activation, "init": init}
+    return {"activation": None, "zip": {"activation": list(inits), "init": list(inits.values())}}

@@ -1,0 +1,46 @@
+"""On what a run is computed: its executor, the devices it may use, and how large that makes its banks."""
+
+from __future__ import annotations
+
+import os
+
+from gradlab.api.options import PlanOptions, RunOptions
+from gradlab.execution import Executor, InlineExecutor, LocalExecutor
+from gradlab.execution.base import load_devices
+from gradlab.execution.processes.machine import has_gpu
+from gradlab.planning.banks import CPU, CUDA, Limits
+
+__all__ = ["devices", "executor", "limits"]
+
+WORK = "gradlab.execution.worker:train"
+"""What a worker does with a bank; ``GRADLAB_WORK`` names another, for tests and for a user's own training."""
+
+
+def executor(options: RunOptions) -> Executor:
+    """Return the executor that `options` name. Raises UsageError where its package or its cluster is missing."""
+    work, device = os.environ.get("GRADLAB_WORK", WORK), options.device
+    workers = 0 if options.workers == "auto" else options.workers
+    if options.executor == "inline":
+        return InlineExecutor(work, device)
+    if options.executor == "ray":
+        from gradlab.execution.ray import RayExecutor
+
+        return RayExecutor(work, device, options.address, workers=workers, timeout_s=options.bank_timeout)
+    return LocalExecutor(work, device, workers=workers, timeout_s=options.bank_timeout)
+
+
+def limits(options: PlanOptions) -> Limits:
+    """Return how large banks may be on the kind of device that `options` name, as far as is known without torch."""
+    return CUDA if has_gpu(options.device) else CPU
+
+
+def devices(options: PlanOptions) -> tuple[str, ...]:
+    """Return the devices that a run would use, as far as is known without loading torch for it.
+
+    GPUs that are asked for by name are looked for, by torch; those of a Ray cluster are not ours to look for.
+    Raises UsageError for a device this machine does not have.
+    """
+    of_cluster = isinstance(options, RunOptions) and options.executor == "ray"
+    if options.device.startswith("cuda") and not of_cluster:
+        return load_devices(os.environ.get("GRADLAB_WORK", WORK))(options.device)
+    return (options.device if options.device != "auto" else "GPU" if has_gpu("auto") else "cpu",)

@@ -1,0 +1,218 @@
+"""What a run would do: which cells of a spec are done, which banks are left, and what they take."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gradlab import grid
+from gradlab.api import machine
+from gradlab.api.options import PlanOptions
+from gradlab.cell import Cell, cell_id, settings_of
+from gradlab.execution import failures
+from gradlab.planning.banks import CPU, Bank, Estimate, Limits, bank_of, estimate, pack
+from gradlab.report.words import count, duration, size
+from gradlab.spec import Spec
+from gradlab.store import RunDirectory
+
+if TYPE_CHECKING:
+    from gradlab.store.records import Failure
+
+__all__ = ["Plan", "plan", "planned", "prepare"]
+
+
+@dataclass(frozen=True, repr=False)
+class Plan:
+    """What a run of `spec` in its directory would do. Making it changes nothing on the disk."""
+
+    spec: Spec
+    directory: RunDirectory
+    cells: tuple[Cell, ...]
+    ids: tuple[str, ...]
+    """Of `cells`."""
+    banks: tuple[Bank, ...]
+    """What is still to be computed."""
+    done: frozenset[str]
+    """Ids of the cells of this spec that are stored already."""
+    aside: int
+    """Stored cells that are not part of this spec."""
+    damaged: tuple[tuple[str, str], ...]
+    """Damaged parts: file name, reason."""
+    failed: tuple[Failure, ...]
+    """Cells of this spec that have failed before and would again: they are left alone."""
+    duplicates: int
+    excluded: int
+    fresh: bool
+    devices: tuple[str, ...] = ()
+    """Where the banks would be computed, as far as is known without loading torch; empty where nobody asked."""
+
+    @property
+    def new(self) -> int:
+        """Cells that would be computed."""
+        return len(self.cells) - len(self.done) - len(self.failed)
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether the banks would be computed on GPUs."""
+        return any(device.startswith(("cuda", "GPU")) for device in self.devices)
+
+    @property
+    def estimate(self) -> Estimate:
+        """Time and disk of all banks one after the other on one thread of a CPU, memory of the largest."""
+        each = [estimate(bank) for bank in self.banks]
+        return Estimate(
+            seconds=sum(cost.seconds for cost in each),
+            memory_bytes=max((cost.memory_bytes for cost in each), default=0),
+            disk_bytes=sum(cost.disk_bytes for cost in each),
+        )
+
+    def __repr__(self) -> str:
+        return f"<Plan {self.spec.name}: {len(self.cells):,} cells, {self.new:,} new, {len(self.banks):,} banks>"
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+    def lines(self, *, banks: bool = False) -> list[str]:
+        """Return the plan as lines of text, with one for each of its `banks` if they are asked for."""
+        total = self.estimate
+        lines = [self.spec.name, f"  cells   {len(self.cells):,}: {self.new:,} new, {len(self.done):,} done"]
+        dropped = [
+            (len(self.failed), "failed before and left alone (run with --rerun-failed)"),
+            (self.duplicates, "the same as another"),
+            (self.excluded, "excluded"),
+            (self.aside, "stored, not in this spec"),
+        ]
+        lines += [f"          {number:,} {what}" for number, what in dropped if number]
+        lines += [f"          {part} is damaged ({reason}): its cells run again" for part, reason in self.damaged]
+        if not self.banks:
+            return [*lines, f"  nothing to do: {self.directory.path} has it all"]
+        sizes = sorted({len(bank.cells) for bank in self.banks})
+        replicas = f"R = {sizes[0]}" if len(sizes) == 1 else f"R = {sizes[0]} to {sizes[-1]}"
+        lines += [
+            f"  banks   {len(self.banks):,}, {replicas}",
+            f"  device  {', '.join(self.devices)}",
+            f"  time    about {duration(total.seconds)} in one process" + (" of a CPU" if self.on_gpu else ""),
+            f"  memory  {size(total.memory_bytes)} for the largest bank",
+            f"  disk    {size(total.disk_bytes)} in {self.directory.path}",
+        ]
+        return lines + (self._bank_lines() if banks else [])
+
+    def _bank_lines(self) -> list[str]:
+        rows = [settings_of(cell) for cell in self.cells]
+        varying = [key for key in rows[0] if len({row[key] for row in rows}) > 1]
+        lines = []
+        for bank in self.banks:
+            rows = [settings_of(cell) for cell in bank.cells]
+            each = {key: list(dict.fromkeys(str(row[key]) for row in rows)) for key in varying}
+            what = ", ".join(f"{key} {' '.join(values)}" for key, values in each.items())
+            cost = estimate(bank)
+            costs = f"{duration(cost.seconds)}, {size(cost.memory_bytes)}"
+            lines.append(f"    {bank.id}  {count(len(bank.cells), 'cell')}, {costs}: {what}")
+        return lines
+
+    def document(self) -> dict[str, Any]:
+        """Return the plan as plain values for JSON."""
+        return {
+            "name": self.spec.name,
+            "directory": str(self.directory.path),
+            "devices": list(self.devices),
+            "cells": len(self.cells),
+            "new": self.new,
+            "done": len(self.done),
+            "failed": len(self.failed),
+            "aside": self.aside,
+            "damaged": [{"part": part, "reason": reason} for part, reason in self.damaged],
+            "duplicates": self.duplicates,
+            "excluded": self.excluded,
+            "estimate": dataclasses.asdict(self.estimate),
+            "banks": [
+                {"bank": bank.id, "cells": len(bank.cells), "seconds": estimate(bank).seconds} for bank in self.banks
+            ],
+            "warnings": list(self.spec.warnings),
+        }
+
+
+def plan(specs: Sequence[Spec], options: PlanOptions) -> tuple[Plan, ...]:
+    """Return what a run of each spec would do on the devices that `options` name.
+
+    Raises SpecError for a grid over the limit, StoreError for a directory that cannot be used, UsageError for a device
+    this machine does not have.
+    """
+    devices = machine.devices(options)
+    return tuple(dataclasses.replace(planned(spec, options, verify=False), devices=devices) for spec in specs)
+
+
+def planned(spec: Spec, options: PlanOptions, *, verify: bool) -> Plan:
+    """Return the plan of one spec under `options`, see `prepare`."""
+    return prepare(
+        spec,
+        options.out,
+        limit=options.limit,
+        seed_offset=options.seed_offset,
+        fresh=options.fresh,
+        rerun_failed=options.rerun_failed,
+        verify=verify,
+        limits=machine.limits(options),
+    )
+
+
+def prepare(
+    spec: Spec,
+    out: Path,
+    *,
+    limit: int,
+    seed_offset: int = 0,
+    fresh: bool = False,
+    rerun_failed: bool = False,
+    verify: bool = True,
+    limits: Limits = CPU,
+) -> Plan:
+    """Find out what a run of `spec` under `out` has to do.
+
+    The cells are packed as if nothing were done, and of each bank those that are done are left out: so the banks of
+    a run that was killed are those of one that was not. `verify` checks every byte of what is stored; `limits` are
+    those of the kind of device the banks are for.
+    Raises SpecError for a grid over `limit` cells, StoreError for a directory that cannot be used.
+    """
+    expansion = grid.expand(spec, limit=limit)
+    cells = expansion.cells
+    if seed_offset:
+        cells = tuple(dataclasses.replace(cell, seed=cell.seed + seed_offset) for cell in cells)
+    directory = RunDirectory(out / spec.name)
+    stored: dict[str, str] = {}
+    damaged: tuple[tuple[str, str], ...] = ()
+    exists = directory.exists() and not fresh
+    if exists:
+        stored, damaged = directory.done(verify=verify)
+    ids = tuple(cell_id(cell) for cell in cells)
+    done = frozenset(ids) & stored.keys()
+    left = {name: cell for name, cell in zip(ids, cells, strict=True) if name not in done}
+    failed = failures.remembered(directory, left) if exists and not rerun_failed else ()
+    for failure in failed:
+        del left[cell_id(failure.cell)]
+    return Plan(
+        spec=spec,
+        directory=directory,
+        cells=cells,
+        ids=ids,
+        banks=tuple(_left(cells, frozenset(left.values()), limits)) if left else (),
+        done=done,
+        aside=len(stored) - len(done),
+        damaged=damaged,
+        failed=failed,
+        duplicates=expansion.duplicates,
+        excluded=expansion.excluded,
+        fresh=fresh,
+    )
+
+
+def _left(cells: tuple[Cell, ...], left: frozenset[Cell], limits: Limits) -> Iterator[Bank]:
+    for bank in pack(cells, limits):
+        missing = tuple(cell for cell in bank.cells if cell in left)
+        if len(missing) == len(bank.cells):
+            yield bank
+        elif missing:
+            yield bank_of(missing)

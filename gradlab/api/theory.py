@@ -1,0 +1,244 @@
+"""Predictions of mean-field theory for settings, and the order-to-chaos line, without training anything."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gradlab.api.defaults import CLASSICAL, Settings, cells_of, models_of, spec_of, with_usual_inits
+from gradlab.api.options import TheoryOptions
+from gradlab.cell import SETTINGS, Cell, settings_of
+from gradlab.errors import UsageError
+from gradlab.families import axis_setting
+from gradlab.mean_field import (
+    CriticalPoint,
+    FixedPoint,
+    Prediction,
+    critical_bias,
+    critical_weight,
+    predict,
+    summary,
+)
+from gradlab.mean_field.inits import NoPrediction, bias_variance, weight_variance
+from gradlab.mean_field.inputs import Inputs, inputs_of
+from gradlab.mean_field.recurrent import input_variance
+
+if TYPE_CHECKING:
+    from gradlab.record import Floats
+
+__all__ = ["Theory", "critical_line", "theory"]
+
+LN10 = math.log(10.0)
+DEPTH = 30
+"""Blocks of a feed-forward network whose depth is left out."""
+RECURRENT = "rnn"
+"""The model that a `seq_len` without one asks for; the one recurrence that is not made for tanh."""
+
+
+@dataclass(frozen=True)
+class Theory:
+    """What mean-field theory predicts for one configuration, before training; None where it says nothing."""
+
+    cell: Cell
+    prediction: Prediction
+    fixed_point: FixedPoint | None = None
+    """Where the variance of a plain network ends; None for others."""
+
+    @property
+    def reason(self) -> str:
+        """Why there is no prediction; empty where there is one."""
+        return self.prediction.reason
+
+    @property
+    def log10_survival(self) -> float | None:
+        """log10 of g_1/g_L, the geometric mean over seeds."""
+        return _log10(self.prediction.log_survival)
+
+    @property
+    def log10_survival_sd(self) -> float | None:
+        """How far a single seed of this width scatters around it, one standard deviation."""
+        return _log10(self.prediction.log_survival_sd)
+
+    @property
+    def survival(self) -> float | None:
+        """g_1/g_L; 0.0 for what is too small for a double."""
+        return None if self.log10_survival is None else float(10.0**self.log10_survival)
+
+    @property
+    def decay(self) -> float | None:
+        """Factor per block, of a recurrent network per time step."""
+        return self.prediction.decay
+
+    @property
+    def reach(self) -> float | None:
+        """Blocks until a thousandth is left, or until it has grown a thousandfold."""
+        return self.prediction.reach
+
+    @property
+    def log10_grad_norm(self) -> Floats | None:
+        """log10 of g_l/g_L for each block, [L]."""
+        return None if self.prediction.log_grad_norm is None else self.prediction.log_grad_norm / LN10
+
+    def row(self) -> dict[str, Any]:
+        """Return plain values: the settings, the prediction, and where an endless network would end."""
+        prediction, end = self.prediction, self.fixed_point
+        profile = self.log10_grad_norm
+        return {
+            **{key: value for key, value in settings_of(self.cell).items() if key != "seed"},
+            "log10_survival": self.log10_survival,
+            "log10_survival_sd": self.log10_survival_sd,
+            "decay": self.decay,
+            "reach": self.reach,
+            "log10_grad_norm": None if profile is None else profile.tolist(),
+            "q": end.q if end else None,
+            "chi": end.chi if end else None,
+            "status": end.status if end else None,
+            "phase": end.phase if end else None,
+            "xi_grad": end.xi_grad if end else None,
+            "c": end.c if end else None,
+            "xi_c": end.xi_c if end else None,
+            "bound": prediction.bound,
+            "log10_cell_survival": _log10(prediction.log_cell_survival),
+            "remark": prediction.note,
+            "note": prediction.reason,
+        }
+
+    def __repr__(self) -> str:
+        cell = self.cell
+        name = f"{cell.activation} {cell.init}, depth {cell.depth}, width {cell.width}"
+        step = "block"
+        if _along_time(cell):
+            name, step = f"{cell.model} {name}, seq_len {cell.seq_len}", "step"
+        if self.log10_survival is None:
+            return f"<Theory {name}: no prediction: {self.reason}>"
+        decay = "" if self.decay is None else f", decay {self.decay:.6g} a {step}"
+        scatter = "" if self.log10_survival_sd is None else f" ±{self.log10_survival_sd:.2f}"
+        return f"<Theory {name}: log10 survival {self.log10_survival:.2f}{scatter}{decay}>"
+
+
+def theory(
+    settings: Settings, options: TheoryOptions | None = None, *, alone: bool = False, source: str = "--"
+) -> tuple[Theory, ...]:
+    """Return the prediction for every configuration of `settings`, those of one network below each other.
+
+    What is left out has a default. The depth is 30, the init the usual one of the activation; a recurrent network
+    has those of a spec, and a `seq_len` without a model asks for an `rnn`. Of activations the classical ones are
+    compared or, `alone`, the default one of the model is taken.
+
+    Raises:
+        SpecError: with every problem of the settings; messages name the key behind `source`.
+    """
+    options = options or TheoryOptions()
+    given = Inputs(*options.inputs) if options.inputs is not None else None
+    return tuple(_theory(cell, given) for cell in _configurations(settings, options.limit, alone, source))
+
+
+def _configurations(settings: Settings, limit: int, alone: bool, source: str) -> list[Cell]:
+    settings = {key: value for key, value in settings.items() if value is not None}
+    if "seq_len" in settings:
+        settings = {"model": RECURRENT, **settings}
+    spec_of("theory", settings, source)  # says all that is wrong before anything is filled in
+    mapping: dict[str, object] = dict(settings)
+    models = models_of(settings, limit, source)
+    if any(axis_setting(model) == "seq_len" for model in models):
+        if "activation" not in settings and models == {RECURRENT} and not alone:
+            mapping["activation"] = ",".join(CLASSICAL)
+    else:
+        mapping.setdefault("depth", DEPTH)
+        if alone:
+            mapping.setdefault("activation", SETTINGS["activation"].default.name)
+        if "init" not in settings:
+            mapping |= with_usual_inits(mapping, limit, source)
+        elif "activation" not in mapping:
+            mapping["activation"] = ",".join(CLASSICAL)
+    seen: dict[Cell, int] = {}  # the depths of one network below each other, of recurrent ones the lengths
+    return sorted(cells_of(mapping, limit, source), key=lambda cell: seen.setdefault(_without_length(cell), len(seen)))
+
+
+def _without_length(cell: Cell) -> Cell:
+    length: dict[str, Any] = {"seq_len": None} if _along_time(cell) else {"depth": 1}
+    return dataclasses.replace(cell, **length)
+
+
+def _along_time(cell: Cell) -> bool:
+    return axis_setting(cell.model.name) == "seq_len"
+
+
+def _theory(cell: Cell, inputs: Inputs | None) -> Theory:
+    seen = inputs or inputs_of(cell.task, cell.seq_len)
+    if seen is None:
+        reason = f"the inputs of task {cell.task.name} are known only after a run: compare shows theory beside it"
+        return Theory(cell, Prediction(reason=reason), _fixed_point(cell, None))
+    prediction = predict(
+        cell, in_features=seen.in_features, out_features=seen.out_features, input_mean_square=seen.mean_square
+    )
+    return Theory(cell, prediction, _fixed_point(cell, seen))
+
+
+def _fixed_point(cell: Cell, inputs: Inputs | None) -> FixedPoint | None:
+    """Return the fixed point of a plain network; norms and skips have none of this kind, nor have gates.
+
+    What the inputs of a recurrent network bring at every step acts on q as a bias does.
+    """
+    if cell.norm.name != "none" or cell.residual.name != "none" or cell.dropout > 0:
+        return None
+    sigma_b2 = bias_variance(cell.init, cell.bias_std, cell.width)
+    if _along_time(cell):
+        if cell.model.name != RECURRENT or inputs is None or cell.depth > 1:
+            return None
+        sigma_b2 += input_variance(cell, inputs.mean_square)
+    try:
+        end = summary(cell.activation, weight_variance(cell.init, cell.width, cell.width) * cell.width, sigma_b2)
+        # two samples have different inputs at every step: their correlation is a matter of the data
+        return dataclasses.replace(end, c=None, xi_c=None) if _along_time(cell) else end
+    except NoPrediction:
+        return None
+
+
+def critical_line(
+    settings: Settings, options: TheoryOptions | None = None, *, source: str = "--"
+) -> tuple[dict[str, Any], ...]:
+    """Return points of the order-to-chaos line, chi(q*) = 1, one for each configuration, as rows of plain values.
+
+    A row has `activation`, `sigma_b2` (variance of a bias), `sigma_w2` (variance of a weight, times fan-in), `q`, and
+    `gain`, that of lecun_normal; all but the first are None where there is no such point. σ_w² is found for the given
+    biases or, with an init, σ_b² for its weights.
+
+    Raises:
+        UsageError: for a setting that the line does not depend on; SpecError for a value that there is not.
+    """
+    allowed = {"activation", "bias_std", "init", "width"}
+    if not settings.keys() <= allowed:
+        others = ", ".join(f"{source}{key}" for key in sorted(settings.keys() - allowed))
+        raise UsageError(
+            f"the critical line does not depend on {others}",
+            f"give {source}activation, and {source}bias_std or {source}init",
+        )
+    mapping: Mapping[str, object] = {"activation": "tanh,erf", "bias_std": 0.0, "lr": 0.1, **settings}
+    limit = (options or TheoryOptions()).limit
+    return tuple(_critical_row(cell, "init" in settings) for cell in cells_of(mapping, limit, source))
+
+
+def _critical_row(cell: Cell, by_weight: bool) -> dict[str, Any]:
+    if by_weight:
+        sigma_w2 = weight_variance(cell.init, cell.width, cell.width) * cell.width
+        point: CriticalPoint | None = critical_bias(cell.activation, sigma_w2)
+    else:
+        point = critical_weight(cell.activation, bias_variance(cell.init, cell.bias_std, cell.width))
+    row: dict[str, Any] = dict.fromkeys(("activation", "sigma_b2", "sigma_w2", "q", "gain"))
+    row["activation"] = str(cell.activation)
+    if point is not None:
+        row |= {
+            "sigma_b2": point.sigma_b2,
+            "sigma_w2": point.sigma_w2,
+            "q": None if math.isnan(point.q) else point.q,
+            "gain": math.sqrt(point.sigma_w2),
+        }
+    return row
+
+
+def _log10(log: float | None) -> float | None:
+    return None if log is None else log / LN10

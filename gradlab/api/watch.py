@@ -1,0 +1,195 @@
+"""A run seen from outside, by what it leaves in its directory."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from math import inf
+from pathlib import Path
+from typing import Any
+
+from gradlab import grid, spec
+from gradlab.analysis.compare.collect import run_directories
+from gradlab.api.options import WatchOptions
+from gradlab.cell import cell_id
+from gradlab.errors import SpecError, UsageError
+from gradlab.execution.progress import Progress
+from gradlab.results.profile import summarise
+from gradlab.store import RunDirectory, lock, parts
+
+__all__ = ["Follower", "RunState", "watch"]
+
+_HOLDER = re.compile(r"process (\d+) on (\S+), since ")
+_FAILED = re.compile(r"([-\d]+ [:.\d]+)Z (bank [0-9a-f]+ failed in .*)")
+_GRACE = 3
+"""Looks at a directory that nobody works in, though its run has not ended, until that is believed."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """The state of a run directory at one moment."""
+
+    directory: Path
+    progress: Progress
+    working: bool
+    """Whether a process holds the directory."""
+    session: dict[str, Any] | None
+    """The last entry of ``run.json``."""
+    failures: tuple[str, ...]
+    """Lines of ``run.log`` about failed banks that are new since the last look."""
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the last session took; None if it has not ended."""
+        session = self.session or {}
+        begun, ended = _seconds(session.get("started")), _seconds(session.get("finished"))
+        return ended - begun if self.ended and begun is not None and ended is not None else None
+
+    @property
+    def complete(self) -> bool:
+        """Whether every cell is done and none has failed."""
+        return self.progress.cells >= self.progress.total and not self.progress.failed
+
+    @property
+    def ended(self) -> bool:
+        """Whether the last session has come to its end."""
+        return self.session is not None and self.session.get("finished") is not None and not self.working
+
+
+class Follower:
+    """Looks at a run directory again and again; a published part is read once."""
+
+    def __init__(self, directory: RunDirectory) -> None:
+        self._directory = directory
+        self._known: set[str] = set()
+        self._done: dict[str, float] = {}
+        """When each cell was published."""
+        self._verdicts: Counter[str] = Counter()
+        self._diverged = 0
+        self._log_read = 0
+        self._wanted: tuple[float, frozenset[str]] | None = None
+
+    def look(self) -> RunState:
+        """Return how it stands now."""
+        self._read_parts()
+        sessions = self._directory.sessions()
+        session = sessions[-1] if sessions else None
+        begun = _seconds(session.get("started")) if session else None
+        wanted = self._wanted_cells()
+        done = {cell: at for cell, at in self._done.items() if not wanted or cell in wanted}
+        total = len(wanted) or int((session or {}).get("cells") or 0)
+        elapsed = max(time.time() - begun, 0.0) if begun else 0.0
+        fresh = sum(at >= begun for at in done.values()) if begun else 0
+        left = max(total - len(done), 0)
+        progress = Progress(
+            cells=len(done),
+            total=total,
+            elapsed_s=elapsed * len(done) / fresh if fresh else elapsed,  # the rate is that of this session
+            remaining_s=elapsed / fresh * left if fresh else inf if left else 0.0,
+            failed=int((session or {}).get("failed") or 0),
+            diverged=self._diverged,
+            verdicts=tuple(self._verdicts.most_common()),
+        )
+        return RunState(
+            self._directory.path,
+            progress,
+            _working(self._directory.path),
+            session,
+            self._new_failures(begun or 0.0),
+        )
+
+    def _read_parts(self) -> None:
+        for path in sorted(self._directory.parts.glob("*.parquet")):
+            if path.name in self._known:
+                continue
+            try:
+                published, table = path.stat().st_mtime, parts.read(path)
+            except (parts.Damaged, OSError):  # the run will say so itself, and set it aside
+                continue
+            self._known.add(path.name)
+            measured = parts.measured(table)
+            self._done |= dict.fromkeys(measured.scalars["cell"].tolist(), published)
+            self._verdicts.update(summarise(measured).verdict[measured.first_row].tolist())
+            self._diverged += int((measured.scalars["status"] == "diverged").sum())
+
+    def _wanted_cells(self) -> frozenset[str]:
+        """Return the ids of the cells of the spec; none where it is not there yet, or was run with other seeds."""
+        path = self._directory.path / "spec.yaml"
+        written = path.stat().st_mtime if path.is_file() else None
+        if written is None:
+            return frozenset()
+        if self._wanted is None or self._wanted[0] != written:
+            try:
+                loaded = spec.load(path)
+                self._wanted = written, frozenset(map(cell_id, grid.expand(loaded, loaded.size).cells))
+            except SpecError:
+                self._wanted = written, frozenset()
+        wanted = self._wanted[1]
+        return wanted if not self._done or not wanted.isdisjoint(self._done) else frozenset()
+
+    def _new_failures(self, since: float) -> tuple[str, ...]:
+        path = self._directory.path / "run.log"
+        if not path.is_file():
+            return ()
+        with path.open("rb") as file:
+            file.seek(self._log_read)
+            text = file.read()
+        whole = text[: text.rfind(b"\n") + 1]
+        self._log_read += len(whole)
+        failures = []
+        for line in whole.decode(errors="replace").splitlines():
+            match = _FAILED.fullmatch(line)
+            if match and (_seconds(match[1] + "+00:00") or 0.0) >= since:
+                failures.append(match[2])
+        return tuple(failures)
+
+
+def _working(directory: Path) -> bool:
+    """Return whether the process that signed the lock file is alive; one on another machine is taken to be."""
+    signature = lock.signature(directory)
+    if signature is None:
+        return False
+    match = _HOLDER.match(signature)
+    if match is None or match[2] != socket.gethostname() or os.name == "nt":
+        return True  # on Windows the file is there as long as its owner is, and signal 0 is not harmless
+    try:
+        os.kill(int(match[1]), 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it is there and belongs to somebody else
+        return True
+    return True
+
+
+def _seconds(text: Any) -> float | None:
+    try:
+        return datetime.fromisoformat(str(text)).timestamp()
+    except ValueError:
+        return None
+
+
+def watch(path: Path, options: WatchOptions) -> Iterator[RunState]:
+    """Yield the state of the run at `path` at once and every `options.every` seconds, until it has ended.
+
+    The last one is that of a run that has ended, or that nobody works on. Raises UsageError for what is not one run
+    directory.
+    """
+    directories = run_directories([path])
+    if len(directories) > 1:
+        names = ", ".join(directory.name for directory in directories[:5])
+        raise UsageError(f"{path} holds {len(directories)} runs", f"watch one of them: {names}")
+    follower = Follower(RunDirectory(directories[0]))
+    idle = 0
+    while True:
+        seen = follower.look()
+        yield seen
+        idle = 0 if seen.working else idle + 1
+        if seen.ended or idle > _GRACE:
+            return
+        time.sleep(options.every)

@@ -1,0 +1,61 @@
+"""The answer of a comparison for Python and notebooks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gradlab.analysis.compare import comparison
+from gradlab.report.comparison import comparison_report
+from gradlab.report.conclusions import conclusions
+from gradlab.report.glyphs import UNICODE
+from gradlab.report.notebook import html
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.text import Text
+
+__all__ = ["Comparison"]
+
+
+class Comparison:
+    """What a comparison of runs has found: `table`, `conclusions`, the report, and every number in `answer`."""
+
+    def __init__(self, answer: comparison.Comparison) -> None:
+        """`answer` is what `gradlab.api.compare` returns, to the command line too."""
+        self.answer = answer
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row for each combination of the settings that make the rows."""
+        return self.answer.table
+
+    @property
+    def checks(self) -> tuple[comparison.Check, ...]:
+        """What became of each condition of `fail_on`; one that holds somewhere has `failed`."""
+        return self.answer.checks
+
+    @property
+    def conclusions(self) -> list[str]:
+        """What follows from the numbers, one sentence each."""
+        return conclusions(self.answer)
+
+    def document(self) -> dict[str, Any]:
+        """Return the comparison as plain values, as ``gradlab compare --json`` prints it."""
+        from gradlab.api.compare import document
+
+        return document(self.answer)
+
+    def report(self, width: int | None = 110) -> str:
+        """Return the report as `gradlab compare` prints it, folded to `width` columns; None: not folded."""
+        return "\n".join(str(line).rstrip() for line in self._lines(width))
+
+    def _lines(self, width: int | None) -> list[Text]:
+        return list(comparison_report(self.answer, UNICODE, width))
+
+    def __repr__(self) -> str:
+        return (
+            f"<Comparison of {len(self.answer.runs)} runs: {len(self.answer.cells):,} cells, {len(self.table):,} rows>"
+        )
+
+    def _repr_html_(self) -> str:
+        return html(self._lines(120))

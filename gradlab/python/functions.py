@@ -1,0 +1,351 @@
+"""The functions of ``import gradlab as gl``: each makes options of its arguments and calls `gradlab.api`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gradlab import grid, spec
+from gradlab.api.options import CompareOptions, PlanOptions, RunOptions, TheoryOptions
+from gradlab.api.theory import Theory
+from gradlab.cell import SETTINGS
+from gradlab.components import nearest
+from gradlab.errors import UsageError
+from gradlab.spec import Spec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from gradlab.api.plan import Plan
+    from gradlab.python.comparison import Comparison
+    from gradlab.python.results import Results
+
+__all__ = ["compare", "critical_line", "load", "plan", "run", "sweep", "theory", "theory_table"]
+
+SpecLike = str | Path | Mapping[str, Any] | Spec
+"""The path of a spec, a mapping of what a spec holds (with its `name`), or a `Spec`."""
+
+Changes = Mapping[str, Any] | Sequence[str]
+"""Settings to override, as ``{"depth": [2, 4], "train.steps": 50}`` or ``["depth=2,4"]``."""
+
+
+def run(
+    what: SpecLike,
+    settings: Changes = (),
+    *,
+    out: str | Path = "results",
+    device: str = "auto",
+    workers: int | None = None,
+    executor: str = "local",
+    address: str | None = None,
+    bank_timeout: float | None = None,
+    retries: int | None = None,
+    fail_fast: bool = False,
+    fresh: bool = False,
+    rerun_failed: bool = False,
+    seed_offset: int = 0,
+    limit: int = grid.LIMIT,
+    plots: bool = False,
+    tensorboard: bool = False,
+    quiet: bool = False,
+) -> Results:
+    """Run what is not done yet of a spec and return its results; like ``gradlab run``, it goes on where it stopped.
+
+    Args:
+        what: the path of a spec, a mapping of what a spec holds (with its `name`), or a `Spec`.
+        settings: what to override, as ``{"depth": [2, 4], "train.steps": 50}`` or ``["depth=2,4"]``.
+        out: where the run directories are.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:0,1``. Banks are as large as this kind of device wants them.
+        workers: processes; None: one for each CPU or GPU; 0: none, everything in this one (the executor ``inline``).
+        executor: ``local`` (processes), ``inline`` (none) or ``ray`` (a cluster).
+        address: of the Ray cluster, ``host:port``; None: one is started for this run.
+        bank_timeout: seconds after which a bank has failed; None: never.
+        retries: how often a failed bank is tried again; None: once, if its worker died.
+        fail_fast: stop at the first failure.
+        fresh: start over; what was done before is kept as ``parts.old``.
+        rerun_failed: run cells again that failed in an earlier run.
+        seed_offset: added to every seed.
+        limit: the most cells a grid may have.
+        plots: draw the pictures of the run into its ``plots/``.
+        tensorboard: write what TensorBoard reads into its ``tensorboard/``.
+        quiet: write no progress to stderr.
+
+    Raises:
+        SpecError: with every problem of the spec.
+        OptionError: an option has a value that it cannot have.
+        StoreError: the run directory cannot be used, or somebody else uses it.
+        KeyboardInterrupt: after an interrupt; what is finished is kept.
+    """
+    options = RunOptions(
+        out=_path(out),
+        device=device,
+        workers=workers or "auto",
+        executor="inline" if workers == 0 else executor,
+        address=address,
+        bank_timeout=bank_timeout,
+        retries=retries,
+        fail_fast=fail_fast,
+        fresh=fresh,
+        rerun_failed=rerun_failed,
+        seed_offset=seed_offset,
+        limit=limit,
+        plots=plots,
+        tensorboard=tensorboard,
+    )
+    return _run(_spec(what, settings), options, quiet)
+
+
+def sweep(
+    *,
+    name: str = "",
+    out: str | Path = "results",
+    device: str = "auto",
+    workers: int | None = None,
+    fresh: bool = False,
+    rerun_failed: bool = False,
+    limit: int = grid.LIMIT,
+    quiet: bool = False,
+    **settings: Any,
+) -> Results:
+    """Run a grid of settings, ``gl.sweep(depth="2..64*2", activation=["tanh", "relu"])``, and return its results.
+
+    The same as ``gradlab sweep``, with its defaults: the classical activations, each with its usual init, width 32,
+    100 steps, 3 seeds. For other ways to compute it make a spec and call `run`.
+
+    Args:
+        name: of the run; made of what varies if left out, so that the same sweep is the same run.
+        out, device, workers, fresh, rerun_failed, limit, quiet: as in `run`.
+        settings: any setting of a spec, see `theory`; a list or a range makes it an axis.
+
+    Raises:
+        SpecError, OptionError, StoreError, KeyboardInterrupt: as `run` does.
+    """
+    from gradlab.api.sweep import sweep_spec
+
+    options = RunOptions(
+        out=_path(out),
+        device=device,
+        workers=workers or "auto",
+        executor="inline" if workers == 0 else "local",
+        fresh=fresh,
+        rerun_failed=rerun_failed,
+        limit=limit,
+        plots=False,
+    )
+    return _run(sweep_spec(_by_key(settings), name=name, limit=limit, source=""), options, quiet)
+
+
+def _run(spec: Spec, options: RunOptions, quiet: bool) -> Results:
+    from gradlab.api.run import run
+    from gradlab.python.results import Results
+    from gradlab.terminal.console import console
+    from gradlab.terminal.progress import ProgressDisplay
+
+    with ProgressDisplay(console(stderr=True), quiet=quiet) as display:
+        (result,) = run((spec,), options, display, command=["python", *sys.argv[:1]])
+    if result.interrupted:
+        raise KeyboardInterrupt("what is finished is kept, the same call goes on from there")
+    return Results([result.path], result=result)
+
+
+def plan(
+    what: SpecLike,
+    settings: Changes = (),
+    *,
+    out: str | Path = "results",
+    device: str = "auto",
+    fresh: bool = False,
+    rerun_failed: bool = False,
+    seed_offset: int = 0,
+    limit: int = grid.LIMIT,
+) -> Plan:
+    """Return what `run` would do with the same arguments: cells, banks, new and done, time, memory and disk.
+
+    Raises:
+        SpecError, OptionError, StoreError: as `run` does; UsageError for a device this machine does not have.
+    """
+    from gradlab.api.plan import plan
+
+    options = PlanOptions(
+        out=_path(out),
+        device=device,
+        fresh=fresh,
+        rerun_failed=rerun_failed,
+        seed_offset=seed_offset,
+        limit=limit,
+    )
+    return plan((_spec(what, settings),), options)[0]
+
+
+def load(path: str | Path = "results", *others: str | Path) -> Results:
+    """Return the results in run directories, or in all that lie directly in a directory. Computes nothing.
+
+    Raises UsageError for a path without any, StoreError for what cannot be read.
+    """
+    from gradlab.analysis.compare.collect import run_directories
+    from gradlab.python.results import Results
+
+    return Results(run_directories([_path(each) for each in (path, *others)]))
+
+
+def compare(
+    path: str | Path = "results",
+    *others: str | Path,
+    metric: str = "survival",
+    by: str | None = None,
+    where: str | None = None,
+    baseline: str | None = None,
+    sort: str | None = None,
+    top: int | None = None,
+    fail_on: str | Sequence[str] = (),
+) -> Comparison:
+    """Return one answer over any number of runs: what survives, which factor matters, what is more than chance.
+
+    Args:
+        path, others: run directories, or directories above them.
+        metric: ``survival``, ``survival_final``, ``decay``, ``reach``, ``metric``, ``loss`` or ``learned``.
+        by: the settings that make the rows of its `table`, ``"depth,activation"``; None: all that vary.
+        where: only these cells: ``"depth>=16 and norm=none"``.
+        baseline: what all else is compared with, in pairs of the same seed: ``"activation=sigmoid"``.
+        sort: the column to sort by, largest first; ``-column``: last.
+        top: only so many rows.
+        fail_on: a condition that must hold nowhere, or several; `checks` says what became of each.
+
+    Raises:
+        UsageError: a path without runs, or a question that cannot be answered. StoreError: there is no cell at all.
+    """
+    from gradlab.api.compare import compare
+    from gradlab.python.comparison import Comparison
+
+    conditions = (fail_on,) if isinstance(fail_on, str) else tuple(fail_on)
+    options = CompareOptions(
+        metric=metric, by=by, where=where, baseline=baseline, sort=sort, top=top, fail_on=conditions
+    )
+    return Comparison(compare([_path(each) for each in (path, *others)], options))
+
+
+def theory(*, inputs: tuple[int, int, float] | None = None, **settings: Any) -> Theory:
+    """Return the prediction for one configuration: ``gl.theory(activation="tanh", init="orthogonal", depth=30)``.
+
+    The number is that of ``gradlab theory`` for the same settings.
+
+    Args:
+        inputs: features, outputs and mean square of the inputs; None: those of the task (digits, if none is named).
+        settings: any setting of a spec; the dot of a nested one is left out or written ``_`` (``bias_std``,
+            ``probe_batch_size``). Left out: depth 30, the default activation of the model (relu, tanh in recurrent
+            networks) and its usual init, of a recurrent network the defaults of a spec; a `seq_len` asks for an rnn.
+
+    Raises:
+        SpecError, UsageError: for a setting or a value that there is not; for several values see `theory_table`.
+    """
+    from gradlab.api.theory import theory
+
+    predictions = theory(_by_key(settings), TheoryOptions(inputs=inputs), alone=True, source="")
+    if len(predictions) > 1:
+        raise UsageError(
+            f"these are {len(predictions):,} configurations", "gl.theory_table(...) returns a table of them"
+        )
+    return predictions[0]
+
+
+def theory_table(
+    *, inputs: tuple[int, int, float] | None = None, limit: int = grid.LIMIT, **settings: Any
+) -> pd.DataFrame:
+    """Return the predictions for every combination of settings, one row each: ``depth=[2, 4, 8]``, ``depth="2..64*2"``.
+
+    The rows are those of ``gradlab theory`` with the same settings: without an activation the classical ones are
+    compared. Arguments are those of `theory`, and `limit`, the most rows. The columns are `activation`, `init`,
+    `depth`, the settings that were named or vary, `log10_survival`, `log10_survival_sd`, `decay`, `reach` and
+    `reason`.
+
+    Raises:
+        SpecError, UsageError: for a setting or a value that there is not.
+    """
+    import pandas as pd
+
+    from gradlab.api.theory import theory
+
+    named = _by_key(settings)
+    predictions = theory(named, TheoryOptions(inputs=inputs, limit=limit), source="")
+    rows = [prediction.row() | {"reason": prediction.reason} for prediction in predictions]
+    varied = [key for key in SETTINGS if key in rows[0] and len({str(row[key]) for row in rows}) > 1]
+    keys = dict.fromkeys(["activation", "init", "depth", *(key for key in named if key in rows[0]), *varied])
+    numbers = ("log10_survival", "log10_survival_sd", "decay", "reach", "reason")
+    return pd.DataFrame([{key: row[key] for key in (*keys, *numbers)} for row in rows])
+
+
+def critical_line(*, limit: int = grid.LIMIT, **settings: Any) -> pd.DataFrame:
+    """Return points of the order-to-chaos line: ``gl.critical_line(activation="tanh", bias_std=[0, 0.1])``.
+
+    On it chi(q*) = 1, and gradients neither vanish nor explode.
+
+    Args:
+        limit: the most rows.
+        settings: `activation`, and either `bias_std` (the critical σ_w² is found) or `init` (the critical σ_b²).
+
+    Returns:
+        A frame with the columns `activation`, `sigma_b2` (variance of a bias), `sigma_w2` (variance of a weight times
+        fan-in), `q` and `gain` (that of lecun_normal); empty where there is no such point.
+
+    Raises:
+        UsageError: for a setting that the line does not depend on; SpecError for a value that there is not.
+    """
+    import pandas as pd
+
+    from gradlab.api.theory import critical_line
+
+    return pd.DataFrame(critical_line(_by_key(settings), TheoryOptions(limit=limit), source=""))
+
+
+def _path(path: str | Path) -> Path:
+    if not isinstance(path, str | os.PathLike):
+        raise UsageError(f"{path!r} is no path", "write it as text, or as a pathlib.Path")
+    return Path(path)
+
+
+def _spec(what: SpecLike, settings: Changes) -> Spec:
+    if isinstance(settings, str) or not isinstance(settings, Mapping | Sequence):
+        raise UsageError(f"settings is {settings!r}", "write {'KEY': VALUE} or a list: ['KEY=VALUE']")
+    changes = (
+        [f"{key}={_text(value)}" for key, value in settings.items()]
+        if isinstance(settings, Mapping)
+        else list(map(str, settings))
+    )
+    if isinstance(what, Spec):
+        return what if not changes else spec.loads(spec.dump(what), what.source, changes)
+    if isinstance(what, Mapping):
+        content = {str(key): value for key, value in what.items()}
+        name, description = content.pop("name", None), content.pop("description", "")
+        if name is None:
+            raise UsageError("the spec has no name", "results go to a directory of this name: {'name': 'my_run', …}")
+        return spec.from_mapping(str(name), content, description=str(description), overrides=changes)
+    if not isinstance(what, str | os.PathLike):
+        raise UsageError(f"{what!r} is no spec", "give the path of one, a mapping with a name, or a Spec")
+    return spec.load(what, overrides=changes)
+
+
+def _text(value: Any) -> str:
+    """Return a Python value as it would stand behind -s."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {_text(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple | range):
+        return "[" + ", ".join(map(_text, value)) + "]"
+    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _by_key(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings that are keyword arguments by their keys: ``train.steps`` for `steps` and `train_steps`."""
+    known = {"seeds": "seeds"}
+    for key, setting in SETTINGS.items():
+        if key != "seed":
+            known |= {key: key, key.replace(".", "_"): key, setting.attribute: key}
+    by_key = {}
+    for name, value in settings.items():
+        if name not in known:
+            close = nearest(name, known)
+            raise UsageError(f"there is no setting {name!r}", f"did you mean {close}?" if close else "see gradlab list")
+        by_key[known[name]] = value
+    return by_key
