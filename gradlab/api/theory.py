@@ -19,12 +19,11 @@ from gradlab.mean_field import (
     Prediction,
     critical_bias,
     critical_weight,
+    fixed_point_of,
     predict,
-    summary,
 )
-from gradlab.mean_field.inits import NoPrediction, bias_variance, weight_variance
+from gradlab.mean_field.inits import bias_variance, weight_variance
 from gradlab.mean_field.inputs import Inputs, inputs_of
-from gradlab.mean_field.recurrent import input_variance
 
 if TYPE_CHECKING:
     from gradlab.record import Floats
@@ -171,31 +170,11 @@ def _theory(cell: Cell, inputs: Inputs | None) -> Theory:
     seen = inputs or inputs_of(cell.task, cell.seq_len)
     if seen is None:
         reason = f"the inputs of task {cell.task.name} are known only after a run: compare shows theory beside it"
-        return Theory(cell, Prediction(reason=reason), _fixed_point(cell, None))
+        return Theory(cell, Prediction(reason=reason), fixed_point_of(cell, None))
     prediction = predict(
         cell, in_features=seen.in_features, out_features=seen.out_features, input_mean_square=seen.mean_square
     )
-    return Theory(cell, prediction, _fixed_point(cell, seen))
-
-
-def _fixed_point(cell: Cell, inputs: Inputs | None) -> FixedPoint | None:
-    """Return the fixed point of a plain network; norms and skips have none of this kind, nor have gates.
-
-    What the inputs of a recurrent network bring at every step acts on q as a bias does.
-    """
-    if cell.norm.name != "none" or cell.residual.name != "none" or cell.dropout > 0:
-        return None
-    sigma_b2 = bias_variance(cell.init, cell.bias_std, cell.width)
-    if _along_time(cell):
-        if cell.model.name != RECURRENT or inputs is None or cell.depth > 1:
-            return None
-        sigma_b2 += input_variance(cell, inputs.mean_square)
-    try:
-        end = summary(cell.activation, weight_variance(cell.init, cell.width, cell.width) * cell.width, sigma_b2)
-        # two samples have different inputs at every step: their correlation is a matter of the data
-        return dataclasses.replace(end, c=None, xi_c=None) if _along_time(cell) else end
-    except NoPrediction:
-        return None
+    return Theory(cell, prediction, fixed_point_of(cell, seen))
 
 
 def critical_line(

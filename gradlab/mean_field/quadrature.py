@@ -15,9 +15,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from gradlab.mean_field.activations import Curve
+from gradlab.mean_field.activations import Activation
 
-__all__ = ["Grid", "expect_pair", "grid", "hermite"]
+__all__ = ["Nodes", "expect_pair", "hermite", "normal_nodes"]
 
 Floats = NDArray[np.float64]
 
@@ -31,12 +31,12 @@ _BY_SCALE = np.concatenate([_NEAR, 8 * 1.6 ** np.arange(70)])
 
 @lru_cache(maxsize=4)
 def _legendre(count: int) -> tuple[Floats, Floats]:
-    nodes, weights = np.polynomial.legendre.leggauss(count)
-    return nodes, weights
+    x, w = np.polynomial.legendre.leggauss(count)
+    return x, w
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
+class Nodes:
     """Nodes and weights with ``weight @ f(h)`` = E f(h), h ~ N(0, variance)."""
 
     h: Floats
@@ -48,44 +48,44 @@ class Grid:
         return float(self.weight @ values)
 
 
-def _edges(of: Curve, far: float) -> Floats:
+def _edges(phi: Activation, far: float) -> Floats:
     """Return the edges in h that belong to the activation, inside ±far."""
-    steps = of.scale * _BY_SCALE
+    steps = phi.scale * _BY_SCALE
     steps = steps[steps < far]
-    kinks = np.array(of.kinks, dtype=np.float64)
+    kinks = np.array(phi.kinks, dtype=np.float64)
     return np.concatenate([-steps, [0.0], steps, kinks[np.abs(kinks) < far]])
 
 
-def grid(of: Curve, variance: float, nodes: int = 20) -> Grid:
+def normal_nodes(phi: Activation, variance: float, count: int = 20) -> Nodes:
     """Return the quadrature for N(0, variance) and this activation; variance 0 is the limit, half each side of 0."""
     deviation = math.sqrt(variance)
-    edges = np.unique(np.concatenate([_BY_DEVIATION * deviation, _edges(of, _FAR * deviation)]))
+    edges = np.unique(np.concatenate([_BY_DEVIATION * deviation, _edges(phi, _FAR * deviation)]))
     if deviation == 0:
-        return Grid(np.array([-_TINY, _TINY]), np.full(2, 0.5), variance)
-    x, w = _legendre(nodes)
+        return Nodes(np.array([-_TINY, _TINY]), np.full(2, 0.5), variance)
+    x, w = _legendre(count)
     half = np.diff(edges) / 2
     h = (edges[:-1] + half)[:, None] + half[:, None] * x
     density = np.exp(-((h / deviation) ** 2) / 2) / math.sqrt(2 * math.pi)
-    return Grid(h.ravel(), (density * (half / deviation)[:, None] * w).ravel(), variance)
+    return Nodes(h.ravel(), (density * (half / deviation)[:, None] * w).ravel(), variance)
 
 
-def hermite(on: Grid, values: Floats, degree: int) -> Floats:
+def hermite(nodes: Nodes, values: Floats, degree: int) -> Floats:
     """Return the coefficients f_k = E[f(h) He_k(z)]/√(k!), z = h/deviation, k = 0…degree; `values` `[..., nodes]`.
 
     For a pair with correlation c, E[f(h_a) g(h_b)] = Σ f_k g_k c^k (Mehler).
     """
-    z = on.h / math.sqrt(on.variance) if on.variance > 0 else np.sign(on.h)
+    z = nodes.h / math.sqrt(nodes.variance) if nodes.variance > 0 else np.sign(nodes.h)
     rows = np.empty((degree + 1, len(z)))
     rows[0] = 1
     if degree:
         rows[1] = z
     for k in range(1, degree):
         rows[k + 1] = (z * rows[k] - math.sqrt(k) * rows[k - 1]) / math.sqrt(k + 1)
-    found: Floats = (values * on.weight) @ rows.T
-    return found
+    coefficients: Floats = (values * nodes.weight) @ rows.T
+    return coefficients
 
 
-def expect_pair(of: Curve, variance: float, c: float, nodes: int = 16) -> tuple[float, float]:
+def expect_pair(phi: Activation, variance: float, c: float, count: int = 16) -> tuple[float, float]:
     """Return E[φ(a)φ(b)] and E[φ'(a)φ'(b)] for Gaussian a, b of equal variance and correlation c in [-1, 1].
 
     Given a, b is Gaussian about ca with deviation s = √(1-c²)·√variance, so the inner integral has its own panels
@@ -94,21 +94,21 @@ def expect_pair(of: Curve, variance: float, c: float, nodes: int = 16) -> tuple[
     deviation = math.sqrt(variance)
     spread = math.sqrt((1 - c) * (1 + c)) * deviation
     if deviation == 0 or spread < 1e-13 * deviation:
-        on = grid(of, variance)
-        other = on.h * math.copysign(1, c)
+        nodes = normal_nodes(phi, variance)
+        other = nodes.h * math.copysign(1, c)
         return (
-            on.mean(of.value(on.h) * of.value(other)),
-            on.mean(of.slope(on.h) * of.slope(other)),
+            nodes.mean(phi.value(nodes.h) * phi.value(other)),
+            nodes.mean(phi.slope(nodes.h) * phi.slope(other)),
         )
     far = _FAR * deviation
-    own = _edges(of, far)
+    own = _edges(phi, far)
     soft = np.zeros(0)
     if c != 0:
-        at = np.array([*of.kinks, 0.0]) / c
+        at = np.array([*phi.kinks, 0.0]) / c
         soft = (at[:, None] + spread / abs(c) * np.array([-9, -6, -4, -2, -1, 0, 1, 2, 4, 6, 9])).ravel()
     outer = np.concatenate([_BY_DEVIATION * deviation, own, soft])
     outer = np.unique(outer[np.abs(outer) <= far])
-    a, weight_a = _panels(outer, nodes)
+    a, weight_a = _panels(outer, count)
     weight_a = weight_a * np.exp(-((a / deviation) ** 2) / 2) / (deviation * math.sqrt(2 * math.pi))
 
     centre = c * a
@@ -116,19 +116,19 @@ def expect_pair(of: Curve, variance: float, c: float, nodes: int = 16) -> tuple[
     edges = np.concatenate([np.broadcast_to(own, (len(a), len(own))), centre[:, None] + _BY_DEVIATION * spread], axis=1)
     # edges of the activation outside the reach collapse into panels of no width
     edges = np.sort(np.clip(edges, (centre - reach)[:, None], (centre + reach)[:, None]), axis=1)
-    x, w = _legendre(nodes)
+    x, w = _legendre(count)
     row, panel = np.nonzero(np.diff(edges, axis=1) > 0)
     low, high = edges[row, panel], edges[row, panel + 1]
     half = (high - low) / 2
     b = (low + half)[:, None] + half[:, None] * x
     weight = np.exp(-(((b - centre[row, None]) / spread) ** 2) / 2) * w * half[:, None]
     weight /= spread * math.sqrt(2 * math.pi)
-    value = np.bincount(row, (of.value(b) * weight).sum(1), len(a))
-    slope = np.bincount(row, (of.slope(b) * weight).sum(1), len(a))
-    return float(weight_a @ (of.value(a) * value)), float(weight_a @ (of.slope(a) * slope))
+    value = np.bincount(row, (phi.value(b) * weight).sum(1), len(a))
+    slope = np.bincount(row, (phi.slope(b) * weight).sum(1), len(a))
+    return float(weight_a @ (phi.value(a) * value)), float(weight_a @ (phi.slope(a) * slope))
 
 
-def _panels(edges: Floats, nodes: int) -> tuple[Floats, Floats]:
-    x, w = _legendre(nodes)
+def _panels(edges: Floats, count: int) -> tuple[Floats, Floats]:
+    x, w = _legendre(count)
     half = np.diff(edges) / 2
     return ((edges[:-1] + half)[:, None] + half[:, None] * x).ravel(), (half[:, None] * w).ravel()

@@ -7,11 +7,11 @@ import math
 import numpy as np
 import pytest
 
-from gradlab.components import ACTIVATIONS, Named
-from gradlab.mean_field import critical_bias, critical_weight, jacobian_spread, summary
-from gradlab.mean_field.activations import curve
+from gradlab.components import Named
+from gradlab.mean_field import critical_bias, critical_weight, fixed_point, jacobian_spread
+from gradlab.mean_field.activations import NUMPY_ACTIVATIONS, numpy_activation
 from gradlab.mean_field.maps import chi, correlation_map, variance_map
-from gradlab.mean_field.quadrature import grid
+from gradlab.mean_field.quadrature import normal_nodes
 
 LEAKY = Named("leaky_relu", (("negative_slope", 0.2),))
 
@@ -36,11 +36,11 @@ FACTORS = [
 @pytest.mark.parametrize(("activation", "he", "xavier", "torch_default"), FACTORS, ids=lambda one: str(one))
 def test_factor_per_block(activation, he, xavier, torch_default):
     for sigma_w2, expected in ((2.0, he), (1.0, xavier), (1 / 3, torch_default)):
-        found = summary(named(activation), sigma_w2, 0.0)
+        end = fixed_point(named(activation), sigma_w2, 0.0)
         if expected is None:
-            assert found.factor is None
+            assert end.factor is None
         else:
-            assert found.factor == pytest.approx(expected, abs=6e-7)
+            assert end.factor == pytest.approx(expected, abs=6e-7)
 
 
 @pytest.mark.parametrize(
@@ -55,17 +55,17 @@ def test_factor_per_block(activation, he, xavier, torch_default):
     ],
 )  # fmt: skip
 def test_where_the_variance_ends(activation, sigma_w2, status, q):
-    found = summary(named(activation), sigma_w2, 0.0)
-    assert found.status == status
-    assert (found.q is None) == (q is None)
+    end = fixed_point(named(activation), sigma_w2, 0.0)
+    assert end.status == status
+    assert (end.q is None) == (q is None)
     if q is not None:
-        assert found.q == pytest.approx(q, abs=6e-7)
+        assert end.q == pytest.approx(q, abs=6e-7)
 
 
 def test_the_gain_that_torch_recommends_for_tanh_explodes_slowly():
-    found = summary(Named("tanh"), (5 / 3) ** 2, 0.0)
-    assert found.factor == pytest.approx(1.099923, abs=6e-7)
-    assert found.phase == "chaotic"
+    end = fixed_point(Named("tanh"), (5 / 3) ** 2, 0.0)
+    assert end.factor == pytest.approx(1.099923, abs=6e-7)
+    assert end.phase == "chaotic"
 
 
 G30 = {
@@ -77,10 +77,10 @@ G30 = {
 
 @pytest.mark.parametrize("name", G30)
 def test_survival_over_thirty_maps(name):
-    of, q, log_g2 = curve(Named(name)), 1.0, 0.0
+    phi, q, log_g2 = numpy_activation(Named(name)), 1.0, 0.0
     for _ in range(30):
-        log_g2 += math.log(chi(of, q, 1.0))
-        q = variance_map(of, q, 1.0, 0.0)
+        log_g2 += math.log(chi(phi, q, 1.0))
+        q = variance_map(phi, q, 1.0, 0.0)
     assert math.exp(log_g2 / 2) == pytest.approx(G30[name], rel=6e-6)
 
 
@@ -94,7 +94,7 @@ def test_the_order_to_chaos_line_of_tanh_both_ways(sigma_b2, sigma_w2, q):
         assert point.q == pytest.approx(q, abs=6e-7)
     back = critical_bias(Named("tanh"), point.sigma_w2)
     assert back.sigma_b2 == pytest.approx(sigma_b2, rel=1e-9)
-    assert summary(Named("tanh"), point.sigma_w2, sigma_b2).phase == "critical"
+    assert fixed_point(Named("tanh"), point.sigma_w2, sigma_b2).phase == "critical"
 
 
 def test_erf_is_critical_at_a_quarter_of_pi():
@@ -105,7 +105,7 @@ def test_erf_is_critical_at_a_quarter_of_pi():
     ("sigma_w2", "xi_c"), [(1.0, 3.6270), (1.3, 7.8341), (1.5, 15.7910), (2.0, 25.2134), (3.0, 9.0515), (4.0, 6.9803)]
 )
 def test_depth_scale_of_correlations_in_tanh(sigma_w2, xi_c):
-    assert summary(Named("tanh"), sigma_w2, 0.05).xi_c == pytest.approx(xi_c, abs=6e-5)
+    assert fixed_point(Named("tanh"), sigma_w2, 0.05).xi_c == pytest.approx(xi_c, abs=6e-5)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_spread_of_the_jacobians_singular_values(activation, orthogonal, spread)
 @pytest.mark.parametrize("q", [1e-10, 1e-3, 0.1, 1.0, 30.0, 1e4])
 def test_quadrature_against_closed_forms(q):
     """erf: Williams 1997; ReLU: the arc-cosine kernels of Cho & Saul 2009, at correlation c."""
-    erf, relu = curve(Named("erf")), curve(Named("relu"))
+    erf, relu = numpy_activation(Named("erf")), numpy_activation(Named("relu"))
     assert variance_map(erf, q, 1.0, 0.0) == pytest.approx(2 / math.pi * math.asin(2 * q / (1 + 2 * q)), rel=1e-10)
     assert chi(erf, q, 1.0) == pytest.approx(4 / (math.pi * math.sqrt(1 + 4 * q)), rel=1e-10)
     assert variance_map(relu, q, 1.0, 0.0) == pytest.approx(q / 2, rel=1e-10)
@@ -133,38 +133,9 @@ def test_quadrature_against_closed_forms(q):
         assert correlation_map(erf, q, c, 1.0, 0.0)[0] == pytest.approx(product, abs=1e-9)
 
 
-@pytest.mark.parametrize("name", ACTIVATIONS)
-def test_curves_are_the_functions_that_are_trained(name):
-    """The numpy twin of every registered activation against torch, value and slope, kinks left out."""
-    import torch
-
-    from gradlab.nn.activations import activation, derivative
-
-    of, bound = curve(Named(name)), activation(Named(name))
-    x = np.concatenate([np.linspace(-30, 30, 1201) + 0.013, [-1e-6, 1e-6, 1e-3]])
-    tensor = torch.tensor(x).view(1, 1, -1).requires_grad_()
-    learned = None if bound.start is None else torch.full((1, 1), bound.start, dtype=torch.float64)
-    y = bound(tensor, learned)
-    np.testing.assert_allclose(of.value(x), y.detach().numpy().ravel(), rtol=1e-9, atol=1e-9)
-    # torch takes softplus for linear beyond 20, where its slope is 1 - 2e-9
-    np.testing.assert_allclose(of.slope(x), derivative(y, tensor).numpy().ravel(), rtol=1e-8, atol=1e-9)
-
-
-def test_an_activation_of_the_users_own_without_a_numpy_twin(monkeypatch):
-    """A torch function alone is enough: theory takes its values and slopes by autograd."""
-    import torch
-
-    from gradlab.components import Component
-
-    monkeypatch.setitem(ACTIVATIONS, "mine", Component(lambda x: torch.tanh(2 * x), "a steep tanh"))
-    found, same = summary(Named("mine"), 0.5, 0.1), summary(Named("tanh"), 2.0, 0.4)
-    assert found.chi == pytest.approx(same.chi, rel=1e-9)
-    assert 4 * found.q == pytest.approx(same.q, rel=1e-9)
-
-
 def test_expectations_are_normalised():
-    for name in ACTIVATIONS:
+    for name in NUMPY_ACTIVATIONS:
         for q in (1e-12, 1.0, 1e6):
-            on = grid(curve(Named(name)), q)
-            assert on.mean(np.ones_like(on.h)) == pytest.approx(1, abs=1e-12)
-            assert on.mean(on.h**2) == pytest.approx(q, rel=1e-11)
+            nodes = normal_nodes(numpy_activation(Named(name)), q)
+            assert nodes.mean(np.ones_like(nodes.h)) == pytest.approx(1, abs=1e-12)
+            assert nodes.mean(nodes.h**2) == pytest.approx(q, rel=1e-11)

@@ -12,9 +12,9 @@ import torch
 from gradlab.cell import Cell
 from gradlab.components import Named
 from gradlab.mean_field import Prediction, predict
-from gradlab.mean_field.gated import log_gate_path
+from gradlab.mean_field.gated_rnn import log_gate_path
 from gradlab.mean_field.inputs import inputs_of
-from gradlab.mean_field.powers import power_norms
+from gradlab.mean_field.matrix_powers import power_norms
 from gradlab.tasks import load
 from gradlab.training.loop import train_bank
 

@@ -33,7 +33,7 @@ _CHRONO = Param(0, int, low=0)
 """Biases of the memory's gate for dependencies of up to so many steps (Tallec & Ollivier 2018); 0: none of that."""
 
 
-def _family(summary: str, matrices: int, *, compared: bool, **params: Param) -> Family:
+def _family(summary: str, matrices: int, theory: str, *, compared: bool, **params: Param) -> Family:
     """Return the family of one kind of cell, whose layers have so many recurrent matrices `[H, H]`."""
 
     def parameters(cell: Sizes) -> int:
@@ -54,7 +54,7 @@ def _family(summary: str, matrices: int, *, compared: bool, **params: Param) -> 
         length=_length,
         inputs=("sequences", "tokens"),
         cost=Cost(parameters, units, lambda cell: cell.seq_len or 1, "time_block", bank),
-        theory="gradlab.mean_field.prediction:along_time",
+        theory=f"gradlab.mean_field.{theory}:THEORY",
         defaults={"task": Named("adding"), "depth": 1, "activation": Named("tanh"), "init": Named("orthogonal")},
         allows={"norm": ("none", "layer", "rms"), "residual": ("none", "add")},
         ignores=("norm_position",),
@@ -67,15 +67,16 @@ def _family(summary: str, matrices: int, *, compared: bool, **params: Param) -> 
     )  # fmt: skip
 
 
-RNN = _family("h' = act(Ux + Wh + b), `init` for W (Elman 1990)", 1, compared=True)
+RNN = _family("h' = act(Ux + Wh + b), `init` for W (Elman 1990)", 1, "vanilla_rnn", compared=True)
 LSTM = _family(
     "gates, and a cell state that adds up (Hochreiter & Schmidhuber 1997; Gers 2000)",
     4,
+    "gated_rnn",
     compared=True,
     forget_bias=Param(1.0),
     chrono=_CHRONO,
 )
-GRU = _family("two gates, no cell state (Cho 2014)", 3, compared=True, chrono=_CHRONO)
+GRU = _family("two gates, no cell state (Cho 2014)", 3, "gated_rnn", compared=True, chrono=_CHRONO)
 MINIMAL_RNN = _family(
-    "one gate between the state and a map of the input (Chen 2017)", 2, compared=False, chrono=_CHRONO
+    "one gate between the state and a map of the input (Chen 2017)", 2, "gated_rnn", compared=False, chrono=_CHRONO
 )

@@ -1,4 +1,4 @@
-"""Gated recurrent cells whose weights are zero: the gradient along the state is a product of open gates.
+"""Theory of gated recurrent cells whose weights are zero: the gradient along the state is a product of open gates.
 
 An LSTM's cell state, c_t = f c_{t-1} + i g, keeps σ(b)^k of a gradient over k steps, b being the bias of its forget
 gate (torch's cell has two biases: both 1 give b = 2); so does the state of a GRU or a minimal RNN, h_t = z h_{t-1} +
@@ -9,42 +9,48 @@ states have, and units that keep their state dominate long lags: averages over u
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from gradlab.cell import Cell
 from gradlab.components import INITS
-from gradlab.mean_field.inits import NoPrediction, bias_variance, weight_variance
+from gradlab.families import FAMILIES
+from gradlab.mean_field.coverage import Components, Coverage
+from gradlab.mean_field.fixed_points import FixedPoint
+from gradlab.mean_field.inits import bias_variance, weight_variance
+from gradlab.mean_field.inputs import Inputs
+from gradlab.mean_field.prediction import NoPrediction, Prediction, from_profile
+from gradlab.mean_field.recurrence import IRRELEVANT, READ, exact_profile, exact_sd, require_one_layer
+from gradlab.mean_field.network_theory import NetworkTheory
 
-__all__ = ["gated", "log_gate_path"]
+__all__ = ["THEORY", "log_gate_path"]
 
 _NODES = 4001
 
 
-def gated(cell: Cell, model: Mapping[str, Any]) -> tuple[float | None, float | None]:
-    """Return ln of the factor per step on a state's gradient where it is one number, and ln survival of a cell state.
-
-    The first for cells without a cell state, None for an LSTM: nothing goes through its h. `model` are the parameters
-    of the model.
-
-    Raises:
-        NoPrediction: the weights are not zero.
-    """
-    params = cell.init.resolve(INITS)
-    zero = float(params.get("gain", 1.0)) == 0
+def _profile(cell: Cell, inputs: Inputs) -> Prediction:
+    """An LSTM has a prediction of its cell state only: nothing goes through its h."""
+    require_one_layer(cell)
+    model, values = cell.model.resolve(FAMILIES), cell.init.resolve(INITS)
+    zero = float(values["gain"]) == 0
     if not zero and cell.init.name not in ("identity", "spectral"):
         zero = weight_variance(cell.init, cell.width, cell.width) == 0
     if not zero or float(model["input_gain"]) != 0:
         raise NoPrediction(f"there is no prediction for the gates of {cell.model.name}, but for weights of zero")
     deviation = math.sqrt(bias_variance(cell.init, cell.bias_std, cell.width))
-    bias, longest = float(model.get("forget_bias", 0.0)), int(model.get("chrono", 0))
+    bias, longest = float(model.get("forget_bias", 0.0)), int(model["chrono"])
     if cell.model.name == "lstm":
-        return None, log_gate_path(bias, deviation, longest, cell.blocks - 1)
+        return Prediction(
+            reason="no gradient goes from h to h where all weights are zero; it goes along the cell state",
+            log_cell_survival=log_gate_path(bias, deviation, longest, cell.blocks - 1),
+        )
     if longest or deviation:
         raise NoPrediction(f"units of this {cell.model.name} forget at different rates: no one factor per step")
-    return math.log(_sigmoid(bias)), None
+    return from_profile(exact_profile(math.log(_sigmoid(bias)), cell.blocks), exact_sd(cell.blocks))
+
+
+def _plain(cell: Cell, inputs: Inputs | None) -> FixedPoint:
+    raise NoPrediction("gates have no fixed point of this kind")
 
 
 def log_gate_path(bias: float, deviation: float, longest: int, lag: int) -> float:
@@ -65,3 +71,15 @@ def log_gate_path(bias: float, deviation: float, longest: int, lag: int) -> floa
 
 def _sigmoid(x: float) -> float:
     return 1 / (1 + math.exp(-x))
+
+
+_GATES = ("chrono", "input_gain", "truncate")
+THEORY = NetworkTheory(
+    Coverage(
+        "gated recurrent networks",
+        {**READ, "model": Components({"lstm": ("forget_bias", *_GATES), "gru": _GATES, "minimal_rnn": _GATES})},
+        IRRELEVANT | {"activation"},  # what it is applied to does not depend on the state where weights are zero
+    ),
+    _profile,
+    _plain,
+)

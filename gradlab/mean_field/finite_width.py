@@ -18,10 +18,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gradlab.mean_field.network import Block, Network, Stream
-from gradlab.mean_field.noise import Noise, preactivation_correlation, units_of
+from gradlab.mean_field.block_noise import Noise, preactivation_correlation, units_of
+from gradlab.mean_field.random_network import Block, RandomNetwork, Stream
 
-__all__ = ["Forward", "Pairs", "Scatter", "forward", "noises_of", "scatter"]
+__all__ = ["ForwardNoise", "Pairs", "Scatter", "forward_noise", "noises_of", "scatter"]
 
 Floats = NDArray[np.float64]
 
@@ -40,7 +40,7 @@ class Pairs:
 
 
 @dataclass(frozen=True, slots=True)
-class Forward:
+class ForwardNoise:
     """The noise of the mean squares p_l, in units of an infinite width; columns: mean over pairs, one sample."""
 
     epsilon: Floats
@@ -73,22 +73,24 @@ class Scatter:
     """Covariance over seeds with ln of the mean square of the last block's output."""
 
 
-def noises_of(net: Network, blocks: Sequence[Block], first_c: Floats) -> tuple[list[Noise], Floats]:
+def noises_of(network: RandomNetwork, blocks: Sequence[Block], first_c: Floats) -> tuple[list[Noise], Floats]:
     """Return the noise of every block and the correlations of its outputs at the last, [P].
 
     `first_c` [P] are those of the first block's preactivations.
     """
-    found: list[Noise] = []
-    seen = np.zeros_like(first_c)
+    noises: list[Noise] = []
+    product = np.zeros_like(first_c)
     for at, block in enumerate(blocks):
-        c = preactivation_correlation(net, block, seen) if at else first_c
-        units = units_of(net, block)
-        found.append(units.noise(c, seen))
-        seen = units.output_product(found[-1], seen)
-    return found, seen / seen[0]
+        c = preactivation_correlation(network, block, product) if at else first_c
+        units = units_of(network, block)
+        noises.append(units.noise(c, product))
+        product = units.output_product(noises[-1], product)
+    return noises, product / product[0]
 
 
-def forward(net: Network, blocks: Sequence[Block], noises: Sequence[Noise], width: int, weight: Floats) -> Forward:
+def forward_noise(
+    network: RandomNetwork, blocks: Sequence[Block], noises: Sequence[Noise], width: int, weight: Floats
+) -> ForwardNoise:
     """Return what the blocks' noise does to the mean squares above them; `weight` [P] is the share of each pair."""
     depth = len(blocks)
     epsilon, both = (
@@ -96,7 +98,7 @@ def forward(net: Network, blocks: Sequence[Block], noises: Sequence[Noise], widt
         for name in ("epsilon", "both")
     )
     epsilon = np.maximum(epsilon, 0.0)  # rounding, where lengths are kept exactly: orthogonal and linear
-    gain, pull, bend, sag = np.transpose([_derivatives(net, blocks, at) for at in range(depth)])
+    gain, pull, bend, sag = np.transpose([_derivatives(network, blocks, at) for at in range(depth)])
     square, drift, own = np.zeros((depth, 2)), noises[0].epsilon_mean / width, np.zeros(depth)
     square[0] = epsilon[0]
     amplified = 0.0
@@ -107,33 +109,33 @@ def forward(net: Network, blocks: Sequence[Block], noises: Sequence[Noise], widt
         drift = gain[at] * drift + sag[at] * before / 2 + noises[at].epsilon_mean / width
         square[at] = gain[at] ** 2 * square[at - 1] + epsilon[at]
     growth_variance = float(np.log1p(square[-1, 0] / blocks[-1].after.square ** 2))
-    return Forward(epsilon, both, square, gain, pull, own, amplified, growth_variance)
+    return ForwardNoise(epsilon, both, square, gain, pull, own, amplified, growth_variance)
 
 
 def scatter(
-    net: Network,
+    network: RandomNetwork,
     blocks: Sequence[Block],
     noises: Sequence[Noise],
-    up: Forward,
+    forward: ForwardNoise,
     width: int,
     weight: Floats,
     rho2: Floats,
 ) -> Scatter:
     """Return the statistics of the profile; `weight`, `rho2` [P]: share and squared gradient correlation of pairs."""
     depth = len(blocks)
-    log_products = np.log(_gradient_products(net, blocks, noises, width, rho2) @ _mean_and_own(weight).T)
+    log_products = np.log(_gradient_products(network, blocks, noises, width, rho2) @ _mean_and_own(weight).T)
     # the effect of ε_l on the factors of all later blocks, and on the last block's output
     variance, effect, later = log_products.copy(), 0.0, np.zeros(2)
     growth, grown, reach = np.zeros(depth), 0.0, 1.0
     for at in range(depth - 1, -1, -1):
-        variance[at] += later + effect**2 * up.square[at]
-        growth[at] = grown + effect * up.square[at, 0] * reach
-        later = later + effect**2 * up.epsilon[at] + 2 * effect * up.both[at]
-        grown += (up.both[at, 0] + effect * up.epsilon[at, 0]) * reach
-        effect = up.pull[at] + up.gain[at] * effect
-        reach *= up.gain[at]
+        variance[at] += later + effect**2 * forward.square[at]
+        growth[at] = grown + effect * forward.square[at, 0] * reach
+        later = later + effect**2 * forward.epsilon[at] + 2 * effect * forward.both[at]
+        grown += (forward.both[at, 0] + effect * forward.epsilon[at, 0]) * reach
+        effect = forward.pull[at] + forward.gain[at] * effect
+        reach *= forward.gain[at]
     # E ln of a mean over samples = E ln of one + (Var one - Var mean)/2
-    shift = np.append(np.cumsum(up.own[:0:-1])[::-1], 0.0) - log_products[:, 1] / 2
+    shift = np.append(np.cumsum(forward.own[:0:-1])[::-1], 0.0) - log_products[:, 1] / 2
     shift += (variance[:, 1] - variance[:, 0]) / 2
     return Scatter(shift / 2, variance[:, 0] / 4, growth / blocks[-1].after.square / 2)
 
@@ -143,17 +145,17 @@ def _mean_and_own(weight: Floats) -> Floats:
 
 
 def _gradient_products(
-    net: Network, blocks: Sequence[Block], noises: Sequence[Noise], width: int, rho2: Floats
+    network: RandomNetwork, blocks: Sequence[Block], noises: Sequence[Noise], width: int, rho2: Floats
 ) -> Floats:
     """Return E[|δ_a|²|δ_b|²] at every block for every kind of pair, [L, P], in units of its mean field and of block L.
 
     It goes with E[(δ_a·δ_b)²], which does not decay like the square of the mean correlation: n random units leave
     1/n of it at every block, and that makes the noise of two samples alike again.
     """
-    found = np.ones((len(blocks), len(rho2)))
+    all_squares = np.ones((len(blocks), len(rho2)))
     squares, products = np.ones(len(rho2)), rho2 + (1 - rho2**2) / width
     products[0] = 1.0
-    random = 0.0 if net.orthogonal else 1.0
+    random = 0.0 if network.orthogonal else 1.0
     for at in range(len(blocks) - 1, 0, -1):
         noise, w = noises[at], blocks[at].share
         kept, lengths = noise.kept, random * w**2
@@ -166,18 +168,18 @@ def _gradient_products(
             + 2 * w * (1 - w) * (squares + kept * products) / width,
         )
         products[0] = squares[0]
-        found[at - 1] = squares
-    return found
+        all_squares[at - 1] = squares
+    return all_squares
 
 
-def _derivatives(net: Network, blocks: Sequence[Block], at: int) -> tuple[float, float, float, float]:
+def _derivatives(network: RandomNetwork, blocks: Sequence[Block], at: int) -> tuple[float, float, float, float]:
     """Return dp_l/dp, d ln χ_l/dp and the second derivatives of ln χ_l and p_l, p the mean square of x_{l-1}."""
     block, before = blocks[at], blocks[at].before
     if before is None:
         return 0.0, 0.0, 0.0, 0.0
     # the mean is kept: a step must leave a variance, which is small beside the square in a stream with a drift
     step = min(_STEP * before.square, (before.square - before.mean**2) / 2)
-    up, down = (net.next(Stream(before.square + d, before.mean)) for d in (step, -step))
+    up, down = (network.next(Stream(before.square + d, before.mean)) for d in (step, -step))
     mid, high, low = np.log(block.chi), np.log(up.chi), np.log(down.chi)
     return (
         (up.after.square - down.after.square) / (2 * step),

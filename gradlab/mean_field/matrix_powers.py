@@ -13,12 +13,12 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MOST_WIDTH", "MOST_WIDTH_SPECTRAL", "power_norms"]
+__all__ = ["MOST_LAGS", "MOST_WIDTH", "MOST_WIDTH_SPECTRAL", "power_norms"]
 
 Floats = NDArray[np.float64]
 
-MOST_WIDTH, MOST_WIDTH_SPECTRAL = 512, 128
-"""Beyond these widths simulating takes more than a few seconds."""
+MOST_WIDTH, MOST_WIDTH_SPECTRAL, MOST_LAGS = 512, 128, 2**12
+"""Beyond these widths and lags simulating takes more than some seconds."""
 _DRAWS, _DRAWS_WIDE = 400, 128
 _CHUNK = 2**22
 """Elements of the matrices that are held at once."""
@@ -39,18 +39,18 @@ def power_norms(width: int, lags: int, directions: int, *, spectral: bool = Fals
 def _simulated(width: int, lags: int, directions: int, spectral: bool) -> tuple[Floats, Floats]:
     random = np.random.default_rng(0)
     draws = _DRAWS if width <= 128 else _DRAWS_WIDE
-    found = np.zeros((draws, lags))
+    log_norms = np.zeros((draws, lags))
     step = max(1, _CHUNK // width**2)
     for start in range(0, draws, step):
-        some = found[start : start + step]
-        w = random.normal(size=(len(some), width, width)) / np.sqrt(width)
+        chunk = log_norms[start : start + step]
+        w = random.normal(size=(len(chunk), width, width)) / np.sqrt(width)
         if spectral:
             w /= np.abs(np.linalg.eigvals(w)).max(axis=1)[:, None, None]
-        v = random.normal(size=(len(some), width, directions))
+        v = random.normal(size=(len(chunk), width, directions))
         v /= np.sqrt((v**2).sum((1, 2), keepdims=True))
         for lag in range(1, lags):
             v = w @ v  # W and its transpose have one distribution
             size = np.sqrt((v**2).sum((1, 2), keepdims=True))
-            some[:, lag] = some[:, lag - 1] + np.log(size[:, 0, 0])
+            chunk[:, lag] = chunk[:, lag - 1] + np.log(size[:, 0, 0])
             v /= size
-    return found.mean(axis=0), found.std(axis=0, ddof=1)
+    return log_norms.mean(axis=0), log_norms.std(axis=0, ddof=1)

@@ -25,14 +25,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gradlab.mean_field.activations import Curve
-from gradlab.mean_field.quadrature import Grid, grid
+from gradlab.mean_field.activations import Activation
+from gradlab.mean_field.arithmetic import LARGEST, SMALLEST
+from gradlab.mean_field.prediction import NoPrediction
+from gradlab.mean_field.quadrature import Nodes, normal_nodes
 
-__all__ = ["Block", "Moments", "Network", "Stream"]
+__all__ = ["Block", "Moments", "RandomNetwork", "Stream"]
 
 Floats = NDArray[np.float64]
-
-_SMALLEST = 1e-60
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Stream:
 class Moments:
     """An activation on h ~ N(0, variance)."""
 
-    on: Grid
+    nodes: Nodes
     value: Floats
     slope: Floats
     mean: float
@@ -78,10 +78,10 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
+class RandomNetwork:
     """The random network a cell starts as: everything but its size and its input."""
 
-    curve: Curve
+    phi: Activation
     sigma_w2: float
     sigma_b2: float
     orthogonal: bool
@@ -94,9 +94,9 @@ class Network:
 
     def moments(self, variance: float) -> Moments:
         """Return the activation's moments on N(0, variance)."""
-        on = grid(self.curve, variance)
-        value, slope = self.curve.value(on.h), self.curve.slope(on.h)
-        return Moments(on, value, slope, on.mean(value), on.mean(value**2), on.mean(slope**2))
+        nodes = normal_nodes(self.phi, variance)
+        value, slope = self.phi.value(nodes.h), self.phi.slope(nodes.h)
+        return Moments(nodes, value, slope, nodes.mean(value), nodes.mean(value**2), nodes.mean(slope**2))
 
     def first(self, q: float) -> Block:
         """Return block 1, whose preactivations have variance q. Its `chi`, down to the inputs, is not used."""
@@ -114,13 +114,13 @@ class Network:
         return stream.square - stream.mean**2 if self.norm == "layer" else stream.square
 
     def _block(self, before: Stream | None, q: float) -> Block:
-        return _kept_block(self, before, q)
+        return _cached_block(self, before, q)
 
     def make_block(self, before: Stream | None, q: float) -> Block:
         """Return the block whose preactivations have variance q, computed anew."""
         inner = q + self.eps if self.place == "pre_activation" else 1.0
-        found = self.moments(q / inner)
-        branch, chi = Stream(found.square, found.mean), self.sigma_w2 * found.slope2 / inner
+        moments = self.moments(q / inner)
+        branch, chi = Stream(moments.square, moments.mean), self.sigma_w2 * moments.slope2 / inner
         divisor = 1.0
         if self.place == "post_activation":
             branch, divisor = self._normed(branch)
@@ -139,15 +139,24 @@ class Network:
         if self.place == "stream":
             branch, divisor = self._normed(branch)
             chi /= divisor
-        return Block(before, q, found, chi, share, s, divisor, self._clamped(branch))
+        return Block(before, q, moments, chi, share, s, divisor, self._clamped(branch))
 
-    @staticmethod
-    def _clamped(stream: Stream) -> Stream:
-        """Keep numbers representable: out there every activation has reached its asymptotic slope, and χ its limit."""
-        square = min(max(stream.square, _SMALLEST), 1 / _SMALLEST)
+    def _clamped(self, stream: Stream) -> Stream:
+        """Keep numbers representable, where χ has reached its limit and does not depend on the variance any more.
+
+        Small variances have: every slope has a limit at 0. Large ones have where no norm divides by them and slopes
+        no longer change.
+        """
+        square = min(max(stream.square, SMALLEST), LARGEST)
         if square == stream.square:
             return stream
+        if square == LARGEST and (self.place != "none" or self._slopes_change_at(LARGEST)):
+            raise NoPrediction(f"the variance along the depth grows beyond {LARGEST:.0e}")
         return Stream(square, stream.mean * (square / stream.square) ** 0.5 if stream.square > 0 else 0.0)
+
+    def _slopes_change_at(self, variance: float) -> bool:
+        near, far = self.moments(variance).slope2, self.moments(100 * variance).slope2
+        return abs(far - near) > 1e-6 * near
 
     def _normed(self, stream: Stream) -> tuple[Stream, float]:
         width = self._spread(stream)
@@ -157,6 +166,6 @@ class Network:
 
 
 @lru_cache(maxsize=4096)
-def _kept_block(net: Network, before: Stream | None, q: float) -> Block:
+def _cached_block(network: RandomNetwork, before: Stream | None, q: float) -> Block:
     """Networks that differ in depth alone share their lower blocks, and a sweep asks for them again and again."""
-    return net.make_block(before, q)
+    return network.make_block(before, q)

@@ -21,9 +21,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gradlab.mean_field.network import Block, Network
+from gradlab.mean_field.random_network import Block, RandomNetwork
 
-__all__ = ["radial"]
+__all__ = ["radial_shift"]
 
 Floats = NDArray[np.float64]
 
@@ -39,7 +39,7 @@ class _Step:
     below: Floats
 
 
-def radial(net: Network, blocks: Sequence[Block], width: int, r: Floats) -> Floats:
+def radial_shift(network: RandomNetwork, blocks: Sequence[Block], width: int, r: Floats) -> Floats:
     """Return the shift of ln g_l - ln g_L for networks with these r_L, `[L, networks]`.
 
     r is not kept small: where it grows along the depth, as with skips around activations of positive mean, it ends
@@ -49,38 +49,38 @@ def radial(net: Network, blocks: Sequence[Block], width: int, r: Floats) -> Floa
     step: _Step | None = None
     for at in range(len(blocks) - 1, 0, -1):
         if step is None or blocks[at] is not blocks[at + 1]:
-            step = _step(net, blocks[at])
+            step = _step(network, blocks[at])
         factor = np.maximum(1 + (step.delta[0] + step.delta[1] * (r - 1)) / width, _LEAST)
         shift[at - 1] = shift[at] + np.log(factor) / 2
         r = np.clip((1 + step.below[0] + step.below[1] * (r - 1)) / factor, 0, width)
     return shift
 
 
-def _step(net: Network, block: Block) -> _Step:
+def _step(network: RandomNetwork, block: Block) -> _Step:
     before, m = block.before, block.moments
     assert before is not None
-    on, inner = m.on, m.on.variance / block.q
-    skip = 1.0 if net.skip else 0.0
-    s = net.scale if net.skip else 1.0
-    p, mean, keep = before.square, before.mean, net.keep
-    layer = net.norm == "layer"
-    random = 0.0 if net.orthogonal else 1.0  # lengths in Wᵀu are random
+    nodes, inner = m.nodes, m.nodes.variance / block.q
+    skip = 1.0 if network.skip else 0.0
+    s = network.scale if network.skip else 1.0
+    p, mean, keep = before.square, before.mean, network.keep
+    layer = network.norm == "layer"
+    random = 0.0 if network.orthogonal else 1.0  # lengths in Wᵀu are random
 
     # the branch's output y as a function of h, its size and what its norm divides by
     centre, size = 0.0, 1.0
-    if net.place == "post_activation":
+    if network.place == "post_activation":
         centre, size = (m.mean if layer else 0.0), block.divisor
     y = (m.value - centre) / size**0.5
-    y_mean, y_square = on.mean(y), on.mean(y**2) / keep
+    y_mean, y_square = nodes.mean(y), nodes.mean(y**2) / keep
     after = skip * (p + 2 * s * mean * y_mean) + s**2 * y_square
-    known = 1 - net.sigma_b2 / block.q  # share of h that is Wx: E[h - b | h] = known*h
-    h_slope, h_slope_y = on.mean(on.h * m.slope), on.mean(on.h * m.slope * y) / keep
-    plain = on.mean(on.h**2 * m.slope**2)
-    back = (known**2 * plain + known * net.sigma_b2 * inner * m.slope2) / keep  # B
+    known = 1 - network.sigma_b2 / block.q  # share of h that is Wx: E[h - b | h] = known*h
+    h_slope, h_slope_y = nodes.mean(nodes.h * m.slope), nodes.mean(nodes.h * m.slope * y) / keep
+    plain = nodes.mean(nodes.h**2 * m.slope**2)
+    back = (known**2 * plain + known * network.sigma_b2 * inner * m.slope2) / keep  # B
     mixed = skip * mean * h_slope + s * h_slope_y
     slopes = (
-        skip * (p * m.slope2 + 2 * s * mean * on.mean(m.slope**2 * y) / keep)
-        + s**2 * on.mean((m.slope * y) ** 2) / keep**2
+        skip * (p * m.slope2 + 2 * s * mean * nodes.mean(m.slope**2 * y) / keep)
+        + s**2 * nodes.mean((m.slope * y) ** 2) / keep**2
     ) / after  # E φ'²x'²/E x'²
     along = skip * (p + s * mean * y_mean)  # x·x' per unit, without what comes through the branch
     branch = block.chi * block.share  # s² χ_B
@@ -89,30 +89,34 @@ def _step(net: Network, block: Block) -> _Step:
     through, iso = 0.0, 0.0
     delta_b[1] = slopes / m.slope2 - 1
     total = block.chi
-    if net.place == "stream":
+    if network.place == "stream":
         total *= block.divisor
         branch *= block.divisor
-    if net.place == "pre_activation":
-        lost = plain / (m.on.variance * m.slope2)
+    if network.place == "pre_activation":
+        lost = plain / (nodes.variance * m.slope2)
         delta_b[0] -= lost + random
-        delta_b[1] -= (on.mean(on.h * m.slope * (skip * mean + s * y / keep))) ** 2 / (m.on.variance * after * m.slope2)
+        delta_b[1] -= (nodes.mean(nodes.h * m.slope * (skip * mean + s * y / keep))) ** 2 / (
+            nodes.variance * after * m.slope2
+        )
         if layer:
-            delta_b[1] -= on.mean(m.slope * (skip * mean + s * y)) ** 2 / (after * m.slope2)
-    elif net.place == "input":
+            delta_b[1] -= nodes.mean(m.slope * (skip * mean + s * y)) ** 2 / (after * m.slope2)
+    elif network.place == "input":
         delta_b[0] -= 1.0 if random else back * keep / (known * block.q * m.slope2)
     else:
         given = back * keep / (known * block.q * m.slope2)  # r of Wᵀu for an isotropic u
         gained = mixed**2 * known * keep / (block.q * m.slope2 * after)
-        if net.place == "post_activation":
+        if network.place == "post_activation":
             overlap = (skip * mean * y_mean + s * y_square * keep) ** 2 / after
-            given -= known * (on.mean(on.h * m.slope * y) ** 2 + (h_slope**2 if layer else 0)) / (block.q * m.slope2)
+            given -= (
+                known * (nodes.mean(nodes.h * m.slope * y) ** 2 + (h_slope**2 if layer else 0)) / (block.q * m.slope2)
+            )
             gained = 0.0
-            mixed = skip * mean * (0.0 if layer else h_slope - on.mean(on.h * m.slope * y) * y_mean)
-            delta_b = np.array([-1.0 - (on.mean((m.slope * y) ** 2) / m.slope2 - 1), -overlap])
+            mixed = skip * mean * (0.0 if layer else h_slope - nodes.mean(nodes.h * m.slope * y) * y_mean)
+            delta_b = np.array([-1.0 - (nodes.mean((m.slope * y) ** 2) / m.slope2 - 1), -overlap])
         delta_b += random * np.array([given - 1, gained])
         crossed = 2 * skip * s * known / size**0.5
         delta_x += crossed * np.array([mean * h_slope / p, along * mixed / (p * after)])
-        if net.place == "post_activation":
+        if network.place == "post_activation":
             delta_x[0], delta_x[1] = crossed * mixed / p, 0.0
             through = 0.0
         else:
@@ -121,7 +125,7 @@ def _step(net: Network, block: Block) -> _Step:
     push = (along + through) / after
     delta = (branch * delta_b + delta_x) / total
     below = np.array([(skip * p + iso) / (p * total) - 1, push**2 * after / (p * total)])
-    if net.place == "stream":  # its derivative takes the part along x out before anything else
+    if network.place == "stream":  # its derivative takes the part along x out before anything else
         delta = np.array([delta[0] - delta[1] - 1, -1.0])
         below = np.array([below[0] - below[1], 0.0])
     return _Step(delta, below)

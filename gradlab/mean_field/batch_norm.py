@@ -18,16 +18,17 @@ import math
 import numpy as np
 
 from gradlab.cell import Cell
-from gradlab.mean_field.inits import NoPrediction
-from gradlab.mean_field.network import Network
+from gradlab.mean_field.prediction import NoPrediction
+from gradlab.mean_field.random_network import RandomNetwork
 
 __all__ = ["batch_norm_chi"]
 
 _LARGE = 128
 _FAST = 0.8
+_SMALL = 1e-3
 
 
-def batch_norm_chi(cell: Cell, net: Network, batch_size: int) -> float:
+def batch_norm_chi(cell: Cell, network: RandomNetwork, batch_size: int) -> float:
     """Return the factor of a batch-norm block on E|δ|².
 
     Raises:
@@ -37,13 +38,19 @@ def batch_norm_chi(cell: Cell, net: Network, batch_size: int) -> float:
         raise NoPrediction("batch norm has a prediction only before the activation, without skips and dropout")
     if batch_size < _LARGE:
         raise NoPrediction(f"batch norm has a prediction only for large batches: {batch_size} is below {_LARGE}")
-    one = net.moments(1.0)
-    variance = one.square - one.mean**2
-    linear = one.on.mean(one.slope) ** 2 / variance
-    kinked = np.allclose(one.value, one.slope * one.on.h, rtol=1e-12, atol=1e-300)
+    moments = network.moments(1.0)
+    variance = moments.square - moments.mean**2
+    linear = moments.nodes.mean(moments.slope) ** 2 / variance
+    kinked = np.allclose(moments.value, moments.slope * moments.nodes.h, rtol=1e-12, atol=1e-300)
     if not kinked or linear > _FAST or not math.isfinite(linear):
         raise NoPrediction(
             f"batch norm has a prediction only for activations like relu: with {cell.activation} "
             "the structure of the data persists along the depth"
         )
-    return one.slope2 / variance
+    between = network.sigma_w2 * variance
+    if network.eps > _SMALL * between:
+        raise NoPrediction(
+            f"batch norm has a prediction only where its eps ({network.eps:g}) is small beside the variance over the "
+            f"batch ({between:.2g})"
+        )
+    return moments.slope2 / variance

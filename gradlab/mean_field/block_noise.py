@@ -19,8 +19,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from gradlab.mean_field.network import Block, Network
-from gradlab.mean_field.quadrature import Grid, hermite
+from gradlab.mean_field.quadrature import Nodes, hermite
+from gradlab.mean_field.random_network import Block, RandomNetwork
 
 __all__ = ["Noise", "Units", "preactivation_correlation", "units_of"]
 
@@ -57,69 +57,70 @@ class _Function:
 
     __slots__ = ("coefficients", "values")
 
-    def __init__(self, on: Grid, values: Floats) -> None:
-        self.values, self.coefficients = values, hermite(on, values, _DEGREE)
+    def __init__(self, nodes: Nodes, values: Floats) -> None:
+        self.values, self.coefficients = values, hermite(nodes, values, _DEGREE)
 
 
 class Units:
     """The units of a block, whatever the correlation between samples."""
 
-    def __init__(self, net: Network, block: Block) -> None:
-        self._net, self._block = net, block
+    def __init__(self, network: RandomNetwork, block: Block) -> None:
+        self._net, self._block = network, block
         m, before = block.moments, block.before
-        self._skip = net.skip and before is not None
-        centre = m.mean if net.norm == "layer" else 0.0
+        self._skip = network.skip and before is not None
+        centre = m.mean if network.norm == "layer" else 0.0
         nothing = np.zeros_like(m.value)
 
         # the mean square of the output as a mean over units of a function of h; with a skip, x varies as well: `noise`
-        square = nothing if net.place == "post_activation" else m.value**2 / net.keep
-        if before is not None and net.skip:
-            cross = 0.0 if net.place == "post_activation" else before.mean
-            if net.place == "input" and net.norm == "layer":  # what counts is the variance over units: E x² - (E x)²
+        square = nothing if network.place == "post_activation" else m.value**2 / network.keep
+        if before is not None and network.skip:
+            cross = 0.0 if network.place == "post_activation" else before.mean
+            if (
+                network.place == "input" and network.norm == "layer"
+            ):  # what counts is the variance over units: E x² - (E x)²
                 cross = -block.scale * m.mean
             square = block.scale**2 * square + 2 * block.scale * cross * m.value
         divided = nothing  # relative noise of what a norm behind the activation divides by
-        if net.place == "post_activation":
+        if network.place == "post_activation":
             divided = (m.value - centre) ** 2 / block.divisor
-        elif net.place == "stream":
-            mean = block.scale * m.mean + (before.mean if net.skip and before is not None else 0.0)
-            divided = (square - 2 * (mean if net.norm == "layer" else 0.0) * block.scale * m.value) / block.divisor
+        elif network.place == "stream":
+            mean = block.scale * m.mean + (before.mean if network.skip and before is not None else 0.0)
+            divided = (square - 2 * (mean if network.norm == "layer" else 0.0) * block.scale * m.value) / block.divisor
             square = nothing
 
         w = block.share
         slopes = m.slope**2 / m.slope2
-        on = m.on
-        self._value, self._slope, self._slopes = (_Function(on, f) for f in (m.value, m.slope, slopes))
-        self._square, self._divided = _Function(on, square), _Function(on, divided)
+        self._value, self._slope, self._slopes = (_Function(m.nodes, f) for f in (m.value, m.slope, slopes))
+        self._square, self._divided = _Function(m.nodes, square), _Function(m.nodes, divided)
         # a norm of the stream divides the skip as well
-        self._eta = _Function(on, w * slopes - (1.0 if net.place == "stream" else w) * divided)
+        self._eta = _Function(m.nodes, w * slopes - (1.0 if network.place == "stream" else w) * divided)
         self._fix_lengths()
 
     def _fix_lengths(self) -> None:
-        net, block = self._net, self._block
-        known = 1 - net.sigma_b2 / block.q if block.before is not None else 1.0
+        network, block = self._net, self._block
+        known = 1 - network.sigma_b2 / block.q if block.before is not None else 1.0
         self._alive = np.ones(_DEGREE + 1)
         self._alive[0] = 0
         self._measured = 0.0
-        fixed = known**2 if net.orthogonal else 0.0
-        if net.place == "pre_activation":
-            self._alive[1] = 0 if net.norm == "layer" else 1
-            self._measured = 0.0 if net.orthogonal else 2.0
+        fixed = known**2 if network.orthogonal else 0.0
+        if network.place == "pre_activation":
+            self._alive[1] = 0 if network.norm == "layer" else 1
+            self._measured = 0.0 if network.orthogonal else 2.0
             fixed = 1.0
         self._alive[2] = 1 - fixed
         self._sphere = -fixed * math.sqrt(24) / 4
 
     def noise(self, c: Floats, before_ab: Floats) -> Noise:
         """Return the noise for pairs whose preactivations correlate like c; `before_ab` is E x_a x_b before."""
-        net, block = self._net, self._block
+        network, block = self._net, self._block
         powers = c[:, None] ** np.arange(_DEGREE + 1)
         beyond = c * np.abs(c) ** (1.5 * _DEGREE)
 
         def product(f: _Function, g: _Function, alive: Floats | None = None) -> Floats:
             terms = f.coefficients * g.coefficients
-            rest = block.moments.on.mean(f.values * g.values) - terms.sum()
-            found: Floats = powers @ (terms if alive is None else terms * alive) + rest * beyond
-            return found
+            rest = block.moments.nodes.mean(f.values * g.values) - terms.sum()
+            covariance: Floats = powers @ (terms if alive is None else terms * alive) + rest * beyond
+            return covariance
 
         values = product(self._value, self._value)
         w = block.share
@@ -127,26 +128,26 @@ class Units:
         epsilon = product(self._square, self._square, self._alive)
         divided = product(self._divided, self._divided, self._alive)
         overlap = product(self._divided, self._slopes, self._alive)[0]
-        eta_mean = divided[0] - w * overlap if net.place == "stream" else w * (divided[0] - overlap)
+        eta_mean = divided[0] - w * overlap if network.place == "stream" else w * (divided[0] - overlap)
         if self._skip and block.before is not None:  # x·y/n with x random over the units
-            centre = block.moments.mean**2 if net.norm == "layer" and net.place in ("input", "stream") else 0.0
-            across = 4 * net.scale**2 * (before_ab - block.before.mean**2) * (values - centre)
-            if net.place == "stream":
+            centre = block.moments.mean**2 if network.norm == "layer" and network.place in ("input", "stream") else 0.0
+            across = 4 * network.scale**2 * (before_ab - block.before.mean**2) * (values - centre)
+            if network.place == "stream":
                 eta = eta + across / block.divisor**2
                 eta_mean += across[0] / block.divisor**2
             else:
-                epsilon = epsilon + across / (block.divisor if net.place == "post_activation" else 1.0)
+                epsilon = epsilon + across / (block.divisor if network.place == "post_activation" else 1.0)
         if self._measured:
             eta = eta + w**2 * self._measured * powers[:, 2]
             eta_mean += w * self._measured
         slopes = product(self._slopes, self._slopes)
         spread = w**2 * (slopes - 1)
-        if net.keep < 1:  # dropout masks are a sample's own
-            own = w**2 * slopes[0] * (1 / net.keep - 1)
+        if network.keep < 1:  # dropout masks are a sample's own
+            own = w**2 * slopes[0] * (1 / network.keep - 1)
             eta[0] += own
             spread[0] += own
         kept = product(self._slope, self._slope) / block.moments.slope2
-        kept[1:] *= net.keep
+        kept[1:] *= network.keep
         return Noise(
             eta,
             spread,
@@ -160,33 +161,33 @@ class Units:
 
     def output_product(self, noise: Noise, before_ab: Floats) -> Floats:
         """Return E x_a x_b of the block's output for every kind of pair, [P]."""
-        net, block, m = self._net, self._block, self._block.moments
-        branch, mean, layer = noise.product, m.mean, net.norm == "layer"
-        if net.place == "post_activation":
+        network, block, m = self._net, self._block, self._block.moments
+        branch, mean, layer = noise.product, m.mean, network.norm == "layer"
+        if network.place == "post_activation":
             branch = (branch - (mean**2 if layer else 0.0)) / block.divisor
             mean = 0.0 if layer else mean / math.sqrt(block.divisor)
         if self._skip and block.before is not None:
-            branch = before_ab + 2 * net.scale * block.before.mean * mean + net.scale**2 * branch
-            mean = block.before.mean + net.scale * mean
-        if net.place == "stream":
+            branch = before_ab + 2 * network.scale * block.before.mean * mean + network.scale**2 * branch
+            mean = block.before.mean + network.scale * mean
+        if network.place == "stream":
             branch = (branch - (mean**2 if layer else 0.0)) / block.divisor
-        found = np.array(branch)
-        found[0] = block.after.square  # a sample with itself, dropout included
-        return found
+        product = np.array(branch)
+        product[0] = block.after.square  # a sample with itself, dropout included
+        return product
 
 
 @lru_cache(maxsize=4096)
-def units_of(net: Network, block: Block) -> Units:
-    """Return the units of a block; `Network` hands out one object for one state, so they are worked out once."""
-    return Units(net, block)
+def units_of(network: RandomNetwork, block: Block) -> Units:
+    """Return the units of a block; `RandomNetwork` hands out one object for one state, so they are worked out once."""
+    return Units(network, block)
 
 
-def preactivation_correlation(net: Network, block: Block, before_ab: Floats) -> Floats:
+def preactivation_correlation(network: RandomNetwork, block: Block, before_ab: Floats) -> Floats:
     """Return c for every kind of pair from E x_a x_b before a block l > 1."""
-    seen, before = before_ab, block.before
-    if net.place == "input" and before is not None:
-        lost = before.mean**2 if net.norm == "layer" else 0.0
-        seen = (before_ab - lost) / (before.square - lost + net.eps)
-    c = (net.sigma_w2 * seen + net.sigma_b2) / block.q
+    input_ab, before = before_ab, block.before
+    if network.place == "input" and before is not None:
+        lost = before.mean**2 if network.norm == "layer" else 0.0
+        input_ab = (before_ab - lost) / (before.square - lost + network.eps)
+    c = (network.sigma_w2 * input_ab + network.sigma_b2) / block.q
     c[0] = 1.0
     return np.clip(c, -1, 1)

@@ -1,0 +1,98 @@
+"""From a cell to the random network it starts as: variances from the init, places from norm and residual form."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from gradlab.cell import Cell
+from gradlab.components import NORMS
+from gradlab.mean_field.activations import KNOWN_ACTIVATIONS, numpy_activation
+from gradlab.mean_field.arithmetic import require_representable
+from gradlab.mean_field.coverage import IRRELEVANT_AT_START, Components, Coverage, Numbers
+from gradlab.mean_field.inits import BIASES, KNOWN_INITS, bias_variance, weight_variance
+from gradlab.mean_field.prediction import NoPrediction
+from gradlab.mean_field.random_network import RandomNetwork
+
+__all__ = ["COVERAGE", "Initialisation", "initialisation"]
+
+_NORMS: dict[str, Literal["none", "layer", "rms"]] = {"none": "none", "layer": "layer", "rms": "rms", "batch": "none"}
+"""Batch norm is left out of the network: it has a theory of its own in `gradlab.mean_field.batch_norm`."""
+_FIXED_PLACES: dict[str, Literal["", "input", "stream"]] = {
+    "none": "", "add": "", "pre_norm": "input", "post_norm": "stream",
+}  # fmt: skip
+"""Where a residual form has its norm; empty: at the norm position."""
+_POSITIONS: dict[str, Literal["pre_activation", "post_activation"]] = {
+    "pre_activation": "pre_activation", "post_activation": "post_activation",
+}  # fmt: skip
+
+COVERAGE = Coverage(
+    "feed-forward networks",
+    {
+        "model": Components({"mlp": ("embedding", "embedding_std")}),  # of indices, which it refuses
+        "depth": Numbers(),
+        "width": Numbers(),
+        "activation": KNOWN_ACTIVATIONS,
+        "init": KNOWN_INITS,
+        "bias_std": BIASES,
+        "norm": Components(dict.fromkeys(_NORMS, ("eps",)) | {"none": ()}),
+        "norm_position": Components(dict.fromkeys(_POSITIONS, ())),
+        "residual": Components(dict.fromkeys(_FIXED_PLACES, ())),
+        "residual_scale": Numbers(("1/sqrt(depth)", "learned_zero")),
+        "dropout": Numbers(),
+        "probe_batch_size": Numbers(),
+    },
+    IRRELEVANT_AT_START | {"seq_len"},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Initialisation:
+    """A network of blocks, and its two ends, which have fans of their own."""
+
+    network: RandomNetwork
+    first_weight: float
+    """Variance of a first preactivation per unit of input mean square: σ_w² with the first block's fan_in."""
+    first_bias: float
+    readout: float
+    """Variance of an output per unit of mean square of the last block."""
+
+
+def initialisation(cell: Cell, in_features: int, out_features: int) -> Initialisation:
+    """Return what the configuration of a feed-forward cell, which `COVERAGE` allows, is at its start.
+
+    Raises:
+        NoPrediction: its weights are zero, or its variances leave the range that theory computes in.
+    """
+    width = cell.width
+    norm = _NORMS[cell.norm.name]
+    sigma_w2 = weight_variance(cell.init, width, width) * width
+    if sigma_w2 == 0:
+        raise NoPrediction("all weights are zero: there is no gradient to predict")
+    network = RandomNetwork(
+        numpy_activation(cell.activation),
+        sigma_w2,
+        bias_variance(cell.init, cell.bias_std, width),
+        cell.init.name == "orthogonal",
+        norm,
+        float(cell.norm.resolve(NORMS).get("eps", 0.0)),
+        (_FIXED_PLACES[cell.residual.name] or _POSITIONS[cell.norm_position.name]) if norm != "none" else "none",
+        cell.residual.name != "none",
+        _scale(cell),
+        1 - cell.dropout,
+    )
+    require_representable("the square of the residual scale", network.scale**2)
+    require_representable("the eps of the norm", network.eps)
+    return Initialisation(
+        network,
+        weight_variance(cell.init, in_features, width) * in_features,
+        bias_variance(cell.init, cell.bias_std, in_features),
+        weight_variance(cell.init, width, out_features) * width,
+    )
+
+
+def _scale(cell: Cell) -> float:
+    if isinstance(cell.residual_scale, str):
+        return 1 / math.sqrt(cell.depth) if cell.residual_scale == "1/sqrt(depth)" else 0.0
+    return float(cell.residual_scale)
