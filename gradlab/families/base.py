@@ -100,7 +100,7 @@ class Family(Component):
     """The kinds of inputs it takes: which tasks it can have."""
     cost: Cost = field(kw_only=True)
     theory: str | None = field(default=None, kw_only=True)
-    """``"module:THEORY"``, the `gradlab.mean_field.network_theory.NetworkTheory` of its profile; None: it has no prediction."""
+    """``"module:THEORY"``, a `mean_field.network_theory.NetworkTheory`; None: it has no prediction."""
     defaults: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
     """By attribute of a cell, what a spec that is silent means where that is not the general default."""
     allows: Mapping[str, tuple[str, ...]] = field(default_factory=dict, kw_only=True)

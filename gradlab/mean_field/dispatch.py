@@ -8,8 +8,8 @@ from gradlab.cell import Cell
 from gradlab.families import FAMILIES
 from gradlab.mean_field.fixed_points import FixedPoint
 from gradlab.mean_field.inputs import Inputs
-from gradlab.mean_field.prediction import Prediction
 from gradlab.mean_field.network_theory import NetworkTheory
+from gradlab.mean_field.prediction import Prediction
 
 __all__ = ["fixed_point_of", "predict", "theory_of"]
 

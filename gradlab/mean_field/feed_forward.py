@@ -17,10 +17,10 @@ from gradlab.mean_field.initialisation import COVERAGE, Initialisation, initiali
 from gradlab.mean_field.inits import bias_variance, weight_variance
 from gradlab.mean_field.inputs import Inputs
 from gradlab.mean_field.loss_gradient import loss_gradient
+from gradlab.mean_field.network_theory import NetworkTheory
 from gradlab.mean_field.prediction import NoPrediction, Prediction, from_profile
 from gradlab.mean_field.radial_component import radial_shift
 from gradlab.mean_field.random_network import Block, RandomNetwork
-from gradlab.mean_field.network_theory import NetworkTheory
 
 __all__ = ["THEORY"]
 

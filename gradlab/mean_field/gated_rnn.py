@@ -19,9 +19,9 @@ from gradlab.mean_field.coverage import Components, Coverage
 from gradlab.mean_field.fixed_points import FixedPoint
 from gradlab.mean_field.inits import bias_variance, weight_variance
 from gradlab.mean_field.inputs import Inputs
+from gradlab.mean_field.network_theory import NetworkTheory
 from gradlab.mean_field.prediction import NoPrediction, Prediction, from_profile
 from gradlab.mean_field.recurrence import IRRELEVANT, READ, exact_profile, exact_sd, require_one_layer
-from gradlab.mean_field.network_theory import NetworkTheory
 
 __all__ = ["THEORY", "log_gate_path"]
 

@@ -31,10 +31,10 @@ from gradlab.mean_field.fixed_points import FixedPoint, fixed_point, variance_li
 from gradlab.mean_field.inits import bias_variance, weight_variance
 from gradlab.mean_field.inputs import Inputs
 from gradlab.mean_field.matrix_powers import MOST_LAGS, MOST_WIDTH, MOST_WIDTH_SPECTRAL, power_norms
+from gradlab.mean_field.network_theory import NetworkTheory
 from gradlab.mean_field.prediction import NoPrediction, Prediction, from_profile
 from gradlab.mean_field.recurrence import IRRELEVANT, READ, exact_profile, exact_sd, require_one_layer
 from gradlab.mean_field.recurrent_maps import log_chi_means, log_factors
-from gradlab.mean_field.network_theory import NetworkTheory
 
 __all__ = ["THEORY"]
 
