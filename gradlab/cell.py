@@ -206,15 +206,15 @@ def _encoded(value: Named) -> Any:
 
 def _payload(cell: Cell) -> dict[str, Any]:
     """Return what identifies a cell: the settings that differ from their defaults, as JSON-able values."""
-    found: dict[str, Any] = {}
+    payload: dict[str, Any] = {}
     for key, f in SETTINGS.items():
         value = getattr(cell, f.attribute)
         if value != f.default:
-            found[key] = _encoded(value) if isinstance(value, Named) else value
+            payload[key] = _encoded(value) if isinstance(value, Named) else value
     if cell.data_digest:  # the data are what counts, not the place they lie at
-        name, params = found["task"]
-        found["task"] = [name, {**params, "path": cell.data_digest}]
-    return found
+        name, params = payload["task"]
+        payload["task"] = [name, {**params, "path": cell.data_digest}]
+    return payload
 
 
 def _hash(payload: dict[str, Any]) -> str:

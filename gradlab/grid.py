@@ -46,16 +46,16 @@ def expand(spec: Spec, limit: int = LIMIT) -> Expansion:
     if spec.size > limit:
         message = f"the grid has {spec.size:,} cells, the limit is {limit:,}"
         raise _refuse(spec, message, "take fewer values or seeds, or raise it with --limit")
-    found: dict[Cell, Cell] = {}
+    distinct: dict[Cell, Cell] = {}
     digests: dict[str, str] = {}
     made = 0
     for subgrid in spec.subgrids:
         for cell in _cells(spec, subgrid, digests):
             made += 1
-            found.setdefault(_same(cell), cell)
+            distinct.setdefault(_same(cell), cell)
     if not made:
         raise _refuse(spec, f"exclude leaves none of the {spec.size:,} cells", "")
-    cells = tuple(found.values())
+    cells = tuple(distinct.values())
     return Expansion(cells, _axes(spec, cells), duplicates=made - len(cells), excluded=spec.size - made)
 
 

@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "tasks": {"errors", "components", "streams"},
     "optim": {"components", "nn"},
     "probing": {"families", "nn"},
-    "training": {"components", "streams", "nn", "cell", "record", "tasks", "families", "optim", "probing"},
+    "training": {"__init__", "components", "streams", "nn", "cell", "record", "tasks", "families", "optim", "probing"},
     "mean_field": {"errors", "components", "families", "cell"},
     "store": {"errors", "components", "cell", "record"},
     "results": {"__init__", "cell", "record", "store"},

@@ -125,7 +125,7 @@ class Mixture:
     def __init__(self, named: Sequence[Named]) -> None:
         """`named` has one activation a replica. Raises ValueError for one that learns: its replicas have more
         parameters than the others."""
-        runs = [(activation(one), sum(1 for _ in group)) for one, group in groupby(named)]
+        runs = [(activation(name), sum(1 for _ in group)) for name, group in groupby(named)]
         self._parts = [part for part, _ in runs]
         self._sizes = [size for _, size in runs]
         if any(part.start is not None for part in self._parts):

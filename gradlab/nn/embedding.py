@@ -25,7 +25,7 @@ def embed(index: Tensor, table_RVE: Tensor, vocabulary: Sequence[int]) -> Tensor
     replicas, total, features = table_RVE.shape
     # numbers, not a tensor made from a list: that would wait for the device, and cannot be part of a CUDA graph
     above = [0, *accumulate(vocabulary[:-1])]
-    joined = torch.stack([one + first for one, first in zip(index.unbind(-1), above, strict=True)], -1)
+    joined = torch.stack([index_i + first for index_i, first in zip(index.unbind(-1), above, strict=True)], -1)
     own = total * torch.arange(replicas, device=index.device)
     rows = joined + own.view(-1, *[1] * (index.ndim - 1))
     return F.embedding(rows, table_RVE.reshape(replicas * total, features))

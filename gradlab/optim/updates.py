@@ -38,13 +38,13 @@ class Rule:
 
 def runs(values: Sequence[Any]) -> list[tuple[int, int, Any]]:
     """Return the maximal runs of equal values as (start, stop, value)."""
-    found = []
+    listed = []
     start = 0
     for value, group in groupby(values):
         stop = start + sum(1 for _ in group)
-        found.append((start, stop, value))
+        listed.append((start, stop, value))
         start = stop
-    return found
+    return listed
 
 
 def _arguments(rule: Rule) -> dict[str, Any]:

@@ -98,18 +98,18 @@ def units(cell: Cell) -> int:
 def step_features(cells: Sequence[Cell]) -> dict[str, float]:
     """Return what one training step counts."""
     cell, replicas = cells[0], len(cells)
-    found = _pass(cells, cell.batch_size, "", cell.precision.name)
-    rules = [(one.optimizer, one.lr, one.weight_decay) for one in cells]
-    found["step"] = 1
-    found["rule"] = sum(1 for _ in groupby(rules))
-    kinds = Counter("fused" if one.optimizer.name in _FUSED else "plain" for one in cells)
+    counts = _pass(cells, cell.batch_size, "", cell.precision.name)
+    rules = [(member.optimizer, member.lr, member.weight_decay) for member in cells]
+    counts["step"] = 1
+    counts["rule"] = sum(1 for _ in groupby(rules))
+    kinds = Counter("fused" if member.optimizer.name in _FUSED else "plain" for member in cells)
     for kind, count in kinds.items():
-        found[f"{kind}_update"] = count * parameters(cell)
-    penalised = any(one.l1 or one.l2 for one in cells)
-    clipped = sum(one.clip.name != "none" for one in cells)
-    found["clip"] = float(clipped > 0)
-    found["clip_parameter"] = ((replicas + clipped) * (clipped > 0) + 2 * replicas * penalised) * parameters(cell)
-    return found
+        counts[f"{kind}_update"] = count * parameters(cell)
+    penalised = any(member.l1 or member.l2 for member in cells)
+    clipped = sum(member.clip.name != "none" for member in cells)
+    counts["clip"] = float(clipped > 0)
+    counts["clip_parameter"] = ((replicas + clipped) * (clipped > 0) + 2 * replicas * penalised) * parameters(cell)
+    return counts
 
 
 def probe_features(cells: Sequence[Cell]) -> dict[str, float]:
@@ -120,7 +120,7 @@ def probe_features(cells: Sequence[Cell]) -> dict[str, float]:
 def bank_features(cells: Sequence[Cell]) -> dict[str, float]:
     """Return what is done once: data, initial weights, records."""
     cell = cells[0]
-    turned = sum(one.init.name == "orthogonal" for one in cells) * parameters(cell) * cell.width
+    turned = sum(member.init.name == "orthogonal" for member in cells) * parameters(cell) * cell.width
     counts: dict[str, float] = {"cell": len(cells), "drawn": len(cells) * parameters(cell), "turned": turned}
     for name, count in _cost(cell).bank(cell).items():
         counts[name.removesuffix("_per_cell")] = count * (len(cells) if name.endswith("_per_cell") else 1)
@@ -133,28 +133,28 @@ def _pass(cells: Sequence[Cell], batch: int, prefix: str, precision: str) -> dic
     times = _cost(cell).passes(cell)
     mapped = batch * units(cell)
     wide = 2 if precision == "float64" and not prefix else 1
-    found: dict[str, float] = {
+    counts: dict[str, float] = {
         # a sample: 2 a parameter forward, 4 backward, at every time step
         f"{prefix}flop": 6 * wide * parameters(cell) * replicas * batch * times,
         f"{prefix}unit": wide * mapped * replicas,
     }
     if cell.precision.name in ("bfloat16", "float16"):  # beside a probe too: the held-out samples are judged in it
-        found[f"{prefix}{cell.precision.name}_unit"] = mapped * replicas
-    runs = [(name, len(list(group))) for name, group in groupby(one.activation.name for one in cells)]
-    found[f"{prefix}{_cost(cell).step}"] = cell.depth * times
-    found[f"{prefix}run"] = cell.depth * times * (len(runs) - 1)
+        counts[f"{prefix}{cell.precision.name}_unit"] = mapped * replicas
+    runs = [(name, len(list(group))) for name, group in groupby(member.activation.name for member in cells)]
+    counts[f"{prefix}{_cost(cell).step}"] = cell.depth * times
+    counts[f"{prefix}run"] = cell.depth * times * (len(runs) - 1)
     for name, count in runs:
         if name not in _CHEAP:
             key = f"{prefix}{name}_unit"
-            found[key] = found.get(key, 0) + wide * mapped * count
+            counts[key] = counts.get(key, 0) + wide * mapped * count
     if cell.norm.name != "none":
-        found[f"{prefix}norm_block"] = cell.depth * times
-        found[f"{prefix}{cell.norm.name}_unit"] = wide * mapped * replicas
+        counts[f"{prefix}norm_block"] = cell.depth * times
+        counts[f"{prefix}{cell.norm.name}_unit"] = wide * mapped * replicas
     if cell.dropout:
-        found[f"{prefix}dropout_unit"] = wide * mapped * replicas
+        counts[f"{prefix}dropout_unit"] = wide * mapped * replicas
     if cell.residual.name != "none":
-        found[f"{prefix}residual_unit"] = wide * mapped * replicas
-    return found
+        counts[f"{prefix}residual_unit"] = wide * mapped * replicas
+    return counts
 
 
 def working_set_bytes(cell: Cell) -> int:

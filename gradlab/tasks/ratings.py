@@ -78,8 +78,8 @@ def by_means(train: tuple[Tensor, Tensor], pairs: Tensor, vocabulary: tuple[int,
             left = y - deviations[1 - side][x[:, 1 - side]]
             total = torch.zeros(size, dtype=y.dtype).index_add_(0, x[:, side], left)
             deviations[side] = total / (torch.bincount(x[:, side], minlength=size) + SHRINKAGE)
-    found = train[1].mean() + sum(one[pairs[:, side].long()] for side, one in enumerate(deviations))
-    return torch.as_tensor(found).unsqueeze(1)
+    predicted = train[1].mean() + sum(own[pairs[:, side].long()] for side, own in enumerate(deviations))
+    return torch.as_tensor(predicted).unsqueeze(1)
 
 
 def _draw(seed: int, users: int, items: int, rank: int, samples: int, noise: float) -> tuple[Tensor, Tensor]:
@@ -100,7 +100,7 @@ def _file(path: str, user: str, item: str, rating: str) -> tuple[Tensor, Tensor,
     frame, name = read(path), Path(path).name
     for role, column in {"user": user, "item": item, "rating": rating}.items():
         if column not in frame.columns:
-            listed = [str(one) for one in frame.columns]
+            listed = [str(column) for column in frame.columns]
             close = nearest(column, listed)
             hint = f"did you mean {role}: {close}?" if close else f"name it: {role}: one of {', '.join(listed[:12])}"
             raise DataError(f"{name}: there is no column {column!r} for the {role}", hint)

@@ -1,7 +1,7 @@
 """The state of a bank in training, kept on the disk now and then, so that a killed run loses seconds and not hours.
 
 A file is a line of text with the SHA-256 of what follows, then what `torch.save` makes of the state. One that is
-cut short, changed or from other cells counts as none: the bank then begins anew.
+cut short, changed, from other cells or of another layout counts as none: the bank then begins anew.
 """
 
 from __future__ import annotations
@@ -17,9 +17,12 @@ from typing import Any
 
 import torch
 
+from gradlab import __version__
+
 __all__ = ["Checkpoint"]
 
-_MAGIC = b"gradlab checkpoint 1 "
+_MAGIC = b"gradlab checkpoint 2 "
+_MADE_BY = {"gradlab": __version__, "torch": str(torch.__version__)}
 
 
 class Checkpoint:
@@ -42,7 +45,7 @@ class Checkpoint:
         """
         self._last = time.monotonic()
         buffer = io.BytesIO()
-        torch.save({"cells": list(cells), "torch": str(torch.__version__), "step": step, "state": state}, buffer)
+        torch.save({"cells": list(cells), "made_by": _MADE_BY, "step": step, "state": state}, buffer)
         data = buffer.getvalue()
         temporary = self._path.with_name(f"{self._path.name}.{os.getpid()}.tmp")
         try:
@@ -57,8 +60,9 @@ class Checkpoint:
             except OSError:  # a directory that has gone, or may not be written to any more: the run will say so
                 return
 
-    def load(self, cells: Sequence[str]) -> tuple[int, dict[str, Any]] | None:
-        """Return (step, state) as `save` was given them for these cells by this version of torch, or None."""
+    def load(self, cells: Sequence[str], like: dict[str, Any]) -> tuple[int, dict[str, Any]] | None:
+        """Return (step, state) as `save` was given them for these cells by these versions of gradlab and torch, with
+        the layout of the state `like`; or None."""
         try:
             data = self._path.read_bytes()
         except OSError:
@@ -67,10 +71,22 @@ class Checkpoint:
         if head != _MAGIC + hashlib.sha256(body).hexdigest().encode():
             return None
         try:
-            found = torch.load(io.BytesIO(body), weights_only=True)
+            document = torch.load(io.BytesIO(body), weights_only=True)
         except (RuntimeError, pickle.UnpicklingError, EOFError):
             return None
-        if found["cells"] != list(cells) or found["torch"] != str(torch.__version__):
+        if not isinstance(document, dict) or document.get("cells") != list(cells):
             return None
-        self.resumed_at = found["step"]
-        return found["step"], found["state"]
+        if document.get("made_by") != _MADE_BY or not _same_layout(document.get("state"), like):
+            return None
+        self.resumed_at = document["step"]
+        return document["step"], document["state"]
+
+
+def _same_layout(state: Any, like: Any) -> bool:
+    """Return whether two states have the same names and kinds of values; lists may differ in length."""
+    if not isinstance(like, dict):
+        return isinstance(state, type(like))
+    if not isinstance(state, dict):
+        return False
+    # an optimiser has no state before its first step
+    return not like or (state.keys() == like.keys() and all(_same_layout(state[name], like[name]) for name in like))

@@ -20,7 +20,7 @@ from gradlab.tasks import Data, load
 from gradlab.training.batches import Batches, Dropout, samples
 from gradlab.training.checkpoint import Checkpoint
 from gradlab.training.graph import Replay
-from gradlab.training.measurements import Tally
+from gradlab.training.measurements import Measurements
 from gradlab.training.precision import LossScale, Precision
 
 __all__ = ["Trainer", "train_bank"]
@@ -76,7 +76,7 @@ def _architecture(cells: Sequence[Cell], data: Data) -> Architecture:
 
 
 class Trainer:
-    """One bank in training: its parameters `flat_RP`, its samples, its optimiser, and its tally."""
+    """One bank in training: its parameters `flat_RP`, its samples, its optimiser, and its measurements."""
 
     def __init__(self, cells: Sequence[Cell], device: torch.device, *, graph: bool = True) -> None:
         self.cells, self.shared, self.device = cells, cells[0], device
@@ -113,7 +113,7 @@ class Trainer:
         chosen = Batches(seeds, self.train_samples.size, n, device, purpose="probe").next()
         self.probe_x, self.probe_y = samples(self.data, "train", seed_of_R, torch.float64, device).gather(chosen)
         self.probe_masks = Dropout(*dropped, "probe", device).draw(n, torch.float64)
-        self.tally = Tally(len(cells), device)
+        self.measurements = Measurements(len(cells), device)
         # masks come from streams of our own and a left-out step is decided on the CPU: neither can be recorded
         graphable = self.shared.dropout == 0 and not self.precision.scaled and self.optimizer.recordable
         self.replay = Replay(self._update) if graph and device.type == "cuda" and graphable else None
@@ -122,11 +122,11 @@ class Trainer:
         """Make every update and every probe, and return one record a cell."""
         at = probe_steps(self.shared.steps, self.shared.probe_at)
         key = [*map(cell_id, self.cells), self.device.type]
-        found = checkpoint.load(key) if checkpoint is not None else None
+        restored = checkpoint.load(key, self.state()) if checkpoint is not None else None
         start = 0
-        if found is not None:
-            start = found[0]
-            self.restore(found[1])
+        if restored is not None:
+            start = restored[0]
+            self.restore(restored[1])
         for step in range(start, self.shared.steps + 1):
             if checkpoint is not None and step > start and checkpoint.due():
                 checkpoint.save(key, step, self.state())
@@ -138,7 +138,7 @@ class Trainer:
         indices = bool(self.data.vocabulary)  # the size of an index says nothing
         mean_square_R = self.probe_x.double().square().flatten(1).mean(1)
         mean_square = [float("nan")] * len(self.cells) if indices else mean_square_R.tolist()
-        return self.tally.records(self.cells, at, self.data, mean_square)
+        return self.measurements.records(self.cells, at, self.data, mean_square)
 
     def measure(self, step: int) -> None:
         """Measure, in float64 and with subnormals, and judge on the held-out samples."""
@@ -149,7 +149,7 @@ class Trainer:
         )  # fmt: skip
         with _subnormals_flushed(), torch.no_grad():
             metric_R = self.data.criterion.metric(self._judged(), self.test_y)
-        self.tally.probed(profile, metric_R, scale_R)
+        self.measurements.probed(profile, metric_R, scale_R)
 
     def _judged(self) -> Tensor:
         """Return the outputs for all held-out samples, in the format of the weights."""
@@ -172,7 +172,7 @@ class Trainer:
         else:
             self._update(watched)
         if before_RP is not None:
-            self.tally.moved(weight_norms(self.model, self.flat_RP.double() - before_RP.double()))
+            self.measurements.moved(weight_norms(self.model, self.flat_RP.double() - before_RP.double()))
 
     def _update(self, watched: bool = False) -> None:
         """One update on the batch `index_SN`. On a CUDA device this is what is recorded."""
@@ -184,13 +184,13 @@ class Trainer:
         scaled_R = loss_R * self.loss_scale.scale_R if self.precision.scaled else loss_R
         # a sum keeps the replicas apart; a mean would scale every gradient by 1/R
         torch._foreach_copy_(self.grads, torch.autograd.grad(scaled_R.sum(), self.leaves))
-        self.tally.watch(loss_R.detach())
+        self.measurements.watch(loss_R.detach())
         finite_R = self.loss_scale.unscale(self.grad_RP) if self.precision.scaled else None
         self.penalty.add(self.grad_RP, self.flat_RP)
         if self.clips or watched:
-            self.tally.clipped(self.clips(self.grad_RP, self.flat_RP), watched=watched)
+            self.measurements.clipped(self.clips(self.grad_RP, self.flat_RP), watched=watched)
         self.optimizer.update(finite_R)
-        self.tally.stepped()
+        self.measurements.stepped()
 
     def state(self) -> dict[str, Any]:
         """Return all that a bank in training changes, for a checkpoint."""
@@ -201,7 +201,7 @@ class Trainer:
             "loss_scale": self.loss_scale.state(),
             "batches": self.batches.state(),
             "dropout": self.dropout.state(),
-            "tally": self.tally.state(),
+            "measurements": self.measurements.state(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -213,7 +213,7 @@ class Trainer:
         self.loss_scale.restore(state["loss_scale"])
         self.batches.restore(state["batches"])
         self.dropout.restore(state["dropout"])
-        self.tally.restore(state["tally"])
+        self.measurements.restore(state["measurements"])
 
 
 def _check_shared(cells: Sequence[Cell]) -> None:

@@ -1,4 +1,4 @@
-"""What a bank in training has shown so far: a row for each probe, divergence, clipping; in the end its records.
+"""Accumulates the measurements of a bank over its probed steps: probes, divergence, clipping; in the end its records.
 
 Everything stays on the device until the end, so that the training step never waits for a number.
 """
@@ -19,10 +19,10 @@ from gradlab.probing import Profile
 from gradlab.record import Record
 from gradlab.tasks import Data
 
-__all__ = ["Tally"]
+__all__ = ["Measurements"]
 
 
-class Tally:
+class Measurements:
     """The measurements of R replicas; rows hold tensors `[R]` and `[R, L]`."""
 
     def __init__(self, replicas: int, device: torch.device) -> None:

@@ -148,13 +148,14 @@ def test_no_damaged_checkpoint_is_gone_on_from(tmp_path: Path, damage: Callable[
 
     path = tmp_path / "bank.ckpt"
     kept = Checkpoint(path)
-    kept.save(["a", "b"], 7, {"flat": torch.arange(50.0)})
-    found = kept.load(["a", "b"])
+    state = {"flat": torch.arange(50.0)}
+    kept.save(["a", "b"], 7, state)
+    found = kept.load(["a", "b"], state)
     assert found is not None
     assert found[0] == 7
     for number, data in enumerate(damage(path.read_bytes())):
         path.write_bytes(data)
-        assert kept.load(["a", "b"]) is None, f"damage {number}"
+        assert kept.load(["a", "b"], state) is None, f"damage {number}"
 
 
 def state() -> dict[str, Any]:

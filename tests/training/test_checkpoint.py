@@ -7,14 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from gradlab.cell import Cell, cell_id
 from gradlab.components import CLIPS, OPTIMIZERS, Named
 from gradlab.record import Record
+from gradlab.training import checkpoint
 from gradlab.training.checkpoint import Checkpoint
-from gradlab.training.loop import train_bank
+from gradlab.training.loop import Trainer, train_bank
 
 BASE = Cell(depth=3, width=8, steps=12, batch_size=16, probe_batch_size=16, init=Named("xavier_normal"), lr=0.01)
+
+LIKE = Trainer([BASE], torch.device("cpu")).state()
 
 
 class Stopped(Exception):
@@ -88,10 +92,24 @@ def kept(tmp_path: Path, cells: list[Cell]) -> Path:
 
 def test_a_checkpoint_of_other_cells_or_another_device_counts_as_none(tmp_path):
     path = kept(tmp_path, [BASE])
-    assert Checkpoint(path).load([cell_id(BASE), "cpu"]) is not None
-    assert Checkpoint(path).load([cell_id(BASE), "cuda"]) is None
-    assert Checkpoint(path).load([cell_id(dataclasses.replace(BASE, seed=1)), "cpu"]) is None
-    assert Checkpoint(tmp_path / "none.ckpt").load([cell_id(BASE), "cpu"]) is None
+    assert Checkpoint(path).load([cell_id(BASE), "cpu"], LIKE) is not None
+    assert Checkpoint(path).load([cell_id(BASE), "cuda"], LIKE) is None
+    assert Checkpoint(path).load([cell_id(dataclasses.replace(BASE, seed=1)), "cpu"], LIKE) is None
+    assert Checkpoint(tmp_path / "none.ckpt").load([cell_id(BASE), "cpu"], LIKE) is None
+
+
+def test_a_checkpoint_of_another_layout_or_version_counts_as_none_and_the_bank_begins_anew(tmp_path, monkeypatch):
+    path, key = tmp_path / "bank.ckpt", [cell_id(BASE), "cpu"]
+    undisturbed = train_bank([BASE])[0]
+    for state in ({"layout_of_another_version": 1}, {**LIKE, "batches": {}}, {**LIKE, "flat_RP": [1.0]}, []):
+        Checkpoint(path).save(key, 1, state)
+        again = Checkpoint(path)
+        assert_equal(train_bank([BASE], checkpoint=again)[0], undisturbed)
+        assert again.resumed_at == 0
+    kept(tmp_path, [BASE])
+    assert Checkpoint(path).load(key, LIKE) is not None
+    monkeypatch.setitem(checkpoint._MADE_BY, "gradlab", "0.0.1")
+    assert Checkpoint(path).load(key, LIKE) is None
 
 
 def test_a_damaged_checkpoint_counts_as_none_and_the_bank_begins_anew(tmp_path):
@@ -100,11 +118,11 @@ def test_a_damaged_checkpoint_counts_as_none_and_the_bank_begins_anew(tmp_path):
     generator = np.random.default_rng(0)
     for at in generator.integers(len(whole), size=60):
         path.write_bytes(whole[:at])
-        assert Checkpoint(path).load([cell_id(BASE), "cpu"]) is None
+        assert Checkpoint(path).load([cell_id(BASE), "cpu"], LIKE) is None
         flipped = bytearray(whole)
         flipped[at] ^= 1 << int(generator.integers(8))
         path.write_bytes(bytes(flipped))
-        assert Checkpoint(path).load([cell_id(BASE), "cpu"]) is None
+        assert Checkpoint(path).load([cell_id(BASE), "cpu"], LIKE) is None
     again = Checkpoint(path)
     (resumed,) = train_bank([BASE], checkpoint=again)
     assert again.resumed_at == 0
