@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal, get_type_hints
@@ -43,6 +44,7 @@ __all__ = [
     "cell_id",
     "configuration_id",
     "mixes_activations",
+    "named_components",
     "probe_steps",
     "settings_of",
 ]
@@ -107,6 +109,8 @@ class Cell:
     seed: Annotated[int, Ge(0)] = _setting("seed", 0, "of data order and initial weights", per_replica=True)
     data_digest: str = field(default="", metadata={"key": "", "help": "", "per_replica": False})
     """SHA-256 of the user's data file, so that changed data are new cells; empty for the built-in tasks."""
+    plugin_digest: str = field(default="", metadata={"key": "", "help": "", "per_replica": False})
+    """SHA-256 of the source of the components of the user that the cell names; empty where all are gradlab's own."""
 
     @property
     def blocks(self) -> int:
@@ -169,6 +173,11 @@ REGISTRIES: dict[str, dict[str, Any]] = {
 """By setting, the components that it can name."""
 
 
+def named_components(cell: Cell) -> Iterator[tuple[str, Named]]:
+    """Yield the components of a cell, each with the setting that names it."""
+    return ((key, getattr(cell, f.attribute)) for key, f in SETTINGS.items() if f.is_component)
+
+
 def mixes_activations(cell: Cell) -> bool:
     """Return whether a bank with `cell` may hold other activations: if its family can, and if the activation does not
     bring a learned parameter of its own.
@@ -214,6 +223,8 @@ def _payload(cell: Cell) -> dict[str, Any]:
     if cell.data_digest:  # the data are what counts, not the place they lie at
         name, params = payload["task"]
         payload["task"] = [name, {**params, "path": cell.data_digest}]
+    if cell.plugin_digest:
+        payload["plugins"] = cell.plugin_digest
     return payload
 
 

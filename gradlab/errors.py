@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["DataError", "GradlabError", "OptionError", "Problem", "SpecError", "StoreError", "UsageError"]
+__all__ = [
+    "DataError",
+    "GradlabError",
+    "OptionError",
+    "PluginError",
+    "Problem",
+    "SpecError",
+    "StoreError",
+    "UsageError",
+]
 
 
 SHOWN = 160
@@ -44,6 +53,10 @@ class OptionError(UsageError):
 
 class DataError(GradlabError):
     """A user's data file that cannot be read as the spec says."""
+
+
+class PluginError(GradlabError):
+    """A component of the user, or a file of them, that cannot be used."""
 
 
 class StoreError(GradlabError):

@@ -9,7 +9,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gradlab.cell import SETTINGS, Cell, probe_steps
+from gradlab.cell import REGISTRIES, SETTINGS, Cell, probe_steps
 from gradlab.components import TASKS, Named, Value
 from gradlab.errors import Problem, SpecError
 from gradlab.families import FAMILIES
@@ -76,6 +76,7 @@ def _cells(spec: Spec, subgrid: Subgrid, digests: dict[str, str]) -> Iterator[Ce
         for exclude in subgrid.exclude
         if exclude.allows(fixed, subgrid.varied)
     ]
+    custom = _custom_components()
     for at in product(*(range(len(rows)) for rows in settings)):
         if any(all(i in rows for i, rows in zip(at, dropped, strict=True)) for dropped in excludes):
             continue
@@ -88,6 +89,8 @@ def _cells(spec: Spec, subgrid: Subgrid, digests: dict[str, str]) -> Iterator[Ce
             if path not in digests:
                 digests[path] = _digest(spec, path)
             values["data_digest"] = digests[path]
+        if custom:
+            values["plugin_digest"] = _plugin_digest(values, custom)
         yield Cell(**values)
 
 
@@ -97,6 +100,25 @@ def _digest(spec: Spec, path: Value) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise _refuse(spec, f"the data file {path} cannot be read: {error.strerror}", "") from None
+
+
+def _custom_components() -> dict[str, dict[str, str]]:
+    """Return the components of the user: by attribute of a cell and by name, the digest of their source."""
+    digests: dict[str, dict[str, str]] = {}
+    for key, registry in REGISTRIES.items():
+        for name, component in registry.items():
+            if component.origin is not None:
+                digests.setdefault(SETTINGS[key].attribute, {})[name] = component.origin.digest
+    return digests
+
+
+def _plugin_digest(values: dict[str, Any], custom: dict[str, dict[str, str]]) -> str:
+    """Return the digest of the sources behind a cell's components: of one itself, of several over them all."""
+    used = {known.get(values[attribute].name) for attribute, known in custom.items() if attribute in values} - {None}
+    digests = sorted(digest for digest in used if digest)
+    return (
+        digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest() if digests else ""
+    )
 
 
 _NONE = Named("none")

@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "record": set(),
     "families": {"components", "streams", "nn"},
     "cell": {"components", "families"},
+    "plugins": {"errors", "components", "cell"},
     "query": {"components", "cell"},
     "spec": {"errors", "components", "families", "cell", "query"},
     "grid": {"errors", "components", "families", "cell", "spec"},
@@ -33,7 +34,9 @@ MAY_IMPORT = {
     "mean_field": {"errors", "components", "families", "cell"},
     "store": {"errors", "components", "cell", "record"},
     "results": {"__init__", "cell", "record", "store"},
-    "execution": {"__init__", "errors", "cell", "record", "planning", "training", "store", "results"},
+    "execution": {
+        "__init__", "errors", "components", "cell", "plugins", "record", "planning", "training", "store", "results",
+    },
     "analysis": {"errors", "components", "families", "cell", "record", "store", "results"},
     "report": {
         "__init__", "errors", "components", "families", "cell", "record", "spec", "grid", "query", "store", "results",
@@ -49,8 +52,8 @@ MAY_IMPORT = {
         "terminal",
     },
     "cli": {
-        "__init__", "errors", "components", "families", "cell", "planning", "spec", "store", "execution", "analysis",
-        "report", "api", "terminal",
+        "__init__", "errors", "components", "families", "cell", "plugins", "planning", "spec", "store", "execution",
+        "analysis", "report", "api", "terminal",
     },
     "__main__": {"cli"},
 }  # fmt: skip

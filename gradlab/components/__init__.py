@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from gradlab.components.component import Activation, Component, InputKind, Lengths, Named, Param, Task, Value, nearest
+from gradlab.components.component import (
+    Activation,
+    Component,
+    InputKind,
+    Lengths,
+    Named,
+    Optimizer,
+    Origin,
+    Param,
+    Task,
+    Value,
+    nearest,
+)
 from gradlab.components.networks import (
     ACTIVATIONS,
     INITS,
@@ -30,6 +42,8 @@ __all__ = [
     "InputKind",
     "Lengths",
     "Named",
+    "Optimizer",
+    "Origin",
     "Param",
     "Task",
     "Value",

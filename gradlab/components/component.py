@@ -8,13 +8,25 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import PurePath
 from typing import Any, Literal
 
-__all__ = ["Activation", "Component", "InputKind", "Lengths", "Named", "Param", "Task", "Value", "nearest"]
+__all__ = [
+    "Activation",
+    "Component",
+    "InputKind",
+    "Lengths",
+    "Named",
+    "Optimizer",
+    "Origin",
+    "Param",
+    "Task",
+    "Value",
+    "nearest",
+]
 
 InputKind = Literal["features", "indices", "sequences", "tokens"]
 """What a task feeds: numbers `[N, I]` or indices `[N, I]` of a sample, numbers or indices `[N, T, I]` of a sequence."""
@@ -51,12 +63,26 @@ class Lengths:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a component of the user comes from: the file that registered it, or Python itself."""
+
+    path: str
+    """Absolute path of the file; empty for an object that was registered from Python."""
+    digest: str
+    """SHA-256, in hex, of the source of the file or of the object."""
+    content: bytes = field(default=b"", compare=False, repr=False)
+    """What another process makes the same components from: the source of the file, or the pickled object."""
+
+
+@dataclass(frozen=True, slots=True)
 class Component:
     """Something a spec can name: where its code is, one line about it, and its parameters in order."""
 
     target: Any
     summary: str
     params: Mapping[str, Param] = field(default_factory=dict)
+    origin: Origin | None = field(default=None, kw_only=True)
+    """Of a component of the user; None: gradlab's own."""
 
     def load(self) -> Any:
         """Return the object behind `target`, importing its module if it is given as text."""
@@ -68,9 +94,23 @@ class Component:
 
 @dataclass(frozen=True, slots=True)
 class Activation(Component):
-    """A nonlinearity. `learned`: it brings a learned parameter, so that its replicas fill banks of their own."""
+    """A nonlinearity."""
 
     learned: bool = False
+    """Whether it brings a learned parameter, so that its replicas fill banks of their own."""
+    twin: Callable[..., Any] | None = None
+    """Of a user's activation: from its parameters to its `mean_field` NumpyActivation, without which theory has no
+    prediction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Optimizer(Component):
+    """An update rule: a class of `torch.optim`, or one of the user's."""
+
+    elementwise: bool = True
+    """Whether an element's update depends on that element alone; if not, no tensor of it holds two replicas."""
+    weight_decay: bool = True
+    """Whether it takes the setting `weight_decay`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,5 +159,5 @@ def _text(value: Value) -> str:
 
 def nearest(name: str, choices: Iterable[str]) -> str | None:
     """Return the choice most like `name`, or None when nothing is close."""
-    found = difflib.get_close_matches(name.lower(), list(choices), n=1, cutoff=0.6)
-    return found[0] if found else None
+    matches = difflib.get_close_matches(name.lower(), list(choices), n=1, cutoff=0.6)
+    return matches[0] if matches else None

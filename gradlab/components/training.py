@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from gradlab.components.component import Component, Param
+from gradlab.components.component import Component, Optimizer, Param
 
 __all__ = ["CLIPS", "OPTIMIZERS", "PRECISIONS", "SCHEDULES"]
 
 
-def _optim(target: str, summary: str, lr: float, **params: Param) -> Component:
-    return Component(f"torch.optim:{target}", summary, {"lr": Param(lr, low=0), **params})
+def _optim(target: str, summary: str, lr: float, **params: Param) -> Optimizer:
+    return Optimizer(f"torch.optim:{target}", summary, {"lr": Param(lr, low=0), **params})
 
 
 _MOMENTUM = Param(0.9, low=0, high=1)
@@ -18,7 +18,7 @@ _ADAM = {
     "eps": Param(1e-8, low=0),
 }
 
-OPTIMIZERS: dict[str, Component] = {
+OPTIMIZERS: dict[str, Optimizer] = {
     "sgd": _optim("SGD", "plain gradient descent", 0.1),
     "momentum": _optim("SGD", "heavy-ball momentum", 0.01, momentum=_MOMENTUM),
     "nesterov": _optim("SGD", "Nesterov momentum", 0.01, momentum=Param(0.9, low=0, above=True, high=1)),

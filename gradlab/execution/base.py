@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from gradlab.cell import Cell
+from gradlab.cell import Cell, named_components
+from gradlab.components import Origin
 from gradlab.planning.banks import Bank
+from gradlab.plugins import shipped
 from gradlab.record import Record
 
 __all__ = [
-    "Cause", "Executor", "Job", "Outcome", "Work", "Worked", "cause_of", "load_devices", "load_work", "one_line",
+    "Cause", "Executor", "Job", "Outcome", "Work", "Worked", "cause_of", "job_of", "load_devices", "load_work",
+    "one_line",
 ]  # fmt: skip
 
 Cause = Literal["", "exception", "memory", "death", "timeout"]
@@ -30,6 +33,8 @@ class Job:
     """File to keep the state in while it lasts, and to go on from when it is there; empty: none."""
     every_s: float = 30.0
     """Seconds between checkpoints."""
+    plugins: tuple[Origin, ...] = ()
+    """What the components of the user among those of the cells are made from, for a process that lacks them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,15 @@ class Worked:
     """Version of torch; empty when the work did without."""
     resumed_at: int = 0
     """The step of the checkpoint it went on from; 0 for none."""
+
+
+def job_of(bank: Bank, device: str, checkpoint: str = "") -> Job:
+    """Return the job of a bank for another process.
+
+    Raises PluginError for a component of the user that cannot be sent there.
+    """
+    custom = {(key, named.name) for cell in bank.cells if cell.plugin_digest for key, named in named_components(cell)}
+    return Job(bank.cells, device, checkpoint, plugins=shipped(sorted(custom)))
 
 
 Work = Callable[[Job], Worked]

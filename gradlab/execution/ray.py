@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gradlab.errors import GradlabError, UsageError
-from gradlab.execution.base import Cause, Job, Outcome, Worked, cause_of, load_work, one_line
+from gradlab.execution.base import Cause, Job, Outcome, Worked, cause_of, job_of, load_work, one_line
 from gradlab.execution.cluster import connect, load_ray, placed
 from gradlab.planning.banks import Bank
 
@@ -139,7 +139,7 @@ class RayExecutor:
                     bank, lost = self._waiting.popleft()
                 except IndexError:  # a signal has drained them just now
                     break
-                job = Job(bank.cells, self._device)
+                job = job_of(bank, self._device)
                 reference = self._task.remote(self._work, job, self._timeout_s)
                 self._running[reference] = _Running(bank, lost, time.monotonic())
             if not self._running:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from gradlab import plugins
 from gradlab.errors import UsageError
 from gradlab.execution.base import Job, Worked
 from gradlab.training.checkpoint import Checkpoint
@@ -17,8 +18,10 @@ __all__ = ["devices", "train"]
 def train(job: Job) -> Worked:
     """Train a bank on its device, the first of those that its name stands for.
 
-    Raises UsageError for a device this machine does not have.
+    Raises UsageError for a device this machine does not have, PluginError for components that cannot be made here.
     """
+    for origin in job.plugins:
+        plugins.load(origin)
     chosen = devices(job.device)[0]
     checkpoint = Checkpoint(Path(job.checkpoint), job.every_s) if job.checkpoint else None
     records = train_bank(job.cells, chosen, checkpoint)

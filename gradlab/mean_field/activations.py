@@ -7,7 +7,7 @@ cut the line, cannot be read from its torch function.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from gradlab.components import ACTIVATIONS, Named
 from gradlab.mean_field.coverage import Components
 
-__all__ = ["KNOWN_ACTIVATIONS", "NUMPY_ACTIVATIONS", "Activation", "numpy_activation"]
+__all__ = ["KNOWN_ACTIVATIONS", "NUMPY_ACTIVATIONS", "NumpyActivation", "numpy_activation"]
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Activation:
+class NumpyActivation:
     """φ and φ' on arrays of any shape, and where quadrature must not step over them."""
 
     value: Callable[[Floats], Floats]
@@ -65,14 +65,14 @@ def _softplus(x: Floats) -> Floats:
     return np.logaddexp(0, x)
 
 
-def _piecewise_linear(negative_slope: float) -> Activation:
-    return Activation(
+def _piecewise_linear(negative_slope: float) -> NumpyActivation:
+    return NumpyActivation(
         lambda x: np.where(x > 0, x, negative_slope * x), lambda x: np.where(x > 0, 1.0, negative_slope), (0.0,)
     )
 
 
-def _elu(alpha: float, scale: float = 1.0) -> Activation:
-    return Activation(
+def _elu(alpha: float, scale: float = 1.0) -> NumpyActivation:
+    return NumpyActivation(
         lambda x: scale * np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))),
         lambda x: scale * np.where(x > 0, 1.0, alpha * np.exp(np.minimum(x, 0))),
         (0.0,),
@@ -93,37 +93,52 @@ def _gelu_slope(x: Floats) -> Floats:
     return _normal_cdf(x) + x * np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
 
 
-NUMPY_ACTIVATIONS: dict[str, Callable[..., Activation]] = {
-    "linear": lambda: Activation(lambda x: x, np.ones_like),
-    "sigmoid": lambda: Activation(_sigmoid, lambda x: _sigmoid(x) * _sigmoid(-x)),
-    "tanh": lambda: Activation(np.tanh, _sech2),
-    "hardtanh": lambda: Activation(
+NUMPY_ACTIVATIONS: dict[str, Callable[..., NumpyActivation]] = {
+    "linear": lambda: NumpyActivation(lambda x: x, np.ones_like),
+    "sigmoid": lambda: NumpyActivation(_sigmoid, lambda x: _sigmoid(x) * _sigmoid(-x)),
+    "tanh": lambda: NumpyActivation(np.tanh, _sech2),
+    "hardtanh": lambda: NumpyActivation(
         lambda x: np.clip(x, -1, 1), lambda x: np.where(np.abs(x) < 1, 1.0, 0.0), (-1.0, 1.0)
     ),
-    "softsign": lambda: Activation(lambda x: x / (1 + np.abs(x)), lambda x: (1 + np.abs(x)) ** -2.0, (0.0,)),
-    "erf": lambda: Activation(_erf, lambda x: 2 / math.sqrt(math.pi) * np.exp(-(x**2))),
+    "softsign": lambda: NumpyActivation(lambda x: x / (1 + np.abs(x)), lambda x: (1 + np.abs(x)) ** -2.0, (0.0,)),
+    "erf": lambda: NumpyActivation(_erf, lambda x: 2 / math.sqrt(math.pi) * np.exp(-(x**2))),
     "relu": lambda: _piecewise_linear(0.0),
     "leaky_relu": lambda negative_slope: _piecewise_linear(negative_slope),
     "prelu": lambda start: _piecewise_linear(start),
     "elu": lambda alpha: _elu(alpha),
     "selu": lambda: _elu(1.6732632423543772848170429916717, 1.0507009873554804934193349852946),
-    "gelu": lambda: Activation(lambda x: x * _normal_cdf(x), _gelu_slope),
-    "silu": lambda: Activation(lambda x: x * _sigmoid(x), _silu_slope),
-    "mish": lambda: Activation(lambda x: x * np.tanh(_softplus(x)), _mish_slope),
-    "softplus": lambda beta: Activation(
+    "gelu": lambda: NumpyActivation(lambda x: x * _normal_cdf(x), _gelu_slope),
+    "silu": lambda: NumpyActivation(lambda x: x * _sigmoid(x), _silu_slope),
+    "mish": lambda: NumpyActivation(lambda x: x * np.tanh(_softplus(x)), _mish_slope),
+    "softplus": lambda beta: NumpyActivation(
         lambda x: _softplus(beta * x) / beta, lambda x: _sigmoid(beta * x), scale=1 / beta
     ),
 }
 """By the name in the registry; called with the parameters of the activation, a learned one at its start."""
 
 
-KNOWN_ACTIVATIONS = Components(
-    NUMPY_ACTIVATIONS, reason="there is no prediction for activation {name}: it has no numpy twin"
-)
+class _Twins(Mapping[str, Callable[..., NumpyActivation]]):
+    """`NUMPY_ACTIVATIONS`, and the twins that the user's activations were registered with."""
+
+    def __getitem__(self, name: str) -> Callable[..., NumpyActivation]:
+        registered = ACTIVATIONS.get(name)
+        if name in NUMPY_ACTIVATIONS or registered is None or registered.twin is None:
+            return NUMPY_ACTIVATIONS[name]
+        return registered.twin
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([name for name in (*NUMPY_ACTIVATIONS, *ACTIVATIONS) if name in self])
+
+    def __len__(self) -> int:
+        return len(list(self))
+
+
+_TWINS = _Twins()
+KNOWN_ACTIVATIONS = Components(_TWINS, reason="there is no prediction for activation {name}: it has no numpy twin")
 """The declaration of a theory that reads the setting ``activation``."""
 
 
-def numpy_activation(activation: Named) -> Activation:
+def numpy_activation(activation: Named) -> NumpyActivation:
     """Return the numpy twin of a registered activation, a learned parameter at its start.
 
     One and the same object for equal names, so that what is computed with it can be kept.
@@ -132,9 +147,9 @@ def numpy_activation(activation: Named) -> Activation:
         NoPrediction: it has no twin, or a parameter that its twin does not take.
     """
     KNOWN_ACTIVATIONS.require("activation", activation)
-    return _made(NUMPY_ACTIVATIONS[activation.name], activation)
+    return _made(_TWINS[activation.name], activation)
 
 
 @lru_cache(maxsize=256)
-def _made(make: Callable[..., Activation], activation: Named) -> Activation:
+def _made(make: Callable[..., NumpyActivation], activation: Named) -> NumpyActivation:
     return make(**KNOWN_ACTIVATIONS.values(activation, ACTIVATIONS))

@@ -23,6 +23,7 @@ __all__ = ["IRRELEVANT_AT_START", "Components", "Coverage", "Numbers"]
 IRRELEVANT_AT_START = frozenset({
     "optimizer", "lr", "clip", "l1", "l2", "weight_decay", "precision", "steps", "batch_size", "lr_schedule",
     "warmup", "probe_at", "vanish", "explode", "seed", "task", "data_digest",
+    "plugin_digest",
 })  # fmt: skip
 """Fields of `Cell` without a meaning before the first update. What a theory needs of a task are its inputs' shape and
 size, which it is given beside the cell."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from gradlab.components import Named
-from gradlab.mean_field.activations import Activation, numpy_activation
+from gradlab.mean_field.activations import NumpyActivation, numpy_activation
 from gradlab.mean_field.arithmetic import checked_arithmetic
 from gradlab.mean_field.fixed_points import bisect
 from gradlab.mean_field.maps import chi, variance_map, variance_slope
@@ -60,11 +60,11 @@ def critical_bias(activation: Named, sigma_w2: float) -> CriticalPoint | None:
     return None
 
 
-def _sigma_w2(phi: Activation, q: float) -> float:
+def _sigma_w2(phi: NumpyActivation, q: float) -> float:
     return 1 / chi(phi, q, 1.0)
 
 
-def _line_end(phi: Activation) -> CriticalPoint | None:
+def _line_end(phi: NumpyActivation) -> CriticalPoint | None:
     """Return the point with σ_b = 0 that has q* = 0 or, for homogeneous φ, any q*; None if the line has no such end.
 
     It needs φ(0) = 0, and V(q) ≤ q beside q = 0: where φ's slope falls with |h|, as tanh's does.

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from gradlab.components import Named
-from gradlab.mean_field.activations import Activation, numpy_activation
+from gradlab.mean_field.activations import NumpyActivation, numpy_activation
 from gradlab.mean_field.arithmetic import checked_arithmetic
 from gradlab.mean_field.maps import chi, correlation_map, variance_map, variance_slope
 
@@ -88,7 +88,7 @@ def fixed_point(activation: Named, sigma_w2: float, sigma_b2: float) -> FixedPoi
     return FixedPoint(status, None, None, None, None, None, None)
 
 
-def _scale_free(phi: Activation, end: float, sigma_w2: float, sigma_b2: float) -> FixedPoint:
+def _scale_free(phi: NumpyActivation, end: float, sigma_w2: float, sigma_b2: float) -> FixedPoint:
     """Positively homogeneous φ: V(q) = kq + σ_b² with k = χ, because φ(h) = φ'(h) h."""
     phase = _phase(end)
     slopes = phi.slope(np.array([-1.0, 1.0]))
@@ -109,7 +109,7 @@ def _depth_scale(factor: float) -> float:
     return math.inf if abs(factor - 1) < _CRITICAL else -1 / math.log(factor) if factor > 0 else 0.0
 
 
-def variance_limit(phi: Activation, sigma_w2: float, sigma_b2: float) -> tuple[Status, float]:
+def variance_limit(phi: NumpyActivation, sigma_w2: float, sigma_b2: float) -> tuple[Status, float]:
     """Return what q does, started at the usual q of about 1, and where it ends; q is NaN where it ends nowhere.
 
     Homogeneous activations, for which this is a matter of rounding, are not for it.
@@ -147,7 +147,7 @@ def bisect(f: Callable[[float], float], low: float, high: float) -> float:
     return low
 
 
-def _fixed_correlation(phi: Activation, q: float, sigma_w2: float, sigma_b2: float) -> float:
+def _fixed_correlation(phi: NumpyActivation, q: float, sigma_w2: float, sigma_b2: float) -> float:
     """Return c* < 1 of the chaotic phase. C is convex on [0, 1] with C(0) ≥ 0: Newton from 0 climbs to it."""
     c = 0.0
     for _ in range(50):

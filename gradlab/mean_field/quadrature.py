@@ -15,7 +15,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from gradlab.mean_field.activations import Activation
+from gradlab.mean_field.activations import NumpyActivation
 
 __all__ = ["Nodes", "expect_pair", "hermite", "normal_nodes"]
 
@@ -48,7 +48,7 @@ class Nodes:
         return float(self.weight @ values)
 
 
-def _edges(phi: Activation, far: float) -> Floats:
+def _edges(phi: NumpyActivation, far: float) -> Floats:
     """Return the edges in h that belong to the activation, inside ±far."""
     steps = phi.scale * _BY_SCALE
     steps = steps[steps < far]
@@ -56,7 +56,7 @@ def _edges(phi: Activation, far: float) -> Floats:
     return np.concatenate([-steps, [0.0], steps, kinks[np.abs(kinks) < far]])
 
 
-def normal_nodes(phi: Activation, variance: float, count: int = 20) -> Nodes:
+def normal_nodes(phi: NumpyActivation, variance: float, count: int = 20) -> Nodes:
     """Return the quadrature for N(0, variance) and this activation; variance 0 is the limit, half each side of 0."""
     deviation = math.sqrt(variance)
     edges = np.unique(np.concatenate([_BY_DEVIATION * deviation, _edges(phi, _FAR * deviation)]))
@@ -85,7 +85,7 @@ def hermite(nodes: Nodes, values: Floats, degree: int) -> Floats:
     return coefficients
 
 
-def expect_pair(phi: Activation, variance: float, c: float, count: int = 16) -> tuple[float, float]:
+def expect_pair(phi: NumpyActivation, variance: float, c: float, count: int = 16) -> tuple[float, float]:
     """Return E[φ(a)φ(b)] and E[φ'(a)φ'(b)] for Gaussian a, b of equal variance and correlation c in [-1, 1].
 
     Given a, b is Gaussian about ca with deviation s = √(1-c²)·√variance, so the inner integral has its own panels

@@ -25,7 +25,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gradlab.mean_field.activations import Activation
+from gradlab.mean_field.activations import NumpyActivation
 from gradlab.mean_field.arithmetic import LARGEST, SMALLEST
 from gradlab.mean_field.prediction import NoPrediction
 from gradlab.mean_field.quadrature import Nodes, normal_nodes
@@ -81,7 +81,7 @@ class Block:
 class RandomNetwork:
     """The random network a cell starts as: everything but its size and its input."""
 
-    phi: Activation
+    phi: NumpyActivation
     sigma_w2: float
     sigma_b2: float
     orthogonal: bool

@@ -6,7 +6,7 @@ Replicas are ordered so that equal update rules are contiguous. Each run of equa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -47,15 +47,30 @@ def runs(values: Sequence[Any]) -> list[tuple[int, int, Any]]:
     return listed
 
 
+def _groups(rules: Sequence[Rule], *, separate: bool) -> Iterator[tuple[int, int, Rule]]:
+    """Yield the slices of replicas that are updated as one tensor, with their rule."""
+    for start, stop, rule in runs(rules):
+        if separate or not OPTIMIZERS[rule.optimizer.name].elementwise:
+            yield from ((r, r + 1, rule) for r in range(start, stop))
+        else:
+            yield start, stop, rule
+
+
 def _arguments(rule: Rule) -> dict[str, Any]:
     """Return the rule as the keyword arguments of its torch class."""
+    component = OPTIMIZERS[rule.optimizer.name]
     params = rule.optimizer.resolve(OPTIMIZERS)
-    arguments = params | {"lr": rule.lr, "weight_decay": rule.weight_decay}
-    if "beta1" in params:
+    arguments = params | {"lr": rule.lr} | ({"weight_decay": rule.weight_decay} if component.weight_decay else {})
+    if "beta1" in params and component.origin is None:
         arguments["betas"] = (arguments.pop("beta1"), arguments.pop("beta2"))
     if rule.optimizer.name == "nesterov":
         arguments["nesterov"] = True
     return arguments
+
+
+def _defaults(group: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a group as those of the optimiser: a class of the user's may insist on them."""
+    return {name: value for name, value in group.items() if name != "params"}
 
 
 class BankOptimizer:
@@ -68,8 +83,7 @@ class BankOptimizer:
         on_cuda = flat_RP.device.type == "cuda"
         groups: dict[Any, list[dict[str, Any]]] = {}
         self._rows: list[tuple[Tensor, Tensor]] = []
-        each = [(r, r + 1, rule) for r, rule in enumerate(rules)] if separate else runs(rules)
-        for start, stop, rule in each:
+        for start, stop, rule in _groups(rules, separate=separate):
             rows = flat_RP[start:stop].detach()
             rows.grad = grad_RP[start:stop]
             self._rows.append((rows, rows.grad))
@@ -77,7 +91,9 @@ class BankOptimizer:
             groups.setdefault(kind, []).append({"params": [rows], **_arguments(rule)})
         self.recordable = on_cuda and groups.keys() <= {*_FUSED, *_CAPTURABLE} - {torch.optim.Adagrad}
         """Whether `update` can be recorded as a CUDA graph: its counters and learning rates lie on the device."""
-        self._optimizers = [kind(params, **self._options(kind, on_cuda)) for kind, params in groups.items()]
+        self._optimizers = [
+            kind(params, **_defaults(params[0]), **self._options(kind, on_cuda)) for kind, params in groups.items()
+        ]
         self._lr = [[group["lr"] for group in optimizer.param_groups] for optimizer in self._optimizers]
         if self.recordable:
             for optimizer in self._optimizers:

@@ -43,7 +43,7 @@ memory that happens to be free; banks that are too large after all are halved by
 DEARER = 1.25
 """Banks are halved for the sake of their share only if the halves together take at most so much longer."""
 
-_SHARED = (*(f.attribute for f in SETTINGS.values() if not f.per_replica), "data_digest")
+_SHARED = (*(f.attribute for f in SETTINGS.values() if not f.per_replica), "data_digest", "plugin_digest")
 _FIRST = ("activation", "optimizer", "lr", "weight_decay", "clip", "l1", "l2")
 """Equal activations are to be contiguous, as each run of them is one call a block; then equal optimizer settings, as
 each run of them is one param_group of torch.optim."""

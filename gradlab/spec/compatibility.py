@@ -8,7 +8,7 @@ from itertools import product
 from typing import Any
 
 from gradlab.cell import SETTINGS
-from gradlab.components import TASKS, Named, Task
+from gradlab.components import OPTIMIZERS, TASKS, Named, Task
 from gradlab.families import FAMILIES, Family
 from gradlab.spec.model import Subgrid
 from gradlab.spec.node import Mark, Problems
@@ -156,11 +156,27 @@ def _lengths_broken(task: Named, seq_len: int | None) -> bool:
     return lengths is not None and seq_len is not None and not lengths.allow(seq_len)
 
 
-_CONFLICTS = (
+def _explain_weight_decay(optimizer: Named, weight_decay: float) -> tuple[str, str]:
+    able = [name for name, known in OPTIMIZERS.items() if known.weight_decay and known.origin is None]
+    return (
+        f"{optimizer.name} has no weight_decay, found {weight_decay:g}",
+        f"those that have one are {_listed(able, 'and')}",
+    )
+
+
+def _conflicts() -> Iterator[_Conflict]:
+    """Yield all kinds of conflicts; components of the user are among the registered ones by now."""
+    yield from _ALWAYS
+    yield from map(_only, dict.fromkeys(key for family in FAMILIES.values() for key in family.allows))
+
+
+_ALWAYS = (
     _Conflict("model", "task", lambda m, t: not _fits(m, t) and not TASKS[t.name].of_sequences, _explain_samples),
     _Conflict("model", "task", lambda m, t: not _fits(m, t) and TASKS[t.name].of_sequences, _explain_sequences),
-    *map(_only, dict.fromkeys(key for family in FAMILIES.values() for key in family.allows)),
     _Conflict("task", "seq_len", _lengths_broken, _explain_length),
+    _Conflict(
+        "optimizer", "weight_decay", lambda o, w: w > 0 and not OPTIMIZERS[o.name].weight_decay, _explain_weight_decay
+    ),
 )
 
 
@@ -168,7 +184,7 @@ def check(
     fixed: _Fixed, axes: list[LocatedAxis], exclude: list[LocatedExclude], invalid: set[str], problems: Problems
 ) -> None:
     """Add conflicting settings to `problems`: one problem for each kind, with every combination to exclude."""
-    for conflict in _CONFLICTS:
+    for conflict in _conflicts():
         if {conflict.left, conflict.right} & invalid:
             continue
         pairs = list(_pairs(conflict, fixed, axes))

@@ -100,7 +100,7 @@ def read(path: Path) -> pa.Table:
     """Return the table of a part. Raises Damaged when any bit of it has changed, StoreError when it cannot be read."""
     data = _checked(path)
     try:
-        return pq.ParquetFile(pa.BufferReader(data)).read()
+        return pq.ParquetFile(pa.BufferReader(data), pre_buffer=False).read()
     except (pa.ArrowException, OSError) as error:
         raise Damaged(str(error).splitlines()[0]) from error
 
@@ -114,7 +114,9 @@ def read_cells(path: Path, *, verify: bool) -> list[str]:
         source = pa.BufferReader(_checked(path)) if verify else path.open("rb")
     try:
         with source:
-            ids: list[str] = pq.ParquetFile(source).read(["cell"], use_threads=False).column("cell").to_pylist()
+            # a buffer would be filled by a thread that holds `source`, and may outlive the interpreter: it then aborts
+            file = pq.ParquetFile(source, pre_buffer=False)
+            ids: list[str] = file.read(["cell"], use_threads=False).column("cell").to_pylist()
     except (pa.ArrowException, OSError) as error:
         raise Damaged(str(error).splitlines()[0]) from error
     return ids

@@ -1,5 +1,5 @@
 """Tasks: where inputs, targets and the loss come from. They know nothing of models or training."""
 
-from gradlab.tasks.base import Criterion, Data, load
+from gradlab.tasks.base import ACCURACY, R2, Criterion, Data, classification, load, regression
 
-__all__ = ["Criterion", "Data", "load"]
+__all__ = ["ACCURACY", "R2", "Criterion", "Data", "classification", "load", "regression"]

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from gradlab.cell import Cell
-from gradlab.components import ACTIVATIONS, Component, Named
+from gradlab.components import ACTIVATIONS, Activation, Named
 from gradlab.mean_field import NoPrediction, fixed_point, predict
 from gradlab.mean_field.activations import NUMPY_ACTIVATIONS, numpy_activation
 from gradlab.mean_field.quadrature import normal_nodes
@@ -55,7 +55,7 @@ def test_kinks_and_scale_are_declared(name, variance):
 
 
 def test_a_registered_activation_without_a_twin_has_no_prediction(monkeypatch):
-    monkeypatch.setitem(ACTIVATIONS, "mine", Component(torch.tanh, "my own"))
+    monkeypatch.setitem(ACTIVATIONS, "mine", Activation(torch.tanh, "my own"))
     cell = Cell(activation=Named("mine"), lr=0.1)
     for model in ("mlp", "rnn"):
         prediction = predict(dataclasses.replace(cell, model=Named(model), depth=1, seq_len=5), **DIGITS)
@@ -66,7 +66,7 @@ def test_a_registered_activation_without_a_twin_has_no_prediction(monkeypatch):
 
 
 def test_a_twin_is_all_that_an_activation_needs(monkeypatch):
-    monkeypatch.setitem(ACTIVATIONS, "mine", Component(torch.tanh, "my own"))
+    monkeypatch.setitem(ACTIVATIONS, "mine", Activation(torch.tanh, "my own"))
     monkeypatch.setitem(NUMPY_ACTIVATIONS, "mine", NUMPY_ACTIVATIONS["tanh"])
     mine, tanh = (predict(Cell(activation=Named(name), lr=0.1), **DIGITS) for name in ("mine", "tanh"))
     assert mine.log_survival == tanh.log_survival is not None

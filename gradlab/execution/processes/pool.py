@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from gradlab.errors import GradlabError
-from gradlab.execution.base import Job, Outcome
+from gradlab.execution.base import Outcome, job_of
 from gradlab.execution.processes.machine import available_cpus, maybe_gpu
 from gradlab.execution.processes.process import Died, Process
 from gradlab.planning.banks import Bank
@@ -232,7 +232,7 @@ class LocalExecutor:
         name = f"worker {index + 1}"
         device = self._devices[index % len(self._devices)]
         try:
-            kind, *rest = process.ask(Job(bank.cells, device, checkpoint))
+            kind, *rest = process.ask(job_of(bank, device, checkpoint))
         except Died as death:
             if death.timed_out:
                 text = f"took longer than {self._timeout_s:g} s (--bank-timeout)"

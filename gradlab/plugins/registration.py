@@ -1,0 +1,191 @@
+"""Registration of the user's own components: functions that are decorators as well.
+
+    @gl.activation("bent")
+    def bent(x, slope: float = 0.1):
+        return torch.where(x > 0, x, slope * x)
+
+The parameters of a component are the arguments that a spec may give: those with a default that is a number, a text,
+true or false. `params` says more of them, or bounds: ``params={"slope": gl.Param(0.1, low=0, high=1)}``.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from gradlab.components import Activation, Component, InputKind, Lengths, Optimizer, Param, Task
+from gradlab.errors import PluginError
+from gradlab.plugins.loading import register
+
+__all__ = ["activation", "init", "norm", "optimizer", "task"]
+
+_KINDS = {kind.__name__: kind for kind in (bool, int, float, str)}
+
+
+def activation(
+    name: str,
+    function: Callable[..., Any] | None = None,
+    *,
+    params: Mapping[str, Param] | None = None,
+    summary: str = "",
+    twin: Callable[..., Any] | None = None,
+) -> Any:
+    """Register an activation, ``function(x, **params)``: a tensor of any shape to one of the same, element by element.
+
+    Args:
+        name: what specs call it.
+        function: None to decorate one.
+        params: parameters beside, or instead of, those that the arguments of `function` tell.
+        summary: one line for `gradlab list`; empty: the first line of its docstring.
+        twin: ``twin(**params)`` returns a `gl.NumpyActivation`, the function and its slope in numpy, from which
+            mean-field theory is computed. Without one there is no prediction.
+
+    Raises:
+        PluginError: the name is taken, or the parameters cannot be told.
+    """
+    return _register("activation", name, function, 1, params, Activation(None, summary, twin=twin))
+
+
+def init(
+    name: str,
+    function: Callable[..., Any] | None = None,
+    *,
+    params: Mapping[str, Param] | None = None,
+    summary: str = "",
+) -> Any:
+    """Register an init, ``function(z, **params)``: standard normal draws `[O, I]` to a weight matrix of that shape.
+
+    Cells that share a seed share `z`. Arguments and errors as in `activation`. Theory knows no variance of it, so a
+    cell with it has no prediction.
+    """
+    return _register("init", name, function, 1, params, Component(None, summary))
+
+
+def norm(
+    name: str,
+    kind: Callable[..., Any] | None = None,
+    *,
+    params: Mapping[str, Param] | None = None,
+    summary: str = "",
+) -> Any:
+    """Register a normalisation, a class with the methods of `gradlab.nn.norms.Norm`, made by ``kind(**params)``.
+
+    Arguments and errors as in `activation`. A cell with it has no prediction.
+    """
+    return _register("norm", name, kind, 0, params, Component(None, summary))
+
+
+def task(
+    name: str,
+    function: Callable[..., Any] | None = None,
+    *,
+    params: Mapping[str, Param] | None = None,
+    summary: str = "",
+    inputs: InputKind = "features",
+    lengths: Lengths | None = None,
+) -> Any:
+    """Register a task, ``function(seeds, **params)``, which returns the `gradlab.tasks.Data` of these seeds.
+
+    A parameter called `path` is a data file, relative to the spec, whose digest enters the cell ids.
+
+    Args:
+        name, function, params, summary: as in `activation`.
+        inputs: what it feeds; "sequences" and "tokens" are called ``function(seeds, seq_len, **params)``.
+        lengths: of such a task, which `seq_len` it can have.
+    """
+    component = Task(None, summary, inputs=inputs, lengths=lengths)
+    if component.of_sequences != (lengths is not None):
+        raise PluginError(
+            f"the task {name!r} has inputs {inputs!r}", "a task of sequences has lengths, others have none"
+        )
+    return _register("task", name, function, 2 if component.of_sequences else 1, params, component)
+
+
+def optimizer(
+    name: str,
+    kind: Callable[..., Any] | None = None,
+    *,
+    lr: float,
+    params: Mapping[str, Param] | None = None,
+    summary: str = "",
+    elementwise: bool = False,
+) -> Any:
+    """Register an update rule, a `torch.optim.Optimizer` made by ``kind(parameters, lr=…, **params)``.
+
+    It gets ``weight_decay=…`` too if it takes one; a spec that gives one to a rule that does not is refused.
+
+    Args:
+        name, kind, params, summary: as in `activation`.
+        lr: the learning rate where a spec gives none.
+        elementwise: each element's update depends on that element alone. Several replicas of a bank then share
+            tensors, which is faster; of other rules each replica has tensors of its own, with a leading axis of 1.
+    """
+    rule = Optimizer(None, summary, elementwise=elementwise)
+    return _register("optimizer", name, kind, 1, {"lr": Param(lr, low=0), **(params or {})}, rule)
+
+
+def _register(
+    key: str,
+    name: str,
+    target: Callable[..., Any] | None,
+    positional: int,
+    params: Mapping[str, Param] | None,
+    component: Component,
+) -> Any:
+    if not isinstance(name, str):
+        raise PluginError(f"gl.{key} needs a name first", f'write gl.{key}("mine", …), or @gl.{key}("mine")')
+
+    def registered(target: Any) -> Any:
+        if not callable(target):
+            raise PluginError(f"{name} must be a function or a class, found {type(target).__name__}")
+        own = _params(name, target, positional, params or {})
+        fields: dict[str, Any] = {}
+        if isinstance(component, Optimizer):  # a setting of its own
+            fields["weight_decay"] = own.pop("weight_decay", None) is not None
+            own = {"lr": own["lr"], **own}
+        documented = (inspect.getdoc(target) or "").partition("\n")[0].rstrip(".")
+        summary = component.summary or documented or "a component of the user"
+        register(key, name, replace(component, target=target, summary=summary, params=own, **fields))
+        return target
+
+    return registered if target is None else registered(target)
+
+
+def _params(name: str, target: Any, positional: int, given: Mapping[str, Param]) -> dict[str, Param]:
+    """Return the parameters of a component: `given` ones, and the arguments of `target` behind the first few.
+
+    Raises PluginError for an argument that a spec must give but whose kind nobody tells, and for a parameter in
+    `given` that `target` does not take.
+    """
+    try:
+        arguments = list(inspect.signature(target).parameters.values())
+    except (TypeError, ValueError):  # compiled, like torch.sin
+        return dict(given)
+    variable = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
+    own = {
+        argument.name: param
+        for argument in arguments[positional:]
+        if argument.kind not in variable and (param := given.get(argument.name) or _param(name, argument)) is not None
+    }
+    takes_any = any(argument.kind is inspect.Parameter.VAR_KEYWORD for argument in arguments)
+    unknown = [] if takes_any else [key for key in given if key not in own]
+    if unknown:
+        raise PluginError(f"{name} has a parameter {unknown[0]!r}, but its function has no such argument")
+    return {**own, **given} if takes_any else own
+
+
+def _param(name: str, argument: inspect.Parameter) -> Param | None:
+    """Return an argument as a parameter, None for one whose default no spec can write."""
+    noted = argument.annotation
+    kind = _KINDS.get(noted if isinstance(noted, str) else getattr(noted, "__name__", ""))
+    if argument.default is not inspect.Parameter.empty:
+        kind = kind or _KINDS.get(type(argument.default).__name__)
+        return None if kind is None or not isinstance(argument.default, bool | int | float | str) else Param(
+            kind(argument.default), kind
+        )  # fmt: skip
+    if kind is None:
+        hint = f"give it a default, an annotation, or params={{{argument.name!r}: gl.Param(…)}}"
+        raise PluginError(f"the argument {argument.name!r} of {name} has no default", hint)
+    return Param(kind=kind, required=True)
