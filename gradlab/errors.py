@@ -13,11 +13,30 @@ __all__ = [
     "SpecError",
     "StoreError",
     "UsageError",
+    "pointer",
+    "shorten",
 ]
-
 
 SHOWN = 160
 """Characters of a long line that a message shows, around the place it points at."""
+QUOTED = 60
+"""Characters of a text that a message quotes inside of a sentence."""
+
+
+def shorten(text: str, limit: int = QUOTED) -> str:
+    """Return text fit for one line of a message: cut when long, without characters that a terminal would obey."""
+    clean = _printable(text[:limit])
+    return clean if len(text) <= limit else clean[:-1] + "…"
+
+
+def pointer(text: str, column: int) -> list[str]:
+    """Return the line `text`, cut around `column` (from 1) where it is long, and below it a sign at that column."""
+    cut = max(0, column - 1 - SHOWN // 2) if len(text) > SHOWN else 0
+    return [f"    {_printable(text[cut : cut + SHOWN])}", "    " + " " * (column - 1 - cut) + "^"]
+
+
+def _printable(text: str) -> str:
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 class GradlabError(Exception):
@@ -78,8 +97,7 @@ class Problem:
         where = f"{self.source}:{self.line}:{self.column}: " if self.line else f"{self.source}: " if self.source else ""
         lines = [where + self.message]
         if self.text:
-            cut = max(0, self.column - 1 - SHOWN // 2) if len(self.text) > SHOWN else 0
-            lines += [f"    {self.text[cut : cut + SHOWN]}", "    " + " " * (self.column - 1 - cut) + "^"]
+            lines += pointer(self.text, self.column)
         if self.hint:
             lines.append(f"    {self.hint}")
         return "\n".join(lines)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,22 +63,14 @@ def _refuse(spec: Spec, message: str, hint: str) -> SpecError:
 
 
 def _cells(spec: Spec, subgrid: Subgrid, digests: dict[str, str]) -> Iterator[Cell]:
-    fixed = dict(subgrid.fixed)
-    base = {SETTINGS[key].attribute: value for key, value in fixed.items()}
+    base = {SETTINGS[key].attribute: value for key, value in subgrid.fixed}
     attributes = [tuple(SETTINGS[key].attribute for key in axis.keys) for axis in subgrid.axes]
     settings = [
         [dict(zip(names, row, strict=True)) for row in axis.rows]
         for names, axis in zip(attributes, subgrid.axes, strict=True)
     ]
-    excludes = [
-        [exclude.rows(axis) for axis in subgrid.axes]
-        for exclude in subgrid.exclude
-        if exclude.allows(fixed, subgrid.varied)
-    ]
     custom = _custom_components()
-    for at in product(*(range(len(rows)) for rows in settings)):
-        if any(all(i in rows for i, rows in zip(at, dropped, strict=True)) for dropped in excludes):
-            continue
+    for at in subgrid.cells():
         values = dict(base)
         for rows, i in zip(settings, at, strict=True):
             values.update(rows[i])

@@ -23,7 +23,7 @@ from gradlab.spec import Spec, dump
 from gradlab.store import RunDirectory
 
 if TYPE_CHECKING:
-    from gradlab.query import Judgement
+    from gradlab.analysis.expectations import Judgement
     from gradlab.results.predicted import Predict
     from gradlab.results.tables import Tables
     from gradlab.store.records import Failure
@@ -193,7 +193,7 @@ def execute(
     `fail_fast` and `retries`. Closes the executor if it is to `close` it or fails. Raises StoreError when the
     directory cannot be written to, and what the executor raises.
     """
-    from gradlab.query import judge
+    from gradlab.analysis.expectations import judge
     from gradlab.results.tables import tables
 
     begun = time.perf_counter()

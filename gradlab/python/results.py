@@ -12,11 +12,11 @@ from typing import Any
 import pandas as pd
 
 from gradlab import grid, spec
+from gradlab.analysis.expectations import Judgement, judge
 from gradlab.api.run import RunResult
 from gradlab.api.tables import TABLES, read_tables
 from gradlab.cell import Cell, cell_id
 from gradlab.errors import GradlabError, SpecError, UsageError
-from gradlab.query import Judgement, judge
 from gradlab.results.tables import Tables
 from gradlab.store import RunDirectory
 from gradlab.store.records import Failure

@@ -1,30 +1,65 @@
-"""What a spec expects of its results: statements that a computer can check. Parsing and judging; no torch, no terminal.
+"""The one language of conditions: what `exclude`, `expect`, `--where`, `--fail-on`, `--baseline` and the filter of the
+report page read. A text becomes a tree, and the tree says of a row whether it is meant; no tables and no torch here.
 
-A statement compares a column of ``summary.csv`` with a number or with another one:
-
-    survival[activation=sigmoid, depth=32] < 1e-6
-    learned[activation=relu, depth<=16] >= 0.8
-    survival[norm=batch] > 10 * survival[norm=none]
+    depth>=16 and norm=none                          an expression over the columns of rows
+    activation in [relu, leaky_relu] or not depth<8
+    survival[norm=batch] > 10 * survival[norm=none]  a statement about the results, with selections in brackets
     decay[activation=sigmoid] within 2% of theory_decay
-    max(log10_survival[activation=tanh]) < 0.5
-
-The brackets choose configurations, and all of them must satisfy it.
 """
 
-from gradlab.query.grammar import StatementError, Written, parse
-from gradlab.query.judge import Judgement, judge
-from gradlab.query.model import COLUMNS, Choice, Expectation, Side, Statement, Term
+from gradlab.query.columns import (
+    NUMBER,
+    TEXT,
+    TRUTH,
+    Column,
+    Columns,
+    Comparison,
+    columns_json,
+    setting_columns,
+)
+from gradlab.query.expressions import (
+    And,
+    Condition,
+    Expression,
+    Not,
+    Or,
+    Pattern,
+    conjuncts,
+    evaluate,
+    evaluate_columns,
+    expression_json,
+    names,
+)
+from gradlab.query.parser import parse, parse_statement
+from gradlab.query.scanner import Operand, QueryError
+from gradlab.query.statements import COLUMNS, Expectation, Quantity, Statement
 
 __all__ = [
     "COLUMNS",
-    "Choice",
+    "NUMBER",
+    "TEXT",
+    "TRUTH",
+    "And",
+    "Column",
+    "Columns",
+    "Comparison",
+    "Condition",
     "Expectation",
-    "Judgement",
-    "Side",
+    "Expression",
+    "Not",
+    "Operand",
+    "Or",
+    "Pattern",
+    "Quantity",
+    "QueryError",
     "Statement",
-    "StatementError",
-    "Term",
-    "Written",
-    "judge",
+    "columns_json",
+    "conjuncts",
+    "evaluate",
+    "evaluate_columns",
+    "expression_json",
+    "names",
     "parse",
+    "parse_statement",
+    "setting_columns",
 ]

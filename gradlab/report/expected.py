@@ -10,7 +10,7 @@ from typing import Any
 from rich.cells import cell_len
 from rich.text import Text
 
-from gradlab.query import Judgement
+from gradlab.analysis.expectations import Judgement
 from gradlab.report.glyphs import Glyphs
 
 __all__ = ["document", "lines", "number_text", "summary_text"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from gradlab.query import Judgement
+from gradlab.analysis.expectations import Judgement
 from gradlab.report import expected
 from gradlab.report.glyphs import UNICODE
 from gradlab.report.terminal import report

@@ -39,8 +39,7 @@ def values(key: str, fixed: _Fixed, axes: list[LocatedAxis]) -> list[LocatedValu
 def drops(located: LocatedExclude, fixed: _Fixed, pair: dict[str, Any]) -> bool:
     """Whether an exclude drops whatever has the values of `pair` beside what is fixed."""
     known = {key: given.value for key, given in fixed.items()} | pair
-    conditions = located.exclude.conditions
-    return all(condition.key in known and condition.holds(known[condition.key]) for condition in conditions)
+    return located.exclude.drops(known)
 
 
 def settle(fixed: _Fixed, axes: list[LocatedAxis]) -> list[LocatedAxis]:

@@ -8,9 +8,10 @@ import yaml
 
 from gradlab.cell import REGISTRIES, SETTINGS
 from gradlab.components import Named
-from gradlab.query import Expectation
+from gradlab.query import Condition, Expectation, Pattern, conjuncts
 from gradlab.spec.expectations import speaks_of_cells
-from gradlab.spec.model import Axis, Condition, Spec, Subgrid
+from gradlab.spec.fields import holds_list
+from gradlab.spec.model import Axis, Exclude, Spec, Subgrid
 
 __all__ = ["dump"]
 
@@ -69,7 +70,7 @@ def _block(subgrid: Subgrid, common: set[str], *, own_seeds: bool) -> dict[str, 
     if zipped:
         block["zip"] = zipped[0] if len(zipped) == 1 else zipped
     if subgrid.exclude:
-        block["exclude"] = [{one.key: _condition(one) for one in exclude.conditions} for exclude in subgrid.exclude]
+        block["exclude"] = [_exclude(exclude) for exclude in subgrid.exclude]
     if own_seeds:
         block["seeds"] = _seeds(subgrid.axes[-1])
     return block
@@ -91,9 +92,23 @@ def _with_lr(optimizer: Any, lr: float) -> dict[str, Any]:
     return {"name": name, "lr": lr, **{key: value for key, value in params.items() if key != "name"}}
 
 
-def _condition(one: Condition) -> Any:
-    listed = [*one.names, *(_plain(one.key, value, explicit=True) for value in one.values)]
-    return listed[0] if len(listed) == 1 and not isinstance(listed[0], list) else listed
+def _exclude(exclude: Exclude) -> str | dict[str, Any]:
+    """Return the text of an exclude or, where it was a mapping, the values of each of its settings."""
+    if exclude.text:
+        return exclude.text
+    conditions = [part for part in conjuncts(exclude.expression) if isinstance(part, Condition)]
+    values = {part.name: [_constant(part.name, constant) for constant in part.constants] for part in conditions}
+    single = {key: len(listed) == 1 and not isinstance(listed[0], list) for key, listed in values.items()}
+    return {key: listed[0] if single[key] else listed for key, listed in values.items()}
+
+
+def _constant(key: str, constant: Any) -> Any:
+    if isinstance(constant, Pattern):
+        if constant.parameters is None:
+            return constant.name
+        return _plain(key, Named(constant.name, constant.parameters), explicit=True)
+    steps = str(constant).split()
+    return list(map(int, steps)) if holds_list(key) and all(step.isdigit() for step in steps) else constant
 
 
 def _plain(key: str, value: Any, *, explicit: bool = False) -> Any:

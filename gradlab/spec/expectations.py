@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from itertools import product
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gradlab.cell import SETTINGS
 from gradlab.components import nearest
-from gradlab.errors import SpecError
-from gradlab.query import Choice, Expectation, StatementError, Term, Written, parse
-from gradlab.spec import components, fields, reader
-from gradlab.spec.keys import hint_for
+from gradlab.errors import shorten
+from gradlab.query import (
+    And,
+    Comparison,
+    Condition,
+    Expectation,
+    Expression,
+    Quantity,
+    QueryError,
+    parse_statement,
+)  # fmt: skip
+from gradlab.spec.conditions import position, read_comparison
 from gradlab.spec.model import Subgrid
-from gradlab.spec.node import Entry, MappingNode, Mark, Node, Problems, ScalarNode, SequenceNode, shorten, show
+from gradlab.spec.node import Entry, MappingNode, Mark, Node, Problems, ScalarNode, SequenceNode, show
 
 __all__ = ["expectations", "speaks_of_cells"]
 
@@ -40,7 +45,8 @@ def expectations(
 
 def speaks_of_cells(expectation: Expectation, subgrids: Sequence[Subgrid]) -> bool:
     """Whether every part of a statement chooses at least one cell."""
-    return all(_exists(term.choices or (), subgrids) for term in expectation.statement.terms)
+    sides = expectation.statement.quantities
+    return all(_exists(And() if side.selection is None else side.selection, subgrids) for side in sides)
 
 
 class _Reading:
@@ -77,139 +83,56 @@ class _Reading:
         return entry_of.value.text.strip()
 
     def _statement(self, node: ScalarNode, because: str) -> Expectation | None:
-        text = node.text.strip()
         before = len(self._problems)
-
-        def choose(written: Written) -> Choice | None:
-            return self._choice(node, text, written)
-
         try:
-            statement = parse(text, choose)
-        except StatementError as error:
-            self._problems.add(_place(node, text, error.at), error.message, error.hint)
+            statement = parse_statement(node.text.strip(), lambda comparison: self._condition(comparison, node))
+        except QueryError as error:
+            self._problems.add(position(node, error.at), error.message, error.hint)
             return None
         if len(self._problems) > before:
             return None
-        for term in statement.terms:
-            self._check_together(node, text, term)
-        return Expectation(" ".join(text.split()), statement, because)
+        for quantity in statement.quantities:
+            self._check_together(node, quantity)
+        return Expectation(" ".join(node.text.split()), statement, because)
 
-    def _choice(self, node: ScalarNode, text: str, written: Written) -> Choice | None:
-        key, mark = written.key, _place(node, text, written.at)
-        if key in ("seed", "seeds"):
+    def _condition(self, comparison: Comparison, node: ScalarNode) -> Condition:
+        if comparison.name in ("seed", "seeds"):
+            mark = position(node, comparison.at)
             self._problems.add(mark, "a statement is about configurations, over all their seeds", "leave the seed out")
-            return None
-        if key not in SETTINGS:
-            self._problems.add(mark, f"unknown setting {shorten(key)!r}", hint_for(key))
-            return None
-        values: list[Any] = []
-        names: list[str] = []
-        for value, at in written.values:
-            self._value(written, value, _place(node, text, at), values, names)
-        if written.sign not in ("=", "!=") and values + names:
-            odd = next((one for one in (*values, *names) if not isinstance(one, int | float)), None)
-            if odd is not None or len(values) > 1:
-                what = "a list" if odd is None else str(odd)
-                self._problems.add(mark, f"{key} {written.sign} {what} means nothing", f"use {key}= or {key}!=")
-                return None
-        return Choice(key, written.sign, tuple(values), tuple(names))
+            return Condition(comparison.name, comparison.sign, ())
+        condition, marks = read_comparison(comparison, node, self._base, self._problems)
+        if self._subgrids is not None and condition.constants:
+            occurring = [value for subgrid in self._subgrids for value in subgrid.values(condition.name)]
+            self._check_values(condition, marks, occurring)
+        return condition
 
-    def _value(self, written: Written, text: str, mark: Mark, values: list[Any], names: list[str]) -> None:
-        """Add what one value means to `values` or `names`; a range means any of its numbers."""
-        key = written.key
-        try:
-            node = reader.compose_value(text, mark) if text[:1] in "{['\"" else ScalarNode.plain(mark, text)
-        except SpecError as error:
-            self._problems.extend(error.problems)
+    def _check_values(self, condition: Condition, marks: Sequence[Mark], occurring: Sequence[Any]) -> None:
+        """Note the first value that no cell has."""
+        known = frozenset(occurring)
+        for constant, mark in zip(condition.constants, marks, strict=True):
+            sign = "=" if condition.sign == "!=" else condition.sign
+            single = Condition(condition.name, sign, (constant,))
+            if (sign == "=" and constant in known) or any(single.holds(value) is not False for value in known):
+                continue
+            texts = list(dict.fromkeys(map(_shown, occurring)))
+            close = nearest(str(constant), texts)
+            listed = ", ".join(texts[:_MANY]) + (f" and {len(texts) - _MANY} more" if len(texts) > _MANY else "")
+            numbers = all(isinstance(value, int | float) for value in known)
+            hint = f"did you mean '{close}'?" if close and not numbers else f"{condition.name} has {listed}"
+            self._problems.add(mark, f"no cell of the grid has {shorten(str(single))}", hint)
             return
-        nodes = fields.spread(key, node, self._problems) if isinstance(node, ScalarNode) else [node]
-        for one in nodes:
-            value = fields.parse(key, one, self._base, self._problems, pattern=True)
-            if isinstance(value, components.ParsedComponent):
-                names += [value.named.name] if value.bare else []
-                values += [] if value.bare else [value.named]
-                meant = Choice(key, "=", (), (value.named.name,)) if value.bare else Choice(key, "=", (value.named,))
-                self._check_there(meant, one, mark)
-            elif value is not None:
-                values.append(value)
-                sign = written.sign if isinstance(value, int | float) else "="
-                self._check_there(Choice(key, "=" if sign == "!=" else sign, (value,)), one, mark)
 
-    def _check_there(self, choice: Choice, node: Node, mark: Mark) -> None:
-        """Note a value that no cell has."""
-        if self._subgrids is None:
+    def _check_together(self, node: ScalarNode, quantity: Quantity) -> None:
+        if self._subgrids is None or quantity.selection is None or _exists(quantity.selection, self._subgrids):
             return
-        there = [value for subgrid in self._subgrids for value in _values(subgrid, choice.key)]
-        if any(_may_hold(choice, value) for value in there):
-            return
-        text = node.text if isinstance(node, ScalarNode) else _shown(choice.values[0])
-        known = list(dict.fromkeys(map(_shown, there)))
-        close = nearest(text, known)
-        listed = ", ".join(known[:_MANY]) + (f" and {len(known) - _MANY} more" if len(known) > _MANY else "")
-        words = any(not isinstance(value, int | float) for value in there)
-        hint = f"did you mean '{close}'?" if close and words else f"{choice.key} has {listed}"
-        self._problems.add(mark, f"no cell of the grid has {choice.key}{choice.sign}{shorten(text)}", hint)
-
-    def _check_together(self, node: ScalarNode, text: str, term: Term) -> None:
-        if self._subgrids is None or term.choices is None or _exists(term.choices, self._subgrids):
-            return
-        at = text.find(f"{term.column}[")
-        message = f"no cell of the grid is chosen by the brackets of {term.column}"
-        self._problems.add(_place(node, text, max(at, 0)), message, "each of these values is there, but not together")
-
-
-def _place(node: ScalarNode, text: str, at: int) -> Mark:
-    """Return the place of an offset in the text of a scalar; its beginning where the lines do not tell."""
-    mark = node.mark
-    if not mark.line:
-        return mark
-    begin = mark.column - 1 + node.quoted
-    written = mark.text[begin:]
-    begin += len(written) - len(written.lstrip())
-    return replace(mark, column=begin + 1 + at) if mark.text[begin:].startswith(text) else mark
+        at = node.text.strip().find(f"{quantity.column}[")
+        message = f"no cell of the grid is chosen by the brackets of {quantity.column}"
+        self._problems.add(position(node, max(at, 0)), message, "each of these values is there, but not together")
 
 
 def _shown(value: Any) -> str:
     return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def _values(subgrid: Subgrid, key: str) -> list[Any]:
-    """Return every value that a setting has in a sub-grid."""
-    for axis in subgrid.axes:
-        if key in axis.keys:
-            return [row[axis.keys.index(key)] for row in axis.rows]
-    return [dict(subgrid.fixed).get(key, SETTINGS[key].default)]
-
-
-def _may_hold(choice: Choice, value: Any) -> bool:
-    """Whether a choice can mean a value; what is None, a task's own `seq_len`, only `grid` knows."""
-    return value is None or choice.holds(value)
-
-
-def _exists(choices: Sequence[Choice], subgrids: Sequence[Subgrid]) -> bool:
-    return any(True for subgrid in subgrids for _ in _cells(choices, subgrid))
-
-
-def _cells(choices: Sequence[Choice], subgrid: Subgrid) -> Iterator[tuple[int, ...]]:
-    """Yield the chosen cells of a sub-grid that no exclude drops, as the rows of its axes."""
-    fixed = dict(subgrid.fixed)
-    rest = [choice for choice in choices if choice.key not in subgrid.varied]
-    if not all(_may_hold(choice, fixed.get(choice.key, SETTINGS[choice.key].default)) for choice in rest):
-        return
-    chosen = [
-        [
-            index
-            for index, row in enumerate(axis.rows)
-            if all(_may_hold(choice, row[axis.keys.index(choice.key)]) for choice in choices if choice.key in axis.keys)
-        ]
-        for axis in subgrid.axes[:-1]
-    ]
-    dropped = [
-        [exclude.rows(axis) for axis in subgrid.axes]
-        for exclude in subgrid.exclude
-        if exclude.allows(fixed, subgrid.varied)
-    ]
-    seeds = range(len(subgrid.axes[-1].rows))
-    for rows in product(*chosen, seeds):
-        if not any(all(row in out for row, out in zip(rows, every, strict=True)) for every in dropped):
-            yield rows
+def _exists(selection: Expression, subgrids: Sequence[Subgrid]) -> bool:
+    return any(subgrid.has(selection, unknown=True) for subgrid in subgrids)

@@ -13,7 +13,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from gradlab.cell import SETTINGS
 from gradlab.components import nearest
-from gradlab.spec import components, ranges
+from gradlab.query import ranges
+from gradlab.spec import components
 from gradlab.spec.node import Node, Problems, ScalarNode, SequenceNode, show
 
 __all__ = ["holds_list", "is_range", "parse", "spread"]
@@ -40,7 +41,7 @@ def _ranged(key: str, node: Node, problems: Problems) -> list[Node]:
         return [node]
     assert isinstance(node, ScalarNode)
     try:
-        found = ranges.values(node.text)
+        found = ranges.parse(node.text).values()
     except ranges.RangeError as error:
         problems.add(node.mark, str(error), error.hint)
         return []

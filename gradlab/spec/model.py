@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice, product
 from math import prod
 from typing import Any
 
 from gradlab.cell import SETTINGS
 from gradlab.components import OPTIMIZERS, Named
-from gradlab.query import Expectation
+from gradlab.query import Expectation, Expression, conjuncts, evaluate, names
 
-__all__ = ["Axis", "Condition", "Exclude", "Spec", "Subgrid", "default_lr"]
+__all__ = ["Axis", "Exclude", "Spec", "Subgrid", "default_lr"]
+
+
+MOST_TRIED = 1_000_000
+"""Cells that are looked at to find one for which an expression holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,44 +28,19 @@ class Axis:
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
-    """One key of an exclude: it holds for any of `values`, and for any form of the components in `names`."""
-
-    key: str
-    values: tuple[Any, ...]
-    names: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        listed = [
-            *self.names,
-            *(" ".join(map(str, value)) if isinstance(value, tuple) else value for value in self.values),
-        ]
-        return f"{self.key}={'|'.join(map(str, listed))}"
-
-    def holds(self, value: Any) -> bool:
-        """Whether `value` of the setting is meant."""
-        return value in self.values or (isinstance(value, Named) and value.name in self.names)
-
-
-@dataclass(frozen=True, slots=True)
 class Exclude:
-    """Drops the cells for which every condition holds."""
+    """Drops the cells for which `expression`, over settings, holds."""
 
-    conditions: tuple[Condition, ...]
+    expression: Expression
+    text: str = ""
+    """As it was written; empty of a mapping."""
 
     def __str__(self) -> str:
-        return ", ".join(map(str, self.conditions))
+        return str(self.expression)
 
-    def rows(self, axis: Axis) -> frozenset[int]:
-        """Return the rows of an axis that do not speak against dropping."""
-        mine = [(axis.keys.index(one.key), one) for one in self.conditions if one.key in axis.keys]
-        return frozenset(i for i, row in enumerate(axis.rows) if all(one.holds(row[at]) for at, one in mine))
-
-    def allows(self, fixed: Mapping[str, Any], varied: frozenset[str]) -> bool:
-        """Whether what is fixed speaks against dropping anything; keys of neither are at their default."""
-        return all(
-            one.holds(fixed.get(one.key, SETTINGS[one.key].default)) for one in self.conditions if one.key not in varied
-        )
+    def drops(self, settings: Mapping[str, Any]) -> bool:
+        """Whether all cells with these settings are dropped, whatever else they have."""
+        return evaluate(self.expression, settings) is True
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +61,72 @@ class Subgrid:
     def varied(self) -> frozenset[str]:
         """The keys of all axes."""
         return frozenset(key for axis in self.axes for key in axis.keys)
+
+    def values(self, key: str) -> list[Any]:
+        """Return every value that a setting has."""
+        for axis in self.axes:
+            if key in axis.keys:
+                return [row[axis.keys.index(key)] for row in axis.rows]
+        return [dict(self.fixed).get(key, SETTINGS[key].default)]
+
+    def cells(self) -> Iterator[tuple[int, ...]]:
+        """Yield the cells that no exclude drops as rows of the axes, the first axis slowest."""
+        excludes = [_Truth(self, exclude.expression) for exclude in self.exclude]
+        for rows in product(*(range(len(axis.rows)) for axis in self.axes)):
+            if not any(exclude(rows) for exclude in excludes):
+                yield rows
+
+    def has(self, selection: Expression, *, unknown: bool = False) -> bool:
+        """Whether there is a cell for which `selection` holds or, when `unknown`, may hold: only the grid knows the
+        `seq_len` that is left to a task. Taken for granted after a look at `MOST_TRIED` cells.
+        """
+        parts = [_Truth(self, part) for part in conjuncts(selection)]
+        excludes = [_Truth(self, exclude.expression) for exclude in self.exclude]
+        involved = {place for truth in (*parts, *excludes) for place in truth.axes}
+        rows = [list(range(len(axis.rows))) if place in involved else [0] for place, axis in enumerate(self.axes)]
+        first = [0] * len(self.axes)
+        if not all(part.axes or part.may(first, unknown) for part in parts):
+            return False
+        for part in parts:  # what speaks of one axis leaves fewer of its rows to try
+            if len(part.axes) == 1:
+                (place,) = part.axes
+                rows[place] = [row for row in rows[place] if part.may(_put(first, place, row), unknown)]
+        tried = islice(product(*rows), MOST_TRIED)
+        chosen = (at for at in tried if all(part.may(at, unknown) for part in parts))
+        return prod(map(len, rows)) > MOST_TRIED or any(not any(exclude(at) for exclude in excludes) for at in chosen)
+
+
+class _Truth:
+    """What an expression says of the cells of a sub-grid, each combination of the rows of its `axes` judged once."""
+
+    def __init__(self, subgrid: Subgrid, expression: Expression) -> None:
+        keys = names(expression)
+        fixed = dict(subgrid.fixed)
+        self._expression = expression
+        self._fixed = {key: fixed.get(key, SETTINGS[key].default) for key in keys if key not in subgrid.varied}
+        self._columns = [
+            (key, place, [row[axis.keys.index(key)] for row in axis.rows])
+            for place, axis in enumerate(subgrid.axes)
+            for key in keys
+            if key in axis.keys
+        ]
+        self.axes = tuple(sorted({place for _, place, _ in self._columns}))
+        self._known: dict[tuple[int, ...], bool | None] = {}
+
+    def __call__(self, rows: Sequence[int]) -> bool | None:
+        at = tuple(rows[place] for place in self.axes)
+        if at not in self._known:
+            varied = {key: column[rows[place]] for key, place, column in self._columns}
+            self._known[at] = evaluate(self._expression, self._fixed | varied)
+        return self._known[at]
+
+    def may(self, rows: Sequence[int], unknown: bool) -> bool:
+        truth = self(rows)
+        return unknown if truth is None else truth
+
+
+def _put(rows: Sequence[int], place: int, row: int) -> list[int]:
+    return [*rows[:place], row, *rows[place + 1 :]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from gradlab.errors import Problem, SpecError
+from gradlab.errors import Problem, SpecError, shorten
 
 __all__ = [
     "Entry",
@@ -23,7 +23,6 @@ __all__ = [
 ]
 
 MOST_PROBLEMS = 50
-SHOWN = 60
 
 _INT = re.compile(r"[-+]?\d+(_\d+)*")
 _OTHER_BASE = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
@@ -169,12 +168,6 @@ def from_python(value: object, mark: Mark) -> Node:
     if value is None or isinstance(value, bool | int | float):
         return ScalarNode(mark, "none" if value is None else str(value), value)
     raise TypeError(f"a spec holds no {type(value).__name__}")
-
-
-def shorten(text: str, limit: int = SHOWN) -> str:
-    """Return text fit for one line of a message: cut when long, without characters that a terminal would obey."""
-    clean = "".join(character if character.isprintable() else "?" for character in text[:limit])
-    return clean if len(text) <= limit else clean[:-1] + "…"
 
 
 def show(node: Node) -> str:

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gradlab.query import And
+from gradlab.query.ranges import LONGEST
 from gradlab.spec import components, fields
+from gradlab.spec.conditions import condition_of, expression_of
 from gradlab.spec.keys import STRUCTURE, mapping, settings
-from gradlab.spec.model import Condition, Exclude
+from gradlab.spec.model import Exclude
 from gradlab.spec.node import Entry, MappingNode, Mark, Node, Problems, ScalarNode, SequenceNode, show
-from gradlab.spec.ranges import LONGEST
 
 __all__ = ["LocatedAxis", "LocatedExclude", "LocatedValue", "Section", "SectionReader"]
 
@@ -221,29 +223,16 @@ class SectionReader:
         return MappingNode(item.mark)
 
     def _exclude(self, item: Entry) -> LocatedExclude | None:
+        if isinstance(item.value, ScalarNode) and isinstance(item.value.value, str) and item.value.text.strip():
+            expression = expression_of(item.value, self._base, self._problems)
+            text = " ".join(item.value.text.split())
+            return None if expression is None else LocatedExclude(Exclude(expression, text), item.mark)
         conditions = []
         section = Section()
         for entry in settings(self._item(item), "exclude", (), self._problems):
             self._once(section, entry.key, entry.mark)
-            conditions.append(self._condition(entry))
-        return LocatedExclude(Exclude(tuple(conditions)), item.mark) if conditions else None
-
-    def _condition(self, entry: Entry) -> Condition:
-        values, names = [], []
-        listed = fields.spread(entry.key, entry.value, self._problems)
-        if isinstance(entry.value, SequenceNode) and not entry.value.items:
-            self._problems.add(entry.value.mark, f"{entry.key} has no values")
-        for node in listed:
-            value = fields.parse(entry.key, node, self._base, self._problems, pattern=True)
-            if not isinstance(value, components.ParsedComponent):
-                values.append(value)
-                continue
-            if value.lr is not None:
-                self._problems.add(
-                    node.mark, "an exclude has its lr beside the optimizer", "write lr: as a key of its own"
-                )
-            if value.bare:
-                names.append(value.named.name)
-            else:
-                values.append(value.named)
-        return Condition(entry.key, tuple(values), tuple(names))
+            conditions.append(condition_of(entry, self._base, self._problems))
+        if not conditions:
+            return None
+        expression = conditions[0] if len(conditions) == 1 else And(tuple(conditions))
+        return LocatedExclude(Exclude(expression), item.mark)

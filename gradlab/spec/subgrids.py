@@ -62,16 +62,11 @@ def subgrids(
         plain = tuple((key, given.value) for key, given in fixed.items())
         final = tuple(Axis(axis.keys, tuple(tuple(given.value for given in row) for row in axis.rows)) for axis in axes)
         subgrid = Subgrid(plain, (*final, Axis(("seed",), tuple((seed,) for seed in seeds))))
-        effective = [located for located in exclude if _matches(located, subgrid)]
+        effective = [located for located in exclude if subgrid.has(located.exclude.expression)]
         matched.update(located.mark for located in effective)
         result.append(Subgrid(plain, subgrid.axes, tuple(located.exclude for located in effective)))
     excludes = (located for section in (top, *nested) for located in section.exclude)
     return tuple(result), [located for located in excludes if located.mark not in matched]
-
-
-def _matches(located: LocatedExclude, subgrid: Subgrid) -> bool:
-    exclude = located.exclude
-    return exclude.allows(dict(subgrid.fixed), subgrid.varied) and all(exclude.rows(axis) for axis in subgrid.axes)
 
 
 _Product = tuple[dict[str, LocatedValue], list[LocatedAxis], tuple[int, ...], list[LocatedExclude]]

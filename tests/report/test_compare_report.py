@@ -50,10 +50,11 @@ def test_one_configuration_and_one_cell_still_have_a_report(tmp_path: Path) -> N
         ({"sort": "survivl"}, "--sort survivl: there is no such column\n  did you mean survival?"),
         ({"where": "norm=rms"}, "--where 'norm=rms' fits none of the 60 cells\n  norm is batch, none"),
         ({"where": "norm>3"}, "--where, column 6: norm is text"),
-        ({"baseline": "sigmoid"}, "--baseline sigmoid: expected key=value, found 'sigmoid'"),
+        ({"baseline": "sigmoid"}, "--baseline, column 8: expected a comparison after sigmoid, found the end"),
+        ({"baseline": "depth>=8"}, "--baseline: depth>=8 is not one value of one setting\n  as in activation=sigmoid"),
         ({"baseline": "activation=gelu"}, "--baseline activation=gelu: it does not occur\n  there are sig"),
         ({"baseline": "width=64"}, "--baseline width: it is the same everywhere"),
-        ({"baseline": "activations=relu"}, "--baseline activations: there is no such setting\n  did you mean act"),
+        ({"baseline": "activations=relu"}, "--baseline, column 1: there is no setting 'activations'"),
         ({"fail_on": ("survivel<1",)}, "--fail-on, column 1: there is no column 'survivel'"),
     ],
 )  # fmt: skip

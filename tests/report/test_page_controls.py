@@ -46,6 +46,11 @@ def test_a_column_sorts_both_ways_and_keeps_empty_fields_last(page: Any, run: Pa
         ("activation!=relu depth=32", lambda row: row["activation"] != "relu" and row["depth"] == "32"),
         ("survival<1e-3", lambda row: float(row["log10_survival"]) < -3),
         ("nothing", lambda row: False),
+        (
+            "activation in [relu, tanh] and not depth<8",
+            lambda row: row["activation"] in ("relu", "tanh") and int(row["depth"]) >= 8,
+        ),
+        ("depth=2..8*2, norm=none", lambda row: row["depth"] in ("2", "4", "8")),
     ],
 )
 def test_the_filter_leaves_what_fits_in_table_and_map(
@@ -63,7 +68,7 @@ def test_the_filter_leaves_what_fits_in_table_and_map(
 def test_a_filter_that_cannot_be_read_says_why_and_changes_nothing(page: Any) -> None:
     before = table(page)
     one_of(page, "#filter").send_keys("dept>=3")
-    assert "there is no column “dept”" in one_of(page, "#filter-message").text
+    assert "column 1: there is no column 'dept'; did you mean 'depth'?" in one_of(page, "#filter-message").text
     assert one_of(page, "#filter").get_attribute("aria-invalid") == "true"
     assert table(page) == before
 

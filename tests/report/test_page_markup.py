@@ -72,7 +72,8 @@ def test_the_page_asks_for_nothing_and_runs_our_script_only(page: Parsed) -> Non
 
 
 def test_every_asset_is_in_the_page() -> None:
-    there = {path.name for path in (resources.files("gradlab.report.page") / "assets").iterdir()}
+    assets = Path(str(resources.files("gradlab.report.page") / "assets"))
+    there = {path.relative_to(assets).as_posix() for path in assets.rglob("*.*")}
     assert there == {f"{name}.js" for name in _SCRIPTS} | {"page.html", "page.css"}
 
 

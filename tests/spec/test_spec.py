@@ -196,7 +196,7 @@ def test_an_exclude_that_matches_nothing_is_a_warning() -> None:
     )
     assert spec.loads(text, "a.yaml").warnings == (
         "a.yaml:4: this exclude matches no cell: depth=3",
-        "a.yaml:6: this exclude matches no cell: activation=tanh|gelu, depth=2",
+        "a.yaml:6: this exclude matches no cell: activation in [tanh, gelu] and depth=2",
     )
 
 

@@ -8,8 +8,9 @@ from typing import Any
 import pandas as pd
 
 from gradlab import grid, spec
+from gradlab.analysis.expectations import Judgement, judge
 from gradlab.cell import Cell, cell_id
-from gradlab.query import COLUMNS, Judgement, judge
+from gradlab.query import COLUMNS
 from gradlab.results.tables import Tables
 
 HEAD = """name: x

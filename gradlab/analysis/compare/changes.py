@@ -10,11 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from gradlab.analysis.compare.conditions import read_equalities
 from gradlab.analysis.compare.design import Design, Metric, respond
 from gradlab.analysis.compare.pairs import Difference, differences
 from gradlab.cell import SETTINGS
-from gradlab.components import ALIASES, nearest
 from gradlab.errors import UsageError
+from gradlab.query import Condition, conjuncts
+from gradlab.query.values import read_number
 from gradlab.record import Floats
 from gradlab.store.records import Integers
 
@@ -47,42 +49,34 @@ class Cure:
 
 
 def parse_baseline(text: str, plan: Design) -> dict[str, str]:
-    """Return the levels of ``--baseline key=value,key=value``, each of which must occur.
+    """Return the levels of ``--baseline 'key=value key=value'``, each of which must occur.
 
     Raises UsageError for anything else, naming what there is.
     """
     found: dict[str, str] = {}
     levels = {f.name: f.levels for f in plan.varied}
-    for part in _split(text):
-        key, equals, value = (one.strip() for one in part.partition("="))
-        if not equals or not value:
-            raise UsageError(
-                f"--baseline {text}: expected key=value, found {part.strip()!r}", "as in activation=sigmoid"
-            )
-        if key not in SETTINGS:
-            close = nearest(key, SETTINGS)
-            raise UsageError(f"--baseline {key}: there is no such setting", f"did you mean {close}?" if close else "")
+    for part in conjuncts(read_equalities(text, SETTINGS, "--baseline")):
+        if not isinstance(part, Condition) or part.sign != "=" or len(part.constants) > 1:
+            raise UsageError(f"--baseline: {part} is not one value of one setting", "as in activation=sigmoid, depth=4")
+        key = part.name
         if key not in levels:
             raise UsageError(
                 f"--baseline {key}: it is the same everywhere, so there is nothing to compare it with",
                 f"what varies: {', '.join(levels) or 'nothing'}",
             )
-        value = ALIASES.get(key, {}).get(value.strip("'\""), value.strip("'\""))
-        if value not in levels[key]:
-            raise UsageError(f"--baseline {key}={value}: it does not occur", f"there are {', '.join(levels[key])}")
-        found[key] = value
+        matching = [level for level in levels[key] if part.holds(_value(level))]
+        exact = [level for level in matching if level == str(part.constants[0])]
+        if not matching:
+            raise UsageError(f"--baseline {part}: it does not occur", f"there are {', '.join(levels[key])}")
+        if len(exact or matching) > 1:
+            raise UsageError(f"--baseline {part}: these are several: {', '.join(matching)}", "name one of them")
+        found[key] = (exact or matching)[0]
     return found
 
 
-def _split(text: str) -> list[str]:
-    parts, depth = [""], 0
-    for sign in text:
-        depth += (sign == "(") - (sign == ")")
-        if sign == "," and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += sign
-    return parts
+def _value(level: str) -> str | float:
+    number = read_number(level)
+    return level if number is None else number
 
 
 def against(cells: pd.DataFrame, plan: Design, metric: Metric, baseline: Mapping[str, str]) -> tuple[Change, ...]:

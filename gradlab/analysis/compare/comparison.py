@@ -8,18 +8,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from gradlab.analysis.compare.axes import labels_of, over_of
 from gradlab.analysis.compare.changes import Change, Cure, against, cures, parse_baseline
 from gradlab.analysis.compare.collect import Collection, Run, unlike
+from gradlab.analysis.compare.conditions import read_condition, truth
 from gradlab.analysis.compare.design import METRICS, Design, Metric, design, respond
 from gradlab.analysis.compare.effects import Level, Shares, main_effects, shares
 from gradlab.analysis.compare.rows import row_table, select_rows, sort_rows
-from gradlab.analysis.compare.where import Condition, parse
 from gradlab.cell import SETTINGS
 from gradlab.components import nearest
 from gradlab.errors import UsageError
+from gradlab.query import names
 
 __all__ = ["Check", "Comparison", "Question", "Weight", "compare"]
 
@@ -105,10 +105,10 @@ def compare(collection: Collection, question: Question) -> Comparison:
     metric = METRICS[question.metric]
     cells, warnings = _chosen(collection.cells, question.where)
     plan = design(cells)
-    names = [f.name for f in plan.varied]
+    varied = [f.name for f in plan.varied]
     baseline = {} if question.baseline is None else parse_baseline(question.baseline, plan)
-    configurations = row_table(cells, plan, names)
-    by = _usual_rows(cells, plan, names) if question.by is None else select_rows(question.by, names)
+    configurations = row_table(cells, plan, varied)
+    by = _usual_rows(cells, plan, varied) if question.by is None else select_rows(question.by, varied)
     table = configurations if question.by is None else row_table(cells, plan, by)
     shown = sort_rows(table, by, plan.axes, question.sort, question.top)
     metric_names = sorted(set(cells["metric_name"]))
@@ -145,10 +145,10 @@ def compare(collection: Collection, question: Question) -> Comparison:
     )
 
 
-def _usual_rows(cells: pd.DataFrame, plan: Design, names: Sequence[str]) -> list[str]:
+def _usual_rows(cells: pd.DataFrame, plan: Design, varied: Sequence[str]) -> list[str]:
     """Return the settings that vary, but for those the tables run over; another axis' own only if it varies there."""
     over = over_of(cells, plan.axes)
-    return [name for name in names if name not in plan.axes or cells.loc[over != name, name].nunique() > 1]
+    return [name for name in varied if name not in plan.axes or cells.loc[over != name, name].nunique() > 1]
 
 
 def _weigh(cells: pd.DataFrame, plan: Design, metric: Metric) -> Weight:
@@ -159,19 +159,14 @@ def _weigh(cells: pd.DataFrame, plan: Design, metric: Metric) -> Weight:
 def _chosen(cells: pd.DataFrame, where: str | None) -> tuple[pd.DataFrame, list[str]]:
     if where is None:
         return cells, []
-    condition = parse(where, list(map(str, cells)))
-    truth = condition.evaluate({name: _array(cells[name]) for name in condition.names})
-    if not truth.holds.any():
-        there = [f"{name} is {_values(cells[name])}" for name in condition.names]
-        raise UsageError(f"--where {where!r} fits none of the {len(cells):,} cells", "; ".join(there))
-    lost = int(truth.unknown.sum())
+    condition = read_condition(where, cells, "--where")
+    fits = truth(condition, cells)
+    if not fits.holds.any():
+        occurring = [f"{name} is {_values(cells[name])}" for name in names(condition)]
+        raise UsageError(f"--where {where!r} fits none of the {len(cells):,} cells", "; ".join(occurring))
+    lost = int(fits.unknown.sum())
     note = f"{lost:,} cells are left out because a field that --where asks for is empty there"
-    return cells[truth.holds].reset_index(drop=True), [note] if lost else []
-
-
-def _array(column: pd.Series[Any]) -> NDArray[Any]:
-    plain = pd.api.types.is_numeric_dtype(column.dtype)
-    return column.to_numpy() if plain else column.to_numpy(dtype=object)
+    return cells[fits.holds].reset_index(drop=True), [note] if lost else []
 
 
 def _values(column: pd.Series[Any]) -> str:
@@ -187,11 +182,11 @@ def _check(text: str, configurations: pd.DataFrame, cells: pd.DataFrame, plan: D
     whole = pd.concat(
         [settings, configurations.drop(columns=[key for key in settings if key in configurations])], axis=1
     )
-    condition: Condition = parse(text, list(map(str, whole)), "--fail-on")
-    truth = condition.evaluate({name: _array(whole[name]) for name in condition.names})
-    keys = _shown(plan, condition.names)
-    return Check(text, condition.names, whole.loc[truth.holds, keys], whole.loc[truth.unknown, keys])
+    condition = read_condition(text, whole, "--fail-on")
+    fits = truth(condition, whole)
+    keys = _shown(plan, names(condition))
+    return Check(text, names(condition), whole.loc[fits.holds, keys], whole.loc[fits.unknown, keys])
 
 
-def _shown(plan: Design, names: Sequence[str]) -> list[str]:
-    return list(dict.fromkeys([*(f.name for f in plan.varied), *names]))
+def _shown(plan: Design, columns: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys([*(f.name for f in plan.varied), *columns]))

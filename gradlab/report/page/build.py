@@ -17,8 +17,8 @@ from gradlab.report.page.embed import as_json
 __all__ = ["Page", "build_page"]
 
 _SCRIPTS = (
-    "dom", "numbers", "data", "filter", "chart", "facts", "profile", "training", "measures", "map", "walk", "table",
-    "effects", "files", "about", "main",
+    "dom", "numbers", "data", "query/scanner", "query/parser", "query/columns", "query/expressions", "filter", "chart",
+    "facts", "profile", "training", "measures", "map", "walk", "table", "effects", "files", "about", "main",
 )  # fmt: skip
 """Files of ``assets/`` that make up the script, in the order in which they build on each other."""
 

@@ -54,6 +54,8 @@ class Configurations:
     along: Along
     runs: tuple[Within, ...]
     group: tuple[pd.Series[int], ...]
+    settings: pd.DataFrame
+    """The value of every setting but the seed, as a table has it; the rows are those of `frame`."""
 
 
 def label(value: Any) -> str:
@@ -85,17 +87,21 @@ def configurations(sources: Sequence[Source]) -> Configurations:
         one["depth"] = one["depth"].where(flags, "")
         one["seq_len"] = one["seq_len"].where(~flags, "")
     told = [key for key in _SETTINGS if _varies([one[key] for one in texts])]
-    frames, groups, runs, start = [], [], [], 0
+    frames, groups, runs, settings, start = [], [], [], [], 0
     for run, source in enumerate(sources):
-        frame, group = _one(source, run, identity, [texts[run][key] for key in told], told)
+        frame, group, own_settings = _one(source, run, identity, [texts[run][key] for key in told], told)
         own = {key: text for key, text in _fixed(texts[run : run + 1]).items() if key not in fixed}
         keys = tuple(key for key in told if _varies([texts[run][key]]))
         runs.append(Within(keys, own, along_of(recurrent[run])))
         frames.append(frame)
+        settings.append(own_settings)
         groups.append(group + start)
         start += len(frame)
     along = along_of(pd.concat(recurrent))
-    return Configurations(pd.concat(frames, ignore_index=True), tuple(told), fixed, along, tuple(runs), tuple(groups))
+    return Configurations(
+        pd.concat(frames, ignore_index=True), tuple(told), fixed, along, tuple(runs), tuple(groups),
+        pd.concat(settings, ignore_index=True),
+    )  # fmt: skip
 
 
 def _fixed(texts: Sequence[Mapping[str, pd.Series[str]]]) -> dict[str, str]:
@@ -121,7 +127,7 @@ def _varies(columns: Sequence[pd.Series[str]]) -> bool:
 
 def _one(
     source: Source, run: int, keys: Sequence[str], texts: Sequence[pd.Series[str]], told: Sequence[str]
-) -> tuple[pd.DataFrame, pd.Series[int]]:
+) -> tuple[pd.DataFrame, pd.Series[int], pd.DataFrame]:
     cells, summary = source.tables.cells, source.tables.summary
     rows = _identity(summary, keys)
     first = {identity: row for row, identity in enumerate(rows)}
@@ -151,7 +157,7 @@ def _one(
         seen = list(zip(frame[f"verdict{ending}"], survival, *limits.T, strict=True))
         frame[f"mark{ending}"] = ["×" if one[0] == "failed" else mark(UNICODE, *one).strip() for one in seen]
         frame[f"shade{ending}"] = [shade(*one) for one in seen]
-    return frame, group
+    return frame, group, cells[list(_SETTINGS)].astype(object).iloc[at if len(cells) else []]
 
 
 def _identity(frame: pd.DataFrame, keys: Sequence[str]) -> list[tuple[str, ...]]:

@@ -22,6 +22,7 @@ from gradlab.report.glyphs import UNICODE
 from gradlab.report.page.configurations import NUMBERS, Configurations, configurations
 from gradlab.report.page.effects import effects
 from gradlab.report.page.embed import Attached, attach
+from gradlab.report.page.filter import filter_document
 from gradlab.report.page.heatmap import evenly, heat_map
 from gradlab.report.page.profiles import profiles
 from gradlab.report.page.source import Source, read_source
@@ -85,6 +86,7 @@ def document(paths: Sequence[Path], most: int = MOST) -> Document:
             for run, (source, files) in enumerate(zip(sources, attached.files, strict=True))
         ],
         "configurations": _columns(found),
+        "filter": filter_document(found),
         "profiles": profile,
         "conclusions": conclusions(answer) if answer else [],
         "effects": effects(answer) if answer else None,
@@ -111,7 +113,8 @@ def _limited(found: Configurations, most: int) -> tuple[Configurations, list[str
     group = tuple(one.map(lambda row: int(new[row])) for one in found.group)
     frame = found.frame.iloc[rows].reset_index(drop=True)
     note = f"{len(rows):,} of {total:,} configurations are listed, evenly from the least to the most gradient left"
-    return dataclasses.replace(found, frame=frame, group=group), [f"{note}; all are in summary.csv"]
+    settings = found.settings.iloc[rows].reset_index(drop=True)
+    return dataclasses.replace(found, frame=frame, group=group, settings=settings), [f"{note}; all are in summary.csv"]
 
 
 def _counts(sources: Sequence[Source], found: Configurations) -> dict[str, Any]:

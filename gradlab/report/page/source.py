@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 
 from gradlab import grid
+from gradlab.analysis.expectations import Judgement, judge
 from gradlab.cell import Cell, cell_id, settings_of
 from gradlab.errors import GradlabError, StoreError
-from gradlab.query import Judgement, judge
 from gradlab.results.tables import Tables
 from gradlab.spec import Spec
 from gradlab.store import RunDirectory

@@ -1,84 +1,58 @@
-// The filter above map and table: words, and comparisons such as depth>=16 or norm=none, all of which must hold.
+// The filter above map and table: conditions such as depth>=16 or norm=none, and words that a row's texts must contain.
 
-const OPERATORS = {
-  "=": (a, b) => a === b,
-  "==": (a, b) => a === b,
-  "!=": (a, b) => a !== b,
-  "<": (a, b) => a < b,
-  "<=": (a, b) => a <= b,
-  ">": (a, b) => a > b,
-  ">=": (a, b) => a >= b,
-};
+const { columns: FILTER_COLUMNS, settings: SETTINGS } = DATA.filter;
 
-/** Return a test of a row for the text, or the message that says what is wrong with it. */
-function parseFilter(text) {
-  const tests = [];
-  for (const word of text
-    .trim()
-    .split(/\s+/)
-    .filter((one) => one)) {
-    const found = /^([A-Za-z_][\w.]*)(<=|>=|==|!=|=|<|>)(.*)$/.exec(word);
-    if (!found) {
-      const part = word.toLowerCase();
-      tests.push((row) => everything(row).includes(part));
-      continue;
-    }
-    const [, name, sign, right] = found;
-    const key = columnOf(name);
-    if (key === null) return { error: `there is no column \u201c${name}\u201d; there are ${filterNames().join(", ")}` };
-    if (right === "") return { error: `${name}${sign} what? as in depth>=16 or norm=none` };
-    const wanted = num(right);
-    const order = sign !== "=" && sign !== "==" && sign !== "!=";
-    if (order && Number.isNaN(wanted)) return { error: `${word}: ${right} is not a number` };
-    tests.push((row) => {
-      const here = key === "run" ? DATA.runs[raw(row, "run")].name : raw(row, key);
-      const numbers = !Number.isNaN(wanted) && !Number.isNaN(num(here));
-      if (here === null || (order && !numbers)) return false;
-      return numbers
-        ? OPERATORS[sign](num(here), wanted)
-        : OPERATORS[sign](String(here).toLowerCase(), right.toLowerCase());
-    });
+/** Return the value of a column for the filter: a number, a text, or null where it is empty. */
+function filterValue(row, name) {
+  if (name === "run") return runOf(row).name;
+  if (Object.hasOwn(SETTINGS, name)) {
+    const { levels, codes } = SETTINGS[name];
+    return levels[codes.length ? codes[row] : 0];
   }
-  return { test: (row) => tests.every((test) => test(row)) };
+  return FILTER_COLUMNS[name].kind === "number" ? value(row, name) : raw(row, name);
 }
 
-const filterNames = () =>
+/** Return the rows for which the tree of a query holds. */
+const rowsWith = (tree) =>
+  [...Array(SIZE).keys()].filter((row) =>
+    evaluateQuery(
+      tree,
+      (name) => filterValue(row, name),
+      () => textsOf(row),
+    ),
+  );
+
+/** Return all that is written of a configuration, for a search. */
+const textsOf = (row) =>
   [
-    ...new Set([
-      ...DATA.keys,
-      ...DATA.along.name.split(" or "),
-      "verdict",
-      "survival",
-      ...OVERVIEW.map((column) => column.key),
-    ]),
-  ].filter((name) => name !== "along");
-
-function columnOf(name) {
-  if (DATA.along.name.split(" or ").includes(name) && !DATA.keys.includes(name)) return "along";
-  return COLUMNS[name] !== undefined ? name : null;
-}
-
-function everything(row) {
-  return `${runOf(row).name} ${nameOf(row)} ${DATA.keys.map((key) => raw(row, key)).join(" ")} ${lengthOf(row)} ${raw(row, "verdict")} ${WORDS[raw(row, "verdict")]}`.toLowerCase();
-}
+    runOf(row).name,
+    nameOf(row),
+    ...DATA.keys.map((key) => raw(row, key)),
+    lengthOf(row),
+    raw(row, "verdict"),
+    WORDS[raw(row, "verdict")],
+  ].join(" ");
 
 /** Return the field for the filter; `changed` is called when other rows fit. */
 function filterBox(changed) {
   const message = el("p", { id: "filter-message", class: "hint", role: "status" });
   const example = DATA.counts.verdicts.vanishing ? "vanished" : "healthy";
   const apply = () => {
-    const found = parseFilter(box.value);
-    box.setAttribute("aria-invalid", found.error ? "true" : "false");
-    message.classList.toggle("wrong", Boolean(found.error));
-    if (found.error) {
-      message.textContent = found.error;
-      return;
+    let problem = null;
+    try {
+      state.rows = rowsWith(parseQuery(box.value, FILTER_COLUMNS));
+    } catch (error) {
+      if (!(error instanceof QueryError)) throw error;
+      problem = error;
     }
-    state.rows = [...Array(SIZE).keys()].filter(found.test);
-    message.textContent = box.value.trim()
-      ? `${whole(state.rows.length)} of ${counted(SIZE, "configuration")}`
-      : counted(SIZE, "configuration");
-    changed();
+    box.setAttribute("aria-invalid", problem ? "true" : "false");
+    message.classList.toggle("wrong", Boolean(problem));
+    message.textContent = problem
+      ? `column ${problem.at + 1}: ${problem.message}${problem.hint ? `; ${problem.hint}` : ""}`
+      : box.value.trim()
+        ? `${whole(state.rows.length)} of ${counted(SIZE, "configuration")}`
+        : counted(SIZE, "configuration");
+    if (!problem) changed();
   };
   const box = el("input", {
     id: "filter",

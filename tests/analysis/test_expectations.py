@@ -12,9 +12,9 @@ from judged import FACTORS, HEAD, judged, results
 from places import ROOT
 
 from gradlab import grid, spec
+from gradlab.analysis.expectations import judge
 from gradlab.cell import Cell, cell_id
 from gradlab.errors import SpecError
-from gradlab.query import judge
 from gradlab.report.expected import document
 from gradlab.results.tables import Tables
 

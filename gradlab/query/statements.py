@@ -1,17 +1,15 @@
-"""The parts of a statement, as values."""
+"""Statements about results, as values."""
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
 
-from gradlab.components import Named
+from gradlab.query.expressions import And, Expression, Or
 
-__all__ = ["COLUMNS", "GEOMETRIC", "Choice", "Expectation", "Side", "Statement", "Term"]
+__all__ = ["AGGREGATES", "COLUMNS", "Expectation", "Quantity", "Statement"]
 
+AGGREGATES = ("mean", "min", "max")
 COLUMNS = {
     "survival": "g_1/g_L before training, geometric mean over seeds",
     "log10_survival": "its log10",
@@ -42,70 +40,41 @@ COLUMNS = {
 }
 """What a statement can speak of: a number of each configuration."""
 
-GEOMETRIC = frozenset({"survival", "survival_final", "theory_survival", "cell_survival", "decay", "theory_decay"})
-"""Columns whose mean is that of their logarithm, as everywhere in gradlab."""
-
-_ORDER: dict[str, Callable[[Any, Any], bool]] = {
-    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
-}  # fmt: skip
-
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """One condition in brackets: the setting `key` compared with any of `values`.
-
-    `names` are components that are meant in every form: ``leaky_relu`` whatever its slope.
-    """
-
-    key: str
-    sign: str
-    """``=`` (any of them), ``!=`` (none of them), ``<``, ``<=``, ``>`` or ``>=`` (a single one)."""
-    values: tuple[Any, ...]
-    names: tuple[str, ...] = ()
-
-    def holds(self, value: Any) -> bool:
-        """Whether `value` of the setting is meant."""
-        if self.sign in ("=", "!="):
-            among = value in self.values or (isinstance(value, Named) and value.name in self.names)
-            return among == (self.sign == "=")
-        number = isinstance(value, int | float)
-        return number and _ORDER[self.sign](value, self.values[0])
-
-
-@dataclass(frozen=True, slots=True)
-class Term:
-    """A column of some configurations."""
-
-    column: str
-    choices: tuple[Choice, ...] | None
-    """What stands in brackets; None without brackets: the configurations of the other side, or all."""
-    over: str = ""
-    """``mean``, ``min`` or ``max`` over them makes one number; empty: each of them counts."""
-
-
-@dataclass(frozen=True, slots=True)
-class Side:
-    """``factor * term``, or the number `factor` alone."""
+class Quantity:
+    """One side of a statement: `factor` times a column of some configurations, or the number `factor` alone."""
 
     factor: Decimal
-    term: Term | None = None
+    column: str = ""
+    """Empty of a number alone."""
+    selection: Expression | None = None
+    """The expression in brackets; None without brackets: the configurations of the other side, or all."""
+    aggregate: str = ""
+    """One of `AGGREGATES` makes one number of the configurations; empty: each of them counts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
     """A comparison. ``within`` has a `tolerance`, which is a share of the right side when `relative`."""
 
-    left: Side
+    left: Quantity
     sign: str
-    """``<``, ``<=``, ``>``, ``>=``, ``==``, ``!=`` or ``within``."""
-    right: Side
+    """``<``, ``<=``, ``>``, ``>=``, ``=``, ``!=`` or ``within``."""
+    right: Quantity
     tolerance: Decimal = Decimal(0)
     relative: bool = False
 
     @property
-    def terms(self) -> tuple[Term, ...]:
-        """The terms of both sides."""
-        return tuple(side.term for side in (self.left, self.right) if side.term is not None)
+    def quantities(self) -> tuple[Quantity, ...]:
+        """The sides that are a column."""
+        return tuple(side for side in (self.left, self.right) if side.column)
+
+    @property
+    def configurations(self) -> Expression:
+        """An expression of settings that holds for every configuration the statement speaks of."""
+        selections = [side.selection for side in self.quantities if side.selection is not None]
+        return And() if not selections else selections[0] if len(selections) == 1 else Or(tuple(selections))
 
 
 @dataclass(frozen=True, slots=True)

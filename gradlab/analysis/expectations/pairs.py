@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from gradlab.cell import SETTINGS
-from gradlab.query.points import Point
+from gradlab.analysis.expectations.configurations import Configuration
 
 __all__ = ["partners"]
 
 _FOLLOW = {"optimizer": ("lr",), "norm": ("norm_position",), "residual": ("norm_position", "residual_scale")}
 """Settings that come with the value of another: each optimizer has its own learning rate."""
 
+_Pair = tuple[Configuration, Configuration]
+
 
 def partners(
-    lefts: Sequence[Point], rights: Sequence[Point], left_keys: set[str], right_keys: set[str]
-) -> list[tuple[Point, Point]]:
+    lefts: Sequence[Configuration], rights: Sequence[Configuration], left_keys: set[str], right_keys: set[str]
+) -> list[_Pair]:
     """Return the pairs that agree in all else than the settings in both brackets: a comparison all else equal.
 
     A left one without such a partner is paired with those from which it differs, besides, in what follows these
@@ -25,25 +26,24 @@ def partners(
     """
     for keys in (left_keys & right_keys, left_keys | right_keys):
         follow = {follower for key in keys for follower in _FOLLOW.get(key, ())}
-        found, left_over = _pairs(lefts, rights, keys)
-        found += _pairs(left_over, rights, keys | follow)[0]
-        if found:
-            return found
+        pairs, single = _pairs(lefts, rights, keys)
+        pairs += _pairs(single, rights, keys | follow)[0]
+        if pairs:
+            return pairs
     return []
 
 
 def _pairs(
-    lefts: Sequence[Point], rights: Sequence[Point], ignored: set[str]
-) -> tuple[list[tuple[Point, Point]], list[Point]]:
+    lefts: Sequence[Configuration], rights: Sequence[Configuration], ignored: set[str]
+) -> tuple[list[_Pair], list[Configuration]]:
     """Return the pairs that agree in all but `ignored`, and the left ones without a partner."""
-    by_rest: dict[tuple[Any, ...], list[Point]] = {}
-    for point in rights:
-        by_rest.setdefault(_rest(point, ignored), []).append(point)
-    found = [(point, other) for point in lefts for other in by_rest.get(_rest(point, ignored), ())]
-    return found, [point for point in lefts if _rest(point, ignored) not in by_rest]
+    by_rest: dict[tuple[Any, ...], list[Configuration]] = {}
+    for right in rights:
+        by_rest.setdefault(_rest(right, ignored), []).append(right)
+    pairs = [(left, right) for left in lefts for right in by_rest.get(_rest(left, ignored), ())]
+    return pairs, [left for left in lefts if _rest(left, ignored) not in by_rest]
 
 
-def _rest(point: Point, ignored: set[str]) -> tuple[Any, ...]:
-    cell = point.configuration
-    rest = (getattr(cell, setting.attribute) for key, setting in SETTINGS.items() if key not in ignored)
-    return (*rest, cell.data_digest)
+def _rest(configuration: Configuration, ignored: set[str]) -> tuple[Any, ...]:
+    rest = (value for key, value in configuration.settings.items() if key not in ignored)
+    return (*rest, configuration.cell.data_digest)

@@ -12,16 +12,18 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal
 
-from gradlab.cell import SETTINGS, Cell
-from gradlab.query.model import GEOMETRIC, Choice, Expectation, Side, Statement, Term
-from gradlab.query.pairs import partners
-from gradlab.query.points import Point, points
+from gradlab.analysis.expectations.configurations import Configuration, configurations
+from gradlab.analysis.expectations.pairs import partners
+from gradlab.cell import Cell
+from gradlab.query import And, Expectation, Quantity, Statement, evaluate, names
 
 if TYPE_CHECKING:
     from gradlab.results.tables import Tables
 
 __all__ = ["Judgement", "judge"]
 
+GEOMETRIC = frozenset({"survival", "survival_final", "theory_survival", "cell_survival", "decay", "theory_decay"})
+"""Columns whose mean is that of their logarithm, as everywhere in gradlab."""
 NO_CELL = "no such cell"
 
 
@@ -48,10 +50,10 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class _Value:
-    """A number of one configuration or of several (`at` is None); `why` it is unknown."""
+    """A number of one configuration or of several (`of` is None); `why` it is unknown."""
 
     number: Decimal | None
-    at: Point | None
+    of: Configuration | None
     why: str = ""
 
 
@@ -62,34 +64,34 @@ def judge(
     a run of it has left so far."""
     if not expectations:
         return ()
-    columns = {term.column for expectation in expectations for term in expectation.statement.terms}
-    found = points(cells, ids, tables, columns)
-    return tuple(_judge(expectation, found) for expectation in expectations)
+    columns = {side.column for expectation in expectations for side in expectation.statement.quantities}
+    every = configurations(cells, ids, tables, columns)
+    return tuple(_judge(expectation, every) for expectation in expectations)
 
 
-def _judge(expectation: Expectation, every: Sequence[Point]) -> Judgement:
+def _judge(expectation: Expectation, every: Sequence[Configuration]) -> Judgement:
     def unknown(reason: str) -> Judgement:
         return Judgement(expectation.text, expectation.because, "not judged", reason, None, None, "", 0, 0)
 
     statement = expectation.statement
-    if not all(_chosen(term, every) for term in statement.terms):
+    if not all(_chosen(side, every) for side in statement.quantities):
         return unknown(NO_CELL)
-    rows = _rows(statement, every)
-    if not rows:
+    pairs = _pairs(statement, every)
+    if not pairs:
         return unknown(
             "no two configurations differ only in the settings in brackets: name more of them, or use min, max"
         )
-    known = [(left, right) for left, right in rows if left.number is not None and right.number is not None]
-    judged = [(_margin(statement, left.number, right.number), left, right) for left, right in known]
-    wrong = [row for row in judged if not _holds(statement, row[1].number, row[2].number)]
-    reasons = [value.why for row in rows for value in row if value.number is None]
-    if not judged:
+    known = [(left, right) for left, right in pairs if left.number is not None and right.number is not None]
+    compared = [(_margin(statement, left.number, right.number), left, right) for left, right in known]
+    wrong = [row for row in compared if not _holds(statement, row[1].number, row[2].number)]
+    reasons = [value.why for pair in pairs for value in pair if value.number is None]
+    if not compared:
         return unknown(reasons[0])
-    _, left, right = min(wrong or judged, key=lambda row: round(float(row[0]), 12))  # of equal ones the first
+    _, left, right = min(wrong or compared, key=lambda row: round(float(row[0]), 12))  # of equal ones the first
     outcome: Literal["held", "did not hold", "not judged"] = (
         "did not hold" if wrong else "not judged" if reasons else "held"
     )
-    at = left.at or right.at
+    at = left.of or right.of
     return Judgement(
         expectation.text,
         expectation.because,
@@ -97,78 +99,66 @@ def _judge(expectation: Expectation, every: Sequence[Point]) -> Judgement:
         reasons[0] if outcome == "not judged" else "",
         left.number,
         right.number,
-        _where(at, [one for row in rows if (one := row[0].at or row[1].at)]) if at else "",
-        len(judged),
+        _where(at, [of for pair in pairs if (of := pair[0].of or pair[1].of)]) if at else "",
+        len(compared),
         len(wrong),
     )
 
 
-def _rows(statement: Statement, every: Sequence[Point]) -> list[tuple[_Value, _Value]]:
+def _pairs(statement: Statement, every: Sequence[Configuration]) -> list[tuple[_Value, _Value]]:
     """Return the pairs of values to compare."""
     left, right = statement.left, statement.right
     if _single(left) and _single(right):
         return [(_number(left, every), _number(right, every))]
     if _single(right):
-        const = _number(right, every)
-        return [(_value(left, point), const) for point in _chosen(left.term, every)]
+        constant = _number(right, every)
+        return [(_value(left, each), constant) for each in _chosen(left, every)]
     if _single(left):
-        const = _number(left, every)
-        return [(const, _value(right, point)) for point in _chosen(right.term, every)]
-    assert left.term is not None
-    assert right.term is not None
-    if left.term.choices is None or right.term.choices is None:  # a side without brackets follows the other
-        leader = right.term if left.term.choices is None else left.term
-        return [(_value(left, point), _value(right, point)) for point in _chosen(leader, every)]
-    pairs = partners(
-        _chosen(left.term, every), _chosen(right.term, every), _keys(left.term.choices), _keys(right.term.choices)
-    )
-    return [(_value(left, one), _value(right, other)) for one, other in pairs]
+        constant = _number(left, every)
+        return [(constant, _value(right, each)) for each in _chosen(right, every)]
+    if left.selection is None or right.selection is None:  # a side without brackets follows the other
+        leader = right if left.selection is None else left
+        return [(_value(left, each), _value(right, each)) for each in _chosen(leader, every)]
+    lefts, rights = _chosen(left, every), _chosen(right, every)
+    found = partners(lefts, rights, set(names(left.selection)), set(names(right.selection)))
+    return [(_value(left, mine), _value(right, other)) for mine, other in found]
 
 
-def _keys(choices: Sequence[Choice]) -> set[str]:
-    return {choice.key for choice in choices}
+def _single(side: Quantity) -> bool:
+    return not side.column or bool(side.aggregate)
 
 
-def _single(side: Side) -> bool:
-    return side.term is None or bool(side.term.over)
+def _chosen(side: Quantity, every: Sequence[Configuration]) -> list[Configuration]:
+    selection = And() if side.selection is None else side.selection
+    return [configuration for configuration in every if evaluate(selection, configuration.settings)]
 
 
-def _chosen(term: Term | None, every: Sequence[Point]) -> list[Point]:
-    choices = () if term is None else term.choices or ()
-    return [
-        point
-        for point in every
-        if all(choice.holds(getattr(point.configuration, SETTINGS[choice.key].attribute)) for choice in choices)
-    ]
-
-
-def _value(side: Side, point: Point) -> _Value:
-    assert side.term is not None
-    number, why = point.value(side.term.column)
-    return _Value(None if number is None else _times(side.factor, number), point, why)
+def _value(side: Quantity, configuration: Configuration) -> _Value:
+    number, why = configuration.value(side.column)
+    return _Value(None if number is None else _times(side.factor, number), configuration, why)
 
 
 def _times(factor: Decimal, number: Decimal) -> Decimal:
     return Decimal(0) if not factor else factor * number
 
 
-def _number(side: Side, every: Sequence[Point]) -> _Value:
+def _number(side: Quantity, every: Sequence[Configuration]) -> _Value:
     """Return the one number of a side: it is written there, or comes of all chosen configurations."""
-    if side.term is None:
+    if not side.column:
         return _Value(side.factor, None)
     numbers = []
-    for point in _chosen(side.term, every):
-        number, why = point.value(side.term.column)
+    for configuration in _chosen(side, every):
+        number, why = configuration.value(side.column)
         if number is None:
             return _Value(None, None, why)
         numbers.append(number)
-    if side.term.over == "min":
+    if side.aggregate == "min":
         number = min(numbers)
-    elif side.term.over == "max":
+    elif side.aggregate == "max":
         number = max(numbers)
-    elif side.term.column in GEOMETRIC and all(number >= 0 for number in numbers):
+    elif side.column in GEOMETRIC and all(number >= 0 for number in numbers):
         zero = not all(numbers)
-        number = Decimal(0) if zero else (sum((one.ln() for one in numbers), Decimal(0)) / len(numbers)).exp()
+        number = Decimal(0) if zero else (sum((number.ln() for number in numbers), Decimal(0)) / len(numbers)).exp()
     else:
         number = sum(numbers, Decimal(0)) / len(numbers)
     return _Value(_times(side.factor, number), None)
@@ -188,7 +178,7 @@ def _holds(statement: Statement, left: Decimal | None, right: Decimal | None) ->
             return left >= right
         case "!=":
             return left != right
-        case "==":
+        case "=":
             return left == right
     if left.is_infinite() or right.is_infinite():
         return left == right
@@ -217,12 +207,11 @@ def _margin(statement: Statement, left: Decimal | None, right: Decimal | None) -
     return -abs(gap)
 
 
-def _where(point: Point, among: Sequence[Point]) -> str:
+def _where(configuration: Configuration, among: Sequence[Configuration]) -> str:
     """Return a configuration by the settings in which it differs from others of those compared."""
     parts = []
-    for key, setting in SETTINGS.items():
-        if key != "seed" and len({getattr(one.configuration, setting.attribute) for one in among}) > 1:
-            value = getattr(point.configuration, setting.attribute)
+    for key, value in configuration.settings.items():
+        if len({other.settings[key] for other in among}) > 1:
             shown = " ".join(map(str, value)) if isinstance(value, tuple) else value
             parts.append(f"{key}={shown}")
     return ", ".join(parts)

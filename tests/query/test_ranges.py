@@ -9,7 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradlab.spec.ranges import LONGEST, RangeError, is_range, values
+from gradlab.query.ranges import LONGEST, RangeError, is_range, parse
+
+
+def values(text: str) -> list[int | float]:
+    return parse(text).values()
+
 
 RANGES: dict[str, list[int | float]] = {
     "2..5": [2, 3, 4, 5],

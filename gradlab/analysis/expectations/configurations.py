@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from math import isnan, nan
 from typing import TYPE_CHECKING, Any, Literal
 
-from gradlab.cell import Cell
+from gradlab.cell import SETTINGS, Cell
 
 if TYPE_CHECKING:
     from gradlab.results.tables import Tables
 
-__all__ = ["Point", "points"]
+__all__ = ["Configuration", "configurations"]
 
 _LOGARITHMS = {
     "survival": "log10_survival",
@@ -33,15 +34,21 @@ _OF_LAYERS: dict[str, tuple[str, Literal["min", "max"]]] = {
 """Columns of the layers: their mean over the blocks at the first or at the last step, and over the seeds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+@dataclass(frozen=True)
+class Configuration:
     """One configuration: how many cells the spec has of it, how many of them are not there, and its numbers."""
 
-    configuration: Cell
+    cell: Cell
+    """What its seeds share, with seed 0."""
     cells: int
     missing: int
     numbers: Mapping[str, Any]
     """Its row of the summary and the means `_OF_CELLS`; empty when nothing was measured."""
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """The values of the settings by the key of the spec, without the seed."""
+        return {key: getattr(self.cell, setting.attribute) for key, setting in SETTINGS.items() if key != "seed"}
 
     def value(self, column: str) -> tuple[Decimal | None, str]:
         """Return a number of it, or None and why there is none."""
@@ -60,43 +67,40 @@ class Point:
         return f"{column} is empty{f': {note}' if note else ''}"
 
 
-def points(cells: Sequence[Cell], ids: Sequence[str], tables: Tables, columns: Collection[str]) -> list[Point]:
-    """Return one point with the numbers of `columns` for each configuration of `cells`, in their order.
+def configurations(
+    cells: Sequence[Cell], ids: Sequence[str], tables: Tables, columns: Collection[str]
+) -> list[Configuration]:
+    """Return the configurations of `cells`, in their order, with the numbers of `columns`.
 
     `ids` are those of the cells. The rows of the summary are in the order in which the measured rows of ``cells``
     first name a configuration.
     """
     of_id = dict(zip(ids, cells, strict=True))
     frame = tables.cells
-    there = frame[(frame["status"] != "failed").to_numpy()]
-    measured: dict[Cell, list[int]] = {}
-    known = {cell: of_id[cell].configuration() for cell in there["cell"] if cell in of_id}
-    if len(known) != len(there):
+    measured = frame[(frame["status"] != "failed").to_numpy()]
+    known = {cell: of_id[cell].configuration() for cell in measured["cell"] if cell in of_id}
+    if len(known) != len(measured):
         raise ValueError("the tables hold cells that are not part of the spec")
-    for row, cell in enumerate(there["cell"]):
-        measured.setdefault(known[cell], []).append(row)
-    means = {name: there[name].to_numpy(dtype=float, na_value=float("nan")) for name in _OF_CELLS}
+    rows_of: dict[Cell, list[int]] = {}
+    for row, cell in enumerate(measured["cell"]):
+        rows_of.setdefault(known[cell], []).append(row)
+    seeds = {name: measured[name].to_numpy(dtype=float, na_value=float("nan")) for name in _OF_CELLS}
     for name in set(_OF_LAYERS) & set(columns):
         by_cell = _of_layers(tables, *_OF_LAYERS[name])
-        means[name] = there["cell"].map(by_cell).to_numpy(dtype=float)
-    rows = tables.summary.to_dict("records")
+        seeds[name] = measured["cell"].map(by_cell).to_numpy(dtype=float)
+    summary = tables.summary.to_dict("records")
     numbers = {
-        configuration: {str(key): value for key, value in rows[index].items()}
-        | {name: _mean(column[where]) for name, column in means.items()}
-        for index, (configuration, where) in enumerate(measured.items())
+        configuration: {str(key): value for key, value in summary[index].items()}
+        | {name: _mean(column[rows]) for name, column in seeds.items()}
+        for index, (configuration, rows) in enumerate(rows_of.items())
     }
-    wanted: dict[Cell, int] = {}
+    expected: dict[Cell, int] = {}
     for cell in cells:
         configuration = cell.configuration()
-        wanted[configuration] = wanted.get(configuration, 0) + 1
+        expected[configuration] = expected.get(configuration, 0) + 1
     return [
-        Point(
-            configuration,
-            count,
-            count - len(measured.get(configuration, ())),
-            numbers.get(configuration, {}),
-        )
-        for configuration, count in wanted.items()
+        Configuration(cell, count, count - len(rows_of.get(cell, ())), numbers.get(cell, {}))
+        for cell, count in expected.items()
     ]
 
 

@@ -1,0 +1,164 @@
+"""What the columns of a table hold, and with what each can be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, field
+from math import isinf
+from typing import Any, Literal, get_args, get_origin
+
+from gradlab.cell import REGISTRIES, SETTINGS, SettingField
+from gradlab.components import ALIASES, Value, nearest
+from gradlab.errors import shorten
+from gradlab.query import ranges
+from gradlab.query.expressions import Condition, Constant, Pattern
+from gradlab.query.scanner import Operand, QueryError
+from gradlab.query.values import read_component, read_number
+
+__all__ = [
+    "NUMBER", "TEXT", "TRUTH", "Column", "Columns", "Comparison", "columns_json", "like", "setting_columns",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A condition as it was written: a name and its place, a sign (``=``, ``!=``, ``<``, …) and values."""
+
+    name: str
+    at: int
+    sign: str
+    operand: Operand
+
+    @property
+    def operands(self) -> tuple[Operand, ...]:
+        """The items of a list, or the one value."""
+        return (self.operand,) if self.operand.items is None else self.operand.items
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """What a column holds: numbers, truth (true or false), texts, a mixture of numbers and texts, lists, components."""
+
+    kind: Literal["number", "truth", "text", "mixture", "list", "component"]
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    """Other spellings of its texts."""
+    defaults: Mapping[str, Mapping[str, Value | None]] = field(default_factory=dict)
+    """Of components: the default of each parameter, by the name of the component."""
+
+
+NUMBER, TRUTH, TEXT = Column("number"), Column("truth"), Column("text")
+
+
+class Columns:
+    """The columns that a query may speak of; `noun` is what a message calls one."""
+
+    def __init__(self, columns: Mapping[str, Column], noun: str = "column") -> None:
+        self._columns, self._noun = columns, noun
+
+    def bind(self, comparison: Comparison) -> Condition:
+        """Return the condition behind a comparison.
+
+        Raises QueryError for a name that there is not, or a value that its column cannot be compared with.
+        """
+        name, sign = comparison.name, comparison.sign
+        if name not in self._columns:
+            message = f"there is no {self._noun} '{shorten(name)}'"
+            raise QueryError(message, comparison.at, like(name, self._columns, f"there are {', '.join(self._columns)}"))
+        column = self._columns[name]
+        ordered = sign not in ("=", "!=")
+        if column.kind == "list" and comparison.operand.items is not None:
+            constants: tuple[Constant, ...] = (" ".join(item.text for item in comparison.operands),)
+        else:
+            constants = tuple(self._constant(column, comparison, operand) for operand in comparison.operands)
+        if ordered and not (len(constants) == 1 and type(constants[0]) in (int, float)):
+            what = shorten(comparison.operand.text)
+            message = f"{name} is text: it can be =, != or in a list, but not {sign} {what}"
+            if column.kind in ("number", "truth"):
+                message = f"{name} can be {sign} one number, but not {sign} {what}"
+            raise QueryError(message, comparison.operand.at)
+        return Condition(name, sign, constants)
+
+    def _constant(self, column: Column, comparison: Comparison, operand: Operand) -> Constant:
+        text, name = operand.text, comparison.name
+        if column.kind == "component":
+            return _pattern(column, name, operand)
+        if column.kind in ("text", "list"):
+            return column.aliases.get(text, text)
+        if ranges.is_range(text) and not operand.quoted:
+            try:
+                return ranges.parse(text)
+            except ranges.RangeError as error:
+                raise QueryError(str(error), operand.at, error.hint) from None
+        if column.kind == "truth" and text.lower() in ("true", "false"):
+            return text.lower() == "true"
+        number = read_number(text)
+        if number is not None and isinf(number) and "inf" not in text.lower():
+            raise QueryError(f"{shorten(text)} is beyond what a number can hold", operand.at, "the largest is 1.8e308")
+        if number is not None:
+            return number
+        if column.kind == "mixture":
+            return text
+        what = "true or false" if column.kind == "truth" else "a number"
+        hint = "two columns are compared in a statement under expect:" if text in self._columns else ""
+        raise QueryError(f"{name} is {what}, and '{shorten(text)}' is not", operand.at, hint)
+
+
+def like(name: str, known: Collection[str], otherwise: str = "") -> str:
+    """Return a hint for somebody who wrote an unknown name: the known one that is most like it, or `otherwise`."""
+    longer = next((other for other in known if other.endswith((f".{name}", f"_{name}"))), None)
+    close = longer or nearest(name, known)
+    return f"did you mean '{close}'?" if close else otherwise
+
+
+def setting_columns() -> dict[str, Column]:
+    """Return a column for each setting, `seed` included."""
+    return {key: _setting(setting) for key, setting in SETTINGS.items()}
+
+
+def columns_json(columns: Mapping[str, Column]) -> dict[str, Any]:
+    """Return columns as plain values."""
+    return {name: asdict(column) for name, column in columns.items()}
+
+
+def _setting(setting: SettingField) -> Column:
+    if setting.is_component:
+        defaults = {
+            name: {key: parameter.default for key, parameter in component.params.items()}
+            for name, component in REGISTRIES[setting.key].items()
+        }
+        return Column("component", ALIASES.get(setting.key, {}), defaults)
+    kinds = {get_origin(kind) or kind for kind in _alternatives(setting.annotation)}
+    return Column("list") if tuple in kinds else Column("mixture") if Literal in kinds else NUMBER
+
+
+def _alternatives(annotation: Any) -> list[Any]:
+    """Return what a value may be, one type each."""
+    origin = get_origin(annotation)
+    if origin is None or origin in (Literal, tuple):
+        return [annotation]
+    return [kind for part in get_args(annotation) for kind in _alternatives(part)]
+
+
+def _pattern(column: Column, key: str, operand: Operand) -> Pattern:
+    """Return the component that a value means; one that nobody has registered is taken as it stands."""
+    if operand.text.startswith("{"):
+        hint = f"write it as a table prints it, as in {key}=leaky_relu(negative_slope=0.2)"
+        raise QueryError("a component in braces is for the mappings of a spec", operand.at, hint)
+    name, parameters = read_component(operand.text)
+    name = column.aliases.get(name, name)
+    if "(" not in operand.text or not parameters:
+        return Pattern(name)
+    known = column.defaults.get(name)
+    values: dict[str, Value] = {}
+    for parameter, value in parameters:
+        if value is None:
+            message = f"'{shorten(parameter)}' gives {shorten(name)} no parameter"
+            raise QueryError(message, operand.at, "as in leaky_relu(negative_slope=0.2); conditions follow after and")
+        if known is not None and parameter not in known:
+            otherwise = f"it has {', '.join(known)}" if known else "it has none"
+            message = f"{name} has no parameter '{shorten(parameter)}'"
+            raise QueryError(message, operand.at, like(parameter, known, otherwise))
+        if known is None or known[parameter] != value:
+            values[parameter] = value
+    order = values if known is None else [parameter for parameter in known if parameter in values]
+    return Pattern(name, tuple((parameter, values[parameter]) for parameter in order))

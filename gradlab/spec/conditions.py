@@ -1,0 +1,114 @@
+"""Conditions on settings in a spec: their values are read as everywhere in it, and located in the document."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from gradlab.cell import SETTINGS
+from gradlab.errors import SpecError, shorten
+from gradlab.query import Comparison, Condition, Expression, Operand, Pattern, QueryError, parse, ranges
+from gradlab.query.expressions import Constant
+from gradlab.spec import components, fields, reader
+from gradlab.spec.keys import hint_for
+from gradlab.spec.node import Entry, Mark, Node, Problems, ScalarNode, SequenceNode
+
+__all__ = ["condition_of", "expression_of", "position", "read_comparison"]
+
+
+def expression_of(node: ScalarNode, base: Path, problems: Problems) -> Expression | None:
+    """Return the expression over settings that a text is, or None after adding to `problems`."""
+    before = len(problems)
+    try:
+        expression = parse(node.text.strip(), lambda comparison: read_comparison(comparison, node, base, problems)[0])
+    except QueryError as error:
+        problems.add(position(node, error.at), error.message, error.hint)
+        return None
+    return expression if len(problems) == before else None
+
+
+def read_comparison(
+    comparison: Comparison, text: ScalarNode, base: Path, problems: Problems
+) -> tuple[Condition, tuple[Mark, ...]]:
+    """Return the condition that a comparison in a text is, and the position of each of its constants.
+
+    What is wrong is added to `problems`.
+    """
+    key, sign, mark = comparison.name, comparison.sign, position(text, comparison.at)
+    if key not in SETTINGS:
+        problems.add(mark, f"unknown setting {shorten(key)!r}", hint_for(key))
+        return Condition(key, sign, ()), ()
+    whole = comparison.operand
+    operands = (whole,) if fields.holds_list(key) and whole.text.startswith("[") else comparison.operands
+    constants: list[Constant] = []
+    marks: list[Mark] = []
+    for operand in operands:
+        node = _node(operand, position(text, operand.at), problems)
+        constant = None if node is None else _constant(key, node, base, problems)
+        if node is not None and constant is not None:
+            constants.append(constant)
+            marks.append(node.mark)
+    if sign not in ("=", "!=") and constants and not (len(constants) == 1 and isinstance(constants[0], int | float)):
+        odd = next((str(constant) for constant in constants if not isinstance(constant, int | float)), "a list")
+        problems.add(mark, f"{key} {sign} {odd} means nothing", f"use {key}= or {key}!=")
+        return Condition(key, sign, ()), ()
+    return Condition(key, sign, tuple(constants)), tuple(marks)
+
+
+def condition_of(entry: Entry, base: Path, problems: Problems) -> Condition:
+    """Return the condition that a key with its values is: that the setting has any of them."""
+    listed = isinstance(entry.value, SequenceNode) and not fields.holds_list(entry.key)
+    if isinstance(entry.value, SequenceNode) and not entry.value.items:
+        problems.add(entry.value.mark, f"{entry.key} has no values")
+        return Condition(entry.key, "=", ())
+    nodes = entry.value.items if isinstance(entry.value, SequenceNode) and listed else (entry.value,)
+    constants = [_constant(entry.key, node, base, problems, "an exclude", "write lr: as a key of its own")
+                 for node in nodes]  # fmt: skip
+    return Condition(entry.key, "=", tuple(constant for constant in constants if constant is not None))
+
+
+def position(node: ScalarNode, at: int) -> Mark:
+    """Return the position of an offset in the stripped text of a scalar; its beginning where the lines do not tell."""
+    mark, text = node.mark, node.text.strip()
+    if not mark.line:
+        return mark
+    begin = mark.column - 1 + node.quoted
+    line = mark.text[begin:]
+    begin += len(line) - len(line.lstrip())
+    return replace(mark, column=begin + 1 + at) if mark.text[begin:].startswith(text) else mark
+
+
+def _node(operand: Operand, mark: Mark, problems: Problems) -> Node | None:
+    if operand.quoted:
+        return ScalarNode(mark, operand.text, operand.text, quoted=True)
+    if operand.text[:1] not in ("{", "["):
+        return ScalarNode.plain(mark, operand.text)
+    try:
+        return reader.compose_value(operand.text, mark)
+    except SpecError as error:
+        problems.extend(error.problems)
+        return None
+
+
+def _constant(
+    key: str,
+    node: Node,
+    base: Path,
+    problems: Problems,
+    noun: str = "a condition",
+    lr_hint: str = "write it as a condition of its own, as in lr=0.1",
+) -> Constant | None:
+    """Return the constant that a value is, or None after adding to `problems`; `noun` is what it stands in."""
+    if isinstance(node, ScalarNode) and fields.is_range(key, node) and not fields.holds_list(key):
+        numbers = fields.spread(key, node, problems)
+        ends = [fields.parse(key, number, base, problems) for number in numbers[:1] + numbers[-1:]]
+        return ranges.parse(node.text) if ends and None not in ends else None
+    value = fields.parse(key, node, base, problems, pattern=True)
+    if isinstance(value, components.ParsedComponent):
+        if value.lr is not None:
+            problems.add(node.mark, f"{noun} has its lr beside the optimizer", lr_hint)
+        return Pattern(value.named.name, None if value.bare else value.named.params)
+    if isinstance(value, tuple):
+        return " ".join(map(str, value))
+    plain: Constant | None = value
+    return plain

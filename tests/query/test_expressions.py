@@ -1,0 +1,93 @@
+"""Expressions over rows: what they say, where they are refused, and that neither takes long.
+
+The interpreter of the report page is held to the same cases in a browser.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from query_cases import CASES, HOSTILE, read
+
+from gradlab.components import Named
+from gradlab.query import QueryError, evaluate, evaluate_columns, expression_json, names
+
+ROWS = CASES["rows"]
+
+
+def refusal(text: str) -> QueryError | None:
+    """Return why a text is refused; None where it is not."""
+    try:
+        read(text)
+    except QueryError as error:
+        return error
+    return None
+
+
+def shown(truth: bool | None) -> str:
+    return "?" if truth is None else str(int(truth))
+
+
+@pytest.mark.parametrize("case", CASES["holds"], ids=lambda case: case["text"])
+def test_an_expression_holds_where_it_should(case: dict[str, str]) -> None:
+    expression = read(case["text"])
+    assert "".join(shown(evaluate(expression, row)) for row in ROWS) == case["rows"]
+    columns = {name: [row[name] for row in ROWS] for name in ROWS[0]}
+    assert "".join(map(shown, evaluate_columns(expression, columns, len(ROWS)))) == case["rows"]
+    json.dumps(expression_json(expression), allow_nan=False)
+
+
+@pytest.mark.parametrize("case", CASES["holds"], ids=lambda case: case["text"])
+def test_an_expression_is_written_as_it_can_be_read(case: dict[str, str]) -> None:
+    text = str(read(case["text"]))
+    if "forget_bias=1" not in case["text"] and "negative_slope=0.01" not in case["text"]:  # a default is not written
+        assert "".join(shown(evaluate(read(text), row)) for row in ROWS) == case["rows"]
+
+
+@pytest.mark.parametrize("case", CASES["errors"], ids=lambda case: case["text"])
+def test_what_cannot_be_read_is_refused_with_place_and_reason(case: dict[str, Any]) -> None:
+    with pytest.raises(QueryError) as caught:
+        read(case["text"])
+    assert (caught.value.at, caught.value.message) == (case["at"], case["message"])
+    if case["hint"]:
+        assert caught.value.hint == case["hint"]
+
+
+@pytest.mark.parametrize("text", ["relu", "relu depth>=8", "'relu'", ""])
+def test_a_word_alone_is_no_condition(text: str) -> None:
+    with pytest.raises(QueryError, match=r"expected (a comparison after relu|the name of a column)"):
+        read(text)
+
+
+def test_components_are_compared_by_name_and_parameters() -> None:
+    rows = [{"activation": Named("leaky_relu")}, {"activation": Named("leaky_relu", (("negative_slope", 0.2),))}]
+    assert [evaluate(read("activation=leaky_relu"), row) for row in rows] == [True, True]
+    assert [evaluate(read("activation=leaky_relu(negative_slope=0.2)"), row) for row in rows] == [False, True]
+    assert evaluate(read("probe.at=[0, 10]"), {"probe.at": (0, 10)}) is True
+    assert evaluate(read("depth=3"), {}) is None
+
+
+def test_the_columns_it_speaks_of() -> None:
+    assert names(read("depth>3 and (norm=none or not depth<2)")) == ("depth", "norm")
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_no_text_takes_long(text: str) -> None:
+    begin = time.process_time()
+    problem = refusal(text)
+    assert problem is None or (len(problem.message) < 300 and problem.message.isprintable())
+    assert time.process_time() - begin < 2
+
+
+@given(st.text("depth=<>! []()norm'\",16.e-andotri\x00\n"))
+def test_any_text_is_an_expression_or_refused(text: str) -> None:
+    problem = refusal(text)
+    if problem is None:
+        assert evaluate(read(text), ROWS[0]) in (True, False, None)
+    else:
+        assert 0 <= problem.at <= len(text)
