@@ -30,7 +30,7 @@ def compare(paths: Sequence[Path], options: CompareOptions) -> Comparison:
 
 def document(comparison: Comparison) -> dict[str, Any]:
     """Return a comparison as plain values for JSON."""
-    from gradlab.report.conclusions import conclusions
+    from gradlab.report.model.conclusions import conclusions
 
     return {
         "runs": [

@@ -14,7 +14,7 @@ from gradlab.api.options import PlanOptions
 from gradlab.cell import Cell, cell_id, settings_of
 from gradlab.execution import failures
 from gradlab.planning.banks import CPU, Bank, Estimate, Limits, bank_of, estimate, pack
-from gradlab.report.words import count, duration, size
+from gradlab.report.formatting import count, duration, size
 from gradlab.spec import Spec
 from gradlab.store import RunDirectory
 

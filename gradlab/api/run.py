@@ -17,7 +17,7 @@ from gradlab.execution import Executor, InlineExecutor, LocalExecutor, failures
 from gradlab.execution.progress import Listener
 from gradlab.execution.provenance import Session
 from gradlab.execution.scheduling import Policy, Scheduler
-from gradlab.report.words import count
+from gradlab.report.formatting import count
 from gradlab.results.predictions import Predictions
 from gradlab.spec import Spec, dump
 from gradlab.store import RunDirectory
@@ -63,7 +63,7 @@ class RunResult:
 
     def document(self) -> dict[str, Any]:
         """Return the result as plain values for JSON."""
-        from gradlab.report import expected
+        from gradlab.report.model.expectations import document
 
         return {
             "name": self.name,
@@ -82,7 +82,7 @@ class RunResult:
             ],
             "summary": self.tables.summary.to_dict("records"),
             "tables": {name: str(path) for name, path in self.files.items()},
-            "expected": expected.document(self.expected),
+            "expected": document(self.expected),
         }
 
 

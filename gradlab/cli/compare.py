@@ -31,7 +31,7 @@ def compare(
     from gradlab.api.compare import compare as comparison_of
     from gradlab.api.compare import document
     from gradlab.errors import UsageError
-    from gradlab.report.comparison import comparison_report
+    from gradlab.report.terminal.comparison import comparison_report
     from gradlab.store.csvfile import write_csv
     from gradlab.terminal.console import print_json, print_report
 
@@ -57,7 +57,7 @@ def compare(
 
 def _warn(comparison: Comparison) -> bool:
     """Say on stderr what the comparison had to do without; return whether anything is damaged."""
-    from gradlab.report.words import count
+    from gradlab.report.formatting import count
     from gradlab.terminal.console import warn
 
     for run in comparison.runs:
@@ -77,14 +77,14 @@ def _warn(comparison: Comparison) -> bool:
 
 
 def _report_check(check: Check) -> None:
-    from gradlab.report.view import text_of
-    from gradlab.report.words import count
+    from gradlab.analysis.compare.design import setting_text
+    from gradlab.report.formatting import count
 
     for rows, what in ((check.holds, "holds for"), (check.unknown, "cannot be told, for want of a value, of")):
         if not len(rows):
             continue
         print(f"--fail-on {check.text!r} {what} {count(len(rows), 'configuration')}:", file=sys.stderr)
         for _, row in rows.head(_CHECKS_SHOWN).iterrows():
-            print("  " + " ".join(f"{key}={text_of(value)}" for key, value in row.items()), file=sys.stderr)
+            print("  " + " ".join(f"{key}={setting_text(value)}" for key, value in row.items()), file=sys.stderr)
         if len(rows) > _CHECKS_SHOWN:
             print(f"  and {len(rows) - _CHECKS_SHOWN} more", file=sys.stderr)

@@ -25,7 +25,7 @@ def report(
     import webbrowser
 
     from gradlab.api.report import report as write_page
-    from gradlab.report.words import size
+    from gradlab.report.formatting import size
     from gradlab.terminal.console import warn
 
     page = write_page(results, options)

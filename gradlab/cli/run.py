@@ -72,8 +72,8 @@ def run_specs(specs: Sequence[Spec], options: RunOptions, output: RunOutput) -> 
 def _show(result: RunResult, options: RunOptions, output: RunOutput, *, first: bool) -> None:
     """Print the report of a run, then make the pictures and event files that `options` ask for."""
     from gradlab.api import plot, tensorboard
-    from gradlab.report import expected
-    from gradlab.report.terminal import report
+    from gradlab.report.terminal.expectations import expectation_lines
+    from gradlab.report.terminal.run import report
     from gradlab.terminal.console import print_report
 
     printing = not output.json and not output.quiet
@@ -83,7 +83,7 @@ def _show(result: RunResult, options: RunOptions, output: RunOutput, *, first: b
         print_report(lambda glyphs, width: report(result, glyphs, width))
         if result.expected:
             print()
-            print_report(lambda glyphs, width: expected.lines(result.expected, glyphs, width))
+            print_report(lambda glyphs, width: expectation_lines(result.expected, glyphs, width))
     if options.plots and not result.interrupted:
         directory = plot.draw_result(result)
         if directory is not None and printing:
@@ -94,7 +94,7 @@ def _show(result: RunResult, options: RunOptions, output: RunOutput, *, first: b
 
 def _check(results: Sequence[RunResult]) -> bool:
     """Say on stderr what did not hold or could not be judged; return whether there is such a thing."""
-    from gradlab.report.expected import summary_text
+    from gradlab.report.model.expectations import summary_text
 
     judgements = [judgement for result in results for judgement in result.expected]
     wrong = [judgement for judgement in judgements if judgement.outcome != "held"]

@@ -24,12 +24,12 @@ def show(
 ) -> int:
     """Show one cell: its setting, the gradient along its depth beside theory, and how training went."""
     from gradlab.api.show import show as read_cell
-    from gradlab.report.single import lines
+    from gradlab.report.terminal.single_cell import cell_report
     from gradlab.terminal.console import print_json, print_report
 
     shown = read_cell(cell, results or [Path("results")])
     if output.json:
         print_json(shown.document())
     else:
-        print_report(lambda glyphs, width: lines(shown.tables, shown.cell, shown.run, glyphs, width))
+        print_report(lambda glyphs, width: cell_report(shown.tables, shown.cell, shown.run, glyphs, width))
     return 0

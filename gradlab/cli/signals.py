@@ -11,7 +11,7 @@ from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from gradlab.report.words import count
+from gradlab.report.formatting import count
 
 if TYPE_CHECKING:
     from gradlab.terminal.progress import ProgressDisplay

@@ -11,7 +11,7 @@ __all__ = ["tensorboard"]
 def tensorboard(results: Results, options: TensorboardOptions) -> int:
     """Write what TensorBoard reads into the tensorboard/ of each run directory."""
     from gradlab.api.tensorboard import tensorboard as write_boards
-    from gradlab.report.words import count, duration
+    from gradlab.report.formatting import count, duration
 
     for board in write_boards(results, options):
         print(f"{board.directory}: {count(len(board.files), 'run')} of TensorBoard in {duration(board.seconds)}")

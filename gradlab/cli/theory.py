@@ -27,7 +27,7 @@ def theory(
     """
     from gradlab.api.theory import critical_line
     from gradlab.api.theory import theory as predictions
-    from gradlab.report.predictions import critical_lines, prediction_lines
+    from gradlab.report.terminal.predictions import critical_lines, prediction_lines
     from gradlab.terminal.console import print_json, print_report
 
     if critical:

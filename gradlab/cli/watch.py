@@ -45,7 +45,7 @@ def watch(
 
 
 def _words(progress: Progress) -> str:
-    from gradlab.report.words import count
+    from gradlab.report.formatting import count
 
     words = [f"{progress.cells:,} of {count(progress.total, 'cell')} done"]
     words += [f"{number:,} {name}" for name, number in progress.verdicts]
@@ -55,7 +55,7 @@ def _words(progress: Progress) -> str:
 
 
 def _end(seen: RunState) -> str:
-    from gradlab.report.words import duration
+    from gradlab.report.formatting import duration
 
     words = _words(seen.progress)
     if seen.seconds is None:

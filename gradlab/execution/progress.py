@@ -51,7 +51,7 @@ class Listener(Protocol):
 
 def verdicts_of(cells: Sequence[Cell], records: Sequence[Record]) -> list[str]:
     """Return the verdict on the gradient of each record at step 0."""
-    from gradlab.results.profile import verdicts
+    from gradlab.definitions import verdicts
 
     log_g = np.stack([record.log_grad_norm[0] for record in records])
     with np.errstate(invalid="ignore"):

@@ -38,16 +38,12 @@ class Axis:
     """Where a profile goes: ``along the depth``."""
     ends: str
     """Label of the axis in a picture: ``block (input to loss)``."""
-    way: str
-    """Where the gradient goes from the loss: ``down`` a network, ``back`` in time."""
     along: str
     """The setting that is the length of a profile; `setting` too, unless networks of one length differ in `depth`."""
     networks: str
     """The networks that have this axis: ``feed-forward networks``."""
-    first: str
-    """What survival is measured at: ``the first block``."""
-    left: str
-    """Survival in words: ``gradient left at the first block``, along time with the lag that this is."""
+    ratio: str
+    """What survival is: ``gradient norm, first block ÷ last``."""
 
     @property
     def decay(self) -> str:
@@ -58,11 +54,6 @@ class Axis:
     def units(self) -> str:
         """``blocks``; ``time steps``."""
         return f"{self.unit}s"
-
-    @property
-    def ratio(self) -> str:
-        """Survival as a ratio of norms."""
-        return f"survival: gradient norm, first {self.unit} \N{DIVISION SIGN} last"
 
     def at(self, length: int) -> str:
         """Return ``at depth 32``, ``at seq_len 160``."""

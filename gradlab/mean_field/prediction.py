@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gradlab.definitions import fitted_blocks, reach
 from gradlab.errors import GradlabError
 
 __all__ = ["NoPrediction", "Prediction", "from_profile"]
@@ -66,14 +67,13 @@ def from_profile(
     if sd is not None:  # weights kept in float32 are rounded: what is exact on paper is known to this in a network
         sd = np.hypot(sd, _ROUNDING * np.arange(len(profile) - 1, -1, -1))
     slope = _slope(profile)
-    distance = None if slope is None else abs(slope)
     return Prediction(
         log_grad_norm=profile,
         log_grad_norm_sd=sd,
         log_survival=float(profile[0]),
         log_survival_sd=None if sd is None else float(sd[0]),
         decay=None if slope is None else math.exp(-slope),
-        reach=None if distance is None else math.inf if distance < 1e-12 else math.log(1e3) / distance,
+        reach=None if slope is None else float(reach(np.asarray(slope))),
         q=q,
         chi=chi,
         log_cell_survival=log_cell_survival,
@@ -82,9 +82,9 @@ def from_profile(
 
 
 def _slope(profile: Floats) -> float | None:
-    """Return the slope of ln g_l against l as a measured profile gets it: by least squares, without the two ends."""
-    inner = profile[1:-1] if len(profile) >= 6 else profile
-    if len(inner) < 2:
+    """Return the slope of ln g_l against l as a measured profile gets it, by least squares."""
+    fitted = fitted_blocks(profile)
+    if len(fitted) < 2:
         return None
-    x = np.arange(len(inner)) - (len(inner) - 1) / 2
-    return float(x @ inner / (x @ x))
+    x = np.arange(len(fitted)) - (len(fitted) - 1) / 2
+    return float(x @ fitted / (x @ x))

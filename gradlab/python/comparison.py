@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gradlab.analysis.compare import comparison
-from gradlab.report.comparison import comparison_report
-from gradlab.report.conclusions import conclusions
 from gradlab.report.glyphs import UNICODE
-from gradlab.report.notebook import html
+from gradlab.report.model.conclusions import conclusions
+from gradlab.report.terminal.comparison import comparison_report
+from gradlab.report.terminal.notebook import html
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -151,7 +151,7 @@ class Results:
         return "\n".join(str(line).rstrip() for line in self._lines(width))
 
     def _lines(self, width: int | None) -> list[Any]:
-        from gradlab.report.notebook import lines
+        from gradlab.report.terminal.notebook import lines
 
         if len(self) > 1:
             return [line for name in self.names for line in (*self[name]._lines(width), "")]
@@ -185,7 +185,7 @@ class Results:
         return f"<Results {shown}: {len(self.cells):,} cells, {len(self.summary):,} configurations>"
 
     def _repr_html_(self) -> str:
-        from gradlab.report.notebook import html
+        from gradlab.report.terminal.notebook import html
 
         try:
             return html(self._lines(120))

@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gradlab.analysis.compare.design import setting_text
 from gradlab.cell import SETTINGS
+from gradlab.families.axes import axis_of
 from gradlab.record import Floats
 from gradlab.report.events import Events, require
-from gradlab.report.view import text_of
-from gradlab.report.words import axis_of
 from gradlab.results.tables import Tables
 from gradlab.store.atomic import TEMPORARY, explained
 
@@ -124,10 +124,10 @@ def _ranges(owner: pd.Series[Any]) -> dict[str, tuple[int, int]]:
 
 def _runs(cells: pd.DataFrame, *, per_cell: bool) -> Iterator[_Run]:
     keys = [key for key in SETTINGS if key in cells and (per_cell or key != "seed")]
-    texts = {key: [text_of(value) for value in cells[key]] for key in keys}
+    texts = {key: [setting_text(value) for value in cells[key]] for key in keys}
     varying = [key for key in keys if len(set(texts[key])) > 1]
     plain = {
-        key: text_of(str(setting.default) if setting.is_component else setting.default)
+        key: setting_text(str(setting.default) if setting.is_component else setting.default)
         for key, setting in SETTINGS.items()
     }
     told = [key for key in keys if key in varying or texts[key][:1] != [plain[key]]]

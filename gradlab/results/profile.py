@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gradlab.definitions import fitted_blocks, verdicts
 from gradlab.record import Floats
 from gradlab.results import statistics as stats
 from gradlab.store.records import Integers, Records
 
-__all__ = ["Profiles", "Underflow", "cell_path", "number", "summarise", "underflow", "verdicts"]
+__all__ = ["Profiles", "Underflow", "cell_path", "number", "summarise", "underflow"]
 
 _LARGEST = float(np.log(np.finfo(np.float64).max))
 _SMALLEST = float(np.log(np.finfo(np.float64).tiny))
@@ -42,8 +43,8 @@ def number(logarithm: Floats) -> Floats:
 def summarise(measured: Records) -> Profiles:
     """Return survival, decay and verdict of every row.
 
-    The decay is fitted over all blocks, from six blocks on without the first and the last; one block has none, and
-    neither has a profile with a gradient that is exactly zero or not finite.
+    The decay is fitted over `gradlab.definitions.fitted_blocks`; one block has none, and neither has a profile with a
+    gradient that is exactly zero or not finite.
     """
     rows = len(measured.cell_of_row)
     log_survival, log_decay, log_decay_se = (np.full(rows, np.nan) for _ in range(3))
@@ -55,27 +56,12 @@ def summarise(measured: Records) -> Profiles:
         log_survival[at] = log_g[:, 0] - last
         dead[at] = np.isneginf(log_g).any(axis=1)
         nonfinite[at] = (np.isnan(log_g) | np.isposinf(log_g)).any(axis=1)
-        slope, error = stats.slope(log_g[:, 1:-1] if depth >= 6 else log_g)
+        slope, error = stats.slope(fitted_blocks(log_g))
         log_decay[at], log_decay_se[at] = -slope, error
     log_survival[np.isposinf(log_survival)] = np.nan
     thresholds = np.log([(cell.vanish, cell.explode) for cell in measured.cells]).reshape(-1, 2)[measured.cell_of_row]
     verdict = verdicts(log_survival, thresholds[:, 0], thresholds[:, 1], dead=dead, nonfinite=nonfinite)
     return Profiles(log_survival, log_decay, log_decay_se, verdict)
-
-
-def verdicts(
-    log_survival: Floats, vanish: Floats, explode: Floats, *, dead: NDArray[np.bool_], nonfinite: NDArray[np.bool_]
-) -> NDArray[np.str_]:
-    """Return the verdict on each survival; `vanish` and `explode` are ln of the thresholds. All shapes [n].
-
-    The first that holds: nonfinite, dead, vanishing, exploding, healthy.
-    """
-    found: NDArray[np.str_] = np.select(
-        [nonfinite, dead, log_survival < vanish, log_survival > explode],
-        ["nonfinite", "dead", "vanishing", "exploding"],
-        "healthy",
-    )
-    return found
 
 
 def cell_path(measured: Records, rows: Integers) -> Floats:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import log
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +11,7 @@ from scipy.special import stdtrit
 from gradlab.record import Floats
 from gradlab.store.records import Integers
 
-__all__ = ["Interval", "mean_interval", "reach", "slope"]
-
-_ROUNDING = 1e-12
-"""A slope of ln g this near 0 is the rounding of a least-squares fit to a constant profile."""
+__all__ = ["Interval", "mean_interval", "slope"]
 
 
 def slope(y: Floats) -> tuple[Floats, Floats]:
@@ -37,16 +33,6 @@ def slope(y: Floats) -> tuple[Floats, Floats]:
     squares = np.square(centred - found[..., None] * x).sum(axis=-1)
     error = np.sqrt(squares / (count - 2) / spread) if count > 2 else np.full_like(found, np.nan)
     return np.where(usable[..., 0], found, np.nan), np.where(usable[..., 0], error, np.nan)
-
-
-def reach(log_decay: Floats) -> Floats:
-    """Return the blocks until a factor exp(log_decay) a block has made a thousandth, or a thousandfold.
-
-    ln(1e3)/abs(log_decay): infinite where the factor is 1 up to rounding, NaN where it is NaN.
-    """
-    distance = np.abs(log_decay)
-    flat = distance <= _ROUNDING
-    return np.where(flat, np.inf, log(1e3) / np.where(flat, 1.0, distance))
 
 
 @dataclass(frozen=True, slots=True)

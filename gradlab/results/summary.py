@@ -11,10 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from gradlab.cell import Cell, settings_of
+from gradlab.definitions import reach, verdicts
 from gradlab.record import Floats
 from gradlab.results import statistics as stats
 from gradlab.results.predicted import Predicted, deviations
-from gradlab.results.profile import number, verdicts
+from gradlab.results.profile import number
 from gradlab.store.records import Integers, Records
 
 __all__ = ["summary_frame"]
@@ -70,7 +71,7 @@ def summary_frame(
             "survival_lo": number(survival.low),
             "survival_hi": number(survival.high),
             "decay": number(decay.mean),
-            "reach": stats.reach(decay.mean),
+            "reach": reach(decay.mean),
             "theory_survival": number(predicted.log_survival),
             "theory_decay": predicted.decay,
             "verdict": verdict(survival.mean, "verdict"),

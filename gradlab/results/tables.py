@@ -12,8 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from gradlab.cell import Cell, cell_id, settings_of
+from gradlab.definitions import reach
 from gradlab.record import Floats
-from gradlab.results import statistics as stats
 from gradlab.results.predicted import Predict, Predicted, ask, deviations
 from gradlab.results.profile import Profiles, cell_path, number, summarise, underflow
 from gradlab.results.summary import summary_frame
@@ -91,7 +91,7 @@ def _cells(measured: Records, profiles: Profiles, predicted: Predicted, group: I
             "log10_survival": log_survival / LN10,
             "decay": decay,
             "decay_se": decay * profiles.log_decay_se[first],
-            "reach": stats.reach(log_decay),
+            "reach": reach(log_decay),
             "theory_survival": number(predicted.log_survival[group]),
             "theory_decay": predicted.decay[group],
             "theory_z": deviations(log_survival, predicted.log_survival[group], predicted.log_survival_sd[group]),

@@ -9,7 +9,7 @@ from collections import Counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from gradlab.report.words import count, duration
+from gradlab.report.formatting import count, duration
 
 if TYPE_CHECKING:
     from rich.console import Console, Group

@@ -17,7 +17,7 @@ from gradlab.analysis.compare.comparison import Question, compare
 from gradlab.cell import Cell, Named
 from gradlab.cli import invoke
 from gradlab.record import Record
-from gradlab.report.conclusions import conclusions
+from gradlab.report.model.conclusions import conclusions
 from gradlab.results.tables import tables
 
 
@@ -86,7 +86,7 @@ def test_a_known_difference_is_found_and_chance_is_not_taken_for_one(tmp_path: P
         "↓",
         "~",
     ]
-    assert "against activation=relu, chance alone may explain the difference of tanh." in report
+    assert "against activation=relu, not significant: tanh." in report
 
 
 def test_a_baseline_of_two_settings_and_one_whose_followers_change_with_it(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_what_cures_is_what_leaves_networks_healthy(tmp_path: Path) -> None:
     assert best.change.difference.mean == pytest.approx(15 * np.log10(0.9 / 0.25), abs=0.2)
     said = "\n".join(conclusions(found))
     assert "vanishing: 1 of 8 configurations (by" in said
-    assert "activation sigmoid to relu lifts it by a factor 10^8." in said
+    assert "activation sigmoid to relu raises survival by a factor 10^8." in said
 
 
 def test_sentences_come_from_the_numbers(tmp_path: Path) -> None:
@@ -124,9 +124,9 @@ def test_sentences_come_from_the_numbers(tmp_path: Path) -> None:
     assert "every configuration has fewer than 3 seeds" in "\n".join(conclusions(few))
     stuck = asked(tmp_path / "s", cells_of(("relu",), norms=("none",)), lambda cell: made(cell, learned=cell.seed == 0))
     said = "\n".join(conclusions(stuck))
-    assert "2 of 2 healthy ones did not learn, as relu at depth 4" not in said  # activation does not vary: not named
-    assert "2 of 2 healthy ones did not learn, as the plain network at depth 4 (1 of 5 cells)" in said
-    assert "whether it learns hangs on the seed in 2 configurations" in said
+    assert "not learned: 2 of 2, as relu at depth 4" not in said  # activation does not vary: not named
+    assert "healthy before training, not learned: 2 of 2, as the plain network at depth 4 (1 of 5 cells)" in said
+    assert "whether it learns depends on the seed in 2 configurations" in said
 
 
 def test_dead_diverged_and_nonfinite_cells_are_left_out_and_said(tmp_path: Path) -> None:
@@ -177,7 +177,8 @@ def test_theory_that_misses_is_named(tmp_path: Path) -> None:
     z = found.configurations.set_index("activation")["theory_z"]
     mean = found.configurations.set_index("activation")["log10_survival"]["relu"] * log(10)
     assert z["relu"] == pytest.approx((mean - Flat.log_survival) / (0.2 / np.sqrt(5)))
-    assert "theory did not predict 1 of the 2 configurations it speaks of: sigmoid (" in "\n".join(conclusions(found))
+    said = "\n".join(conclusions(found))
+    assert "theory does not explain 1 of the 2 configurations that it predicts: sigmoid (" in said
 
 
 def test_cells_that_left_the_spec_are_left_out_and_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

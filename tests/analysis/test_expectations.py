@@ -15,7 +15,7 @@ from gradlab import grid, spec
 from gradlab.analysis.expectations import judge
 from gradlab.cell import Cell, cell_id
 from gradlab.errors import SpecError
-from gradlab.report.expected import document
+from gradlab.report.model.expectations import document
 from gradlab.results.tables import Tables
 
 HOLDS = [

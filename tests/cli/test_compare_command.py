@@ -41,7 +41,7 @@ def test_a_comparison_is_one_report_on_stdout(gradlab: Callable[..., tuple[int, 
     lines = out.splitlines()
     assert lines[0] == "2 runs · 30 cells · 6 configurations · 5 seeds"
     assert lines[1] == "from one (20), two (20, 10 of them counted already)"
-    assert "In short" in lines
+    assert "Conclusions" in lines
     assert gradlab("results/one", "results/two", "--baseline", "activation=sigmoid")[1] == out
 
 

@@ -25,8 +25,8 @@ from typing import Any
 SUPPORT = Path(__file__).parents[1] / "support"
 IMPORTED = (
     "gradlab.api.run", "gradlab.api.plot", "gradlab.cli.run", "gradlab.cli.signals", "gradlab.terminal.progress",
-    "gradlab.report.expected", "gradlab.report.terminal", "gradlab.store.csvfile", "gradlab.store.parts",
-    "gradlab.store.selection", "gradlab.results.tables", "gradlab.mean_field", "fake_work",
+    "gradlab.report.terminal.expectations", "gradlab.report.terminal.run", "gradlab.store.csvfile",
+    "gradlab.store.parts", "gradlab.store.selection", "gradlab.results.tables", "gradlab.mean_field", "fake_work",
 )  # fmt: skip
 CALLS = ("fsync", "replace", "rename", "unlink", "mkdir", "rmdir", "ftruncate", "pwrite")
 

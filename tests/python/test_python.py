@@ -191,7 +191,7 @@ def test_a_notebook_shows_the_report_and_pictures() -> None:
     results = demo()
     html = results._repr_html_()
     assert html.startswith("<pre")
-    assert "Gradient left at the first block" in html
+    assert "Survival before training: gradient norm, first block" in html
     assert "survival[activation=sigmoid, depth=8] &lt; 1e-4" in html  # escaped
     picture = results.picture("survival")
     assert picture._repr_png_().startswith(b"\x89PNG")

@@ -13,8 +13,8 @@ from gradlab.analysis.compare.collect import Collection, collect
 from gradlab.analysis.compare.comparison import Question, compare
 from gradlab.analysis.compare.design import METRICS
 from gradlab.errors import GradlabError, StoreError, UsageError
-from gradlab.report.comparison import comparison_report
 from gradlab.report.glyphs import ASCII, UNICODE
+from gradlab.report.terminal.comparison import comparison_report
 from gradlab.store import RunDirectory
 
 
@@ -32,7 +32,7 @@ def test_every_metric_has_a_report_that_keeps_to_its_width(collection: Collectio
         for glyphs in (UNICODE, ASCII):
             lines = [line.plain for line in comparison_report(found, glyphs, width)]
             assert max(map(len, lines)) <= (width or 10_000)
-            assert any("Which factor matters" in line for line in lines)
+            assert any("Share of the variance" in line for line in lines)
             assert glyphs is UNICODE or all(line.isascii() for line in lines)
 
 

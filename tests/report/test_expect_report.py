@@ -13,8 +13,9 @@ from judged import judged
 
 from gradlab import spec
 from gradlab.cli import invoke
-from gradlab.report.expected import document, lines, number_text
 from gradlab.report.glyphs import ASCII, UNICODE, glyphs_for
+from gradlab.report.model.expectations import document, number_text
+from gradlab.report.terminal.expectations import expectation_lines
 
 
 def test_the_block_of_a_report() -> None:
@@ -23,17 +24,17 @@ def test_the_block_of_a_report() -> None:
         judged("survival[activation=sigmoid] > 1e-6"),
         judged("survival[depth=32, activation=sigmoid] < 1e-6", overrides=("depth=4",)),
     )
-    block = [line.plain for line in lines([held, failed, unknown], UNICODE, None)]
+    block = [line.plain for line in expectation_lines([held, failed, unknown], UNICODE, None)]
     assert block == [
         "Expected: 1 of 3 held, 1 did not, 1 not judged",
         "  ✓ survival[activation=sigmoid, depth=32] < 1e-18  2.17e-19",
         "  ✗ survival[activation=sigmoid] > 1e-6             2.17e-19 at depth=32; not in 1 of 3",
         "  ? survival[depth=32, activation=sigmoid] < 1e-6   not judged: no such cell",
     ]
-    narrow = [line.plain for line in lines([held, failed], ASCII, 50)]
+    narrow = [line.plain for line in expectation_lines([held, failed], ASCII, 50)]
     assert all(len(line) <= 50 for line in narrow)
     assert "".join(narrow).isascii()
-    assert lines([], UNICODE, None) == []
+    assert expectation_lines([], UNICODE, None) == []
     assert glyphs_for("ascii") is ASCII
     report = document([held, failed, unknown])
     assert [one["outcome"] for one in report] == ["held", "did not hold", "not judged"]
@@ -43,7 +44,8 @@ def test_the_block_of_a_report() -> None:
 
 def test_numbers_in_words() -> None:
     texts = [
-        number_text(Decimal(one), UNICODE) for one in ("3.2123e-627", "0.2361", "0", "inf", "-inf", "22883.4", "1e9")
+        number_text(Decimal(one), UNICODE.infinite)
+        for one in ("3.2123e-627", "0.2361", "0", "inf", "-inf", "22883.4", "1e9")
     ]
     assert texts == ["3.21e-627", "0.2361", "0", "∞", "-∞", "22,883", "1.00e9"]
 

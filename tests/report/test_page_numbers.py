@@ -19,7 +19,8 @@ from scipy.stats import t as student
 
 from gradlab.analysis.compare.collect import collect
 from gradlab.analysis.compare.comparison import Question, compare
-from gradlab.report.conclusions import conclusions
+from gradlab.report.model.conclusions import conclusions
+from gradlab.report.model.marks import mark
 from gradlab.report.page import build_page
 from gradlab.report.page import configurations as configured
 from gradlab.report.page.configurations import NUMBERS, shade
@@ -157,11 +158,11 @@ def test_marks_and_shades_follow_the_thresholds(page: Parsed) -> None:
     assert seen["sigmoid", 32][0] == "✗"
     assert seen["selu", 32][0] == "▲"
     assert seen["relu", 2] == ("", "")
-    assert [shade("vanishing", value, 1e-3, 1e3) for value in (-0.3, -0.4, -1.5, -3.1, -9.5, -30)] == [
+    assert [shade(mark("vanishing", value, 1e-3, 1e3)) for value in (-0.3, -0.4, -1.5, -3.1, -9.5, -30)] == [
         "", "v1", "v2", "v3", "v4", "v5"
     ]  # fmt: skip
-    assert shade("exploding", 4.0, 1e-3, 1e3) == "e3"
-    assert shade("dead", nan, 1e-3, 1e3) == "lost"
+    assert shade(mark("exploding", 4.0, 1e-3, 1e3)) == "e3"
+    assert shade(mark("dead", nan, 1e-3, 1e3)) == "lost"
 
 
 def test_a_configuration_name_needs_what_varies_only(page: Parsed) -> None:

@@ -14,7 +14,7 @@ from fake_work import FACTORS, record
 from gradlab.cell import Cell, Named, cell_id
 from gradlab.record import Record
 from gradlab.report.plots import dots, effects, heatmap, paper, profiles, survival, training
-from gradlab.report.plots.scene import scene_of, spread
+from gradlab.report.plots.data import plot_data, spread
 
 
 def test_a_profile_is_the_geometric_mean_over_the_seeds_relative_to_the_last_block() -> None:
@@ -38,7 +38,7 @@ def test_theory_is_drawn_where_there_is_one_with_its_band() -> None:
     chosen = layers["cell"].isin(relu)
     layers.loc[chosen, "theory_log10_grad_norm"] = 0.1 * (9 - layers["layer"][chosen])
     summary = made.summary.assign(theory_log10_sd=0.2, theory_log10_survival=[np.nan, 0.8, np.nan])
-    found = scene_of(dataclasses.replace(made, layers=layers, summary=summary))
+    found = plot_data(dataclasses.replace(made, layers=layers, summary=summary))
     assert found is not None
     figure = profiles.picture(found)
     counts = [len(axes.lines) for axes in figure.axes]

@@ -17,12 +17,14 @@ from rich.text import Text
 from gradlab.api.run import RunResult
 from gradlab.cell import Cell, Named, cell_id
 from gradlab.record import Record
-from gradlab.report import words
-from gradlab.report.glyphs import ASCII, UNICODE, Glyphs, glyphs_for, mark, spark, style
-from gradlab.report.layout import shorten
-from gradlab.report.terminal import report
-from gradlab.report.view import view_of
-from gradlab.report.why import sentences
+from gradlab.report import formatting
+from gradlab.report.glyphs import ASCII, UNICODE, Glyphs, glyphs_for, shorten
+from gradlab.report.model.causes import causes
+from gradlab.report.model.marks import mark
+from gradlab.report.model.rows import rows_of
+from gradlab.report.terminal.entries import style
+from gradlab.report.terminal.run import report
+from gradlab.report.terminal.sparkline import spark
 from gradlab.results.tables import tables
 from gradlab.store import parts
 from gradlab.store.records import Failure
@@ -30,7 +32,7 @@ from gradlab.store.records import Failure
 PROVENANCE = {"wall_s": 0.5, "device": "cpu", "gradlab": "0", "torch": "2"}
 
 
-MORE = ["decay/block", "reach", "learns to", "log10 |g| along the depth"]
+MORE = ["decay/block", "reach", "trainable", "log10 |g| along the depth"]
 
 
 def cells_of(depths: tuple[int, ...] = (2, 8, 32), seeds: int = 3, **fixed: Any) -> list[Cell]:
@@ -85,7 +87,7 @@ def test_the_survival_table_reads_as_it_should() -> None:
     assert lines[0] == "demo · mlp on digits · width 64 · he_normal · sgd lr 0.1 · 300 steps · 3 seeds"
     assert lines[1] == "27 cells in 14 s · 0 failed · 0 diverged"
     assert "27 cells in 14 s on 2 workers · 0 failed" in text_of(result_of(cells_of(), workers=2))
-    assert lines[3] == "Gradient left at the first block before training (log10, mean of 3 seeds)"
+    assert lines[3] == "Survival before training: gradient norm, first block ÷ last (log10, mean of 3 seeds)"
     assert re.split(r"  +", lines[5]) == ["activation", "2", "8", "32", *MORE]
     sigmoid = lines[6]
     assert sigmoid.split()[:10] == ["sigmoid", "-0.6", "±0.01", "-4.2", "±0.07", "✗", "-18.5", "±0.33", "✗", "0.252"]
@@ -100,7 +102,7 @@ def test_without_a_second_depth_each_configuration_is_one_row() -> None:
     assert "depth 8" in text.splitlines()[0]
     assert text.splitlines()[0].endswith("seed 0")
     assert re.search(r"sigmoid +-4.2 ✗ +0.250 +5.0 ", text)
-    assert "learns to" not in text
+    assert "trainable" not in text
     assert "±" not in text
 
 
@@ -141,7 +143,7 @@ def test_failed_cells_are_shown_where_they_are_missing_and_said() -> None:
     )
     only = text_of(result_of([cell for cell in cells_of() if cell.activation.name == "relu"], failed="relu"))
     assert "9 failed" in only
-    assert "Gradient left" not in only
+    assert "Survival" not in only
 
 
 def test_nothing_done_is_said_too() -> None:
@@ -175,17 +177,16 @@ def test_the_sentences_say_what_the_numbers_say() -> None:
         return dataclasses.replace(record(cell), learned=cell.activation.name == "selu")
 
     result = result_of(cells_of(), make)
-    said = sentences(view_of(result.tables), "accuracy")
+    said = causes(rows_of(result.tables))
     assert said[0].startswith("vanishing: sigmoid loses a factor 3.96 a block, down to 10^-18.5 over 32 blocks")
     assert "(beyond the threshold from depth 8 on)" in said[0]
     assert said[1].startswith("exploding: selu gains a factor 2.02 a block, up to 10^9.5 over 32 blocks")
     assert said[2].startswith("healthy at every depth: relu (survival 1.4")
     assert said[3] == (
-        "kept its gradient and still did not learn: sigmoid at depth 2 (accuracy 1.50, 0 of 3 seeds), relu at depth 2 "
-        "(accuracy 1.50, 0 of 3 seeds), relu at depth 8 (accuracy 1.50, 0 of 3 seeds) and 1 more: "
-        "the cause lies elsewhere."
+        "survival within an order of magnitude of one, not learned: sigmoid at depth 2 (accuracy 1.50, 0 of 3 seeds), "
+        "relu at depth 2 (accuracy 1.50, 0 of 3 seeds), relu at depth 8 (accuracy 1.50, 0 of 3 seeds) and 1 more."
     )
-    assert said[4].startswith("learned all the same: selu at depth 32")
+    assert said[4].startswith("vanishing or exploding before training, learned: selu at depth 32")
 
 
 def test_long_labels_lose_their_middle_and_never_a_number() -> None:
@@ -215,15 +216,17 @@ def test_shortening(text: str, width: int, short: str) -> None:
     ],
 )  # fmt: skip
 def test_the_verdict_can_be_read_without_colour(verdict: str, value: float, sign: str) -> None:
-    assert mark(UNICODE, verdict, value, 1e-3, 1e3) == sign
+    assert UNICODE.sign(mark(verdict, value, 1e-3, 1e3).sign) == sign
 
 
 def test_a_colour_sets_the_text_on_it_too_and_deepens_with_distance() -> None:
-    styles = [style("healthy" if v > -3 else "vanishing", v, 1e-3, 1e3) for v in (0.0, -0.5, -2.0, -4.0, -10.0, -50.0)]
+    styles = [
+        style(mark("healthy" if v > -3 else "vanishing", v, 1e-3, 1e3)) for v in (0.0, -0.5, -2.0, -4.0, -10.0, -50.0)
+    ]
     assert styles[0] == ""
     assert len(set(styles)) == 6
     assert all(" on " in one for one in styles[1:])
-    assert not set(styles[1:]) & {style("exploding", v, 1e-3, 1e3) for v in (0.5, 2.0, 4.0, 10.0, 50.0)}
+    assert not set(styles[1:]) & {style(mark("exploding", v, 1e-3, 1e3)) for v in (0.5, 2.0, 4.0, 10.0, 50.0)}
 
 
 def test_bars_follow_the_values_and_noise_stays_flat() -> None:
@@ -258,17 +261,27 @@ def test_no_colour_means_no_escape_for_colour(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize(
-    ("found", "expected"),
+    ("text", "expected"),
     [
-        (words.log_text(-0.04), "0.0"), (words.log_text(-125.34), "-125.3"), (words.log_text(float("nan")), ""),
-        (words.power(0.5), "3.2"), (words.power(-19.5), "10^-19.5"), (words.duration(0.44), "0.4 s"),
-        (words.duration(9.96), "10 s"), (words.duration(200), "3 min 20 s"), (words.duration(7500), "2 h 05 min"),
-        (words.size(512), "512 B"), (words.size(1.4e6), "1.4 MB"), (words.size(3e12), "3000.0 GB"),
-        (words.fold_text(4.236), "4.24"), (words.fold_text(1.0703), "1.070"), (words.fold_text(1.0003), "1.00030"),
-        (words.joined(["a", "b", "c"]), "a, b and c"), (words.count(1, "cell"), "1 cell"),
-        (words.count(1000, "cell"), "1,000 cells"),
-        (words.decay_text(0.2361, 0.0012, UNICODE), "0.236 ±0.001"), (words.decay_text(float("nan"), 0.1, UNICODE), ""),
+        (formatting.log_text(-0.04), "0.0"),
+        (formatting.log_text(-125.34), "-125.3"),
+        (formatting.log_text(float("nan")), ""),
+        (formatting.power(0.5), "3.2"),
+        (formatting.power(-19.5), "10^-19.5"),
+        (formatting.duration(0.44), "0.4 s"),
+        (formatting.duration(9.96), "10 s"),
+        (formatting.duration(200), "3 min 20 s"),
+        (formatting.duration(7500), "2 h 05 min"),
+        (formatting.size(512), "512 B"),
+        (formatting.size(1.4e6), "1.4 MB"),
+        (formatting.size(3e12), "3000.0 GB"),
+        (formatting.factor_text(4.236), "4.24"),
+        (formatting.factor_text(1.0703), "1.070"),
+        (formatting.factor_text(1.0003), "1.00030"),
+        (formatting.joined(["a", "b", "c"]), "a, b and c"),
+        (formatting.count(1, "cell"), "1 cell"),
+        (formatting.count(1000, "cell"), "1,000 cells"),
     ],
-)  # fmt: skip
-def test_numbers_in_words(found: str, expected: str) -> None:
-    assert found == expected
+)
+def test_numbers_in_words(text: str, expected: str) -> None:
+    assert text == expected

@@ -19,17 +19,18 @@ from numpy.testing import assert_allclose
 from gradlab.analysis.compare.collect import collect
 from gradlab.analysis.compare.comparison import Comparison, Question, compare
 from gradlab.cell import Cell, Named, cell_id
+from gradlab.families import FAMILIES
+from gradlab.families.axes import axis_of
 from gradlab.record import Record
 from gradlab.report import plots
-from gradlab.report.comparison import comparison_report
-from gradlab.report.conclusions import conclusions
 from gradlab.report.glyphs import UNICODE
+from gradlab.report.model.causes import causes
+from gradlab.report.model.conclusions import conclusions
+from gradlab.report.model.rows import by_axis, rows_of
+from gradlab.report.plots.data import plot_data
 from gradlab.report.plots.recurrence import picture as recurrence
-from gradlab.report.plots.scene import scene_of
-from gradlab.report.terminal import report
-from gradlab.report.view import by_kind, view_of
-from gradlab.report.why import sentences
-from gradlab.report.words import DEPTH, TIME, axis_of
+from gradlab.report.terminal.comparison import comparison_report
+from gradlab.report.terminal.run import report
 from gradlab.results.tables import Tables
 from gradlab.store import RunDirectory
 
@@ -111,11 +112,11 @@ def test_underflow_is_counted_where_it_is_largest() -> None:
     found = tables_of(cells_of(depths=(4,), names=("relu",)), with_columns(underflow=lost))
     assert (found.cells["underflow"] == 0.41).all()
     assert (found.summary["underflow_at"] == 2).all()
-    said = "\n".join(sentences(view_of(found), "accuracy"))
+    said = "\n".join(causes(rows_of(found)))
     assert "underflow: in float32 41 % of the gradient's elements are lost at block 2 of this network" in said
     nothing = tables_of(cells_of(depths=(4,), names=("relu",)))
     assert nothing.cells["underflow_at"].isna().all()
-    assert "underflow" not in "\n".join(sentences(view_of(nothing), "accuracy"))
+    assert "underflow" not in "\n".join(causes(rows_of(nothing)))
 
 
 def test_zeros_behind_a_truncated_backward_pass_are_said_to_be_made() -> None:
@@ -128,15 +129,15 @@ def test_zeros_behind_a_truncated_backward_pass_are_said_to_be_made() -> None:
     found = tables_of(cells, make)
     assert set(found.cells.loc[found.cells["seq_len"] == 40, "verdict"]) == {"dead"}
     assert set(found.cells.loc[found.cells["seq_len"] == 10, "verdict"]) & {"dead"} == set()
-    said = sentences(view_of(found), "r2")
+    said = causes(rows_of(found))
     (cut,) = [text for text in said if text.startswith("truncated")]
     assert "ends after 20 steps" in cut
     assert "exactly zero: tanh and sigmoid" in cut
 
 
 def test_the_words_follow_the_models() -> None:
-    assert axis_of(["mlp"], ["depth", "width"]) is DEPTH
-    assert axis_of(["rnn", "lstm(forget_bias=0)"], ["seq_len"]) is TIME
+    assert axis_of(["mlp"], ["depth", "width"]) is FAMILIES["mlp"].axis
+    assert axis_of(["rnn", "lstm(forget_bias=0)"], ["seq_len"]) is FAMILIES["rnn"].axis
     assert axis_of(["rnn"], ["seq_len", "depth"]).setting == "seq_len"
     layers = axis_of(["gru"], ["depth"])
     assert (layers.setting, layers.along, layers.unit) == ("depth", "seq_len", "time step")
@@ -144,7 +145,7 @@ def test_the_words_follow_the_models() -> None:
 
 def test_a_report_of_recurrent_networks_speaks_of_time() -> None:
     shown = lines_of(tables_of(recurrent_cells()))
-    assert "Gradient left at the first time step (lag T-1) before training" in shown
+    assert "Survival before training: gradient norm, first time step (lag T-1) ÷ last" in shown
     assert "decay/step" in shown
     assert "at seq_len 160" in shown
     assert "log10 |g| along time" in shown
@@ -157,9 +158,9 @@ def test_a_report_of_recurrent_networks_speaks_of_time() -> None:
 
 
 def test_columns_run_over_seq_len_and_rows_carry_the_depth() -> None:
-    view = view_of(tables_of(recurrent_cells(depths=(1, 2))))
+    view = rows_of(tables_of(recurrent_cells(depths=(1, 2))))
     assert view.keys == ("depth", "activation")
-    assert view.depths == (10, 40, 160)
+    assert view.lengths == (10, 40, 160)
     assert {row.labels for row in view.rows} == {("1", "tanh"), ("1", "sigmoid"), ("2", "tanh"), ("2", "sigmoid")}
 
 
@@ -173,7 +174,7 @@ def test_layers_of_one_length_stand_across_and_keep_the_words_of_time() -> None:
 
 def test_a_run_of_both_kinds_has_a_table_for_each() -> None:
     found = tables_of([*feed_forward(), *recurrent_cells()])
-    first, second = by_kind(found)
+    first, second = by_axis(found)
     assert set(first.cells["model"]) == {"mlp"}
     assert len(second.layers) == sum(cell.seq_len * len({0, 1, cell.steps}) for cell in recurrent_cells())
     shown = lines_of(found)
@@ -257,9 +258,9 @@ def test_the_recurrence_is_drawn_as_measured() -> None:
         one = record(cell)
         return dataclasses.replace(one, spectral_radius=1.0 + 0.1 * np.arange(len(one.probe_steps)) + 0.01 * cell.seed)
 
-    scene = scene_of(tables_of(recurrent_cells((10, 40)), make))
-    assert scene is not None
-    figure = recurrence(scene)
+    data = plot_data(tables_of(recurrent_cells((10, 40)), make))
+    assert data is not None
+    figure = recurrence(data)
     assert figure is not None
     radius, saturated = figure.axes
     lines = [line for line in radius.get_lines() if len(line.get_xdata()) == 3]
@@ -275,8 +276,8 @@ def test_tables_read_back_from_csv_give_the_same_view(tmp_path: Path) -> None:
         getattr(found, name).to_csv(tmp_path / f"{name}.csv", index=False)
     paths = {name: tmp_path / f"{name}.csv" for name in ("cells", "summary")}
     read = {name: pd.read_csv(path, keep_default_na=False, na_values=[""]) for name, path in paths.items()}
-    again = by_kind(dataclasses.replace(found, **read))
-    for one, other in zip(by_kind(found), again, strict=True):
-        assert [row.labels for row in view_of(one).rows] == [row.labels for row in view_of(other).rows]
-        assert view_of(one).depths == view_of(other).depths
+    again = by_axis(dataclasses.replace(found, **read))
+    for one, other in zip(by_axis(found), again, strict=True):
+        assert [row.labels for row in rows_of(one).rows] == [row.labels for row in rows_of(other).rows]
+        assert rows_of(one).lengths == rows_of(other).lengths
     assert cell_id(feed_forward()[0]) in set(again[0].cells["cell"])

@@ -31,18 +31,6 @@ def test_a_profile_with_one_bad_value_has_no_slope_and_harms_no_other(bad: float
     assert_allclose([slope[1], error[1]], [1.0, 0.0], atol=1e-15)
 
 
-@pytest.mark.parametrize(
-    ("decay", "blocks"),
-    [(0.236052, 4.785), (1 / np.sqrt(2), 19.932), (0.1, 3.0), (10.0, 3.0), (1.0, np.inf), (1.0 + 1e-15, np.inf)],
-)
-def test_reach_counts_blocks_to_a_thousandth_or_a_thousandfold(decay: float, blocks: float) -> None:
-    assert_allclose(stats.reach(np.log([decay])), [blocks], rtol=1e-3)
-
-
-def test_no_decay_has_no_reach() -> None:
-    assert np.isnan(stats.reach(np.array([np.nan])))[0]
-
-
 @pytest.mark.parametrize("level", [0.9, 0.95])
 def test_intervals_are_those_of_scipy_group_by_group(level: float) -> None:
     random = np.random.default_rng(3)

@@ -15,8 +15,8 @@ from gradlab.analysis.compare.collect import collect
 from gradlab.analysis.compare.comparison import Comparison, Question, compare
 from gradlab.cell import Cell, Named
 from gradlab.record import Record
-from gradlab.report.comparison import comparison_report
 from gradlab.report.glyphs import UNICODE
+from gradlab.report.terminal.comparison import comparison_report
 from gradlab.store import RunDirectory
 
 PROVENANCE = {"wall_s": 0.5, "device": "cpu", "gradlab": "0.1", "torch": "2.0"}

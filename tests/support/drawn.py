@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from gradlab.cell import Cell, Named, cell_id
 from gradlab.record import Record
-from gradlab.report.plots.scene import Scene, scene_of
+from gradlab.report.plots.data import PlotData, plot_data
 from gradlab.results.tables import Tables, tables
 from gradlab.store import parts
 from gradlab.store.records import Failure
@@ -47,8 +47,8 @@ def tables_of(cells: Sequence[Cell], make: Callable[[Cell], Record] = record, lo
     return tables(measured, failures, order=[cell_id(cell) for cell in cells])
 
 
-def scene(cells: Sequence[Cell], make: Callable[[Cell], Record] = record, lost: Sequence[Cell] = ()) -> Scene:
-    found = scene_of(tables_of(cells, make, lost))
+def scene(cells: Sequence[Cell], make: Callable[[Cell], Record] = record, lost: Sequence[Cell] = ()) -> PlotData:
+    found = plot_data(tables_of(cells, make, lost))
     assert found is not None
     return found
 

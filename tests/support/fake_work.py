@@ -50,6 +50,8 @@ def record(cell: Cell, **changes: Any) -> Record:
     }
     for name in STEP_FIELDS:
         values[name] = np.linspace(2.0, 0.5, len(steps)) + cell.seed
+    if cell.seq_len is None:
+        values |= dict.fromkeys(("spectral_radius", "recurrent_norm"), np.full(len(steps), np.nan))
     for name in LAYER_FIELDS[2:]:
         values[name] = np.full(shape, {"underflow": 0.0, "log_cell_grad_norm": np.nan}.get(name, 0.5))
     return Record(**(values | changes))

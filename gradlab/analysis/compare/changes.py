@@ -15,10 +15,12 @@ from gradlab.analysis.compare.design import Design, Metric, respond
 from gradlab.analysis.compare.pairs import Difference, differences
 from gradlab.cell import SETTINGS
 from gradlab.errors import UsageError
+from gradlab.families.axes import length_settings
 from gradlab.query import Condition, conjuncts
 from gradlab.query.values import read_number
 from gradlab.record import Floats
 from gradlab.store.records import Integers
+from gradlab.thresholds import LEARNED_SHARE
 
 __all__ = ["Change", "Cure", "against", "cures", "parse_baseline"]
 
@@ -143,12 +145,12 @@ def cures(
     `verdict_of` and `learned_of` (share of its seeds) say how each configuration stands. Only changes that pass their
     paired test, corrected for all that were tried, and leave at least one network healthy. The best mends most.
     """
-    mostly = learned_of > 0.5
+    mostly = learned_of > LEARNED_SHARE
     lost = verdict_of[plan.configuration] == verdict
     values = respond(cells, metric)
     tried: list[pd.DataFrame] = []
     for f in plan.factors:
-        if f.name not in ("depth", "seq_len"):
+        if f.name not in length_settings():
             pairs = _pairs(values, f.codes, _block(plan, (f.name,)), plan.seed, lost)
             tried.append(pairs.assign(factor=f.name))
     if not tried or not sum(map(len, tried)):

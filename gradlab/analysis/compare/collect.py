@@ -13,8 +13,8 @@ import pandas as pd
 
 from gradlab.cell import SETTINGS, settings_of
 from gradlab.components import nearest
+from gradlab.definitions import reach
 from gradlab.errors import StoreError, UsageError
-from gradlab.results import statistics as stats
 from gradlab.results.profile import summarise
 from gradlab.store import RunDirectory
 from gradlab.store.records import Records
@@ -128,8 +128,8 @@ def _frame(measured: Records) -> pd.DataFrame:
                 "log10_survival": log_survival / LN10,
                 "decay": np.exp(log_decay),
                 "log10_decay": log_decay / LN10,
-                "reach": stats.reach(log_decay),
-                "log10_reach": np.log10(stats.reach(log_decay)),
+                "reach": reach(log_decay),
+                "log10_reach": np.log10(reach(log_decay)),
                 "survival_final": np.exp(profiles.log_survival[last]),
                 "log10_survival_final": profiles.log_survival[last] / LN10,
                 "verdict_final": _texts(profiles.verdict[last]),

@@ -21,7 +21,7 @@ from gradlab.components import nearest
 from gradlab.errors import UsageError
 from gradlab.query import names
 
-__all__ = ["Check", "Comparison", "Question", "Weight", "compare"]
+__all__ = ["Check", "Comparison", "Question", "Weight", "analyse", "compare"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ def compare(collection: Collection, question: Question) -> Comparison:
         table=shown,
         rows=len(labels_of(table, by, plan.axes).assign(over=over_of(table, plan.axes)).drop_duplicates()),
         configurations=configurations,
-        weights=tuple(_weigh(cells, plan, one) for one in weighed),
+        weights=tuple(analyse(cells, plan, one) for one in weighed),
         baseline=baseline,
         changes=against(cells, plan, metric, baseline) if baseline else (),
         cures={
@@ -151,7 +151,8 @@ def _usual_rows(cells: pd.DataFrame, plan: Design, varied: Sequence[str]) -> lis
     return [name for name in varied if name not in plan.axes or cells.loc[over != name, name].nunique() > 1]
 
 
-def _weigh(cells: pd.DataFrame, plan: Design, metric: Metric) -> Weight:
+def analyse(cells: pd.DataFrame, plan: Design, metric: Metric) -> Weight:
+    """Return the analysis of one response of the `cells`, whose design is `plan`."""
     values = respond(cells, metric)
     return Weight(metric, shares(values, plan.factors, plan.seed), main_effects(values, plan.factors, plan.seed))
 

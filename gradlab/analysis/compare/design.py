@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +13,12 @@ from gradlab.analysis.compare.axes import axes_of
 from gradlab.analysis.compare.effects import Factor
 from gradlab.analysis.compare.seeds import joint
 from gradlab.cell import REGISTRIES, SETTINGS
+from gradlab.families import Axis
+from gradlab.families.axes import length_settings
 from gradlab.record import Floats
 from gradlab.store.records import Integers
 
-__all__ = ["METRICS", "Design", "Metric", "design", "respond"]
+__all__ = ["METRICS", "Design", "Metric", "design", "respond", "setting_text"]
 
 _ASIDE = ("seed", "thresholds.vanish", "thresholds.explode", "probe.at")
 """Settings that change no response, only how it is read; the seed is the repetition."""
@@ -26,7 +28,7 @@ _ASIDE = ("seed", "thresholds.vanish", "thresholds.explode", "probe.at")
 class Metric:
     """A response: the column of ``cells`` it is in, whether that is a log10, and what it is called.
 
-    In a `title` stand the words of depth or time: ``{left}`` (the gradient left at the first block), ``{unit}(s)``.
+    In a `title` stand the words of the axis: ``{ratio}`` (what survival is), ``{unit}`` and ``{units}``.
     """
 
     name: str
@@ -38,9 +40,9 @@ class Metric:
 METRICS = {
     metric.name: metric
     for metric in (
-        Metric("survival", "log10_survival", True, "{left}, before training"),
-        Metric("survival_final", "log10_survival_final", True, "{left}, after training"),
-        Metric("decay", "log10_decay", True, "factor per {unit}, before training"),
+        Metric("survival", "log10_survival", True, "survival before training: {ratio}"),
+        Metric("survival_final", "log10_survival_final", True, "survival after training: {ratio}"),
+        Metric("decay", "log10_decay", True, "factor per {unit} before training"),
         Metric("metric", "metric", False, "final metric"),
         Metric("loss", "loss", False, "final loss"),
         Metric("learned", "learned", False, "share of the seeds that learned"),
@@ -68,8 +70,13 @@ class Design:
     configuration: Integers
     seed: Integers
     seeds: int
-    axes: tuple[str, ...] = ("depth",)
-    """See `axes_of`."""
+    along: Mapping[str, Axis]
+    """The axes of the families by the setting that the tables run over, see `axes_of`."""
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The settings that the tables run over."""
+        return tuple(self.along)
 
     @property
     def factors(self) -> tuple[Factor, ...]:
@@ -92,12 +99,12 @@ def design(cells: pd.DataFrame) -> Design:
             order = sorted(range(len(values)), key=lambda index: _place(key, values[index]))
             rank = np.empty(len(values), dtype=np.int64)
             rank[order] = np.arange(len(values))
-            varied.append(Factor(key, tuple(_text(values[index]) for index in order), rank[codes]))
+            varied.append(Factor(key, tuple(setting_text(values[index]) for index in order), rank[codes]))
     seed, seeds = pd.factorize(cells["seed"])
     configuration = joint([f.codes for f in varied], len(cells))
-    axes = axes_of(cells)
-    follows = _follows(varied, axes)
-    return Design(tuple(varied), follows, fixed, configuration, seed.astype(np.int64), len(seeds), axes)
+    along = axes_of(cells)
+    follows = _follows(varied, tuple(along))
+    return Design(tuple(varied), follows, fixed, configuration, seed.astype(np.int64), len(seeds), along)
 
 
 def _place(key: str, value: Any) -> tuple[int, float, str]:
@@ -110,7 +117,8 @@ def _place(key: str, value: Any) -> tuple[int, float, str]:
     return (1, known.index(name) if name in known else len(known), str(value))
 
 
-def _text(value: Any) -> str:
+def setting_text(value: Any) -> str:
+    """Return a setting as a label: numbers without needless digits, ``none`` for one that does not apply."""
     if pd.isna(value):
         return "none"
     return f"{value:g}" if isinstance(value, float | np.floating) else str(value)
@@ -124,7 +132,7 @@ def _follows(varied: Sequence[Factor], axes: Sequence[str]) -> dict[str, str]:
     )  # stable; a leader has at least as many levels, none follows two
     for index, f in enumerate(ranked):
         for leader in ranked[:index]:
-            known = leader.name in found or f.name in ("depth", "seq_len")
+            known = leader.name in found or f.name in length_settings()
             known = known or (len(axes) > 1 and leader.name in axes)  # which have values for one kind of network only
             if not known and int(joint([leader.codes, f.codes], len(f.codes)).max()) + 1 == len(leader.levels):
                 found[f.name] = leader.name

@@ -14,11 +14,12 @@ from gradlab.analysis.compare.design import METRICS, Design, respond
 from gradlab.analysis.compare.seeds import joint, seed_means
 from gradlab.cell import SETTINGS
 from gradlab.components import nearest
+from gradlab.definitions import reach, verdicts
 from gradlab.errors import UsageError
 from gradlab.record import Floats
 from gradlab.results import statistics as stats
-from gradlab.results.profile import verdicts
 from gradlab.store.records import Integers
+from gradlab.thresholds import LEARNED_SHARE
 
 __all__ = ["row_table", "select_rows", "sort_rows"]
 
@@ -75,7 +76,7 @@ def row_table(cells: pd.DataFrame, plan: Design, by: Sequence[str]) -> pd.DataFr
             with np.errstate(over="ignore", under="ignore"):
                 found[name + ending] = np.power(10.0, values) if metric.log else values
         if name == "decay":
-            found["reach"] = stats.reach(interval.mean * LN10)
+            found["reach"] = reach(interval.mean * LN10)
     dead, nonfinite = (count(cells["verdict"] == name) for name in ("dead", "nonfinite"))
     limits = [np.log(cells[f"thresholds.{name}"].to_numpy(np.float64)[first]) for name in ("vanish", "explode")]
     found["verdict"] = verdicts(log_survival, *limits, dead=2 * dead >= total, nonfinite=2 * nonfinite >= total)
@@ -101,7 +102,7 @@ def _codes(plan: Design, key: str, rows: int) -> Integers:
 
 
 def _learns_to(table: pd.DataFrame, labels: pd.DataFrame, lengths: Integers) -> pd.Series[Any]:
-    depth = pd.Series(lengths, index=table.index).where(table["learned"] > 0.5)
+    depth = pd.Series(lengths, index=table.index).where(table["learned"] > LEARNED_SHARE)
     if not len(labels.columns):
         return pd.Series(depth.max(), index=table.index)
     deepest: pd.Series[Any] = depth.groupby([labels[key] for key in labels], dropna=False).transform("max")

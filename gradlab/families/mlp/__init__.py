@@ -33,11 +33,9 @@ DEPTH = Axis(
     step="block",
     direction="along the depth",
     ends="block (input → loss)",
-    way="down",
     along="depth",
     networks="feed-forward networks",
-    first="the first block",
-    left="gradient left at the first block",
+    ratio="gradient norm, first block ÷ last",
 )
 
 MLP = Family(

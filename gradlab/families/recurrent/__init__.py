@@ -22,11 +22,9 @@ TIME = Axis(
     step="step",
     direction="along time",
     ends="time step (first → last)",
-    way="back",
     along="seq_len",
     networks="recurrent networks",
-    first="the first time step",
-    left="gradient left at the first time step (lag T-1)",
+    ratio="gradient norm, first time step (lag T-1) ÷ last",
 )
 
 _CHRONO = Param(0, int, low=0)

@@ -1,20 +1,20 @@
-"""The words for what a profile runs along, of a run whose networks are feed-forward, recurrent, or both."""
+"""The words for what the profiles of a run, or of several, run along."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import pandas as pd
 
-from gradlab.families import axis_setting
-from gradlab.report.words import DEPTH, TIME
+from gradlab.families.axes import models_by_axis
 
-__all__ = ["Along", "along_of", "is_recurrent"]
+__all__ = ["Along", "along_of", "settings_along"]
 
 
 @dataclass(frozen=True, slots=True)
 class Along:
-    """What the page needs of an `Axis`: of both kinds together there is none."""
+    """What the page needs of an `Axis`: of several together there is none."""
 
     name: str
     """Of the setting that is the length of a profile."""
@@ -24,17 +24,16 @@ class Along:
     """What the axis of a chart says."""
 
 
-_DEPTH = Along(DEPTH.along, DEPTH.unit, DEPTH.ends)
-_TIME = Along(TIME.along, TIME.unit, TIME.ends)
-_BOTH = Along(f"{DEPTH.along} or {TIME.along}", "step", f"{DEPTH.unit} or {TIME.unit}")
+def along_of(models: Collection[str]) -> Along:
+    """Return the words for networks of these models; those of the first family without any."""
+    axes = list(models_by_axis(models or ["mlp"]))
+    if len(axes) == 1:
+        return Along(axes[0].along, axes[0].unit, axes[0].ends)
+    names, units = (" or ".join(words) for words in zip(*((axis.along, axis.unit) for axis in axes), strict=True))
+    return Along(names, "step", units)
 
 
-def is_recurrent(models: pd.Series[str]) -> pd.Series[bool]:
-    """Return which rows have a recurrent model; `models` as a table has them, ``lstm(forget_bias=1)``."""
-    known = {text: axis_setting(str(text)) == "seq_len" for text in models.unique()}
-    return models.map(known).astype(bool)
-
-
-def along_of(flags: pd.Series[bool]) -> Along:
-    """Return the words for rows of which the `flags` say whether they are recurrent."""
-    return _TIME if len(flags) and flags.all() else _BOTH if flags.any() else _DEPTH
+def settings_along(models: pd.Series[str]) -> pd.Series[str]:
+    """Return for each model of a table the setting that is the length of its profiles."""
+    settings = {model: axis.along for axis, own in models_by_axis(models.unique().tolist()).items() for model in own}
+    return models.map(settings).astype(object)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isnan, log10
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from gradlab.analysis.compare.design import setting_text
 from gradlab.cell import SETTINGS, Cell, settings_of
-from gradlab.report.glyphs import UNICODE, mark
-from gradlab.report.page.axis import Along, along_of, is_recurrent
+from gradlab.families.axes import length_settings
+from gradlab.report.glyphs import UNICODE
+from gradlab.report.model.marks import FAILED, Mark, mark
+from gradlab.report.page.axis import Along, along_of, settings_along
 from gradlab.report.page.source import Source
-from gradlab.report.view import text_of
 
 __all__ = ["NUMBERS", "Configurations", "Within", "configurations", "label", "shade"]
 
@@ -28,7 +29,6 @@ NUMBERS = (
 
 _SETTINGS = tuple(key for key in SETTINGS if key != "seed")
 _ALWAYS = ("model", "task", "width", "optimizer", "lr", "train.steps")
-_STEPS = (1 / 9, 1 / 3, 1.0, 3.0, 9.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +60,14 @@ class Configurations:
 
 def label(value: Any) -> str:
     """Return a setting as a table prints it; an empty field is the empty text."""
-    return "" if value is None or value != value else text_of(value)
+    return "" if value is None or value != value else setting_text(value)
 
 
-def shade(verdict: str, log10_survival: float, vanish: float, explode: float) -> str:
-    """Return how far a survival is from 1: ``v1`` to ``v5`` on the way down, ``e1`` to ``e5`` on the way up, or none.
-
-    Thresholds as in the spec; the steps are those of the colours in a terminal.
-    """
-    if isnan(log10_survival):
-        return "lost" if verdict in ("dead", "nonfinite", "failed") else ""
-    threshold, side = (vanish, "v") if log10_survival < 0 else (explode, "e")
-    distance = log10_survival / log10(threshold) if threshold != 1 else 0.0
-    level = sum(distance >= step for step in _STEPS)
-    return f"{side}{level}" if level else ""
+def shade(mark: Mark) -> str:
+    """Return the shade of a mark: ``v1`` to ``v5`` on the way down, ``e1`` to ``e5`` on the way up, or none."""
+    if not mark.shade:
+        return "lost" if mark.shade is None and mark.sign in ("dead", "nonfinite", "failed") else ""
+    return f"{'v' if mark.shade < 0 else 'e'}{abs(mark.shade)}"
 
 
 def configurations(sources: Sequence[Source]) -> Configurations:
@@ -81,25 +75,25 @@ def configurations(sources: Sequence[Source]) -> Configurations:
     cells = [source.tables.cells for source in sources]
     texts = [{key: _labels(frame, key) for key in _SETTINGS} for frame in cells]
     identity = [key for key in _SETTINGS if _varies([one[key] for one in texts])]
-    recurrent = [is_recurrent(frame["model"]) for frame in cells]
+    along = [settings_along(frame["model"]) for frame in cells]
     fixed = _fixed(texts)
-    for one, flags in zip(texts, recurrent, strict=True):  # the length of a profile is its place, not its name
-        one["depth"] = one["depth"].where(flags, "")
-        one["seq_len"] = one["seq_len"].where(~flags, "")
+    for columns, lengths in zip(texts, along, strict=True):  # the length of a profile is its place, not its name
+        for key in length_settings():
+            columns[key] = columns[key].where(lengths != key, "")
     told = [key for key in _SETTINGS if _varies([one[key] for one in texts])]
     frames, groups, runs, settings, start = [], [], [], [], 0
     for run, source in enumerate(sources):
         frame, group, own_settings = _one(source, run, identity, [texts[run][key] for key in told], told)
         own = {key: text for key, text in _fixed(texts[run : run + 1]).items() if key not in fixed}
         keys = tuple(key for key in told if _varies([texts[run][key]]))
-        runs.append(Within(keys, own, along_of(recurrent[run])))
+        runs.append(Within(keys, own, along_of(source.tables.cells["model"].unique().tolist())))
         frames.append(frame)
         settings.append(own_settings)
         groups.append(group + start)
         start += len(frame)
-    along = along_of(pd.concat(recurrent))
+    everywhere = along_of({model for frame in cells for model in frame["model"].unique()})
     return Configurations(
-        pd.concat(frames, ignore_index=True), tuple(told), fixed, along, tuple(runs), tuple(groups),
+        pd.concat(frames, ignore_index=True), tuple(told), fixed, everywhere, tuple(runs), tuple(groups),
         pd.concat(settings, ignore_index=True),
     )  # fmt: skip
 
@@ -110,7 +104,7 @@ def _fixed(texts: Sequence[Mapping[str, pd.Series[str]]]) -> dict[str, str]:
     for key in _SETTINGS:
         levels = {text for one in texts for text in one[key].unique()}
         text = levels.pop() if len(levels) == 1 else ""
-        if text and (key in _ALWAYS or text != text_of(default[key])):
+        if text and (key in _ALWAYS or text != setting_text(default[key])):
             found[key] = text
     return found
 
@@ -148,15 +142,18 @@ def _one(
     frame["verdict"] = frame["verdict"].astype(object).where(frame["verdict"].notna(), "failed")
     frame["verdict_final"] = frame["verdict_final"].astype(object).where(frame["verdict_final"].notna(), "")
     frame["theory_note"] = frame["theory_note"].astype(object).where(frame["theory_note"].notna(), "")
-    recurrent = is_recurrent(cells["model"]).to_numpy()[at] if len(cells) else np.zeros(0, bool)
-    depth = cells["depth"].to_numpy()[at]
-    frame["along"] = np.where(recurrent, cells["seq_len"].to_numpy()[at], depth) if recurrent.any() else depth
+    along = settings_along(cells["model"]).to_numpy()[at]
+    lengths = np.zeros(len(at), np.int64)
+    for key in set(along):
+        lengths[along == key] = cells[key].to_numpy()[at][along == key].astype(np.int64)
+    frame["along"] = lengths
     limits = cells[["thresholds.vanish", "thresholds.explode"]].to_numpy(np.float64)[at]
     for ending in ("", "_final"):
         survival = frame[f"log10_survival{ending}"].astype(float)
-        seen = list(zip(frame[f"verdict{ending}"], survival, *limits.T, strict=True))
-        frame[f"mark{ending}"] = ["×" if one[0] == "failed" else mark(UNICODE, *one).strip() for one in seen]
-        frame[f"shade{ending}"] = [shade(*one) for one in seen]
+        seen = zip(frame[f"verdict{ending}"], survival, *limits.T, strict=True)
+        marks = [FAILED if values[0] == "failed" else mark(*values) for values in seen]
+        frame[f"mark{ending}"] = [UNICODE.sign(each.sign).strip() for each in marks]
+        frame[f"shade{ending}"] = [shade(each) for each in marks]
     return frame, group, cells[list(_SETTINGS)].astype(object).iloc[at if len(cells) else []]
 
 

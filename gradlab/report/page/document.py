@@ -15,20 +15,21 @@ import numpy as np
 from gradlab import __version__
 from gradlab.analysis.compare.collect import Collection, collect, run_directories
 from gradlab.analysis.compare.comparison import Comparison, Question, compare
-from gradlab.report.conclusions import conclusions
-from gradlab.report.expected import document as expected
-from gradlab.report.expected import number_text
+from gradlab.report.formatting import count
 from gradlab.report.glyphs import UNICODE
+from gradlab.report.model.causes import causes
+from gradlab.report.model.conclusions import conclusions
+from gradlab.report.model.expectations import document as expected
+from gradlab.report.model.expectations import number_text
+from gradlab.report.model.rows import by_axis, metric_name, rows_of
 from gradlab.report.page.configurations import NUMBERS, Configurations, configurations
 from gradlab.report.page.effects import effects
 from gradlab.report.page.embed import Attached, attach
 from gradlab.report.page.filter import filter_document
-from gradlab.report.page.heatmap import evenly, heat_map
+from gradlab.report.page.heatmap import run_map, spread
 from gradlab.report.page.profiles import profiles
 from gradlab.report.page.source import Source, read_source
-from gradlab.report.view import by_kind, view_of
-from gradlab.report.why import sentences
-from gradlab.report.words import count
+from gradlab.thresholds import LEARNED_SHARE
 
 __all__ = ["MOST", "Document", "document"]
 
@@ -69,7 +70,7 @@ def document(paths: Sequence[Path], most: int = MOST) -> Document:
     collection, answer = _compared(directories, sources)
     damaged = [f"{run.path}/parts/{part} is damaged ({why})" for run in (collection.runs if collection else ())
                for part, why in run.damaged]  # fmt: skip
-    metric = _metric(sources)
+    metric = metric_name(name for source in sources for name in source.tables.cells["metric_name"])
     title = names[0] if len(names) == 1 else count(len(names), "run")
     content = {
         "format": 1,
@@ -82,7 +83,7 @@ def document(paths: Sequence[Path], most: int = MOST) -> Document:
         "fixed": found.fixed,
         "limits": _limits(sources),
         "runs": [
-            _run(source, files) | dataclasses.asdict(found.runs[run]) | {"map": heat_map(found, run)}
+            _run(source, files) | dataclasses.asdict(found.runs[run]) | {"map": run_map(found, run)}
             for run, (source, files) in enumerate(zip(sources, attached.files, strict=True))
         ],
         "configurations": _columns(found),
@@ -107,7 +108,7 @@ def _limited(found: Configurations, most: int) -> tuple[Configurations, list[str
     total = len(found.frame)
     if total <= most:
         return found, []
-    rows = evenly(found.frame, most)
+    rows = spread(found.frame, most)
     new = np.full(total, -1, dtype=np.int64)
     new[rows] = np.arange(len(rows))
     group = tuple(one.map(lambda row: int(new[row])) for one in found.group)
@@ -130,13 +131,8 @@ def _counts(sources: Sequence[Source], found: Configurations) -> dict[str, Any]:
         "seeds": len(seeds),
         "configurations": len(frame),
         "verdicts": {name: verdicts[name] for name in _VERDICTS if verdicts[name]},
-        "learned": int((frame["learned"].astype(float) > 0.5).sum()) if trained else None,
+        "learned": int((frame["learned"].astype(float) > LEARNED_SHARE).sum()) if trained else None,
     }
-
-
-def _metric(sources: Sequence[Source]) -> str:
-    names = {str(name) for source in sources for name in source.tables.cells["metric_name"].dropna() if name}
-    return names.pop() if len(names) == 1 else "metric"
 
 
 def _limits(sources: Sequence[Source]) -> dict[str, float | None]:
@@ -159,8 +155,8 @@ def _run(source: Source, files: list[dict[str, Any]]) -> dict[str, Any]:
         "cells": len(cells),
         "why": [
             sentence
-            for tables in (by_kind(source.tables) if len(source.tables.summary) else ())
-            for sentence in sentences(view_of(tables), _metric([source]))
+            for tables in (by_axis(source.tables) if len(source.tables.summary) else ())
+            for sentence in causes(rows_of(tables))
         ],
         "expected": [
             one | {"numbers": [_digits(judgement.measured), _digits(judgement.against)]}
@@ -176,7 +172,7 @@ def _run(source: Source, files: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _digits(number: Decimal | None) -> str | None:
-    return None if number is None else number_text(number, UNICODE)
+    return None if number is None else number_text(number, UNICODE.infinite)
 
 
 def _columns(found: Configurations) -> dict[str, list[Any]]:

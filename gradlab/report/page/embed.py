@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
+from gradlab.report.formatting import size
 from gradlab.report.page.source import TABLES, Source
-from gradlab.report.words import size
 from gradlab.store.atomic import explained
 
 __all__ = ["BUDGET", "Attached", "as_json", "attach"]

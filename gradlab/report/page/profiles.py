@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 
 from gradlab.record import Floats
+from gradlab.report.formatting import count, size
+from gradlab.report.model.profiles import ProfileIndex, mean_series, profile, thinned
 from gradlab.report.page.configurations import Configurations
-from gradlab.report.page.heatmap import evenly
+from gradlab.report.page.heatmap import spread
 from gradlab.report.page.source import Source
-from gradlab.report.words import count, size
-from gradlab.results import statistics as stats
 
 __all__ = ["BUDGET", "profiles"]
 
@@ -52,7 +52,7 @@ def profiles(
     notes = []
     if _bytes(sizes, detail) > budget:
         most = max(int(budget / _bytes(sizes, detail) * len(chosen)), 1)
-        rows = evenly(found.frame.iloc[chosen], most)
+        rows = spread(found.frame.iloc[chosen], most)
         notes.append(
             f"profiles are here for {len(rows):,} of {count(len(chosen), 'configuration')}, evenly from the least to "
             f"the most gradient left: all of them would take {size(_bytes(sizes, detail))} (they are in layers.csv)"
@@ -106,14 +106,13 @@ def _of_run(
              for row, ids in members.items()}  # fmt: skip
     ids = {cell for cells_of in members.values() for cell in cells_of}
     at_all = {step for some in steps.values() for step in some}
-    layers = _Layers(source.profiles(ids, at_all))
+    index = ProfileIndex(source.profiles(ids, at_all))
     row_of = {cell: row for row, cells_of in members.items() for cell in cells_of}
-    history, lengths = _History(source.tables.steps, row_of), found.frame["along"].to_numpy(np.int64)
+    history = _History(source.tables.steps, row_of)
     made = {}
     for row, cells_of in members.items():
-        one = _profile(layers, cells_of, steps[row], detail, int(lengths[row]))
-        if one is not None:
-            made[str(row)] = one | {"history": history.of(row)}
+        if cells_of:
+            made[str(row)] = _profile(index, cells_of, steps[row], detail) | {"history": history.of(row)}
     return made
 
 
@@ -123,69 +122,21 @@ def _some(values: Sequence[int], most: int) -> list[int]:
         last >= most) else list(values)  # fmt: skip
 
 
-class _Layers:
-    """The profiles of a table of layers, found by cell and step."""
-
-    def __init__(self, layers: pd.DataFrame) -> None:
-        starts = np.flatnonzero(layers["layer"].to_numpy() == 1)
-        stops = np.append(starts, len(layers))[1:]
-        keys = zip(layers["cell"].to_numpy()[starts], layers["step"].to_numpy()[starts], strict=True)
-        self._places = dict(zip(keys, zip(starts, stops, strict=True), strict=True))
-        self._measured = layers["log10_grad_norm"].to_numpy(np.float64)
-        self._theory = layers["theory_log10_grad_norm"].to_numpy(np.float64)
-        self._state = layers["log10_cell_grad_norm"].to_numpy(np.float64)
-
-    def at(self, cells: Sequence[str], step: int, blocks: int, *, state: bool = False) -> Floats:
-        """Return log10 g_l of the cells probed at `step`, [n, L]; with `state` that of an LSTM's cell state."""
-        column = self._state if state else self._measured
-        places = [self._places[cell, step] for cell in cells if (cell, step) in self._places]
-        found = [column[start:stop] for start, stop in places if stop - start == blocks]
-        return np.stack(found) if found else np.empty((0, blocks))
-
-    def theory(self, cell: str, blocks: int) -> Floats | None:
-        """Return the predicted log10 of g_l/g_L, [L]; None where there is none."""
-        start, stop = self._places.get((cell, 0), (0, 0))
-        found = self._theory[start:stop]
-        return found if len(found) == blocks and np.isfinite(found).all() else None
-
-
-def _profile(
-    layers: _Layers, cells: Sequence[str], steps: Sequence[int], detail: _Detail, blocks: int
-) -> dict[str, Any] | None:
-    first = layers.at(cells, 0, blocks)
-    if not len(first):
-        return None
-    at = np.unique(np.linspace(0, blocks - 1, min(blocks, detail.points)).round().astype(np.int64))
-    relative = _to_last(first)
-    state = _mean(_to_last(layers.at(cells, 0, blocks, state=True)), blocks)
-    usable = relative[np.isfinite(relative).all(axis=1)]
-    mean = stats.mean_interval(usable.ravel(), np.tile(np.arange(blocks), len(usable)), blocks)
-    theory = layers.theory(cells[0], blocks)
+def _profile(index: ProfileIndex, cells: Sequence[str], steps: Sequence[int], detail: _Detail) -> dict[str, Any]:
+    drawn = profile(index, cells)
+    at, mean = thinned(drawn.blocks, detail.points), drawn.mean
     return {
-        "at": (at + 1).tolist() if len(at) < blocks else None,
+        "at": (at + 1).tolist() if len(at) < drawn.blocks else None,
         "mean": _short(mean.mean[at]),
-        "low": _short(mean.low[at]) if len(usable) > 1 else None,
-        "high": _short(mean.high[at]) if len(usable) > 1 else None,
-        "theory": None if theory is None else _short(theory[at]),
-        "state": _short(state[at]) if np.isfinite(state).all() else None,
-        "seeds": [_short(seed[at]) for seed in relative[: detail.seeds]],
-        "lost": len(relative) - len(usable),
+        "low": _short(mean.low[at]) if mean.count > 1 else None,
+        "high": _short(mean.high[at]) if mean.count > 1 else None,
+        "theory": None if drawn.theory is None else _short(drawn.theory[at]),
+        "state": None if drawn.state is None else _short(drawn.state[at]),
+        "seeds": [_short(seed[at]) for seed in drawn.seeds[: detail.seeds]],
+        "lost": drawn.lost,
         "steps": list(steps),
-        "by_step": [_short(_mean(layers.at(cells, step, blocks), blocks)[at]) for step in steps],
+        "by_step": [_short(mean_series(index.of(cells, step)).mean[at]) for step in steps],
     }
-
-
-def _to_last(profiles: Floats) -> Floats:
-    """Return log10 of g_l/g_L, NaN throughout where g_L is zero or not finite."""
-    with np.errstate(invalid="ignore"):
-        relative: Floats = profiles - np.where(np.isfinite(profiles[:, -1:]), profiles[:, -1:], np.nan)
-    return relative
-
-
-def _mean(profiles: Floats, blocks: int) -> Floats:
-    """Return the mean over those that are finite throughout, [L]; NaN without one."""
-    usable = profiles[np.isfinite(profiles).all(axis=1)]
-    return usable.mean(axis=0) if len(usable) else np.full(blocks, np.nan)
 
 
 def _short(values: Floats) -> list[float | None]:

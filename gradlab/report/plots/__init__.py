@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Sequence
-from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,15 +13,12 @@ from gradlab.errors import UsageError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from gradlab.report.plots.scene import Scene
+    from gradlab.report.plots.data import PlotData
     from gradlab.results.tables import Tables
 
 __all__ = ["FORMATS", "PICTURES", "draw"]
 
 FORMATS = ("png", "svg")
-
-_SUFFIXES = ("", "_recurrent")
-_OF_RECURRENT_ONES = "recurrence"
 
 PICTURES = {
     "profiles": "gradlab.report.plots.profiles:picture",
@@ -32,8 +28,12 @@ PICTURES = {
     "effects": "gradlab.report.plots.effects:picture",
     "recurrence": "gradlab.report.plots.recurrence:picture",
 }
-"""Every picture by its name, which is its file name: a function from a `Scene` to a figure, or to None where the
+"""Every picture by its name, which is its file name: a function from `PlotData` to a figure, or to None where the
 tables have nothing for it."""
+
+
+_OF_ONE_AXIS = {"recurrence"}
+"""Pictures that networks along one axis only can have."""
 
 
 def draw(
@@ -41,34 +41,37 @@ def draw(
 ) -> tuple[Path, ...]:
     """Draw the pictures of `tables` into `directory`, which is made; return the files written, each atomically.
 
-    Where feed-forward and recurrent networks are among them, the recurrent ones have pictures of their own, whose
-    names end in ``_recurrent``. `only` names pictures of `PICTURES`; empty: all. A file of a picture that these tables
+    Where there are networks along different axes, those along the later one have pictures of their own, whose names
+    end in ``_recurrent``. `only` names pictures of `PICTURES`; empty: all. A file of a picture that these tables
     do not have is removed, so that what lies there always shows these tables. The same tables give the same bytes.
     Raises UsageError for an unknown picture or format, StoreError when a file cannot be written.
     """
     names = [_known(name, tuple(PICTURES), "picture") for name in only] or list(PICTURES)
     endings = [_known(name, FORMATS, "format") for name in formats]
+    from gradlab.families.axes import known_axes, models_by_axis
+    from gradlab.report.model.rows import by_axis
+    from gradlab.report.plots.data import plot_data
     from gradlab.report.plots.paper import save
-    from gradlab.report.plots.scene import scene_of
-    from gradlab.report.view import by_kind
     from gradlab.store.atomic import explained
 
     with explained("create", directory):
         directory.mkdir(parents=True, exist_ok=True)
-    kinds = by_kind(tables) if len(tables.cells) else ()
-    scenes = [scene_of(kind) for kind in kinds]
+    suffixes = {axis: f"_{axis.networks.partition(' ')[0]}" for axis in known_axes()[1:]}
+    parts = [plot_data(part) for part in by_axis(tables)]
+    axes = models_by_axis(tables.cells["model"].unique().tolist())
+    named = {suffixes[axis] if index else "": data for index, (axis, data) in enumerate(zip(axes, parts, strict=True))}
     written: list[Path] = []
     for name in dict.fromkeys(names):
-        alone = name == _OF_RECURRENT_ONES
-        for scene, suffix in zip_longest(scenes[-1:] if alone else scenes, _SUFFIXES[:1] if alone else _SUFFIXES):
+        function = _picture(name)
+        for suffix in ("", *suffixes.values()):
             paths = [directory / f"{name}{suffix}.{ending}" for ending in dict.fromkeys(endings)]
-            drawn = save(_picture(name), scene, paths) if scene is not None else False
+            sources = [named.get(suffix)] if name not in _OF_ONE_AXIS else [] if suffix else parts
+            if any(save(function, data, paths) for data in sources if data is not None):
+                written += paths
+                continue
             for path in paths:
-                if drawn:
-                    written.append(path)
-                else:
-                    with explained("remove", path):
-                        path.unlink(missing_ok=True)
+                with explained("remove", path):
+                    path.unlink(missing_ok=True)
     return tuple(written)
 
 
@@ -82,7 +85,7 @@ def _known(name: str, choices: tuple[str, ...], what: str) -> str:
     return name
 
 
-def _picture(name: str) -> Callable[[Scene], Figure | None]:
+def _picture(name: str) -> Callable[[PlotData], Figure | None]:
     module, _, attribute = PICTURES[name].partition(":")
-    found: Callable[[Scene], Figure | None] = getattr(importlib.import_module(module), attribute)
-    return found
+    function: Callable[[PlotData], Figure | None] = getattr(importlib.import_module(module), attribute)
+    return function

@@ -6,11 +6,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from gradlab.report.glyphs import UNICODE
-from gradlab.report.layout import shorten
+from gradlab.report.glyphs import UNICODE, shorten
+from gradlab.report.plots.data import PlotData, at_longest, spread
 from gradlab.report.plots.paper import GREY, INK, VERDICTS, amount, frame, new, power_of_ten, thresholds
-from gradlab.report.plots.scene import Scene, at_deepest, spread
-from gradlab.report.words import capital
 
 __all__ = ["side_by_side"]
 
@@ -18,9 +16,9 @@ MOST_ROWS = 30
 _LONGEST_LABEL = 44
 
 
-def side_by_side(scene: Scene) -> Figure:
-    """Return the survival of every configuration, the most gradient left on top, with single seeds and intervals."""
-    shown = sorted(spread(scene.rows, MOST_ROWS), key=lambda row: np.nan_to_num(at_deepest(row), nan=-np.inf))
+def side_by_side(data: PlotData) -> Figure:
+    """Return the survival of every configuration, the largest on top, with single seeds and intervals."""
+    shown = sorted(spread(data.rows, MOST_ROWS), key=lambda row: np.nan_to_num(at_longest(row), nan=-np.inf))
     figure = new(8.2, max(0.26 * len(shown) + 0.7, 1.7))
     axes = figure.subplots()
     axes.axvline(0, color=GREY, linewidth=0.8)
@@ -28,10 +26,10 @@ def side_by_side(scene: Scene) -> Figure:
     low, high = -1.0, 1.0
     for y, row in enumerate(shown):
         point = row.points[max(row.points)]
-        seeds = scene.of(row)["log10_survival"].to_numpy(float)
+        seeds = data.of(row)["log10_survival"].to_numpy(float)
         seeds = seeds[np.isfinite(seeds)]
         colour, word = VERDICTS[str(point["verdict"])]
-        value = at_deepest(row)
+        value = at_longest(row)
         predicted = float(point["theory_log10_survival"])
         axes.plot(seeds, np.full(len(seeds), y), linestyle="", marker="|", color=GREY, markersize=7, zorder=2)
         if np.isfinite(predicted):
@@ -42,28 +40,27 @@ def side_by_side(scene: Scene) -> Figure:
             axes.plot([point["log10_survival_lo"], point["log10_survival_hi"]], [y, y], color=colour, linewidth=1.6)
             axes.plot([value], [y], marker=marker, color=colour, markersize=7, zorder=4)
         extent = [value, predicted, *seeds, point["log10_survival_lo"], point["log10_survival_hi"]]
-        finite = [one for one in extent if np.isfinite(one)]
+        finite = [value for value in extent if np.isfinite(value)]
         low, high = min([low, *finite]), max([high, *finite])
         axes.annotate(amount(value) or word, xy=(1.02, y), xycoords=("axes fraction", "data"), size=9.5, color=colour,
                       va="center", annotation_clip=False)  # fmt: skip
     axes.set_xlim(low - 0.04 * (high - low), high + 0.04 * (high - low))
     axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, steps=[1, 2, 3, 5, 10]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: power_of_ten(value)))
-    axes.set_xlabel(scene.view.axis.ratio)
+    axes.set_xlabel(f"survival: {data.group.axis.ratio}")
     axes.set_ylim(-0.7, len(shown) - 0.3)
-    axes.set_yticks(range(len(shown)), [shorten(scene.name(row), _LONGEST_LABEL, UNICODE) for row in shown])
+    axes.set_yticks(range(len(shown)), [shorten(data.name(row), _LONGEST_LABEL, UNICODE) for row in shown])
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", color="#E4E4E4", linewidth=0.6)
     axes.set_axisbelow(True)
-    thresholds(scene, axes, vertical=True)
-    cut = len(shown) < len(scene.rows)
-    title = capital(scene.view.axis.left)
-    title += f": {len(shown)} of {len(scene.rows)} configurations" if cut else ""
-    several = int(scene.tables.summary["n"].max()) > 1
-    parts = ["Dot: geometric mean; bar: its 95 % interval; ticks: single seeds." if several else "One seed."]
+    thresholds(data, axes, vertical=True)
+    cut = len(shown) < len(data.rows)
+    title = "Survival before training"
+    title += f": {len(shown)} of {len(data.rows)} configurations" if cut else ""
+    parts = ["Dot: geometric mean; bar: its 95 % interval; ticks: single seeds." if data.several_seeds else "One seed."]
     parts += ["Diamond: mean-field theory."] if theory else []
-    found = {str(row.points[max(row.points)]["verdict"]) for row in shown}
-    parts += ["◂ vanished."] if "vanishing" in found else []
-    parts += ["▸ exploded."] if "exploding" in found else []
-    parts += ["Shown: from the least to the most, evenly between; all in summary.csv."] if cut else []
-    return frame(figure, title, scene.caption("before training"), " ".join([*parts, scene.missing()]).strip())
+    verdicts = {str(row.points[max(row.points)]["verdict"]) for row in shown}
+    parts += ["◂ vanished."] if "vanishing" in verdicts else []
+    parts += ["▸ exploded."] if "exploding" in verdicts else []
+    parts += ["Shown: by rank evenly from the smallest to the largest survival; all in summary.csv."] if cut else []
+    return frame(figure, title, data.caption(), " ".join([*parts, data.missing()]).strip())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -9,78 +11,76 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from gradlab.analysis.compare.design import METRICS, design, respond
-from gradlab.analysis.compare.effects import Level, Shares, Term, main_effects, shares
-from gradlab.record import Floats
-from gradlab.report.glyphs import UNICODE
-from gradlab.report.layout import shorten
+from gradlab.analysis.compare.comparison import analyse
+from gradlab.analysis.compare.design import METRICS, design
+from gradlab.analysis.compare.effects import Level, Shares
+from gradlab.report.glyphs import UNICODE, shorten
+from gradlab.report.model.effects import VarianceTable, variance_table
+from gradlab.report.plots.data import PlotData
 from gradlab.report.plots.paper import GREY, INK, VERDICTS, amount, frame, new, power_of_ten
-from gradlab.report.plots.scene import Scene
+from gradlab.thresholds import LISTED_SHARE
 
 __all__ = ["picture"]
 
 MOST_FACTORS = 6
 MOST_LEVELS = 30
 """Over all factors; each gets its part, but four at least."""
-MOST_TERMS = 8
-LEAST_SHARE = 0.005
+MOST_SOURCES = 8
 _LONGEST_LABEL = 28
 
 
-def picture(scene: Scene) -> Figure | None:
+def picture(data: PlotData) -> Figure | None:
     """Return main effects on log10 survival before training, and shares of its variance and of the final metric's.
 
     None where no setting varies or survival is the same everywhere.
     """
-    cells = scene.tables.cells[scene.tables.cells["status"] != "failed"]
+    cells = data.tables.cells[data.tables.cells["status"] != "failed"]
     plan = design(cells)
-    survival = respond(cells, METRICS["survival"])
-    found = shares(survival, plan.factors, plan.seed)
-    if not found.terms:
+    one_metric = cells["metric_name"].nunique() == 1 and (cells["train.steps"] > 0).any()
+    responses = [METRICS["survival"], *([METRICS["metric"]] if one_metric else [])]
+    analyses = [analyse(cells, plan, response) for response in responses]
+    survival = analyses[0].shares
+    if not survival.terms:
         return None
-    ranked = [term.factors[0] for term in found.terms if len(term.factors) == 1]
-    levels = _chosen(main_effects(survival, plan.factors, plan.seed), ranked[:MOST_FACTORS])
-    rows = sum(len(some) + 1 for some in levels.values())
-    measures = [("survival before training", found)]
-    if cells["metric_name"].nunique() == 1 and (cells["train.steps"] > 0).any():
-        after = shares(respond(cells, METRICS["metric"]), plan.factors, plan.seed)
-        measures += [(f"{cells['metric_name'].iloc[0]} after training", after)] if after.terms else []
-    high = max(0.235 * rows + 0.9, 0.34 * MOST_TERMS + 0.9)
-    figure = new(10.2, high)
+    table = variance_table([analysis for analysis in analyses if analysis.shares.terms], data.group.metric)
+    ranked = [term.factors[0] for term in survival.terms if len(term.factors) == 1]
+    levels = _chosen(analyses[0].levels, ranked[:MOST_FACTORS])
+    rows = sum(len(own) + 1 for own in levels.values())
+    figure = new(10.2, max(0.235 * rows + 0.9, 0.34 * MOST_SOURCES + 0.9))
     left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
-    _forest(left, levels)
-    _bars(right, measures)
+    _intervals(left, levels)
+    _bars(right, table)
     hidden = [name for name in ranked if name not in levels]
-    cut = any(len(f.levels) > len(levels[f.name]) for f in plan.factors if f.name in levels)
-    return frame(figure, "Which setting matters for the gradient", scene.caption(), _note(found, hidden, cut=cut))
+    cut = any(len(factor.levels) > len(levels[factor.name]) for factor in plan.factors if factor.name in levels)
+    return frame(figure, "Effects of the settings on survival", data.caption(), _note(survival, hidden, cut=cut))
 
 
-def _chosen(every: tuple[Level, ...], names: list[str]) -> dict[str, list[Level]]:
+def _chosen(every: Sequence[Level], names: Sequence[str]) -> dict[str, list[Level]]:
     """Return the levels to show of each factor; of a factor with many, evenly spaced ones with both ends."""
-    found = {name: [one for one in every if one.factor == name] for name in names}
     most = max(MOST_LEVELS // max(len(names), 1), 4)
-    return {
-        name: [some[round(at)] for at in np.linspace(0, len(some) - 1, min(len(some), most))]
-        for name, some in found.items()
-        if some
-    }
+    chosen = {}
+    for name in names:
+        own = [level for level in every if level.factor == name]
+        if own:
+            chosen[name] = [own[round(at)] for at in np.linspace(0, len(own) - 1, min(len(own), most))]
+    return chosen
 
 
-def _forest(axes: Axes, levels: dict[str, list[Level]]) -> None:
+def _intervals(axes: Axes, levels: dict[str, list[Level]]) -> None:
     axes.axvline(0, color=GREY, linewidth=0.8)
     labels: list[tuple[float, str]] = []
     headings: list[int] = []
     y = 0.0
-    for name, some in levels.items():
+    for name, own in levels.items():
         headings.append(len(labels))
         labels.append((y, name))
         y += 1
-        for one in some:
-            below, above = one.high < 0, one.low > 0
+        for level in own:
+            below, above = level.high < 0, level.low > 0
             colour = VERDICTS["vanishing" if below else "exploding" if above else "healthy"][0]
-            axes.plot([one.low, one.high], [y, y], color=colour, linewidth=1.8)
-            axes.plot([one.effect], [y], marker="<" if below else ">" if above else "o", color=colour, markersize=6)
-            labels.append((y, shorten(one.level, _LONGEST_LABEL, UNICODE)))
+            axes.plot([level.low, level.high], [y, y], color=colour, linewidth=1.8)
+            axes.plot([level.effect], [y], marker="<" if below else ">" if above else "o", color=colour, markersize=6)
+            labels.append((y, shorten(level.level, _LONGEST_LABEL, UNICODE)))
             y += 1
     axes.set_ylim(max(y, 1) - 0.4, -0.6)
     axes.set_yticks([at for at, _ in labels], [text for _, text in labels])
@@ -98,22 +98,20 @@ def _factor(log10_value: float) -> str:
     return "×" + (power_of_ten(whole) if abs(log10_value - whole) < 1e-9 else amount(log10_value))
 
 
-def _bars(axes: Axes, measures: list[tuple[str, Shares]]) -> None:
-    order: dict[str, float] = {}
-    each = [_shares(found) for _, found in measures]
-    for share in each:
-        for name, value in share.items():
-            order[name] = max(order.get(name, 0.0), value)
-    names = [name for name in sorted(order, key=lambda name: -order[name]) if order[name] >= LEAST_SHARE][:MOST_TERMS]
-    high = 0.8 / len(measures)
+def _bars(axes: Axes, table: VarianceTable) -> None:
+    shares = {row.name: [_drawn(share) for share in row.shares] for row in table.rows if not row.signed}
+    names = sorted((name for name in shares if max(shares[name]) >= LISTED_SHARE), key=lambda name: -max(shares[name]))
+    names = names[:MOST_SOURCES]
+    responses = len(table.responses)
+    high = 0.8 / responses
     looks: tuple[dict[str, Any], ...] = ({"facecolor": "#0072B2"}, {"facecolor": "#E69F00", "hatch": "////"})
-    for index, ((label, _), share, look) in enumerate(zip(measures, each, looks, strict=False)):
-        y = np.arange(len(names)) + (index - (len(measures) - 1) / 2) * high
-        values: Floats = np.array([share.get(name, 0.0) for name in names])
+    for index, (label, look) in enumerate(zip(table.responses, looks, strict=False)):
+        y = np.arange(len(names)) + (index - (responses - 1) / 2) * high
+        values = np.array([shares[name][index] for name in names])
         axes.barh(y, 100 * values, height=high * 0.92, label=label, edgecolor="white", **look)
         for at, value in zip(y, values, strict=True):
             axes.text(100 * value + 1.5, at, f"{100 * value:.0f}", size=8.5, va="center", color=INK)
-    axes.set_ylim(max(len(names), MOST_TERMS) - 0.4, -0.6)
+    axes.set_ylim(max(len(names), MOST_SOURCES) - 0.4, -0.6)
     axes.set_yticks(range(len(names)), [shorten(name, _LONGEST_LABEL, UNICODE) for name in names])
     axes.tick_params(axis="y", length=0)
     axes.set_xlim(0, 110)
@@ -123,27 +121,20 @@ def _bars(axes: Axes, measures: list[tuple[str, Shares]]) -> None:
     axes.legend(loc="lower right", frameon=False, fontsize=9.5)
 
 
-def _shares(found: Shares) -> dict[str, float]:
-    def share(term: Term) -> float:
-        return term.eta2 if np.isnan(term.omega2) else term.omega2
-
-    named = {" × ".join(term.factors): share(term) for term in found.terms}
-    if found.higher is not None:
-        named["three and more"] = share(found.higher)
-    if found.chance is not None:
-        named["chance (seeds)"] = share(found.chance) + (share(found.seed) if found.seed is not None else 0.0)
-    return named
+def _drawn(share: float | None) -> float:
+    return 0.0 if share is None or isnan(share) else share
 
 
-def _note(found: Shares, hidden: list[str], *, cut: bool) -> str:
+def _note(survival: Shares, hidden: Sequence[str], *, cut: bool) -> str:
     parts = [
-        "Left: mean effect on log survival with its 95 % interval over seeds; ◂ less, ▸ more gradient left.",
+        "Left: mean effect on log survival with its 95 % interval over seeds; ◂ smaller, ▸ larger survival.",
         "Right: omega squared, the share of the variance without what chance alone would give.",
     ]
-    if found.left_out:
-        parts.append(f"Left out: {found.left_out} of {found.cells + found.left_out} cells without a finite survival.")
+    if survival.left_out:
+        total = survival.cells + survival.left_out
+        parts.append(f"Left out: {survival.left_out} of {total} cells without a finite survival.")
     if hidden:
         parts.append(f"No effects shown: {', '.join(hidden)} (too small, or not to be told from another setting).")
     if cut:
         parts.append("Of a setting with many levels some are shown.")
-    return " ".join([*parts, *(f"{note[:1].upper()}{note[1:]}." for note in found.notes)])
+    return " ".join([*parts, *(f"{note[:1].upper()}{note[1:]}." for note in survival.notes)])

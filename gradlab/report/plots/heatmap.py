@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,156 +13,147 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from gradlab.record import Floats
-from gradlab.report.glyphs import UNICODE, mark
-from gradlab.report.layout import shorten
+from gradlab.report.glyphs import UNICODE, shorten
+from gradlab.report.model.heatmap import MOST_ACROSS, heat_map
+from gradlab.report.model.marks import Point, mark_of
+from gradlab.report.model.rows import Row
+from gradlab.report.plots.data import PlotData, spread
 from gradlab.report.plots.paper import INK, frame, new
-from gradlab.report.plots.scene import Scene, spread
-from gradlab.report.view import Row
-from gradlab.report.words import capital, log_text
 
 __all__ = ["picture"]
 
 MOST_ROWS = 40
-_WIDEST_WITH_NUMBERS, _WIDEST_WITH_GAPS = 12, 24
+_WIDEST_WITH_GAPS = 24
 _FIELDS, _WITHOUT_NUMBERS, _HIGH, _LETTER = (0.56, 0.44), 3.6, 0.27, 0.076
 """Inches: a field of each map with numbers, a whole map without, a row, a letter of a label."""
 _CLIP = 6.0
 _LONGEST_LABEL, _LONGEST_COLUMN = 40, 14
 
-Point = Any
+Field = tuple[Row, int] | None
+"""A row and a length; None where the grid has no such configuration."""
 
 
 @dataclass(frozen=True)
 class Map:
-    """Points of ``summary`` in rows and columns; None where nothing was measured."""
+    """The fields of both maps in rows and columns, with their labels as drawn."""
 
     rows: tuple[str, ...]
     columns: tuple[str, ...]
     column_name: str
-    points: tuple[tuple[Point | None, ...], ...]
-    failed: frozenset[tuple[int, int]]
+    fields: tuple[tuple[Field, ...], ...]
 
-    def values(self, of: Callable[[Point], float]) -> Floats:
+    @property
+    def numbered(self) -> bool:
+        """Whether there is room for numbers in the fields."""
+        return len(self.columns) <= MOST_ACROSS
+
+    def point(self, y: int, x: int) -> Point | None:
+        """Return what was measured of a field."""
+        field = self.fields[y][x]
+        return None if field is None else field[0].points.get(field[1])
+
+    def failed(self, y: int, x: int) -> bool:
+        """Whether cells of a field failed."""
+        field = self.fields[y][x]
+        return field is not None and field[1] in field[0].failed
+
+    def values(self, column: str) -> Floats:
         """Return a number of every field, NaN where there is none, [rows, columns]."""
-        return np.array([[np.nan if point is None else of(point) for point in row] for row in self.points])
+        points = [[self.point(y, x) for x in range(len(self.columns))] for y in range(len(self.rows))]
+        return np.array([[np.nan if point is None else float(point[column]) for point in line] for line in points])
 
 
-def picture(scene: Scene) -> Figure:
-    """Return log10 survival at step 0 by configuration and depth, and beside it the share of seeds that learned."""
-    rows = spread(scene.view.rows if len(scene.view.rows) <= MOST_ROWS else scene.rows, MOST_ROWS)
-    found = _map(scene, rows)
-    numbers = len(found.columns) <= _WIDEST_WITH_NUMBERS
-    trained = bool((scene.tables.cells["train.steps"].to_numpy() > 0).any())
-    least = max(len(name) for name in found.columns) * _LETTER + 0.08
-    widths = [max(field, least) * len(found.columns) if numbers else _WITHOUT_NUMBERS for field in _FIELDS]
+def picture(data: PlotData) -> Figure:
+    """Return log10 survival at step 0 by configuration and length, and beside it the share of seeds that learned."""
+    group = data.group
+    shown = list(group.rows) if len(group.rows) <= MOST_ROWS else spread(data.rows, MOST_ROWS)
+    drawn = _map(data, list(group.rows))
+    cut = drawn.column_name == group.axis.setting and len(shown) < len(group.rows)
+    drawn = _map(data, shown) if cut else drawn
+    trained = bool((data.tables.cells["train.steps"].to_numpy() > 0).any())
+    least = max(len(name) for name in drawn.columns) * _LETTER + 0.08
+    widths = [max(field, least) * len(drawn.columns) if drawn.numbered else _WITHOUT_NUMBERS for field in _FIELDS]
     widths = widths[: 1 + trained]
-    labels = max(len(name) for name in found.rows) * _LETTER
-    high = _HIGH * len(found.rows)
+    labels = max(len(name) for name in drawn.rows) * _LETTER
+    high = _HIGH * len(drawn.rows)
     figure = new(max(labels + sum(widths) + 0.6, 6.4), high + 0.8)
     maps = figure.subplots(1, len(widths), squeeze=False, sharey=True, width_ratios=widths)[0]
-    _survival(figure, maps[0], found, None if numbers else high)
+    _survival(figure, maps[0], drawn, None if drawn.numbered else high)
     if trained:
-        _trainability(figure, maps[1], found, None if numbers else high)
-    cut = len(rows) < len(scene.view.rows) and found.column_name == scene.view.axis.setting
-    title = "Gradient left, and what was learned" if trained else capital(scene.view.axis.left)
-    title += f": {len(rows)} of {len(scene.view.rows)} configurations" if cut else ""
-    return frame(figure, title, scene.caption(_steps(scene)), _note(scene, found, numbers=numbers, cut=cut))
+        _trainability(figure, maps[1], drawn, None if drawn.numbered else high)
+    title = "Survival before training, and what was learned" if trained else "Survival before training"
+    title += f": {len(shown)} of {len(group.rows)} configurations" if cut else ""
+    steps = group.fixed.get("train.steps")
+    caption = data.caption(f"{steps:,} steps" if steps else "")
+    return frame(figure, title, caption, _note(data, drawn, cut=cut))
 
 
-def _steps(scene: Scene) -> str:
-    steps = scene.view.fixed.get("train.steps")
-    return f"{steps:,} steps" if steps else ""
-
-
-def _map(scene: Scene, rows: list[Row]) -> Map:
-    across = None if scene.view.over_depth else _across(scene, rows)
-    if across is None:
-        depths = scene.view.depths
-        return Map(
-            tuple(shorten(scene.name(row), _LONGEST_LABEL, UNICODE) for row in rows),
-            tuple(f"{depth:,}" for depth in depths),
-            scene.view.axis.setting,
-            tuple(tuple(row.points.get(depth) for depth in depths) for row in rows),
-            frozenset((y, x) for y, row in enumerate(rows) for x, depth in enumerate(depths) if depth in row.failed),
-        )
-    (depth,) = scene.view.depths
-    index: dict[Hashable, Row] = {(_without(row, across), row.labels[across]): row for row in scene.view.rows}
-    names = {_without(row, across): scene.name(row, leave_out=across) for row in scene.view.rows}
-    columns = tuple(dict.fromkeys(row.labels[across] for row in scene.view.rows))
-    fields = [[index.get((name, column)) for column in columns] for name in names]
+def _map(data: PlotData, rows: list[Row]) -> Map:
+    group = data.group
+    every = [(row, length) for row in rows for length in sorted({*row.points, *row.failed})]
+    labels, lengths = [row.labels for row, _ in every], [length for _, length in every]
+    arranged = heat_map(labels, lengths, group.keys, group.axis.setting)
+    across = arranged.name != group.axis.setting
+    fields = tuple(tuple(None if at is None else every[at] for at in line) for line in arranged.fields)
+    first = [next(field for field in line if field is not None)[0] for line in fields]
+    names = [data.name(row, leave_out=arranged.name if across else "") for row in first]
+    columns = arranged.columns if across else tuple(f"{int(length):,}" for length in arranged.columns)
     return Map(
-        tuple(shorten(name, _LONGEST_LABEL, UNICODE) for name in names.values()),
+        tuple(shorten(name, _LONGEST_LABEL, UNICODE) for name in names),
         tuple(shorten(column, _LONGEST_COLUMN, UNICODE) for column in columns),
-        scene.view.keys[across],
-        tuple(tuple(None if row is None else row.points.get(depth) for row in line) for line in fields),
-        frozenset((y, x) for y, line in enumerate(fields) for x, row in enumerate(line) if row and depth in row.failed),
+        arranged.name,
+        fields,
     )
 
 
-def _without(row: Row, index: int) -> tuple[str, ...]:
-    return row.labels[:index] + row.labels[index + 1 :]
-
-
-def _across(scene: Scene, rows: list[Row]) -> int | None:
-    """Return which setting to put across when depth does not vary: the last that leaves no more than a third empty."""
-    every = scene.view.rows
-    for index in reversed(range(len(scene.view.keys))):
-        names = len({_without(row, index) for row in every})
-        columns = len({row.labels[index] for row in every})
-        if 1 < columns <= _WIDEST_WITH_NUMBERS and 1 < names <= MOST_ROWS and 3 * len(every) >= 2 * names * columns:
-            return index
-    return None
-
-
-def _field(axes: Axes, values: Floats, colours: Colormap, norm: Normalize, found: Map, title: str) -> Any:
+def _field(axes: Axes, values: Floats, colours: Colormap, norm: Normalize, drawn: Map, title: str) -> Any:
     shown = np.ma.masked_invalid(values)
-    edges = "white" if len(found.columns) <= _WIDEST_WITH_GAPS else "face"
+    edges = "white" if len(drawn.columns) <= _WIDEST_WITH_GAPS else "face"
     image = axes.pcolormesh(shown, cmap=colours, norm=norm, edgecolors=edges, linewidth=0.6)
-    axes.set(xlabel=found.column_name, ylim=(len(found.rows), 0))
+    axes.set(xlabel=drawn.column_name, ylim=(len(drawn.rows), 0))
     axes.set_title(title, y=1.0)
-    axes.set_xticks(*_ticks(found))
-    axes.yaxis.set_ticks(np.arange(len(found.rows)) + 0.5, found.rows)
+    axes.set_xticks(*_ticks(drawn))
+    axes.yaxis.set_ticks(np.arange(len(drawn.rows)) + 0.5, drawn.rows)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     return image
 
 
-def _ticks(found: Map) -> tuple[list[float], list[str]]:
-    count = len(found.columns)
-    every = 1 if count <= _WIDEST_WITH_NUMBERS else -(-count // 8)
-    at = list(range(count - 1, -1, -every))[::-1]
-    return [x + 0.5 for x in at], [found.columns[x] for x in at]
+def _ticks(drawn: Map) -> tuple[list[float], list[str]]:
+    number = len(drawn.columns)
+    every = 1 if drawn.numbered else -(-number // 8)
+    at = list(range(number - 1, -1, -every))[::-1]
+    return [x + 0.5 for x in at], [drawn.columns[x] for x in at]
 
 
-def _survival(figure: Figure, axes: Axes, found: Map, high: float | None) -> None:
+def _survival(figure: Figure, axes: Axes, drawn: Map, high: float | None) -> None:
     """Draw the survival with numbers, or with a colour bar over a map `high` inches high."""
-    values = found.values(lambda point: float(point["log10_survival"]))
+    values = drawn.values("log10_survival")
     finite = np.abs(values[np.isfinite(values)])
     limit = float(np.clip(np.ceil(finite.max()) if len(finite) else 1, 3, _CLIP))
     colours, norm = matplotlib.colormaps["RdBu_r"], Normalize(-limit, limit)
-    image = _field(axes, values, colours, norm, found, "log10 of the gradient left")
+    image = _field(axes, values, colours, norm, drawn, "log10 survival")
     for (y, x), value in np.ndenumerate(values):
-        point = found.points[y][x]
+        point = drawn.point(y, x)
         if not np.isfinite(value):
-            _blank(axes, x, y, point, (y, x) in found.failed)
+            _blank(axes, x, y, point, drawn.failed(y, x))
         elif high is None and point is not None:
-            thresholds = float(point["thresholds.vanish"]), float(point["thresholds.explode"])
-            text = f"{log_text(value)} {mark(UNICODE, str(point['verdict']), value, *thresholds)}".strip()
-            _write(axes, x, y, text, colours(norm(value)))
+            mark = mark_of(point)
+            _write(axes, x, y, f"{mark.text} {UNICODE.sign(mark.sign)}".strip(), colours(norm(value)))
     if high is not None:
         least = f"≤{-limit:.0f}" if (values < -limit).any() else f"{-limit:.0f}"
         most = f"≥{limit:.0f}" if (values > limit).any() else f"{limit:.0f}"
         _bar(figure, axes, image, high, (least, most))
 
 
-def _trainability(figure: Figure, axes: Axes, found: Map, high: float | None) -> None:
-    values = found.values(lambda point: float(point["learned"]))
+def _trainability(figure: Figure, axes: Axes, drawn: Map, high: float | None) -> None:
+    values = drawn.values("learned")
     colours = LinearSegmentedColormap.from_list("learned", ["#F2F2F2", "#35B08A"])
-    image = _field(axes, values, colours, Normalize(0, 1), found, "seeds that learned")
+    image = _field(axes, values, colours, Normalize(0, 1), drawn, "seeds that learned")
     for (y, x), value in np.ndenumerate(values):
-        point = found.points[y][x]
+        point = drawn.point(y, x)
         if point is None:
-            _blank(axes, x, y, None, (y, x) in found.failed)
+            _blank(axes, x, y, None, drawn.failed(y, x))
         elif high is None:
             text = f"{round(value * point['n'])}/{int(point['n'])}" + (" †" if point["diverged"] else "")
             _write(axes, x, y, text, colours(value))
@@ -187,7 +177,7 @@ def _blank(axes: Axes, x: int, y: int, point: Point | None, failed: bool) -> Non
     if point is None and not failed:
         return
     axes.add_patch(Rectangle((x, y), 1, 1, facecolor="#EDEDED", edgecolor="#9A9A9A", hatch="////", linewidth=0))
-    sign = "×" if point is None else {"dead": "∅", "nonfinite": "!"}.get(str(point["verdict"]), "?")
+    sign = UNICODE.failed if point is None else UNICODE.sign(mark_of(point).sign).strip() or "?"
     axes.text(x + 0.5, y + 0.5, sign, ha="center", va="center", size=9, color=INK, weight="bold",
               bbox={"facecolor": "#EDEDED", "edgecolor": "none", "pad": 1})  # fmt: skip
 
@@ -198,8 +188,9 @@ def _write(axes: Axes, x: int, y: int, text: str, background: tuple[float, ...])
     axes.text(x + 0.5, y + 0.53, text, ha="center", va="center", size=9, color="white" if dark else INK)
 
 
-def _note(scene: Scene, found: Map, *, numbers: bool, cut: bool) -> str:
-    points = [point for row in found.points for point in row if point is not None]
+def _note(data: PlotData, drawn: Map, *, cut: bool) -> str:
+    places = [(y, x) for y in range(len(drawn.rows)) for x in range(len(drawn.columns))]
+    points = [point for y, x in places if (point := drawn.point(y, x)) is not None]
     verdicts = {str(point["verdict"]) for point in points}
     signs = [
         ("healthy", "▾\N{NO-BREAK SPACE}fading, ▴\N{NO-BREAK SPACE}growing"),
@@ -207,18 +198,16 @@ def _note(scene: Scene, found: Map, *, numbers: bool, cut: bool) -> str:
         ("exploding", "▲\N{NO-BREAK SPACE}exploded"),
     ]
     signs = [
-        *(signs if numbers else []),
+        *(signs if drawn.numbered else []),
         ("dead", "∅\N{NO-BREAK SPACE}exactly zero"),
         ("nonfinite", "!\N{NO-BREAK SPACE}not finite"),
     ]
-    parts = [word for verdict, word in signs if verdict in verdicts]
-    parts += ["×\N{NO-BREAK SPACE}failed"] if found.failed else []
+    parts = [name for verdict, name in signs if verdict in verdicts]
+    parts += ["×\N{NO-BREAK SPACE}failed"] if any(drawn.failed(y, x) for y, x in places) else []
     parts += ["†\N{NO-BREAK SPACE}some seeds diverged"] if any(point["diverged"] for point in points) else []
-    several = int(scene.tables.summary["n"].max()) > 1
-    text = (
-        "Geometric mean over the seeds" if several else "One seed"
-    ) + " before training; blue vanishes, red explodes."
+    seeds = "geometric mean over the seeds" if data.several_seeds else "one seed"
+    text = f"Survival: {data.group.axis.ratio}; {seeds}; blue: vanishing, red: exploding."
     text += f" {', '.join(parts)}." if parts else ""
     if cut:
-        text += " Shown: from the least to the most gradient left, evenly between; all in summary.csv."
+        text += " Shown: by rank evenly from the smallest to the largest survival; all in summary.csv."
     return text

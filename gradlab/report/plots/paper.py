@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from gradlab.report.plots.scene import Scene
+from gradlab.report.plots.data import PlotData
 from gradlab.store.atomic import write_bytes
 
 __all__ = [
@@ -102,13 +102,13 @@ def _height(lines: str, size: float) -> float:
     return (lines.count("\n") + 1) * size * 1.42 / 72 + 0.05 if lines else 0.0
 
 
-def save(picture: Callable[[Scene], Figure | None], scene: Scene, paths: Sequence[Path]) -> bool:
+def save(picture: Callable[[PlotData], Figure | None], data: PlotData, paths: Sequence[Path]) -> bool:
     """Draw a picture and write it once for each path, in the format of its ending; return whether there was one."""
     style: Any = _STYLE  # the stubs want a literal for each key
     with matplotlib.rc_context():
         matplotlib.rcdefaults()  # a user's matplotlibrc must not change the bytes
         matplotlib.rcParams.update(style)
-        figure = picture(scene)
+        figure = picture(data)
         if figure is None:
             return False
         figure.draw_without_rendering()
@@ -154,11 +154,11 @@ def log_axis(axes: Axes, low: float, high: float, *, least: float = 2.0) -> None
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: power_of_ten(value)))
 
 
-def thresholds(scene: Scene, axes: Axes, *, vertical: bool) -> None:
+def thresholds(data: PlotData, axes: Axes, *, vertical: bool) -> None:
     """Draw the thresholds of the verdict as thin labelled lines, where all cells share them and there is room."""
     limits = axes.get_xlim() if vertical else axes.get_ylim()
     for name, word in (("vanish", "vanished"), ("explode", "exploded")):
-        values = scene.tables.summary[f"thresholds.{name}"].unique()
+        values = data.tables.summary[f"thresholds.{name}"].unique()
         if len(values) != 1:
             continue
         at = log10(values[0])

@@ -11,11 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from gradlab.record import Floats
-from gradlab.report.glyphs import UNICODE
-from gradlab.report.layout import shorten
+from gradlab.report.glyphs import UNICODE, shorten
+from gradlab.report.model.rows import Row
+from gradlab.report.plots.data import PlotData, spread
 from gradlab.report.plots.paper import COLOURS, GREY, LINES, MARKERS, frame, new
-from gradlab.report.plots.scene import Scene, spread
-from gradlab.report.view import Row
 from gradlab.results import statistics as stats
 
 __all__ = ["picture"]
@@ -24,15 +23,15 @@ MOST_LINES = 8
 _LONGEST_LABEL = 28
 
 
-def picture(scene: Scene) -> Figure | None:
+def picture(data: PlotData) -> Figure | None:
     """Return spectral radius and saturation over the steps of training, of each configuration's longest sequences.
 
     None for feed-forward networks, and where nothing was measured after step 0.
     """
-    steps, layers = scene.tables.steps, scene.tables.layers
-    if scene.view.axis.unit == "block" or "spectral_radius" not in steps or steps["spectral_radius"].isna().all():
+    steps, layers = data.tables.steps, data.tables.layers
+    if "spectral_radius" not in steps or steps["spectral_radius"].isna().all():
         return None
-    trained = [row for row in scene.rows if len(scene.steps(scene.of(row)["cell"].tolist())) > 1]
+    trained = data.trained()
     if not trained:
         return None
     shown = spread(trained, MOST_LINES)
@@ -43,36 +42,36 @@ def picture(scene: Scene) -> Figure | None:
     plots = figure.subplots(1, len(drawn), squeeze=False)[0]
     for plot, (table, column, name) in zip(plots, drawn, strict=True):
         for index, row in enumerate(shown):
-            _line(plot, index, scene, row, table, column)
+            _line(plot, index, data, row, table, column)
         _axes(plot, name)
     plots[0].axhline(1, color=GREY, linewidth=0.8)
     if len(drawn) > 1:
         plots[1].set_ylim(0, max(plots[1].get_ylim()[1], 0.05))
     plots[-1].legend(loc="upper left", bbox_to_anchor=(1.02, 1.0), frameon=False, fontsize=9.5)
-    cut = len(shown) < len(scene.rows)
+    cut = len(shown) < len(data.rows)
     title = "The recurrence during training"
-    title += f": {len(shown)} of {len(scene.rows)} configurations" if cut else ""
-    axis = scene.view.axis
+    title += f": {len(shown)} of {len(data.rows)} configurations" if cut else ""
+    axis = data.group.axis
     lengths = {max(row.points) for row in shown}
-    longest = f"{axis.setting} {max(lengths)}" if scene.view.over_depth and len(lengths) == 1 else ""
-    return frame(figure, title, scene.caption(longest), _note(scene, saturation=len(drawn) > 1))
+    longest = f"{axis.setting} {max(lengths)}" if data.group.varies and len(lengths) == 1 else ""
+    return frame(figure, title, data.caption(longest), _note(data, saturation=len(drawn) > 1))
 
 
-def _line(plot: Plot, index: int, scene: Scene, row: Row, table: pd.DataFrame, column: str) -> None:
+def _line(plot: Plot, index: int, data: PlotData, row: Row, table: pd.DataFrame, column: str) -> None:
     """Draw the mean over the seeds of `column`, over the time steps too where it has one number for each."""
-    own = table[table["cell"].isin(scene.of(row)["cell"])]
+    own = table[table["cell"].isin(data.of(row)["cell"])]
     each = own.astype({"cell": str}).groupby(["step", "cell"])[column].mean().dropna().reset_index()
     if not len(each):
         return
     step, group = np.unique(each["step"].to_numpy(), return_inverse=True)
-    found = stats.mean_interval(each[column].to_numpy(np.float64), group.astype(np.int64), len(step))
+    interval = stats.mean_interval(each[column].to_numpy(np.float64), group.astype(np.int64), len(step))
     look: dict[str, Any] = {
         "color": COLOURS[index % len(COLOURS)], "marker": MARKERS[index % len(MARKERS)],
         "linestyle": LINES[index // len(COLOURS) % len(LINES)],
     }  # fmt: skip
     x: Floats = np.log2(step + 1.0)
-    plot.fill_between(x, found.low, found.high, color=look["color"], alpha=0.15, linewidth=0)
-    plot.plot(x, found.mean, **look, linewidth=1.6, label=shorten(scene.name(row), _LONGEST_LABEL, UNICODE))
+    plot.fill_between(x, interval.low, interval.high, color=look["color"], alpha=0.15, linewidth=0)
+    plot.plot(x, interval.mean, **look, linewidth=1.6, label=shorten(data.name(row), _LONGEST_LABEL, UNICODE))
 
 
 def _axes(plot: Plot, name: str) -> None:
@@ -83,12 +82,11 @@ def _axes(plot: Plot, name: str) -> None:
     plot.xaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{2**at - 1:,.0f}" if at >= 0 else ""))
 
 
-def _note(scene: Scene, *, saturation: bool) -> str:
-    several = int(scene.tables.summary["n"].max()) > 1
-    parts = ["Mean over the seeds; shaded: 95 % interval." if several else "One seed."]
+def _note(data: PlotData, *, saturation: bool) -> str:
+    parts = ["Mean over the seeds; shaded: 95 % interval." if data.several_seeds else "One seed."]
     parts.append(
         "Left: largest modulus of an eigenvalue of the recurrent matrix; at 1 a linear recurrence is critical."
     )
     if saturation:
         parts.append("Right: mean over the time steps; saturated where the slope is below 1/20 of its largest.")
-    return " ".join([*parts, scene.missing()]).strip()
+    return " ".join([*parts, data.missing()]).strip()

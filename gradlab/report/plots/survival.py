@@ -1,4 +1,4 @@
-"""How much gradient is left at the first block: against depth, or side by side where depth does not vary."""
+"""Survival before training: against the length, or side by side where all networks have one length."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from matplotlib.axes import Axes as Plot
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
+from gradlab.families import Axis
 from gradlab.record import Floats
-from gradlab.report.glyphs import UNICODE
-from gradlab.report.layout import shorten
+from gradlab.report.glyphs import UNICODE, shorten
+from gradlab.report.model.rows import Row
+from gradlab.report.plots.data import PlotData, spread
 from gradlab.report.plots.dots import side_by_side
 from gradlab.report.plots.paper import COLOURS, GREY, INK, LETTERS, LINES, MARKERS, frame, log_axis, new, thresholds
-from gradlab.report.plots.scene import Scene, spread
-from gradlab.report.view import Row
-from gradlab.report.words import Axis, capital
 
 __all__ = ["picture"]
 
@@ -26,31 +25,31 @@ _LONGEST_LABEL = 34
 _SIGNS = {"dead": "∅", "nonfinite": "!"}
 
 
-def picture(scene: Scene) -> Figure:
+def picture(data: PlotData) -> Figure:
     """Return log survival at step 0 against depth; against the configurations where there is one depth only."""
-    scene = scene.initial
-    if len({depth for row in scene.rows for depth in row.points}) == 1:
-        return side_by_side(scene)
-    named = spread(scene.rows, MOST_LINES)
+    data = data.initial
+    if len({depth for row in data.rows for depth in row.points}) == 1:
+        return side_by_side(data)
+    named = spread(data.rows, MOST_LINES)
     chosen = {row.labels for row in named}
     figure = new(8.6, 4.6)
     axes = figure.subplots()
-    _depth_axis(axes, sorted({depth for row in scene.rows for depth in row.points}), scene.view.axis)
+    _length_axis(axes, sorted({depth for row in data.rows for depth in row.points}), data.group.axis)
     without = [row for row in named if not all(map(np.isfinite, _line(row)[1]))]
-    lanes = _value_axis(axes, scene.rows, without, scene.view.axis.ratio)
-    thresholds(scene, axes, vertical=False)
-    for row in scene.rows:
+    lanes = _value_axis(axes, data.rows, without, f"survival: {data.group.axis.ratio}")
+    thresholds(data, axes, vertical=False)
+    for row in data.rows:
         if row.labels not in chosen:
             depths, centre, *_ = _line(row)
             axes.plot(depths, centre, color="#BDBDBD", linewidth=0.8, zorder=1)
-    looks = _looks(scene, named)
+    looks = _looks(data, named)
     for row, look in zip(named, looks, strict=True):
         _draw(axes, row, look, lanes.get(row.labels, 0.0))
-    _label_ends(axes, scene, named, looks, lanes)
-    cut = len(named) < len(scene.rows)
-    title = f"{capital(scene.view.axis.left)}, against {scene.view.axis.setting}"
-    title += f": {len(named)} of {len(scene.rows)} configurations" if cut else ""
-    return frame(figure, title, scene.caption("before training"), _note(scene, bool(lanes), cut))
+    _label_ends(axes, data, named, looks, lanes)
+    cut = len(named) < len(data.rows)
+    title = f"Survival before training, against {data.group.axis.setting}"
+    title += f": {len(named)} of {len(data.rows)} configurations" if cut else ""
+    return frame(figure, title, data.caption(), _note(data, bool(lanes), cut))
 
 
 def _value_axis(axes: Plot, rows: Sequence[Row], lost: Sequence[Row], ratio: str) -> dict[tuple[str, ...], float]:
@@ -71,7 +70,7 @@ def _value_axis(axes: Plot, rows: Sequence[Row], lost: Sequence[Row], ratio: str
     return {row.labels: low - (index + 0.6) * step for index, row in enumerate(reversed(lost))}
 
 
-def _depth_axis(axes: Plot, depths: list[int], words: Axis) -> None:
+def _length_axis(axes: Plot, depths: list[int], axis: Axis) -> None:
     # a factor per block is a straight line against depth itself; a logarithm only where depths span too much to see
     if depths[-1] > 100 * depths[0]:
         axes.set_xscale("log")
@@ -88,7 +87,7 @@ def _depth_axis(axes: Plot, depths: list[int], words: Axis) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(nbins=9, integer=True) if crowded else FixedLocator(kept))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    axes.set_xlabel(f"{words.setting} ({words.units})" if words.setting == words.along else words.setting)
+    axes.set_xlabel(f"{axis.setting} ({axis.units})" if axis.setting == axis.along else axis.setting)
 
 
 def _line(row: Row) -> tuple[list[int], Floats, Floats, Floats]:
@@ -98,13 +97,13 @@ def _line(row: Row) -> tuple[list[int], Floats, Floats, Floats]:
     return depths, np.where(np.isfinite(centre), centre, np.nan), low, high
 
 
-def _looks(scene: Scene, rows: list[Row]) -> list[dict[str, Any]]:
+def _looks(data: PlotData, rows: list[Row]) -> list[dict[str, Any]]:
     """Return the look of each line: colour and marker for the first setting, dashes for all the others together."""
-    split = [(scene.labels(row)[:1], scene.labels(row)[1:]) for row in rows]
+    split = [(data.labels(row)[:1], data.labels(row)[1:]) for row in rows]
     first, rest = (list(dict.fromkeys(part)) for part in zip(*split, strict=True))
     if len(first) == 1 or len(first) > len(COLOURS) or len(rest) > len(LINES):
         return [_look(at, at // len(COLOURS)) for at in range(len(rows))]
-    return [_look(first.index(one), rest.index(others)) for one, others in split]
+    return [_look(first.index(own), rest.index(others)) for own, others in split]
 
 
 def _look(colour: int, line: int) -> dict[str, Any]:
@@ -129,7 +128,7 @@ def _draw(axes: Plot, row: Row, look: dict[str, Any], lane: float) -> None:
 
 
 def _label_ends(
-    axes: Plot, scene: Scene, rows: list[Row], looks: list[dict[str, Any]], lanes: dict[tuple[str, ...], float]
+    axes: Plot, data: PlotData, rows: list[Row], looks: list[dict[str, Any]], lanes: dict[tuple[str, ...], float]
 ) -> None:
     """Write each line's name to the right of it, moved apart where they would overlap."""
     low, high = axes.get_ylim()
@@ -144,7 +143,7 @@ def _label_ends(
     heights = _apart([(end[0] - low) / (high - low) for end in ends], 0.06)
     for (value, depth, row, look), height in zip(ends, heights, strict=True):
         axes.annotate(
-            shorten(scene.name(row), _LONGEST_LABEL, UNICODE), xy=(depth, value), xytext=(1.045, height),
+            shorten(data.name(row), _LONGEST_LABEL, UNICODE), xy=(depth, value), xytext=(1.045, height),
             textcoords="axes fraction", color=LETTERS[COLOURS.index(look["color"])], size=9.5, va="center",
             annotation_clip=False,
             arrowprops={"arrowstyle": "-", "color": look["color"], "linewidth": 0.7, "shrinkA": 2, "shrinkB": 5,
@@ -164,13 +163,13 @@ def _apart(heights: list[float], gap: float) -> list[float]:
     return moved
 
 
-def _note(scene: Scene, signs: bool, cut: bool) -> str:
-    several = int(scene.tables.summary["n"].max()) > 1
+def _note(data: PlotData, signs: bool, cut: bool) -> str:
+    several = data.several_seeds
     parts = ["Geometric mean over the seeds; shaded: 95 % interval." if several else "One seed, so no interval."]
-    if scene.tables.summary["theory_log10_survival"].notna().any():
+    if data.tables.summary["theory_log10_survival"].notna().any():
         parts.append("Black bars: mean-field theory.")
     if signs:
         parts.append("At the bottom: networks of which half the seeds or more are exactly zero (∅) or not finite (!).")
     if cut:
-        parts.append("Named: from the least to the most gradient left, evenly between; the others in grey.")
-    return " ".join([*parts, scene.missing()]).strip()
+        parts.append("Named: by rank evenly from the smallest to the largest survival; the others in grey.")
+    return " ".join([*parts, data.missing()]).strip()

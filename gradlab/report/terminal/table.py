@@ -9,9 +9,9 @@ from functools import cached_property
 from rich.cells import cell_len
 from rich.text import Text
 
-from gradlab.report.glyphs import Glyphs
+from gradlab.report.glyphs import Glyphs, shorten
 
-__all__ = ["GAP", "Column", "Entry", "fold", "shorten"]
+__all__ = ["GAP", "Column", "Entry", "fold"]
 
 GAP = 2
 
@@ -39,14 +39,6 @@ class Column:
     def width(self) -> int:
         """Blank columns that its widest field takes."""
         return max(cell_len(text) for text in (self.header, *(entry.text for entry in self.entries)))
-
-
-def shorten(text: str, width: int, glyphs: Glyphs) -> str:
-    """Return text of at most `width` columns, leaving out its middle."""
-    if cell_len(text) <= width:
-        return text
-    kept = max(width - cell_len(glyphs.ellipsis), 2)
-    return text[: (kept + 1) // 2] + glyphs.ellipsis + text[len(text) - kept // 2 :]
 
 
 def fold(labels: Sequence[Column], columns: Sequence[Column], width: int | None, glyphs: Glyphs) -> list[Text]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from math import isfinite, isnan
 from typing import Any
 
@@ -10,14 +9,18 @@ import numpy as np
 import pandas as pd
 from rich.text import Text
 
+from gradlab.analysis.compare.design import setting_text
 from gradlab.cell import SETTINGS, Cell, settings_of
-from gradlab.report.glyphs import Glyphs, spark
-from gradlab.report.layout import Column, Entry, fold
-from gradlab.report.view import text_of
-from gradlab.report.words import Axis, axis_of, capital, decade, duration, log_text, power
+from gradlab.families import Axis
+from gradlab.families.axes import axis_of
+from gradlab.report.formatting import capital, decade, duration, log_text, power
+from gradlab.report.glyphs import Glyphs
+from gradlab.report.terminal.entries import wrapped
+from gradlab.report.terminal.sparkline import spark
+from gradlab.report.terminal.table import Column, Entry, fold
 from gradlab.results.tables import Tables
 
-__all__ = ["lines"]
+__all__ = ["cell_report"]
 
 _ROWS = 33
 """Blocks of a profile that a terminal shows; the others are in the CSV, the JSON and a pipe."""
@@ -46,40 +49,41 @@ _STEPS = {
 _CLIPS = {"clip_norm_before": "before clipping", "clip_norm_after": "after", "clip_coef": "factor"}
 
 
-def lines(tables: Tables, cell: Cell, run: str, glyphs: Glyphs, width: int | None) -> list[Text]:
+def cell_report(tables: Tables, cell: Cell, run: str, glyphs: Glyphs, width: int | None) -> list[Text]:
     """Return the lines about the one cell of `tables`, which `run` has, folded to `width` columns."""
     row = tables.cells.iloc[0]
     axis = axis_of([str(row["model"])])
-    found = [
+    lines = [
         Text(f"{row['cell']} {glyphs.dot} {run} {glyphs.dot} seed {row['seed']} {glyphs.dot} {row['status']}", "bold")
     ]
-    found += _setting(cell, width)
+    lines += _setting(cell, width)
     if row["status"] == "failed":
-        return [*found, Text(), *_wrapped(f"failed: {row['error']}", width)]
-    found += [Text(), *_measures(row, axis, glyphs, width), Text()]
+        return [*lines, Text(), *wrapped(f"failed: {row['error']}", width)]
+    lines += [Text(), *_measures(row, axis, glyphs, width), Text()]
     profile = tables.layers[(tables.layers["step"] == 0).to_numpy()]
-    found += _profile(profile, axis, glyphs, width)
-    found += [Text(), Text(f"Step by step (the metric is {row['metric_name']})", "bold")]
+    lines += _profile(profile, axis, glyphs, width)
+    lines += [Text(), Text(f"Step by step (the metric is {row['metric_name']})", "bold")]
     clipped = {} if cell.clip.name == "none" else _CLIPS
-    found += _table(tables.steps, "step", _STEPS | clipped, glyphs, width)
+    lines += _table(tables.steps, "step", _STEPS | clipped, glyphs, width)
     where = [f"bank {row['bank']}", str(row["device"]), f"{duration(float(row['wall_s']))} of its bank's time"]
-    return [*found, Text(), *_wrapped(f" {glyphs.dot} ".join(where), width)]
+    return [*lines, Text(), *wrapped(f" {glyphs.dot} ".join(where), width)]
 
 
 def _setting(cell: Cell, width: int | None) -> list[Text]:
-    texts = {key: text_of(value) for key, value in settings_of(cell).items() if value is not None and key != "seed"}
-    plain = {key: str(text_of(setting.default)) for key, setting in SETTINGS.items()}
+    settings = settings_of(cell).items()
+    texts = {key: setting_text(value) for key, value in settings if value is not None and key != "seed"}
+    plain = {key: str(setting_text(setting.default)) for key, setting in SETTINGS.items()}
     always = ("model", "task", "depth", "width", "activation", "init", "optimizer", "lr", "train.steps")
     chosen = [key for key in texts if key in always or texts[key] != plain[key]]
     rest = [key for key in texts if key not in chosen]
     return [
-        *_wrapped("  " + ", ".join(f"{key}={texts[key]}" for key in chosen), width),
-        *(Text(line.plain, "dim") for line in _wrapped("  " + ", ".join(f"{key}={texts[key]}" for key in rest), width)),
+        *wrapped("  " + ", ".join(f"{key}={texts[key]}" for key in chosen), width),
+        *(Text(line.plain, "dim") for line in wrapped("  " + ", ".join(f"{key}={texts[key]}" for key in rest), width)),
     ]
 
 
 def _measures(row: pd.Series[Any], axis: Axis, glyphs: Glyphs, width: int | None) -> list[Text]:
-    survival = f"{axis.left}: {_power(row['log10_survival'])}, {row['verdict']}"
+    survival = f"survival {_power(row['log10_survival'])}, {row['verdict']}"
     if not isnan(row["theory_log10_survival"]):
         z = "" if isnan(row["theory_z"]) else f", z {row['theory_z']:+.1f}"
         survival += f" (theory {power(row['theory_log10_survival'])}{z})"
@@ -93,11 +97,11 @@ def _measures(row: pd.Series[Any], axis: Axis, glyphs: Glyphs, width: int | None
     after = (
         f"After {row['steps']} steps: {row['metric_name']} {row['metric']:.4g}, {learned}; loss {row['loss_first']:.4g}"
     )
-    after += f" to {row['loss']:.4g}; gradient left {_power(row['log10_survival_final'])}, {row['verdict_final']}"
+    after += f" to {row['loss']:.4g}; survival {_power(row['log10_survival_final'])}, {row['verdict_final']}"
     texts.append(after)
     if row["error"]:
         texts.append(str(row["error"]))
-    return [line for text in texts for line in _wrapped(text, width)]
+    return [line for text in texts for line in wrapped(text, width)]
 
 
 def _power(logarithm: float) -> str:
@@ -112,7 +116,7 @@ def _profile(profile: pd.DataFrame, axis: Axis, glyphs: Glyphs, width: int | Non
     note: list[Text] = []
     if width is not None and len(profile) > _ROWS:
         shown = np.unique(np.linspace(0, len(profile) - 1, _ROWS).round().astype(int))
-        note = _wrapped(
+        note = wrapped(
             f"{len(shown)} of {axis.count(len(profile))} are shown; all are in a pipe and with --json", width
         )
         profile = profile.iloc[shown]
@@ -122,12 +126,12 @@ def _profile(profile: pd.DataFrame, axis: Axis, glyphs: Glyphs, width: int | Non
 def _table(frame: pd.DataFrame, label: str, columns: dict[str, str], glyphs: Glyphs, width: int | None) -> list[Text]:
     """Return a table of the columns that have something to say."""
     first = Column(columns.get(label, label), tuple(Entry(str(value)) for value in frame[label]))
-    found = [
+    filled = [
         Column(heading, tuple(Entry(_number(key, float(value), glyphs)) for value in frame[key]))
         for key, heading in columns.items()
         if key != label and key in frame and frame[key].notna().any()
     ]
-    return fold([first], found, width, glyphs)
+    return fold([first], filled, width, glyphs)
 
 
 def _number(key: str, value: float, glyphs: Glyphs) -> str:
@@ -136,10 +140,3 @@ def _number(key: str, value: float, glyphs: Glyphs) -> str:
     if not isfinite(value):
         return ("" if value > 0 else "-") + glyphs.infinite
     return f"{value:.2f}" if "log10" in key else f"{value:.4g}"
-
-
-def _wrapped(text: str, width: int | None, indent: str = "  ") -> list[Text]:
-    if width is None:
-        return [Text(text)]
-    folded = textwrap.wrap(text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
-    return [Text(line) for line in folded]

@@ -9,10 +9,10 @@ from typing import Any
 from rich.text import Text
 
 from gradlab.cell import SETTINGS
-from gradlab.families import axis_setting
+from gradlab.families import Axis
+from gradlab.families.axes import axis_of, length_settings
 from gradlab.report.glyphs import Glyphs
-from gradlab.report.layout import Column, Entry, fold
-from gradlab.report.words import Axis, axis_of
+from gradlab.report.terminal.table import Column, Entry, fold
 
 __all__ = ["critical_lines", "prediction_lines"]
 
@@ -25,9 +25,9 @@ _OPTIONAL = {"log10_cell_survival", "bound"}
 def prediction_lines(rows: Sequence[Row], glyphs: Glyphs, width: int | None) -> list[Text]:
     """Return the lines about predictions, one row each: settings by key, and the numbers of `api.theory.Theory.row`."""
     varied = [key for key in SETTINGS if key not in ("seed", "lr") and len({str(row[key]) for row in rows}) > 1]
-    axis = axis_of({str(row["model"]) for row in rows if axis_setting(str(row["model"])) == "seq_len"}, varied)
+    axis = axis_of({str(row["model"]) for row in rows}, varied)
     keys = list(dict.fromkeys(["activation", "init", *varied, axis.along]))
-    along_depth = axis.unit == "block"
+    along_depth = axis.along == "depth"
     named = ("task", "width") if along_depth else ("model", "task", "width", "depth")
     fixed = [f"{key} {rows[0][key]}" for key in named if key not in keys]
     notes = []
@@ -59,11 +59,11 @@ def _remarks(rows: Sequence[Row]) -> list[str]:
 
 
 def _labels(rows: Sequence[Row], keys: Sequence[str]) -> list[Column]:
-    return [Column(key, tuple(Entry(str(row[key])) for row in rows), right=key in ("depth", "seq_len")) for key in keys]
+    return [Column(key, tuple(Entry(str(row[key])) for row in rows), right=key in length_settings()) for key in keys]
 
 
 def _columns(rows: Sequence[Row], axis: Axis, glyphs: Glyphs) -> list[Column]:
-    along_depth = axis.unit == "block"
+    along_depth = axis.along == "depth"
     survival = [
         _number(row["log10_survival"], "{:+.2f}", glyphs)
         + (f" {glyphs.plus_minus}{row['log10_survival_sd']:.2f}" if row["log10_survival_sd"] is not None else "")

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
 
 from gradlab.analysis.expectations import Judgement
-from gradlab.report import expected
 from gradlab.report.glyphs import UNICODE
-from gradlab.report.terminal import report
-
-if TYPE_CHECKING:
-    from gradlab.api.run import RunResult
+from gradlab.report.terminal.expectations import expectation_lines
+from gradlab.report.terminal.run import RunReport, report
 
 __all__ = ["html", "lines"]
 
@@ -25,10 +21,12 @@ _PRE = (
 )
 
 
-def lines(result: RunResult, judgements: Sequence[Judgement], width: int | None) -> list[Text]:
+def lines(result: RunReport, judgements: Sequence[Judgement], width: int | None) -> list[Text]:
     """Return the lines of a report with what came of the expectations, as `gradlab run` prints them."""
-    found = report(result, UNICODE, width)
-    return [*found, Text(), *expected.lines(judgements, UNICODE, width)] if judgements else found
+    return [
+        *report(result, UNICODE, width),
+        *([Text(), *expectation_lines(judgements, UNICODE, width)] if judgements else []),
+    ]
 
 
 def html(text: Sequence[Text | str]) -> str:

@@ -1,0 +1,260 @@
+"""The conclusions of a comparison, as sentences with its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gradlab.analysis.compare.changes import Cure
+from gradlab.analysis.compare.comparison import Comparison, Weight
+from gradlab.analysis.compare.design import setting_text
+from gradlab.analysis.compare.seeds import LEVEL
+from gradlab.families import Axis
+from gradlab.report.formatting import count, factor_text, joined, power
+from gradlab.report.model.effects import response_name, share_of
+from gradlab.thresholds import LEARNED_SHARE, UNEXPLAINED_Z
+
+__all__ = ["conclusions"]
+
+_NAMED = 3
+"""Configurations named in one sentence; the rest are counted."""
+_FEW = 3
+"""Seeds below which an interval says little: with two, Student's t is 12.7 standard errors wide."""
+_WIDE = 1.0
+"""Half width of an interval of log10 survival from which a sentence names it."""
+_MAJOR_SHARE = 0.05
+"""Share of the variance from which a factor is named among the largest."""
+_BARE = ("model", "task", "activation", "init", "optimizer")
+"""Settings whose value alone says which setting it is."""
+
+Point = pd.Series  # one row of `Comparison.configurations`
+
+
+def conclusions(comparison: Comparison) -> list[str]:
+    """Return a few plain sentences; each only where it applies."""
+    makers = (_variance, _vanishing, _exploding, _unmeasurable, _learned, _theory, _not_significant, _too_few_seeds)
+    return [sentence for maker in makers for sentence in maker(comparison) if sentence]
+
+
+def _name(comparison: Comparison, point: Point[Any]) -> str:
+    """Return the settings that tell a configuration from the others, its length last."""
+    over = _over(comparison, point)
+    # the axes of the other networks say nothing of these
+    others = {axis for axis in comparison.plan.axes if axis != over and axis not in comparison.by}
+    parts = []
+    for factor in comparison.plan.varied:
+        value = setting_text(point[factor.name])
+        if factor.name != over and factor.name not in others and value != "none":
+            parts.append(value if factor.name in _BARE else f"{factor.name} {value}")
+    name = " ".join(parts) or "the plain network"
+    varies = any(factor.name == over for factor in comparison.plan.varied)
+    return f"{name} {_axis(comparison, point).at(point[over])}" if varies else name
+
+
+def _over(comparison: Comparison, point: Point[Any]) -> str:
+    """Return the setting that the row of a configuration runs over."""
+    axes = comparison.plan.axes
+    return next((setting for setting in axes[1:] if not pd.isna(point[setting])), axes[0])
+
+
+def _axis(comparison: Comparison, point: Point[Any]) -> Axis:
+    return comparison.plan.along[_over(comparison, point)]
+
+
+def _names(comparison: Comparison, chosen: pd.DataFrame, say: Callable[[Point[Any]], str] | None = None) -> str:
+    describe = say or (lambda point: _name(comparison, point))
+    places = [describe(point) for _, point in chosen.head(_NAMED).iterrows()]
+    if len(chosen) > _NAMED:
+        places.append(f"{len(chosen) - _NAMED} more")
+    return joined(places)
+
+
+def _share_by_factor(comparison: Comparison, lost: pd.Series[bool]) -> str:
+    """Return the counts of lost configurations by the factor whose levels differ most in it."""
+    largest: tuple[float, str] = (0.0, "")
+    for factor in comparison.plan.factors:
+        levels = comparison.configurations[factor.name].map(setting_text)
+        counts = lost.groupby(levels, sort=False).agg(["sum", "size"])
+        share = counts["sum"] / counts["size"]
+        if len(counts) > 1 and share.max() - share.min() > largest[0]:
+            head = counts.head(6).itertuples(name=None)
+            texts = ", ".join(f"{number} of {size} with {level}" for level, number, size in head)
+            largest = (float(share.max() - share.min()), f"by {factor.name}: {texts}")
+    return largest[1]
+
+
+def _beyond(comparison: Comparison, verdict: str) -> list[str]:
+    table = comparison.configurations
+    lost = table["verdict"] == verdict
+    if not lost.any():
+        return []
+    shrinks = verdict == "vanishing"
+    chosen = table[lost].sort_values("log10_survival", ascending=shrinks)
+    names = [factor.name for factor in comparison.plan.varied if factor.name not in comparison.plan.axes]
+    chosen = chosen.drop_duplicates(names) if names else chosen.head(1)  # pandas refuses duplicates by no column
+
+    def say(point: Point[Any]) -> str:
+        decay = point["decay"]
+        pace = ""
+        if np.isfinite(decay) and (decay < 1) == shrinks:
+            pace = f", a factor {factor_text(1 / decay if shrinks else decay)} {'lost' if shrinks else 'gained'} "
+            pace += f"a {_axis(comparison, point).step}"
+        return f"{_name(comparison, point)} ({power(point['log10_survival'])}{pace})"
+
+    text = f"{verdict}: {int(lost.sum())} of {count(len(table), 'configuration')}"
+    by_factor = _share_by_factor(comparison, lost)
+    text += f" ({by_factor})" if by_factor and not lost.all() else ""
+    return [f"{text}; worst: {_names(comparison, chosen, say)}.", *_improvements(comparison, verdict)]
+
+
+def _vanishing(comparison: Comparison) -> list[str]:
+    return _beyond(comparison, "vanishing")
+
+
+def _exploding(comparison: Comparison) -> list[str]:
+    return _beyond(comparison, "exploding")
+
+
+def _improvements(comparison: Comparison, verdict: str) -> list[str]:
+    improvements = comparison.cures[verdict]
+    if not improvements:
+        return ["  no change of a single setting that was varied here makes one of them healthy."]
+    best: dict[tuple[str, ...], Cure] = {}
+    for improvement in improvements:
+        best.setdefault(improvement.change.settings, improvement)
+
+    def say(improvement: Cure) -> str:
+        change, test = improvement.change, improvement.change.difference
+        text = f"{change.settings[0]} {change.source[0]} to {change.target[0]}"
+        if verdict == "vanishing":
+            text += f" raises survival by a factor {power(test.mean)} [{power(test.low)}, {power(test.high)}]"
+        else:
+            text += f" lowers survival by a factor {power(-test.mean)} [{power(-test.high)}, {power(-test.low)}]"
+        healthy, learned = improvement.healthy, improvement.learned
+        text += f": {healthy} of {improvement.networks} become{'s' * (healthy == 1)} healthy"
+        if comparison.plan.fixed.get("train.steps") == 0:
+            return text
+        return text + f", {learned} learn{'s' * (learned == 1)} ({improvement.learned_before} before)"
+
+    seeds = count(min(improvement.change.difference.seeds for improvement in best.values()), "seed")
+    texts = "; ".join(map(say, list(best.values())[:_NAMED]))
+    return [f"largest paired improvements of those {verdict}, all else equal ({seeds}): {texts}."]
+
+
+def _unmeasurable(comparison: Comparison) -> list[str]:
+    table, parts = comparison.configurations, []
+    for column, what in (
+        ("dead", "a gradient that is exactly zero at step 0"),
+        ("nonfinite", "a gradient that is not finite at step 0"),
+        ("diverged", "diverged in training"),
+    ):
+        chosen = table[table[column] > 0].sort_values(column, ascending=False)
+        if len(chosen):
+            total = int(chosen[column].sum())
+            have = "" if column == "diverged" else "has " if total == 1 else "have "
+            parts.append(f"{count(total, 'cell')} {have}{what} ({_names(comparison, chosen)})")
+    return ["; ".join(parts) + ": left out of the means concerned."] if parts else []
+
+
+def _learned(comparison: Comparison) -> list[str]:
+    if comparison.plan.fixed.get("train.steps") == 0:
+        return []
+    table = comparison.configurations
+    healthy, learned = table["verdict"] == "healthy", table["learned"] > LEARNED_SHARE
+    lost = table["verdict"].isin(["vanishing", "exploding", "dead"])
+
+    def say(point: Point[Any]) -> str:
+        return f"{_name(comparison, point)} ({point['learned_n']} of {count(int(point['cells']), 'cell')})"
+
+    sentences = [f"learned: {int(learned.sum())} of {count(len(table), 'configuration')} with most of their seeds."]
+    unlearned = table[healthy & ~learned].sort_values(list(comparison.plan.axes))
+    if len(unlearned):
+        share = f"{len(unlearned)} of {int(healthy.sum())}"
+        sentences.append(f"healthy before training, not learned: {share}, as {_names(comparison, unlearned, say)}.")
+    despite = table[lost & learned].sort_values(list(comparison.plan.axes), ascending=False)
+    if len(despite):
+        share = f"{len(despite)} of {int(lost.sum())}"
+        names = _names(comparison, despite, say)
+        sentences.append(f"beyond a threshold before training, learned: {share}, as {names}.")
+    return sentences
+
+
+def _largest_shares(weight: Weight) -> str:
+    shares = [(share_of(term), term) for term in weight.shares.terms]
+    known = [(share, term) for share, term in shares if share is not None and share >= _MAJOR_SHARE]
+    known.sort(key=lambda pair: -pair[0])
+    return joined([f"{' with '.join(term.factors)} ({100 * share:.0f} %)" for share, term in known[:3]])
+
+
+def _variance(comparison: Comparison) -> list[str]:
+    parts = [
+        f"of {'the ' * (weight.metric.name == 'metric')}{response_name(weight.metric, comparison.metric_name)} {shares}"
+        for weight in comparison.weights
+        if (shares := _largest_shares(weight))
+    ]
+    return [f"largest shares of the variance: {'; '.join(parts)}."] if parts else []
+
+
+def _theory(comparison: Comparison) -> list[str]:
+    table = comparison.configurations
+    z = table["theory_z"]
+    predicted = z.notna()
+    if not predicted.any():
+        return []
+    number = int(predicted.sum())
+    missed = table[predicted & (z.abs() > UNEXPLAINED_Z)].sort_values("theory_z", key=abs, ascending=False)
+    if not len(missed):
+        return [f"theory explains all {number} configurations that it predicts (|z| at most {z.abs().max():.1f})."]
+
+    def say(point: Point[Any]) -> str:
+        measured, expected = power(point["log10_survival"]), power(point["theory_log10_survival"])
+        return f"{_name(comparison, point)} ({measured} against {expected}, z = {point['theory_z']:+.1f})"
+
+    places = _names(comparison, missed, say)
+    return [f"theory does not explain {len(missed)} of the {number} configurations that it predicts: {places}."]
+
+
+def _not_significant(comparison: Comparison) -> list[str]:
+    undecided = [" ".join(change.target) for change in comparison.changes if change.difference.sign == "~"]
+    if not undecided:
+        return []
+    base = ", ".join(f"{key}={value}" for key, value in comparison.baseline.items())
+    return [f"against {base}, not significant: {joined(undecided)}."]
+
+
+def _too_few_seeds(comparison: Comparison) -> list[str]:
+    table = comparison.configurations
+    parts: list[str] = []
+    few = table[table["n"] < _FEW]
+    if len(few):
+        whole = len(few) == len(table)
+        subject = "every configuration has" if whole else f"{len(few)} of {len(table)} configurations have"
+        named = "" if whole else f", as {_names(comparison, few)}"
+        parts.append(f"{subject} fewer than {_FEW} seeds{named}")
+    width = table["log10_survival_hi"] - table["log10_survival_lo"]
+    wide = table[width > 2 * _WIDE]
+    if len(wide):
+        widest = table.iloc[[int(np.nanargmax(width))]]
+        parts.append(
+            f"the survival of {count(len(wide), 'configuration')} is known to a factor ten either way at best"
+            f" (widest: {_names(comparison, widest)})"
+        )
+    split = table[(table["learned"] > 0) & (table["learned"] < 1)]
+    if len(split):
+        names = [
+            f"{_name(comparison, point)} ({point['learned_n']} of {point['cells']})"
+            for _, point in split.head(_NAMED).iterrows()
+        ]
+        parts.append(
+            f"whether it learns depends on the seed in {count(len(split), 'configuration')}, as {joined(names)}"
+        )
+    tested = [change for change in comparison.changes if change.difference.seeds]
+    weak = [change for change in tested if change.difference.least_flip * len(tested) > LEVEL]
+    if weak:
+        seeds = count(min(change.difference.seeds for change in weak), "seed")
+        decided = "cannot be decided" if comparison.metric.name == "learned" else "rest on the paired t test alone"
+        parts.append(f"the comparisons {decided}: {seeds} are too few for the sign-flip permutation test")
+    return [f"too few seeds: {'; '.join(parts)}."] if parts else []

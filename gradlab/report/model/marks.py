@@ -1,0 +1,127 @@
+"""How single numbers of a report read: the text, the sign and the shade of a survival, a reach, what was learned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isinf, isnan, log, log10
+from typing import Any, Literal
+
+import numpy as np
+
+from gradlab.definitions import reach_interval, verdicts
+from gradlab.report.formatting import decade, log_text
+from gradlab.thresholds import FADING, LEARNED_SHARE, UNEXPLAINED_Z
+
+__all__ = [
+    "FAILED",
+    "Mark",
+    "Point",
+    "Sign",
+    "learned",
+    "mark",
+    "mark_of",
+    "reach_text",
+    "sign_names",
+    "unexplained",
+    "verdict_of",
+]
+
+Point = Mapping[str, Any]
+"""The numbers of one configuration: a row of ``summary``, or of the table of a comparison."""
+Sign = Literal["", "fading", "vanished", "growing", "exploded", "dead", "nonfinite", "failed"]
+
+_SHADES = (FADING / 3, FADING, 1.0, 3.0, 9.0)
+"""Distances from 1, as shares of the way to the threshold in orders of magnitude, at which the next shade begins."""
+_BEYOND: dict[str, Sign] = {
+    "vanishing": "vanished", "exploding": "exploded", "dead": "dead", "nonfinite": "nonfinite", "failed": "failed",
+}  # fmt: skip
+_WITHOUT_NUMBER = {"dead": "zero", "nonfinite": "nan"}
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A survival as every report shows it."""
+
+    text: str
+    """Its log10 with one decimal; ``zero`` or ``nan`` where there is none."""
+    sign: Sign
+    shade: int | None
+    """0 near 1, down to -5 the further it vanishes, up to 5 the further it explodes; None without a number."""
+
+
+FAILED = Mark("failed", "failed", None)
+"""The mark of a configuration of which no cell was measured."""
+
+
+def mark(verdict: str, log10_survival: float, vanish: float, explode: float) -> Mark:
+    """Return the mark of a survival; thresholds as in the spec."""
+    text = log_text(log10_survival) or _WITHOUT_NUMBER.get(verdict, "")
+    return Mark(text, _sign(verdict, log10_survival, vanish, explode), _shade(verdict, log10_survival, vanish, explode))
+
+
+def mark_of(point: Point, *, final: bool = False) -> Mark:
+    """Return the mark of a configuration's mean survival before training, or after it."""
+    ending = "_final" if final else ""
+    return mark(
+        str(point[f"verdict{ending}"]), float(point[f"log10_survival{ending}"]),
+        float(point["thresholds.vanish"]), float(point["thresholds.explode"]),
+    )  # fmt: skip
+
+
+def verdict_of(log10_survival: float, vanish: float, explode: float) -> str:
+    """Return the verdict on a mean survival by its number alone; nonfinite for NaN."""
+    limits = np.log(vanish), np.log(explode)
+    number = np.asarray(log10_survival * log(10.0))
+    return str(verdicts(number, *limits, dead=np.asarray(False), nonfinite=np.isnan(number)))
+
+
+def _sign(verdict: str, log10_survival: float, vanish: float, explode: float) -> Sign:
+    if verdict in _BEYOND:
+        return _BEYOND[verdict]
+    if log10_survival < FADING * log10(vanish) < 0:
+        return "fading"
+    return "growing" if log10_survival > FADING * log10(explode) > 0 else ""
+
+
+def _shade(verdict: str, log10_survival: float, vanish: float, explode: float) -> int | None:
+    if isnan(log10_survival) or verdict == "nonfinite":
+        return None
+    threshold, side = (vanish, -1) if log10_survival < 0 else (explode, 1)
+    distance = log10_survival / log10(threshold) if threshold != 1 else 0.0
+    return side * sum(distance >= step for step in _SHADES)
+
+
+def sign_names(vanish: str, explode: str, verdicts: set[str]) -> list[tuple[Sign, str]]:
+    """Return the legend: each sign with its name, thresholds as texts; signs without a threshold where they occur."""
+    names: list[tuple[Sign, str]] = [
+        ("fading", "fading"), ("vanished", f"vanished{vanish}"),
+        ("growing", "growing"), ("exploded", f"exploded{explode}"),
+    ]  # fmt: skip
+    names += [("dead", "exactly zero")] if "dead" in verdicts else []
+    return names + ([("nonfinite", "not finite")] if "nonfinite" in verdicts else [])
+
+
+def learned(point: Point) -> bool:
+    """Whether most seeds of a configuration learned."""
+    return bool(point["learned"] > LEARNED_SHARE)
+
+
+def unexplained(z: float) -> bool:
+    """Whether a mean lies further from its prediction than theory explains; False without a prediction."""
+    return abs(z) > UNEXPLAINED_Z
+
+
+def reach_text(point: Point, infinite: str) -> str:
+    """Return the reach of a configuration; its lower bound, ``>84``, where its decay cannot be told from 1.
+
+    The point has `reach` and, where several seeds give an interval, `decay_lo` and `decay_hi`.
+    """
+    distance, low, high = (float(point[name]) for name in ("reach", "decay_lo", "decay_hi"))
+    if isnan(distance):
+        return ""
+    if low > 0 and not isnan(high):
+        shortest, longest = (float(end) for end in reach_interval(np.log(low), np.log(high)))
+        if isinf(longest):
+            return infinite if isinf(shortest) else f">{decade(shortest)}"
+    return infinite if isinf(distance) else decade(distance)

@@ -1,0 +1,176 @@
+"""The rows of a report: configurations that differ in their length only, depth or of recurrent networks `seq_len`."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from gradlab.analysis.compare.axes import labels_of, lengths_of, over_of
+from gradlab.analysis.compare.comparison import Comparison
+from gradlab.analysis.compare.design import setting_text
+from gradlab.cell import SETTINGS
+from gradlab.families import Axis
+from gradlab.families.axes import axis_of, models_by_axis
+from gradlab.report.model.marks import Point, learned
+from gradlab.results.tables import Tables
+
+__all__ = ["Row", "RowGroup", "by_axis", "comparison_rows", "metric_name", "rows_of", "shown_lengths"]
+
+_LENGTHS_FOLDED = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The configurations that share all settings but the length, with their numbers at each length."""
+
+    labels: tuple[str, ...]
+    """The values of the settings that tell the rows apart."""
+    points: dict[int, Point]
+    failed: frozenset[int] = frozenset()
+    """Lengths at which at least one cell failed."""
+
+    @property
+    def longest(self) -> Point | None:
+        """The numbers of the longest network that was measured."""
+        return self.points[max(self.points)] if self.points else None
+
+    @property
+    def name(self) -> str:
+        """The labels as one text."""
+        return " ".join(self.labels) or "this network"
+
+    @property
+    def max_trainable(self) -> int | None:
+        """The largest length at which more than half of the seeds learned."""
+        return max((length for length, point in self.points.items() if learned(point)), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class RowGroup:
+    """The rows along one axis, in the order of the cells."""
+
+    axis: Axis
+    keys: tuple[str, ...]
+    """The settings of the labels."""
+    rows: tuple[Row, ...]
+    lengths: tuple[int, ...]
+    metric: str
+    """Name of the tasks' metric; ``metric`` where they have different ones."""
+    fixed: dict[str, Any] = field(default_factory=dict)
+    """Settings with one value in all cells, `seed` left out."""
+    seeds: tuple[int, ...] = ()
+    shared: str = ""
+    """What these rows have in common and those along another axis have not; mostly empty."""
+
+    @property
+    def lengths_name(self) -> str:
+        """``depths`` or ``lengths``."""
+        return "depths" if self.axis.setting == "depth" else "lengths"
+
+    @property
+    def varies(self) -> bool:
+        """Whether there are several lengths."""
+        return len(self.lengths) > 1
+
+
+def shown_lengths(lengths: Sequence[int], width: int | None) -> tuple[int, ...]:
+    """Return the lengths with a column in `width` columns of a terminal: of many, some evenly spaced on a log axis.
+
+    All of them without a width, and all up to 16, below each other where the line is short.
+    """
+    if width is None or len(lengths) <= _LENGTHS_FOLDED:
+        return tuple(lengths)
+    available = np.array(lengths)
+    wanted = np.geomspace(lengths[0], lengths[-1], max(6, width // 12))
+    nearest = available[np.abs(np.log(available) - np.log(wanted)[:, None]).argmin(axis=1)]
+    return tuple(sorted({int(length) for length in nearest}))
+
+
+def by_axis(tables: Tables) -> tuple[Tables, ...]:
+    """Return the tables of the networks along each axis, in the order of the families; without cells, none."""
+    parts = []
+    for models in models_by_axis(tables.cells["model"].unique().tolist()).values():
+        cells, summary = (frame[frame["model"].isin(models)] for frame in (tables.cells, tables.summary))
+        own = set(cells["cell"])
+        layers, steps = (frame[frame["cell"].isin(own)] for frame in (tables.layers, tables.steps))
+        parts.append(Tables(*(frame.reset_index(drop=True) for frame in (cells, layers, steps, summary))))
+    return tuple(parts) if len(parts) > 1 else (tables,) * len(parts)
+
+
+def rows_of(tables: Tables) -> RowGroup:
+    """Return the rows of tables with at least one cell, failed ones included, along one axis (`by_axis`)."""
+    cells = tables.cells
+    settings = [key for key in SETTINGS if key != "seed" and key in cells]  # tables of an older version have fewer
+    varying = [key for key in settings if len({setting_text(value) for value in cells[key].unique()}) > 1]
+    axis = axis_of(cells["model"].unique().tolist(), varying)
+    keys = [key for key in varying if key != axis.setting]
+    points: dict[Hashable, dict[int, Point]] = {}
+    for point in _points(tables.summary):
+        points.setdefault(_labels(point, keys), {})[int(point[axis.setting])] = point
+    failed: dict[Hashable, set[int]] = {}
+    order: dict[tuple[str, ...], None] = {}
+    for cell in _points(cells[[axis.setting, *keys, "status"]].drop_duplicates()):
+        order.setdefault(_labels(cell, keys))
+        if cell["status"] == "failed":
+            failed.setdefault(_labels(cell, keys), set()).add(int(cell[axis.setting]))
+    return RowGroup(
+        axis=axis,
+        keys=tuple(keys),
+        rows=tuple(Row(label, points.get(label, {}), frozenset(failed.get(label, ()))) for label in order),
+        lengths=tuple(sorted({int(length) for length in cells[axis.setting]})),
+        metric=metric_name(cells["metric_name"]),
+        fixed={key: cells[key].iloc[0] for key in settings if key not in varying},
+        seeds=tuple(sorted(set(cells["seed"].tolist()))),
+    )
+
+
+def metric_name(names: Any) -> str:
+    """Return the one name among `names`, empty ones left out; ``metric`` where there are several or none."""
+    distinct = {name for name in names if isinstance(name, str) and name}
+    return distinct.pop() if len(distinct) == 1 else "metric"
+
+
+def _points(frame: Any) -> list[Point]:
+    return [{str(key): value for key, value in point.items()} for point in frame.to_dict("records")]
+
+
+def _labels(point: Point, keys: Sequence[str]) -> tuple[str, ...]:
+    return tuple(setting_text(point[key]) for key in keys)
+
+
+def comparison_rows(comparison: Comparison) -> list[RowGroup]:
+    """Return the rows of a comparison's table, those that run over depth first."""
+    axes, table, cells = comparison.plan.axes, comparison.table, comparison.cells
+    over, lengths = over_of(table, axes), lengths_of(table, axes)
+    labels = labels_of(table, comparison.by, axes)
+    thresholds = {key: float(cells[key].iloc[0]) for key in ("thresholds.vanish", "thresholds.explode")}
+    points = [{**thresholds, **point} for point in _points(table)]
+    groups = []
+    for axis in axes:
+        keys = tuple(key for key in comparison.by if key != axis or len(axes) == 1)
+        texts = labels.loc[:, list(keys)].map(setting_text).itertuples(index=False, name=None)
+        rows: dict[tuple[str, ...], dict[int, Point]] = {}
+        for index, label in enumerate(texts):
+            if over[index] == axis:
+                rows.setdefault(tuple(label), {})[int(lengths[index])] = points[index]
+        if not rows:
+            continue
+        kept, shared = list(range(len(keys))), []
+        if len(axes) > 1 and len(rows) > 1:
+            kept = [at for at in kept if len({label[at] for label in rows}) > 1]
+            first = next(iter(rows))
+            shared = [f"{key} {first[at]}" for at, key in enumerate(keys) if at not in kept and key not in axes]
+        groups.append(
+            RowGroup(
+                axis=comparison.plan.along[axis],
+                keys=tuple(keys[at] for at in kept),
+                rows=tuple(Row(tuple(label[at] for at in kept), own) for label, own in rows.items()),
+                lengths=tuple(sorted({length for own in rows.values() for length in own})),
+                metric=metric_name(cells.loc[over_of(cells, axes) == axis, "metric_name"]),
+                shared=", ".join(shared),
+            )
+        )
+    return groups

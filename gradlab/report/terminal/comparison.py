@@ -1,0 +1,101 @@
+"""The report of a comparison for a terminal or a pipe, as lines of text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from gradlab.analysis.compare.comparison import Comparison
+from gradlab.analysis.compare.design import setting_text
+from gradlab.report.formatting import count
+from gradlab.report.glyphs import Glyphs
+from gradlab.report.model.conclusions import conclusions
+from gradlab.report.model.effects import effect_table, paired_table, variance_table
+from gradlab.report.model.rows import comparison_rows
+from gradlab.report.terminal.comparison_tables import response_lines, training_lines
+from gradlab.report.terminal.effect_intervals import effect_columns, paired_columns, variance_columns
+from gradlab.report.terminal.entries import conclusion_lines, wrapped
+from gradlab.report.terminal.table import fold
+
+__all__ = ["comparison_report"]
+
+_MOST_LEVELS = 12
+"""Factors with more levels than this have no list of main effects: their tables by length say more."""
+
+
+def comparison_report(comparison: Comparison, glyphs: Glyphs, width: int | None) -> list[Text]:
+    """Return the lines of a report, folded to `width` columns; None: as wide as it takes."""
+    groups = comparison_rows(comparison)
+    lines = _heading(comparison, glyphs, width)
+    if comparison.metric.name not in ("metric", "learned"):
+        for group in groups:
+            lines += response_lines(comparison, group, glyphs, width)
+    if comparison.plan.fixed.get("train.steps") != 0:
+        for group in groups:
+            lines += training_lines(comparison, group, glyphs, width)
+    lines += _variance(comparison, glyphs, width)
+    lines += _effects(comparison, glyphs, width)
+    lines += _paired(comparison, glyphs, width)
+    lines += conclusion_lines(conclusions(comparison), width)
+    return lines[:-1]
+
+
+def _heading(comparison: Comparison, glyphs: Glyphs, width: int | None) -> list[Text]:
+    dot, plan = f" {glyphs.dot} ", comparison.plan
+    chosen = f"{len(comparison.cells):,} of " if len(comparison.cells) < comparison.total else ""
+    sizes = [count(len(comparison.runs), "run"), f"{chosen}{count(comparison.total, 'cell')}"]
+    sizes += [count(len(comparison.configurations), "configuration"), count(plan.seeds, "seed")]
+    lines = wrapped(dot.join(sizes), width, "bold")
+    runs = [
+        f"{run.name} ({run.cells:,}" + (f", {run.known:,} of them counted already)" if run.known else ")")
+        for run in comparison.runs
+    ]
+    lines += wrapped("from " + ", ".join(runs), width)
+    fixed = {key: setting_text(value) for key, value in plan.fixed.items()}
+    parts = [" on ".join(fixed[key] for key in ("model", "task") if key in fixed)]
+    parts += [fixed[key] for key in ("activation", "init", "optimizer") if key in fixed]
+    sized = [key for key in ("depth", "seq_len", "width", "lr") if fixed.get(key, "none") != "none"]
+    parts += [f"{key} {fixed[key]}" for key in sized if key != "depth" or "depth" in plan.axes]
+    parts += [f"{fixed['train.steps']} steps"] if "train.steps" in fixed else []
+    lines += wrapped(dot.join(part for part in parts if part), width)
+    if comparison.question.where:
+        lines += wrapped(f"where {comparison.question.where}", width)
+    for name, leader in plan.follows.items():
+        lines += wrapped(f"{name} follows {leader} and is no factor of its own", width, "dim")
+    return [*lines, Text()]
+
+
+def _notes(notes: Sequence[str], glyphs: Glyphs, width: int | None) -> list[Text]:
+    return [line for note in notes for line in wrapped(glyphs.plain(note), width, "dim")]
+
+
+def _variance(comparison: Comparison, glyphs: Glyphs, width: int | None) -> list[Text]:
+    table = variance_table(comparison.weights, comparison.metric_name)
+    lines: list[Text] = []
+    if table.responses:
+        labels, columns = variance_columns(table, glyphs)
+        title = "Share of the variance that each factor explains (omega squared; type II)"
+        lines += wrapped(title, width, "bold") + fold(labels, columns, width, glyphs)
+    lines += _notes(table.notes, glyphs, width)
+    return [*lines, Text()] if lines else []
+
+
+def _effects(comparison: Comparison, glyphs: Glyphs, width: int | None) -> list[Text]:
+    lines: list[Text] = []
+    for weight in comparison.weights:
+        table = effect_table(weight, comparison.metric_name, _MOST_LEVELS)
+        if table.rows:
+            labels, columns = effect_columns(table, glyphs)
+            title = f"Main effects on {table.response}: each level against the mean over the levels (95 % over seeds)"
+            lines += [*wrapped(title, width, "bold"), *fold(labels, columns, width, glyphs), Text()]
+    return lines
+
+
+def _paired(comparison: Comparison, glyphs: Glyphs, width: int | None) -> list[Text]:
+    table = paired_table(comparison)
+    if table is None:
+        return []
+    labels, columns = paired_columns(table, glyphs)
+    lines = wrapped(table.title, width, "bold") + fold(labels, columns, width, glyphs)
+    return [*lines, *_notes(table.notes, glyphs, width), Text()]

@@ -1,0 +1,178 @@
+"""The tables of a comparison by length: the response asked for, and what was learned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isnan
+
+from rich.text import Text
+
+from gradlab.analysis.compare.axes import labels_of, over_of
+from gradlab.analysis.compare.comparison import Comparison
+from gradlab.report.formatting import capital
+from gradlab.report.glyphs import Glyphs
+from gradlab.report.model.marks import Point, learned, mark, sign_names, verdict_of
+from gradlab.report.model.rows import Row, RowGroup, shown_lengths
+from gradlab.report.terminal.entries import (
+    EMPTY,
+    half_width,
+    labels,
+    largest_half_width,
+    mark_entry,
+    reach_entry,
+    wrapped,
+)
+from gradlab.report.terminal.table import GAP, Column, Entry, fold
+
+__all__ = ["response_lines", "training_lines"]
+
+Lengths = list[int | None]
+"""The lengths with a column; None alone: one column for the only point of each row."""
+
+
+def _lengths(group: RowGroup, width: int | None) -> Lengths:
+    single = group.axis.setting in group.keys or not group.varies
+    return [None] if single else list(shown_lengths(group.lengths, width))
+
+
+def _of_all(lengths: Lengths, group: RowGroup) -> str:
+    every = len(group.lengths)
+    return f"; {len(lengths)} of {every} {group.lengths_name}" if 1 < len(lengths) < every else ""
+
+
+def _point(row: Row, length: int | None) -> Point | None:
+    return row.points.get(length) if length is not None else next(iter(row.points.values()))
+
+
+def _counts(rows: Sequence[Row]) -> list[Column]:
+    """Return the seeds of each row and, where some row averages several, its configurations."""
+
+    def column(header: str, name: str) -> Column:
+        numbers = [sorted({int(point[name]) for point in row.points.values()}) for row in rows]
+        texts = [str(each[0]) if len(each) == 1 else f"{each[0]}-{each[-1]}" for each in numbers]
+        return Column(header, tuple(map(Entry, texts)))
+
+    several = any(point["configurations"] > 1 for row in rows for point in row.points.values())
+    return [*([column("averaged", "configurations")] if several else []), column("n", "n")]
+
+
+def _reach(rows: Sequence[Row], glyphs: Glyphs) -> Column:
+    return Column("reach", tuple(reach_entry(row.longest, glyphs) for row in rows))
+
+
+def _max_trainable(rows: Sequence[Row], glyphs: Glyphs) -> Column:
+    at_least = "≥" if glyphs.infinite == "∞" else ">="
+
+    def text(row: Row) -> str:
+        largest = row.points[max(row.points)]["learns_to"]
+        if isnan(largest):
+            return "-"
+        return (at_least if largest == max(row.points) else "") + f"{largest:.0f}"
+
+    return Column("trainable", tuple(Entry(text(row)) for row in rows))
+
+
+def _fits(columns: Sequence[Column], width: int | None) -> bool:
+    return width is None or sum(column.width + GAP for column in columns) - GAP <= width
+
+
+def response_lines(comparison: Comparison, group: RowGroup, glyphs: Glyphs, width: int | None) -> list[Text]:
+    """Return the table of the response asked for by length, with its legend."""
+    response, rows, axis = comparison.metric, group.rows, group.axis
+    column = response.column if response.column in comparison.table else response.name
+    lengths = _lengths(group, width)
+
+    def columns(intervals: bool) -> list[Column]:
+        by_length = [
+            Column(
+                response.name if length is None else str(length),
+                tuple(_value(_point(row, length), comparison, column, glyphs, intervals) for row in rows),
+                group="" if length is None else axis.setting,
+            )
+            for length in lengths
+        ]
+        return [*by_length, _reach(rows, glyphs), *_counts(rows)]
+
+    largest = largest_half_width(rows, column)
+    inside = largest is not None and _fits([*labels(group), *columns(True)], width)
+    mean = "log10 of the geometric mean" if column.startswith("log10") else "geometric mean" if response.log else "mean"
+    name = response.title.format(ratio=axis.ratio, unit=axis.unit, units=axis.units)
+    title = glyphs.plain(f"{capital(name)} ({mean} over n seeds){_of_all(lengths, group)}")
+    shown = _combinations(comparison)
+    if shown < comparison.rows:
+        title += f" ({shown} of {comparison.rows} rows)"
+    lines = _titled(title, group, width) + fold(labels(group), columns(inside), width, glyphs)
+    if response.name in ("survival", "survival_final"):
+        lines += wrapped(_legend(comparison, rows, glyphs), width, "dim")
+    if (comparison.table["configurations"] > 1).any():
+        note = "averaged: configurations that differ in settings not among the rows; opposite ones cancel"
+        lines += wrapped(note, width, "dim")
+    if largest is not None:
+        half, row, length = largest
+        note = f"{glyphs.plus_minus} 95 % over seeds (Student t)"
+        where = f"{' '.join(row.labels)} {axis.at(length)}".strip()
+        note += "" if inside else f"; here at most {glyphs.plus_minus}{half:.2g} ({where}), all with --csv"
+        lines += wrapped(note, width, "dim")
+    return [*lines, Text()]
+
+
+def _combinations(comparison: Comparison) -> int:
+    table, axes = comparison.table, comparison.plan.axes
+    return len(labels_of(table, comparison.by, axes).assign(over=over_of(table, axes)).drop_duplicates())
+
+
+def _value(point: Point | None, comparison: Comparison, column: str, glyphs: Glyphs, intervals: bool) -> Entry:
+    if point is None:
+        return EMPTY
+    value, half = float(point[column]), half_width(point, column) if intervals else float("nan")
+    interval = "" if isnan(half) else f" {glyphs.plus_minus}{half:.2f}"
+    if not column.startswith("log10"):
+        return Entry("" if isnan(value) else f"{value:.4g}{interval}")
+    thresholds = float(point["thresholds.vanish"]), float(point["thresholds.explode"])
+    before_training = comparison.metric.name == "survival"
+    verdict = str(point["verdict"]) if before_training else verdict_of(value, *thresholds)
+    read = mark(verdict, value, *thresholds)
+    if comparison.metric.name == "decay":
+        return Entry("" if isnan(value) else f"{read.text}{interval}")
+    return mark_entry(read, glyphs, half, after="")
+
+
+def _legend(comparison: Comparison, rows: Sequence[Row], glyphs: Glyphs) -> str:
+    point = next(iter(rows[0].points.values()))
+    signs = {name for name in ("dead", "nonfinite") if comparison.table[name].any()}
+    below, above = f" (below {point['thresholds.vanish']:g})", f" (above {point['thresholds.explode']:g})"
+    return "  ".join(f"{glyphs.sign(sign)} {name}" for sign, name in sign_names(below, above, signs))
+
+
+def training_lines(comparison: Comparison, group: RowGroup, glyphs: Glyphs, width: int | None) -> list[Text]:
+    """Return the table of what was learned by length, with the largest length that was beside the reach."""
+    rows, lengths = group.rows, _lengths(group, width)
+
+    def entry(point: Point | None, intervals: bool) -> Entry:
+        if point is None:
+            return EMPTY
+        half = half_width(point, "metric")
+        text = "diverged" if isnan(point["metric"]) else f"{point['metric']:.2f}"
+        text += f" {glyphs.plus_minus}{half:.2f}" if intervals and not isnan(half) else ""
+        return Entry(f"{text} {point['learned_n']}/{point['cells']} {glyphs.learned if learned(point) else ' '}")
+
+    def columns(intervals: bool) -> list[Column]:
+        by_length = [
+            Column(
+                group.metric if length is None else str(length),
+                tuple(entry(_point(row, length), intervals) for row in rows),
+                group="" if length is None else group.axis.setting,
+            )
+            for length in lengths
+        ]
+        largest = [_max_trainable(rows, glyphs)] if len(lengths) > 1 else []
+        return [*by_length, *largest, _reach(rows, glyphs), *_counts(rows)]
+
+    inside = _fits([*labels(group), *columns(True)], width)
+    title = f"After training: {group.metric} on held-out samples, and how many seeds learned"
+    title += f" ({glyphs.learned} most of them){_of_all(lengths, group)}"
+    return [*_titled(title, group, width), *fold(labels(group), columns(inside), width, glyphs), Text()]
+
+
+def _titled(title: str, group: RowGroup, width: int | None) -> list[Text]:
+    return wrapped(title, width, "bold") + (wrapped(group.shared, width, "dim") if group.shared else [])

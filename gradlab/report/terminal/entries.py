@@ -1,0 +1,94 @@
+"""What the tables of a run and of a comparison share: labels, the field of a survival, the reach, folded text."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from math import isnan
+
+from rich.text import Text
+
+from gradlab.report.glyphs import Glyphs
+from gradlab.report.model.marks import Mark, Point, reach_text
+from gradlab.report.model.rows import Row, RowGroup
+from gradlab.report.terminal.table import Column, Entry
+
+__all__ = [
+    "EMPTY",
+    "conclusion_lines",
+    "half_width",
+    "labels",
+    "largest_half_width",
+    "mark_entry",
+    "reach_entry",
+    "style",
+    "wrapped",
+]
+
+EMPTY = Entry("")
+
+
+def wrapped(text: str, width: int | None, style: str = "", indent: str = "  ") -> list[Text]:
+    """Return a text as lines of at most `width` columns; as one line without a width."""
+    if width is None:
+        return [Text(text, style)]
+    folded = textwrap.wrap(text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return [Text(line, style) for line in folded]
+
+
+def conclusion_lines(sentences: Sequence[str], width: int | None) -> list[Text]:
+    """Return the block of the conclusions, one below the other; nothing without any."""
+    if not sentences:
+        return []
+    lines = [line for sentence in sentences for line in wrapped(f"  {sentence}", width, indent="    ")]
+    return [Text("Conclusions", "bold"), *lines, Text()]
+
+
+def labels(group: RowGroup) -> list[Column]:
+    """Return one column for each setting that tells the rows apart."""
+    return [
+        Column(key, tuple(Entry(row.labels[index]) for row in group.rows), right=False)
+        for index, key in enumerate(group.keys)
+    ]
+
+
+def half_width(point: Point, column: str) -> float:
+    """Return half of the 95 % interval of a column; NaN where it has none."""
+    return float(point[f"{column}_hi"] - point[f"{column}_lo"]) / 2 if f"{column}_hi" in point else float("nan")
+
+
+def largest_half_width(rows: Sequence[Row], column: str) -> tuple[float, Row, int] | None:
+    """Return the largest `half_width`, and at which row and length it is; None without intervals."""
+    halves = [
+        (half, row, length)
+        for row in rows
+        for length, point in row.points.items()
+        if not isnan(half := half_width(point, column))
+    ]
+    return max(halves, key=lambda entry: entry[0]) if halves else None
+
+
+# ColorBrewer RdBu (Brewer 2003): told apart with every common colour blindness. Each carries its own text colour,
+# so that it reads on dark and on light terminals alike.
+_VANISHING = ("black on #d1e5f0", "black on #92c5de", "black on #4393c3", "white on #2166ac", "white on #053061")
+_EXPLODING = ("black on #fddbc7", "black on #f4a582", "black on #d6604d", "white on #b2182b", "white on #67001f")
+
+
+def style(mark: Mark) -> str:
+    """Return the rich style of a survival: none near 1, then bluer or redder with each shade away from it."""
+    if mark.sign == "nonfinite" or (mark.sign == "dead" and mark.shade is None):
+        return "bold reverse"
+    if not mark.shade:
+        return ""
+    return (_VANISHING if mark.shade < 0 else _EXPLODING)[abs(mark.shade) - 1]
+
+
+def mark_entry(mark: Mark, glyphs: Glyphs, half: float = float("nan"), after: str = " ") -> Entry:
+    """Return the field of a survival in its colour: its text, the half width of its interval if given, its sign."""
+    text = mark.text + ("" if isnan(half) else f" {glyphs.plus_minus}{half:.2f}")
+    return Entry(f" {text} {glyphs.sign(mark.sign)}{after}", style(mark))
+
+
+def reach_entry(point: Point | None, glyphs: Glyphs) -> Entry:
+    """Return the field of a reach."""
+    return EMPTY if point is None else Entry(reach_text(point, glyphs.infinite))

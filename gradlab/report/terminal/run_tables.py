@@ -1,0 +1,127 @@
+"""The tables of a run: survival by length and the numbers of the longest networks, and what training made of it."""
+
+from __future__ import annotations
+
+from math import isnan
+
+import numpy as np
+
+from gradlab.record import Floats
+from gradlab.report.formatting import log_text
+from gradlab.report.glyphs import Glyphs
+from gradlab.report.model.marks import Point, learned, mark_of, unexplained
+from gradlab.report.model.rows import Row, RowGroup
+from gradlab.report.terminal.entries import EMPTY, half_width, mark_entry, reach_entry
+from gradlab.report.terminal.sparkline import spark
+from gradlab.report.terminal.table import GAP, Column, Entry
+
+__all__ = ["survival_columns", "training_columns"]
+
+
+def survival_columns(group: RowGroup, profiles: list[Floats], glyphs: Glyphs, *, intervals: bool) -> list[Column]:
+    """Return survival by length, with its 95 % `intervals` or without, then the numbers of the longest networks.
+
+    `profiles`: for each row log10 g_l of its longest network, [L]; empty without one.
+    """
+    columns = [
+        Column(
+            f"{length}   " if group.varies else "log10 survival",
+            tuple(_survival(row, length, glyphs, intervals=intervals) for row in group.rows),
+            group=group.axis.setting if group.varies else "",
+            gap=GAP if length == group.lengths[-1] else 0,
+        )
+        for length in group.lengths
+    ]
+    longest = group.axis.at(max(group.lengths)) if group.varies else ""
+    points = [row.longest for row in group.rows]
+    optional = [
+        (group.axis.decay, [_decay(point, glyphs) for point in points], True),
+        ("theory", [_number(point, "theory_decay", "{:.4f}") for point in points], True),
+        ("z", [_z(point) for point in points], True),
+        ("reach", [reach_entry(point, glyphs) for point in points], True),
+    ]
+    if group.varies:
+        optional.append(("trainable", [_max_trainable(row) for row in group.rows], True))
+    if max(map(len, profiles), default=0) > 1:
+        optional.append((f"log10 |g| {group.axis.direction}", _sparks(profiles, glyphs), False))
+    return columns + [
+        Column(header, tuple(entries), right=right, group=longest)
+        for header, entries, right in optional
+        if any(entry.text for entry in entries)
+    ]
+
+
+def _survival(row: Row, length: int, glyphs: Glyphs, *, intervals: bool) -> Entry:
+    point = row.points.get(length)
+    if point is None:
+        return Entry(" failed  ", "bold") if length in row.failed else EMPTY
+    half = half_width(point, "log10_survival") if intervals else float("nan")
+    return mark_entry(mark_of(point), glyphs, half)
+
+
+def _decay(point: Point | None, glyphs: Glyphs) -> Entry:
+    if point is None or isnan(point["decay"]):
+        return EMPTY
+    half = half_width(point, "decay")
+    return Entry(f"{point['decay']:.3f}" + ("" if isnan(half) else f" {glyphs.plus_minus}{half:.3f}"))
+
+
+def _number(point: Point | None, column: str, form: str) -> Entry:
+    return EMPTY if point is None or isnan(point[column]) else Entry(form.format(point[column]))
+
+
+def _z(point: Point | None) -> Entry:
+    entry = _number(point, "theory_z", "{:+.1f}")
+    return Entry(entry.text, "bold") if entry.text and point is not None and unexplained(point["theory_z"]) else entry
+
+
+def _max_trainable(row: Row) -> Entry:
+    return Entry(str(row.max_trainable or "-") if row.points else "")
+
+
+def _sparks(profiles: list[Floats], glyphs: Glyphs) -> list[Entry]:
+    bars = [spark(glyphs, profile.tolist()) for profile in profiles]
+    widest = max(map(len, bars)) + 1
+    ends = [_range(profile, glyphs) for profile in profiles]
+    return [Entry((bar.ljust(widest) + range_).rstrip()) for bar, range_ in zip(bars, ends, strict=True)]
+
+
+def _range(profile: Floats, glyphs: Glyphs) -> str:
+    finite = profile[np.isfinite(profile)]
+    return f"{log_text(finite.min())}{glyphs.to}{log_text(finite.max())}" if len(finite) else ""
+
+
+def training_columns(group: RowGroup, glyphs: Glyphs) -> list[Column]:
+    """Return what was learned by length, then loss and survival of each row's longest network after training."""
+    columns = [
+        Column(
+            f"{length}  " if group.varies else group.metric,
+            tuple(_metric(row.points.get(length), glyphs) for row in group.rows),
+            group=group.axis.setting if group.varies else "",
+        )
+        for length in group.lengths
+    ]
+    longest = group.axis.at(max(group.lengths)) if group.varies else ""
+    points = [row.longest for row in group.rows]
+    return [
+        *columns,
+        Column("learned", tuple(_seeds(point) for point in points), group=longest),
+        Column("loss", tuple(_number(point, "loss", "{:#.3g}") for point in points), group=longest),
+        Column("log10 survival", tuple(_final(point, glyphs) for point in points), group=longest),
+    ]
+
+
+def _metric(point: Point | None, glyphs: Glyphs) -> Entry:
+    if point is None:
+        return EMPTY
+    if isnan(point["metric"]):
+        return Entry("diverged  " if point["diverged"] else "")
+    return Entry(f"{point['metric']:.2f} {glyphs.learned if learned(point) else ' '}")
+
+
+def _seeds(point: Point | None) -> Entry:
+    return EMPTY if point is None else Entry(f"{round(point['learned'] * point['n'])}/{point['n']}")
+
+
+def _final(point: Point | None, glyphs: Glyphs) -> Entry:
+    return EMPTY if point is None else mark_entry(mark_of(point, final=True), glyphs)

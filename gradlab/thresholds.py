@@ -1,0 +1,14 @@
+"""The thresholds by which results are read, each in one place: every table, picture, page and sentence uses these."""
+
+from __future__ import annotations
+
+__all__ = ["FADING", "LEARNED_SHARE", "LISTED_SHARE", "UNEXPLAINED_Z"]
+
+UNEXPLAINED_Z = 3.5
+"""|z| beyond which mean-field theory does not explain a mean over seeds."""
+LEARNED_SHARE = 0.5
+"""Share of the seeds of a configuration; it learned where more of them did."""
+LISTED_SHARE = 0.005
+"""Share of the variance; an interaction below it in every response is counted, not listed."""
+FADING = 1 / 3
+"""Share of the way to a verdict's threshold, in orders of magnitude, from which a gradient is fading or growing."""
