@@ -7,13 +7,14 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from places import SUPPORT
+from processes import DEADLINE_S, until
 
 from gradlab.api.watch import Follower
 from gradlab.cli import invoke
@@ -37,18 +38,18 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def started(**wishes: Any) -> subprocess.Popen[str]:
-    """A run in a process of its own, with the inline executor."""
+@contextmanager
+def started(**wishes: Any) -> Iterator[subprocess.Popen[str]]:
+    """A run in a process of its own, with the inline executor; killed where it has not ended by then."""
     command = [sys.executable, "-m", "gradlab", "run", "demo.yaml", "--no-plots", "-q", "--executor", "inline"]
     environment = {**os.environ, "GRADLAB_FAKE": json.dumps(wishes), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as run:
+        try:
+            yield run
+        finally:
+            run.kill()
 
 
 def parts() -> int:
@@ -69,29 +70,31 @@ def test_a_run_that_has_ended(place: Path, capsys: pytest.CaptureFixture[str]) -
 
 
 def test_a_run_is_followed_until_it_ends(place: Path) -> None:
-    with started(sleep=0.4) as run:
-        wait_for(lambda: parts() >= 1)
+    with started(gate=str(place / "gate"), free=1) as run:
+        until(lambda: parts() == 1, "a part")
         follower = Follower(RunDirectory(Path("results/demo")))
         seen = follower.look()
         assert seen.working
         assert not seen.ended
         assert 0 < seen.progress.cells < seen.progress.total == 12
         assert seen.progress.remaining_s > 0
-        watching = subprocess.run(
-            [sys.executable, "-m", "gradlab", "watch", "results/demo", "--every", "0.1"],
-            capture_output=True, text=True, timeout=100, check=False,
-        )  # fmt: skip
-        assert run.wait(60) == 0
-    assert (watching.returncode, watching.stderr) == (0, "")
-    lines = watching.stdout.splitlines()
+        command = [sys.executable, "-m", "gradlab", "watch", "results/demo", "--every", "0.1"]
+        watching = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert watching.stdout is not None
+        first = watching.stdout.readline()
+        (place / "gate").touch()
+        rest, err = watching.communicate(timeout=DEADLINE_S)
+        assert run.wait(DEADLINE_S) == 0
+    assert (watching.returncode, err) == (0, "")
+    lines = (first + rest).splitlines()
     assert lines[0].startswith("results/demo: ")
     assert lines[-1].endswith("12 of 12 cells done, 10 healthy, 2 vanishing")
     assert follower.look().progress.cells == 12
 
 
 def test_a_run_that_was_killed_is_told(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with started(sleep=0.5) as run:
-        wait_for(lambda: parts() >= 1)
+    with started(gate=str(place / "gate"), free=1) as run:
+        until(lambda: parts() == 1, "a part")
         run.send_signal(signal.SIGKILL)
         run.wait()
     done = Follower(RunDirectory(Path("results/demo"))).look().progress.cells

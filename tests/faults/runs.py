@@ -4,98 +4,85 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pandas as pd
+from places import SUPPORT
+from processes import DEADLINE_S, children, kill
 
-TESTS = Path(__file__).parents[1]
+__all__ = ["TABLES", "Run", "finished", "parts", "same_tables", "started"]
+
 TABLES = ("cells", "layers", "steps", "summary")
 
 
-def start(directory: Path, *arguments: str, work: str = "fake_work:train", **wishes: Any) -> subprocess.Popen[str]:
-    """Start ``gradlab run spec.yaml`` in `directory`, in a session of its own as a terminal would have it."""
-    own = [str(TESTS / "support"), str(TESTS / "faults")]
+@dataclass(frozen=True)
+class Run:
+    """``gradlab run`` as a process; made by `started`."""
+
+    process: subprocess.Popen[bytes]
+    files: tuple[IO[bytes], IO[bytes]]
+    """What it writes to stdout and stderr."""
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def err(self) -> str:
+        """What it has written to stderr so far."""
+        return os.pread(self.files[1].fileno(), 1 << 20, 0).decode()
+
+    def poll(self) -> int | None:
+        """Its exit code, None while it runs."""
+        return self.process.poll()
+
+    def ends(self, code: int | None = None) -> tuple[str, str]:
+        """Wait for its end, with exit code `code` if one is given; return stdout and stderr."""
+        self.process.wait(DEADLINE_S)
+        assert code in (None, self.process.returncode), self.err
+        assert "Traceback" not in self.err
+        return os.pread(self.files[0].fileno(), 1 << 20, 0).decode(), self.err
+
+
+@contextmanager
+def started(directory: Path, *arguments: str, work: str = "fake_work:train", **wishes: Any) -> Iterator[Run]:
+    """``gradlab run spec.yaml`` in `directory`, in a session of its own as a terminal would have it.
+
+    `work` is the work function, `wishes` are for `fake_work`. Nothing is left of it afterwards.
+    """
+    own = [str(SUPPORT), str(Path(__file__).parent)]
     path = os.pathsep.join([*own, *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = {**os.environ, "PYTHONPATH": path, "GRADLAB_WORK": work, "GRADLAB_FAKE": json.dumps(wishes)}
-    return subprocess.Popen(
-        [sys.executable, "-m", "gradlab", "run", "spec.yaml", "--no-plots", *arguments],
-        cwd=directory, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        start_new_session=True,
-    )  # fmt: skip
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gradlab", "run", "spec.yaml", "--no-plots", *arguments],
+            cwd=directory, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True,
+        )  # fmt: skip
+        try:
+            yield Run(process, (out, err))
+        finally:
+            if process.poll() is None:
+                for pid in (*children(process.pid), process.pid):
+                    kill(pid)
+            process.wait()
 
 
-def finished(directory: Path, *arguments: str, code: int = 0, **wishes: Any) -> tuple[str, str]:
+def finished(directory: Path, *arguments: str, code: int = 0, **options: Any) -> tuple[str, str]:
     """Run to the end and return stdout and stderr."""
-    process = start(directory, *arguments, **wishes)
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == code, err
-    assert "Traceback" not in err
-    return out, err
-
-
-def until(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
-    """Wait for `condition` to hold and return what it says."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"{what}: not within {seconds:g} s"
-        time.sleep(0.005)
-    return found
+    with started(directory, *arguments, **options) as run:
+        return run.ends(code)
 
 
 def parts(run: Path) -> list[Path]:
     """The published parts of a run directory."""
     return sorted((run / "parts").glob("*.parquet"))
-
-
-def _children(pid: int) -> list[tuple[int, str]]:
-    """The children of a process with their states (Linux)."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
-            except OSError:
-                continue
-            if int(parent) == pid:
-                found.append((int(entry.name), state))
-    return found
-
-
-def children(pid: int) -> list[int]:
-    """The live children of a process."""
-    return [child for child, state in _children(pid) if state != "Z"]
-
-
-def zombies(pid: int) -> list[int]:
-    """The children of a process that have died and were not waited for."""
-    return [child for child, state in _children(pid) if state == "Z"]
-
-
-def alive(pids: Sequence[int]) -> list[int]:
-    """Those of the processes that are still there and no zombies."""
-    found = []
-    for pid in pids:
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except OSError:
-            continue
-        if state != "Z":
-            found.append(pid)
-    return found
-
-
-def kill(pid: int, *, group: bool = False) -> None:
-    """SIGKILL a process, or its group, if it is still there."""
-    try:
-        (os.killpg if group else os.kill)(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
 
 
 def same_tables(left: Path, right: Path, *, without: tuple[str, ...] = ()) -> None:

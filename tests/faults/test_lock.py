@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 import pytest
 from filelock import lock_descriptor
 from places import SUPPORT
+from processes import DEADLINE_S, until
 
 from gradlab.errors import StoreError
 from gradlab.store import RunDirectory, lock
@@ -142,7 +142,7 @@ while held < 100:
     (tmp_path / "x" / "parts").mkdir(parents=True)
     every = [started("-c", code, str(tmp_path / "x"), str(tmp_path / "inside")) for _ in range(3)]
     for process in every:
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=DEADLINE_S)
         assert (process.returncode, err) == (0, "")
 
 
@@ -227,15 +227,15 @@ def test_of_two_runs_started_at_once_one_works_and_the_other_says_so(
 ) -> None:
     calls = tmp_path / "calls"
     command = ("run", "demo.yaml", "--no-plots", "--executor", "inline")
-    both = [gradlab(*command, calls=str(calls), sleep=1.0) for _ in range(2)]
-    while not (tmp_path / "results" / "demo" / "parts").is_dir():
-        time.sleep(0.02)
-        assert any(process.poll() is None for process in both)
+    both = [gradlab(*command, calls=str(calls), gate=str(tmp_path / "gate")) for _ in range(2)]
+    until(lambda: any(process.poll() is not None for process in both), "the end of one of them")
+    assert (tmp_path / "results" / "demo" / lock.LOCK).exists()
     # whoever only reads needs no lock
     reading = gradlab("plan", "demo.yaml")
-    assert reading.communicate(timeout=60)[1] == ""
+    assert reading.communicate(timeout=DEADLINE_S)[1] == ""
     assert reading.returncode == 0
-    answers = {process.pid: (*process.communicate(timeout=60), process.returncode) for process in both}
+    (tmp_path / "gate").touch()
+    answers = {process.pid: (*process.communicate(timeout=DEADLINE_S), process.returncode) for process in both}
     winner, loser = sorted(answers, key=lambda pid: answers[pid][2])
     assert answers[winner][2] == 0, answers
     out, err, code = answers[loser]

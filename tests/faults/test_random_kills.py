@@ -10,10 +10,12 @@ import os
 import random
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from runs import children, finished, kill, parts, same_tables, start, until
+from processes import children, kill, until
+from runs import Run, finished, parts, same_tables
 
 from gradlab.store import RunDirectory
 
@@ -30,6 +32,18 @@ seeds: 2
 train: {{steps: {steps}}}
 grid: {{depth: {depth}, activation: [sigmoid, relu]}}
 """
+
+
+def random_moment(running: Run, run: Path, chance: random.Random) -> None:
+    """Wait until the run loads, has workers or has published some more, and then some tenths of a second."""
+    published = len(parts(run))
+    event = chance.choice(["start", "workers", "parts", "parts"])
+    if event == "workers":
+        until(lambda: children(running.pid) or running.poll() is not None, "workers")
+    elif event == "parts":
+        more = published + chance.randint(1, 3)
+        until(lambda: len(parts(run)) >= more or running.poll() is not None, "parts")
+    time.sleep(chance.uniform(0, 0.4))
 
 
 def strike(running_pid: int, chance: random.Random) -> str:
@@ -60,7 +74,9 @@ def both(tmp_path: Path, text: str) -> tuple[Path, Path]:
 
 
 @pytest.mark.parametrize("seed", range(10 if LONG else 1))
-def test_killed_at_random_and_run_again_it_is_the_undisturbed_run(tmp_path: Path, seed: int) -> None:
+def test_killed_at_random_and_run_again_it_is_the_undisturbed_run(
+    start: Callable[..., Run], tmp_path: Path, seed: int
+) -> None:
     chance = random.Random(seed)
     here, undisturbed = both(tmp_path, TEXT.format(steps=5, depth="1..60"))
     finished(undisturbed)
@@ -69,7 +85,7 @@ def test_killed_at_random_and_run_again_it_is_the_undisturbed_run(tmp_path: Path
         if len(kills) >= KILLS:
             break
         where, calls = f"results{number}", tmp_path / f"calls{number}"
-        kills += killed(here, where, calls, chance, KILLS - len(kills))
+        kills += killed(start, here, where, calls, chance, KILLS - len(kills))
         finished(here, "--out", where, calls=str(calls))
         same_tables(here / where / "demo", undisturbed / "results/demo")
     assert len(kills) == KILLS
@@ -77,42 +93,43 @@ def test_killed_at_random_and_run_again_it_is_the_undisturbed_run(tmp_path: Path
     assert len(set(kills)) > 1
 
 
-def killed(here: Path, where: str, calls: Path, chance: random.Random, most: int) -> list[str]:
+def killed(
+    start: Callable[..., Run], here: Path, where: str, calls: Path, chance: random.Random, most: int
+) -> list[str]:
     """Run again and again, striking at random, until all is done or there were `most` kills; return who was killed."""
     run, kills = here / where / "demo", []
     while len(kills) < most and len(before := done(run)) < 240:
         called = len(calls.read_text().split()) if calls.exists() else 0
         running = start(here, "--workers", "2", "--out", where, sleep=0.15, calls=str(calls))
-        time.sleep(chance.uniform(0, 2))  # the first second goes into imports
+        random_moment(running, run, chance)
         while running.poll() is None and len(kills) < most:
             kills.append(strike(running.pid, chance))
             if kills[-1] != "worker":
                 break
-            time.sleep(chance.uniform(0, 0.5))
-        _, err = running.communicate(timeout=60)
-        assert "Traceback" not in err
+            random_moment(running, run, chance)
+        running.ends()
         again = calls.read_text().split()[called:] if calls.exists() else []
         assert not before & set(again), "a finished cell was trained again"
     return kills
 
 
-def test_real_training_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
+def test_real_training_goes_on_from_its_checkpoint(start: Callable[..., Run], tmp_path: Path) -> None:
     """One bank of some seconds; its worker is killed, then the parent. What comes out is the same to the last bit."""
     here, undisturbed = both(tmp_path, TEXT.format(steps=1500, depth=6))
     run = here / "results/demo"
 
     def checkpoint(after: float) -> float:
-        found = [path.stat().st_mtime for path in (run / "checkpoints").glob("*.ckpt")]
-        return max((time for time in found if time > after), default=0.0)
+        written = [path.stat().st_mtime for path in (run / "checkpoints").glob("*.ckpt")]
+        return max((time for time in written if time > after), default=0.0)
 
     running = start(here, work="eager_work:train")
-    first = until(lambda: checkpoint(0.0), "a checkpoint", 60)
+    first = until(lambda: checkpoint(0.0), "a checkpoint")
     for worker in children(running.pid):
         kill(worker)
-    second = until(lambda: checkpoint(first), "a checkpoint of the second worker", 60)
-    until(lambda: checkpoint(second), "another one", 60)
+    second = until(lambda: checkpoint(first), "a checkpoint of the second worker")
+    until(lambda: checkpoint(second), "another one")
     kill(running.pid)
-    running.communicate()
+    running.ends()
     assert parts(run) == []
     finished(here, work="eager_work:train")
     log = (run / "run.log").read_text()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
-import subprocess
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from runs import alive, children, finished, kill, parts, same_tables, start, until
+from processes import alive, children, kill, until
+from runs import Run, finished, parts, same_tables
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")
 
@@ -20,7 +19,10 @@ seeds: 2
 train: {steps: 5}
 grid: {depth: 1..12, activation: [sigmoid, relu]}
 """
+BANKS, CELLS = 12, 4
+"""Of the spec, and of each bank."""
 LINUX = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
+Start = Callable[..., Run]
 
 
 @pytest.fixture
@@ -38,109 +40,107 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return there / "results/demo"
 
 
-def ended(process: subprocess.Popen[str], code: int) -> tuple[str, str]:
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == code, err
-    assert "Traceback" not in err
-    return out, err
+def lines(path: Path) -> list[str]:
+    return path.read_text().split() if path.exists() else []
 
 
-def cells_of(calls: Path) -> list[str]:
-    return calls.read_text().split() if calls.exists() else []
+def in_the_middle(start: Start, here: Path, **wishes: object) -> Run:
+    """A run with two workers that has finished two banks and has two in work, which end when `gate` is there."""
+    running = start(here, "--workers", "2", gate=str(here / "gate"), free=2, **wishes)
+    until(lambda: len(parts(here / "results/demo")) == 2 and len(lines(here / "gate.begun")) == 4, "four banks begun")
+    return running
 
 
 @pytest.mark.parametrize("group", [False, True], ids=["the process", "its group, as a terminal does"])
-def test_ctrl_c_once_finishes_the_banks_in_work(here: Path, whole: Path, group: bool) -> None:
-    calls = here / "calls"
-    running = start(here, "--workers", "2", sleep=0.7, calls=str(calls))
-    run = here / "results/demo"
-    until(lambda: len(parts(run)) >= 2, "two parts")
-    time.sleep(0.2)  # the next two have begun
+def test_ctrl_c_once_finishes_the_banks_in_work(start: Start, here: Path, whole: Path, group: bool) -> None:
+    calls, run = here / "calls", here / "results/demo"
+    running = in_the_middle(start, here, calls=str(calls))
     (os.killpg if group else os.kill)(running.pid, signal.SIGINT)
-    out, err = ended(running, 130)
-    assert re.search("finishing [12] banks?; Ctrl-C again stops now\n", err)
+    until(lambda: "finishing 2 banks; Ctrl-C again stops now\n" in running.err, "the answer to Ctrl-C")
+    (here / "gate").touch()
+    out, err = running.ends(130)
     assert "interrupted; what is finished is kept, the same command goes on from there" in err
-    assert 12 <= len(cells_of(calls)) <= 20
-    assert f"interrupted: {48 - len(cells_of(calls))} of 48 not run" in " ".join(out.split()), "the line may be folded"
-    assert len(parts(run)) == len(cells_of(calls)) // 4
+    assert len(lines(calls)) == 4 * CELLS
+    assert "interrupted: 32 of 48 not run" in " ".join(out.split()), "the line may be folded"
+    assert len(parts(run)) == 4
     assert (run / "summary.csv").exists()
     finished(here, calls=str(calls))
-    assert len(cells_of(calls)) == len(set(cells_of(calls))) == 48
+    assert len(lines(calls)) == len(set(lines(calls))) == BANKS * CELLS
     same_tables(run, whole)
 
 
-def test_ctrl_c_twice_stops_now(here: Path) -> None:
-    running = start(here, "--workers", "2", hang=12)
-    run = here / "results/demo"
-    until(lambda: parts(run), "a part")
+def test_ctrl_c_twice_stops_now(start: Start, here: Path) -> None:
+    running = in_the_middle(start, here)
     os.kill(running.pid, signal.SIGINT)
-    time.sleep(0.3)
+    until(lambda: "Ctrl-C again stops now\n" in running.err, "the answer to Ctrl-C")
     assert running.poll() is None
-    begun = time.monotonic()
     os.kill(running.pid, signal.SIGINT)
-    out, _ = ended(running, 130)
-    assert time.monotonic() - begun < 20
+    out, _ = running.ends(130)  # though the gate never opens
     assert "not run" in out
+    assert len(parts(here / "results/demo")) == 2
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_a_polite_kill_stops_now_and_writes_the_tables(here: Path, whole: Path, number: int, code: int) -> None:
-    running = start(here, "--workers", "2", hang=12)
+def test_a_polite_kill_stops_now_and_writes_the_tables(
+    start: Start, here: Path, whole: Path, number: int, code: int
+) -> None:
+    running = in_the_middle(start, here)
     run = here / "results/demo"
-    until(lambda: parts(run), "a part")
     os.kill(running.pid, number)
-    out, _ = ended(running, code)
+    out, _ = running.ends(code)
     assert "not run" in out
+    assert len(parts(run)) == 2
     assert (run / "summary.csv").exists()
     finished(here)
     same_tables(run, whole)
 
 
-def test_ctrl_c_while_the_workers_start_leaves_at_once(here: Path) -> None:
-    running = start(here, work="gradlab.execution.worker:train")
-    until(lambda: children(running.pid), "a worker")
+@LINUX
+@pytest.mark.parametrize("planned", [False, True], ids=["while the plan is made", "and nothing else is left to do"])
+def test_ctrl_c_while_the_workers_start_leaves_at_once(start: Start, here: Path, planned: bool) -> None:
+    (here / "slow_work.py").write_text("import time\nwhile True:\n    time.sleep(60)\n")  # it is never loaded
+    running = start(here, work="slow_work:train")
+    workers = until(lambda: children(running.pid), "a worker")
+    if planned:
+        until(lambda: (here / "results/demo/spec.yaml").exists(), "the end of the plan")
     os.kill(running.pid, signal.SIGINT)
-    workers = children(running.pid)
-    _, err = ended(running, 130)
+    _, err = running.ends(130)
     assert "interrupted" in err
-    until(lambda: not alive(workers), "the end of the workers", 5.0)
+    until(lambda: not alive(workers), "the end of the workers")
 
 
 @LINUX
 @pytest.mark.parametrize("fate", ["hang", "hold"])
-def test_no_worker_outlives_its_parent_by_five_seconds(here: Path, fate: str) -> None:
-    """`hold` keeps Python's lock, so that no thread of the worker can notice anything."""
+def test_no_worker_outlives_its_parent(start: Start, here: Path, fate: str) -> None:
+    """`hold` keeps Python's lock, so that no thread of the worker can notice anything; neither ends by itself."""
     running = start(here, "--workers", "2", **{fate: 12})
-    run = here / "results/demo"
-    until(lambda: parts(run), "a part")
+    until(lambda: parts(here / "results/demo"), "a part")
     workers = children(running.pid)
     assert len(workers) == 2
     kill(running.pid)
-    running.communicate()
-    until(lambda: not alive(workers), "the end of the workers", 5.0)
+    running.ends()
+    until(lambda: not alive(workers), "the end of the workers")
 
 
 @LINUX
-def test_killing_the_whole_group_leaves_nobody_and_the_run_goes_on(here: Path, whole: Path) -> None:
-    running = start(here, "--workers", "2", sleep=0.1)
-    run = here / "results/demo"
-    until(lambda: len(parts(run)) > 2, "some parts")
+def test_killing_the_whole_group_leaves_nobody_and_the_run_goes_on(start: Start, here: Path, whole: Path) -> None:
+    running = in_the_middle(start, here)
     workers = children(running.pid)
     kill(running.pid, group=True)
-    running.communicate()
-    until(lambda: not alive(workers), "the end of the workers", 5.0)
+    running.ends()
+    until(lambda: not alive(workers), "the end of the workers")
     finished(here)
-    same_tables(run, whole)
+    same_tables(here / "results/demo", whole)
 
 
 @LINUX
-def test_a_signal_that_was_ignored_stays_so(here: Path) -> None:
+def test_a_signal_that_was_ignored_stays_so(start: Start, here: Path) -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup has it
     try:
-        running = start(here, "--workers", "2", sleep=0.1)
+        running = in_the_middle(start, here)
     finally:
         signal.signal(signal.SIGHUP, before)
-    until(lambda: parts(here / "results/demo"), "a part")
     os.kill(running.pid, signal.SIGHUP)
-    out, _ = ended(running, 0)
+    (here / "gate").touch()
+    out, _ = running.ends(0)
     assert "48 cells in" in out

@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runs import alive, children, finished, same_tables, zombies
+from processes import alive, children, zombies
+from runs import finished, same_tables
 
 from gradlab import spec
 from gradlab.api.plan import prepare
 from gradlab.api.run import RunResult, execute
 from gradlab.errors import GradlabError, UsageError
 from gradlab.execution import LocalExecutor, Outcome
-from gradlab.execution.processes import machine, process
+from gradlab.execution.processes import machine, worker
 from gradlab.execution.progress import Progress
 
 TEXT = """
@@ -63,10 +64,9 @@ def run(
 
 @pytest.fixture(autouse=True)
 def no_process_is_left() -> Iterator[None]:
-    before = children(os.getpid())
+    before = {*children(os.getpid()), *zombies(os.getpid())}
     yield
-    assert children(os.getpid()) == before
-    assert zombies(os.getpid()) == []
+    assert {*children(os.getpid()), *zombies(os.getpid())} <= before
 
 
 @pytest.fixture(scope="module")
@@ -141,9 +141,10 @@ def test_an_exception_fails_its_bank_with_the_traceback_in_the_log(
 
 
 def test_a_bank_that_hangs_is_killed_and_the_log_says_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "_GRACE_S", 3.0)  # for a busy machine: the note of where must come before the end
     wish(monkeypatch, hang=4)
-    result, _ = run(tmp_path, timeout_s=0.5)
-    assert {(one.cell.depth, one.error) for one in result.failures} == {(4, "took longer than 0.5 s (--bank-timeout)")}
+    result, _ = run(tmp_path, timeout_s=2)
+    assert {(one.cell.depth, one.error) for one in result.failures} == {(4, "took longer than 2 s (--bank-timeout)")}
     assert result.computed == 12
     assert "in _hang" in (result.path / "run.log").read_text()
 
@@ -165,7 +166,7 @@ def test_a_worker_that_the_kernel_kills_for_want_of_memory_is_out_of_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counts = iter(range(1000))
-    monkeypatch.setattr(process, "oom_kills", lambda: next(counts))  # as the kernel's count would grow
+    monkeypatch.setattr(worker, "oom_kills", lambda: next(counts))  # as the kernel's count would grow
     wish(monkeypatch, kill=4)
     result, listener = run(tmp_path)
     assert listener.said[0].endswith(": out of memory; its 6 cells go on as 3 and 3")

@@ -60,8 +60,9 @@ def record(cell: Cell, **changes: Any) -> Record:
 def train(job: Job) -> Worked:
     """Stand in for `execution.worker.train`. The environment can make it count, wait, and come to any end there is.
 
-    ``GRADLAB_FAKE`` holds JSON: `calls` (a file that gets one line per cell), `sleep` (seconds a bank), `say` (a text
-    to print), and what is to befall banks, each with the activation, task or depth of those it befalls: `fail` and
+    ``GRADLAB_FAKE`` holds JSON: `calls` (a file that gets one line per cell), `sleep` (seconds a bank), `gate` (a file
+    that banks wait for; the first `free` that begin do not, and `GATE.begun` gets a line for each), `say` (a text to
+    print), and what is to befall banks, each with the activation, task or depth of those it befalls: `fail` and
     `interrupt` (exceptions), `usage` (one for the user), `quit` (sys.exit), `leave` (os._exit), `segv`, `kill`,
     `hang`, `hold` (a hang that keeps Python's lock), `memory` (too little for more than one cell), `exhaust` (too
     little for a cell of seed 0, for real). `once` is a directory: a bank that has left a file there meets nothing more.
@@ -71,11 +72,22 @@ def train(job: Job) -> Worked:
     if "say" in wishes:
         print(wishes["say"], flush=True)
     befall(wishes, cells)
+    if "gate" in wishes:
+        wait_at(Path(wishes["gate"]), wishes.get("free", 0))
     time.sleep(wishes.get("sleep", 0))
     if "calls" in wishes:
         with Path(wishes["calls"]).open("a") as file:
             file.write("".join(cell_id(cell) + "\n" for cell in cells))
     return Worked([record(cell) for cell in cells], "cpu", "")
+
+
+def wait_at(gate: Path, free: int) -> None:
+    begun = gate.with_suffix(".begun")
+    with begun.open("a") as file:
+        file.write("bank\n")
+    if len(begun.read_text().split()) > free:
+        while not gate.exists():
+            time.sleep(0.005)
 
 
 def befall(wishes: dict[str, Any], cells: tuple[Cell, ...]) -> None:

@@ -1,4 +1,4 @@
-"""What runs in a worker process: take a job, work, answer, until the parent closes the pipe or dies."""
+"""What runs in a worker process: take a job, work, answer, until the parent closes the connection or dies."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ import sys
 import threading
 import time
 import traceback
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from gradlab.errors import GradlabError
 from gradlab.execution.base import Job, Work, cause_of, load_devices, load_work, one_line
-from gradlab.execution.processes.channel import receive, send
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
 
 __all__ = ["main"]
 
 
-def main(work: str, device: str, parent: int, timeout_s: float | None) -> None:
-    """Serve the parent over stdin and stdout; what the work prints goes to stderr instead. Never returns.
+def main(work: str, device: str, handle: int, parent: int, timeout_s: float | None) -> None:
+    """Serve the process `parent` over the connection `handle`. Never returns.
 
     Answers first ``("ready", devices)``, ``("broken", line, traceback)`` when the work cannot be loaded or
     ``("user", error)``; then to each `Job` one of ``("worked", worked, wall_s)``,
@@ -29,33 +31,35 @@ def main(work: str, device: str, parent: int, timeout_s: float | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's: the bank in work is to be finished
     _die_with(parent)
     faulthandler.enable()
-    jobs, answers = _channel()
+    connection = _connection(handle)
     inbox: queue.SimpleQueue[Job] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(jobs, inbox), daemon=True).start()
+    threading.Thread(target=_listen, args=(connection, inbox), daemon=True).start()
     try:
-        _serve(answers, inbox, work, device, timeout_s)
+        _serve(connection, inbox, work, device, timeout_s)
     except OSError:  # the parent has gone
         pass
     finally:
-        os._exit(0)  # at once: an orderly end would wait for the thread that reads
+        os._exit(0)  # at once: an orderly end would wait for the thread that listens
 
 
-def _serve(answers: BinaryIO, inbox: queue.SimpleQueue[Job], work: str, device: str, timeout_s: float | None) -> None:
+def _serve(
+    connection: Connection, inbox: queue.SimpleQueue[Job], work: str, device: str, timeout_s: float | None
+) -> None:
     try:
         function, devices = load_work(work), load_devices(work)(device)
     except GradlabError as error:
-        return send(answers, ("user", error))
+        return connection.send(("user", error))
     except BaseException as error:
-        return send(answers, ("broken", one_line(error), traceback.format_exc()))
-    send(answers, ("ready", devices))
+        return connection.send(("broken", one_line(error), traceback.format_exc()))
+    connection.send(("ready", devices))
     while True:
         answer = _answer(function, inbox.get(), timeout_s)
         try:
-            send(answers, answer)
+            connection.send(answer)
         except OSError:
             raise
         except Exception as error:  # what came back cannot be pickled, or there is no memory to do it
-            send(answers, ("failed", one_line(error), traceback.format_exc(), cause_of(error), 0.0))
+            connection.send(("failed", one_line(error), traceback.format_exc(), cause_of(error), 0.0))
 
 
 def _die_with(parent: int) -> None:
@@ -70,21 +74,25 @@ def _die_with(parent: int) -> None:
         os._exit(1)
 
 
-def _channel() -> tuple[BinaryIO, BinaryIO]:
-    """Take the two pipes away from stdin and stdout, so that no print or prompt of the work gets between the frames."""
-    jobs, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
-    os.dup2(2, 1)
-    return jobs, answers
+def _connection(handle: int) -> Connection:
+    """Return the connection to the parent, which the programs that the work may start do not inherit."""
+    if os.name == "nt":
+        from multiprocessing.connection import PipeConnection  # type: ignore[attr-defined, unused-ignore]
+
+        os.set_handle_inheritable(handle, False)  # type: ignore[attr-defined, unused-ignore]
+        pipe: Connection = PipeConnection(handle)
+        return pipe
+    from multiprocessing.connection import Connection
+
+    os.set_inheritable(handle, False)
+    return Connection(handle)
 
 
-def _listen(jobs: BinaryIO, inbox: queue.SimpleQueue[Job]) -> None:
+def _listen(connection: Connection, inbox: queue.SimpleQueue[Job]) -> None:
     try:
         while True:
-            inbox.put(receive(jobs))
-    except BaseException:  # the parent has closed the pipe or has died: nobody waits for an answer any more
+            inbox.put(connection.recv())
+    except BaseException:  # the parent has closed its end or has died: nobody waits for an answer any more
         os._exit(0)
 
 

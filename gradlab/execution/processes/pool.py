@@ -1,35 +1,47 @@
-"""The executor over worker processes: one thread of the parent drives each of them, and outlives its deaths."""
+"""The executor over worker processes: one loop hands out the banks, receives the answers and outlives the deaths."""
 
 from __future__ import annotations
 
-import queue
-import threading
+import time
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import wait
 
 from gradlab.errors import GradlabError
 from gradlab.execution.base import Outcome, job_of
 from gradlab.execution.processes.machine import available_cpus, maybe_gpu
-from gradlab.execution.processes.process import Died, Process
+from gradlab.execution.processes.worker import Died, Worker
 from gradlab.planning.banks import Bank
 
 __all__ = ["LocalExecutor"]
 
 _STARTS = 3
-"""Times in a row that a worker may die before it has said a word."""
+"""Times in a row that a worker may die before it is ready."""
+_WAKE_S = 0.5
+"""The longest that the loop waits: a signal handler may have drained it, and Windows hears no Ctrl-C meanwhile."""
 
-Ticket = tuple[Bank, str]
 
+@dataclass(eq=False)
+class _Slot:
+    """One slot of the pool: its worker process, if there is one now, and the bank in work there."""
 
-class _NoWorker(GradlabError):
-    """A worker process does not come up. It matters when no other is there."""
+    index: int
+    worker: Worker | None = None
+    ready: bool = False
+    bank: Bank | None = None
+    failed_starts: int = 0
+
+    @property
+    def name(self) -> str:
+        return f"worker {self.index + 1}"
 
 
 class LocalExecutor:
     """An `Executor` over processes, started at once: they load what they need while the plan is still being made.
 
     Without a GPU there are `workers` of them (0: as many as there are CPUs), one thread each. With GPUs there are as
-    many as GPUs, or `workers`, taking turns on them; how many GPUs there are is known when the first has started.
+    many as GPUs, or `workers`, taking turns on them; how many GPUs there are is known when the first is ready.
 
     `outcomes` raises GradlabError when no worker can be started, for then no bank could ever be done.
     """
@@ -40,18 +52,12 @@ class LocalExecutor:
         self._asked = workers
         self._most = self._wanted = workers or available_cpus()
         self._devices: tuple[str, ...] = ()
-        self._open = 0
-        """Banks submitted whose outcome has not been given back."""
-        self._draining = self._closing = False
-        self._events: queue.SimpleQueue[Outcome | BaseException | None] = queue.SimpleQueue()
-
-        self._changed = threading.Condition()
-        """Guards all of the following."""
-        self._waiting: deque[Ticket] = deque()
-        self._in_work: set[str] = set()
-        self._threads: dict[int, threading.Thread] = {}
-        self._processes: dict[int, Process] = {}
-        self._drive(1 if maybe_gpu(device) else self._wanted)
+        self._waiting: deque[tuple[Bank, str]] = deque()
+        self._draining = False
+        self._slots: list[_Slot] = []
+        self._grown = 0
+        """How many slots there have been; those whose workers do not come up are gone."""
+        self._grow(1 if maybe_gpu(device) else self._wanted)
 
     @property
     def workers(self) -> int:
@@ -60,196 +66,155 @@ class LocalExecutor:
 
     def expect(self, banks: int) -> None:
         """Keep no more workers than there will be banks: the others would only take their time."""
-        with self._changed:
-            self._wanted = max(1, min(self._most, banks))
-            for index, process in self._processes.items():
-                if index >= self._wanted:
-                    process.kill()
-            self._changed.notify_all()
+        self._wanted = max(1, min(self._most, banks))
+        for slot in [slot for slot in self._slots if slot.index >= self._wanted]:
+            self._remove(slot)
 
     def submit(self, bank: Bank, checkpoint: str = "") -> None:
         """Queue a bank. They are begun in this order."""
-        self._open += 1
-        with self._changed:
-            self._waiting.append((bank, checkpoint))
-            self._changed.notify_all()
+        self._waiting.append((bank, checkpoint))
 
     def outcomes(self) -> Iterator[Outcome]:
         """Give back the outcomes as the workers have them. Raises what a worker says is for the user."""
-        while self._open and not (self._draining and self._drained()):
-            try:
-                event = self._events.get(timeout=1.0)  # Windows hears no Ctrl-C while it waits
-            except queue.Empty:
-                continue
-            if isinstance(event, BaseException):
-                self.close()
-                raise event
-            if event is not None:
-                self._open -= 1
-                yield event
+        try:
+            while (self._waiting and not self._draining) or any(slot.bank for slot in self._slots):
+                self._assign()
+                answers = [self._receive(slot) for slot in self._wait()]
+                self._assign()  # before the outcomes are dealt with: the workers need not wait for that
+                for answer in answers:
+                    if isinstance(answer, GradlabError):
+                        raise answer
+                    if answer is not None:
+                        yield answer
+        except GradlabError:
+            self.close()
+            raise
 
     def drain(self) -> int:
         """Begin no other bank; return how many are in work."""
         self._draining = True
-        self._events.put(None)  # no lock is taken here: a signal handler must not wait for what it has interrupted
-        return len(self._in_work)
+        return sum(slot.bank is not None for slot in self._slots)
 
     def close(self) -> None:
         """End all workers at once."""
-        with self._changed:
-            self._closing = True
-            self._waiting.clear()
-            self._changed.notify_all()
-            for process in self._processes.values():
-                process.kill()
-            threads = list(self._threads.values())
-        self._open = 0
-        for thread in threads:
-            thread.join()
+        self._waiting.clear()
+        for slot in list(self._slots):
+            self._remove(slot)
 
-    def _drained(self) -> bool:
-        with self._changed:
-            self._open -= len(self._waiting)
-            self._waiting.clear()
-        return self._open == 0
+    def _grow(self, number: int) -> None:
+        while self._grown < number:
+            self._slots.append(_Slot(self._grown))
+            self._grown += 1
+            self._start(self._slots[-1])
 
-    def _drive(self, number: int) -> None:
-        with self._changed:
-            for index in range(number):
-                if index not in self._threads:
-                    thread = threading.Thread(target=self._run, args=(index,), name=f"worker {index + 1}", daemon=True)
-                    self._threads[index] = thread
-                    thread.start()
-
-    def _run(self, index: int) -> None:
-        failure: BaseException | None = None
+    def _start(self, slot: _Slot) -> None:
         try:
-            self._serve(index)
-        except BaseException as error:  # it would be lost in this thread, and `outcomes` wait for ever
-            failure = error
-        with self._changed:
-            del self._threads[index]
-            alone = not self._threads
-        if failure is not None and (alone or not isinstance(failure, _NoWorker)):
-            self._events.put(failure)
+            slot.worker = Worker(self._work, self._device, self._timeout_s)
+        except OSError as error:  # no room for one more process
+            self._start_failed(slot, f"not even begun ({error.strerror or error})", "")
 
-    def _serve(self, index: int) -> None:
-        process = self._start(index)
+    def _start_failed(self, slot: _Slot, ending: str, output: str) -> None:
+        """Count it. Raises GradlabError when this was the last worker that might have come up."""
+        slot.failed_starts += 1
+        if slot.failed_starts < _STARTS:
+            return
+        self._slots.remove(slot)
+        if not self._slots:
+            said = f"; the last it said: {output.splitlines()[-1]}" if output else ""
+            raise GradlabError(
+                f"no worker process comes up: it was {ending}, {_STARTS} times in a row{said}",
+                "make room if memory is short, try --workers 1, or --executor inline to see what happens",
+            )
+
+    def _stop(self, slot: _Slot) -> None:
+        worker, slot.worker, slot.ready = slot.worker, None, False
+        if worker is not None:
+            worker.close()
+
+    def _remove(self, slot: _Slot) -> None:
+        self._slots.remove(slot)
+        self._stop(slot)
+
+    def _assign(self) -> None:
+        """Give waiting banks to the workers that are free; restart as many of the dead as there are banks left."""
+        if self._draining:
+            return
+        for slot in self._slots:
+            if self._waiting and slot.worker is not None and slot.ready and slot.bank is None:
+                slot.bank, checkpoint = self._waiting.popleft()
+                slot.worker.send(job_of(slot.bank, self._device_of(slot), checkpoint))
+        starting = sum(slot.worker is not None and not slot.ready for slot in self._slots)
+        empty = [slot for slot in self._slots if slot.worker is None]
+        for slot in empty[: max(0, len(self._waiting) - starting)]:
+            self._start(slot)
+
+    def _wait(self) -> list[_Slot]:
+        """Wait a moment for answers; return the slots whose worker has one or has died. End those past their time."""
+        working = [(slot, slot.worker) for slot in self._slots if slot.worker is not None]
+        if not working:
+            return []
+        left_s = min(worker.deadline for _, worker in working) - time.monotonic()
+        ready = wait([worker.connection for _, worker in working], max(0.0, min(_WAKE_S, left_s)))
+        for _, worker in working:
+            if worker.connection not in ready and worker.deadline <= time.monotonic():
+                worker.time_out()
+        return [slot for slot, worker in working if worker.connection in ready]
+
+    def _receive(self, slot: _Slot) -> Outcome | GradlabError | None:
+        """Return the outcome of the bank in work there, what is for the user, or None for news of the worker alone."""
+        assert slot.worker is not None
         try:
-            while ticket := self._take(index):
-                if process is None:
-                    process = self._restart(index, ticket)
-                    if process is None:
-                        return
-                outcome, lasts = self._ask(process, index, *ticket)
-                if not lasts:
-                    self._stop(index, process)
-                    process = None
-                with self._changed:
-                    self._in_work.discard(outcome.bank.id)
-                self._events.put(outcome)
-        finally:
-            if process is not None:
-                self._stop(index, process)
-
-    def _take(self, index: int) -> Ticket | None:
-        """Wait for the next bank; None when this worker has no more to do."""
-        with self._changed:
-            while not self._leaving(index):
-                if self._waiting and not self._draining:
-                    ticket = self._waiting.popleft()
-                    self._in_work.add(ticket[0].id)
-                    return ticket
-                self._changed.wait()
-        return None
-
-    def _leaving(self, index: int) -> bool:
-        return self._closing or index >= self._wanted
-
-    def _restart(self, index: int, ticket: Ticket) -> Process | None:
-        """Return another worker for a bank already taken; without one, give the bank back to the others."""
-        process = None
-        try:
-            process = self._start(index)
-        finally:
-            if process is None:
-                with self._changed:
-                    self._in_work.discard(ticket[0].id)
-                    self._waiting.appendleft(ticket)
-                    self._changed.notify_all()
-        return process
-
-    def _start(self, index: int) -> Process | None:
-        """Return a worker that is ready, or None when none is wanted any more. Raises GradlabError."""
-        how = words = ""
-        for _ in range(_STARTS):
-            try:
-                process = Process(self._work, self._device, self._timeout_s)
-            except OSError as error:  # no room for one more process
-                how = f"not even begun ({error.strerror or error})"
-                continue
-            with self._changed:
-                self._processes[index] = process
-                if self._leaving(index):
-                    process.kill()
-            kind = ""
-            try:
-                kind, *rest = process.ready()
-            except Died as death:
-                if self._leaving(index):
-                    return None
-                how, words = death.how, death.words
-                continue
-            finally:
-                if kind != "ready":
-                    self._stop(index, process)
-            if kind == "ready":
-                self._found(*rest)
-                return process
-            raise rest[0] if kind == "user" else _broken(self._work, rest[0])
-        said = f"; the last it said: {words.splitlines()[-1]}" if words else ""
-        raise _NoWorker(
-            f"no worker process comes up: it was {how}, {_STARTS} times in a row{said}",
-            "make room if memory is short, try --workers 1, or --executor inline to see what happens",
-        )
-
-    def _found(self, devices: tuple[str, ...]) -> None:
-        with self._changed:
-            if not self._devices:
-                self._devices = devices
-                if devices[0].startswith("cuda"):
-                    self._most = self._asked or len(devices)
-                    self._wanted = min(self._wanted, self._most) if self._asked else self._most
-        self._drive(self._wanted)
-
-    def _stop(self, index: int, process: Process) -> None:
-        with self._changed:
-            self._processes.pop(index, None)
-        process.close()
-
-    def _ask(self, process: Process, index: int, bank: Bank, checkpoint: str) -> tuple[Outcome, bool]:
-        """Return the outcome, and whether the worker is good for more. Raises what is for the user."""
-        name = f"worker {index + 1}"
-        device = self._devices[index % len(self._devices)]
-        try:
-            kind, *rest = process.ask(job_of(bank, device, checkpoint))
+            kind, *rest = slot.worker.receive()
         except Died as death:
-            if death.timed_out:
-                text = f"took longer than {self._timeout_s:g} s (--bank-timeout)"
-                return Outcome(bank, None, text, death.words, self._timeout_s or 0.0, name, "timeout"), False
-            if death.memory:
-                text = f"out of memory: worker {death.how} for want of it"
-                return Outcome(bank, None, text, death.words, 0.0, name, "memory"), False
-            return Outcome(bank, None, f"worker {death.how}", death.words, 0.0, name, "death"), False
+            return self._died(slot, death)
+        if kind == "ready":
+            slot.ready, slot.failed_starts = True, 0
+            self._set_devices(*rest)
+            return None
         if kind == "user":
-            raise rest[0]
+            error: GradlabError = rest[0]
+            return error
+        if kind == "broken":
+            return _broken(self._work, rest[0])
+        bank, slot.bank = slot.bank, None
+        assert bank is not None
         if kind == "worked":
             worked, wall_s = rest
-            return Outcome(bank, worked, "", "", wall_s, name), True
+            return Outcome(bank, worked, "", "", wall_s, slot.name)
         text, trace, cause, wall_s = rest
-        # what is left of a failure can hurt the banks after it: fragments of memory, a CUDA context that has failed
-        lasts = cause != "memory" and not device.startswith("cuda")
-        return Outcome(bank, None, text, trace, wall_s, name, cause), lasts
+        if cause == "memory" or self._device_of(slot).startswith("cuda"):
+            self._stop(slot)  # fragments of memory or a CUDA context that has failed would hurt the next bank
+        return Outcome(bank, None, text, trace, wall_s, slot.name, cause)
+
+    def _died(self, slot: _Slot, death: Died) -> Outcome | None:
+        """Return the outcome of the bank that a worker has died of, if any."""
+        ready, bank = slot.ready, slot.bank
+        slot.bank = None
+        self._stop(slot)
+        if bank is None:
+            if not ready:
+                self._start_failed(slot, death.ending, death.output)
+            return None
+        if death.timed_out:
+            text = f"took longer than {self._timeout_s:g} s (--bank-timeout)"
+            return Outcome(bank, None, text, death.output, self._timeout_s or 0.0, slot.name, "timeout")
+        if death.memory:
+            text = f"out of memory: worker {death.ending} for want of it"
+            return Outcome(bank, None, text, death.output, 0.0, slot.name, "memory")
+        return Outcome(bank, None, f"worker {death.ending}", death.output, 0.0, slot.name, "death")
+
+    def _set_devices(self, devices: tuple[str, ...]) -> None:
+        """Note the devices that the first worker has found, and have as many workers as they can use."""
+        if self._devices:
+            return
+        self._devices = devices
+        if devices[0].startswith("cuda"):
+            self._most = self._asked or len(devices)
+            self._wanted = min(self._wanted, self._most) if self._asked else self._most
+        self._grow(self._wanted)
+
+    def _device_of(self, slot: _Slot) -> str:
+        return self._devices[slot.index % len(self._devices)]
 
 
 def _broken(work: str, line: str) -> GradlabError:
