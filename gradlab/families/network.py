@@ -1,7 +1,7 @@
 """A network as a chain of links: blocks along the depth, or time steps with shared parameters.
 
 A family gives the way in (`enter`), the links (`block`) and the way out (`leave`); walking along them is the same for
-all (`Network.forward` here, backward link by link in `gradlab.probing`). What a link needs beside its parameters it
+all (`families.chain`). What a link needs beside its parameters it
 asks of a `Context`, which training, evaluation and the probe each make their own.
 """
 
@@ -19,13 +19,18 @@ from gradlab.components import Named
 from gradlab.nn.norms import Mode, Norm
 from gradlab.nn.parameters import Layout, Params
 
-__all__ = ["ActivationMap", "Architecture", "Context", "Network", "State"]
+__all__ = ["ActivationMap", "Architecture", "Context", "Network", "Pullback", "State"]
 
 ActivationMap = Callable[[Tensor, Tensor | None], Tensor]
 """An activation, as a function of its input and of its learned parameter, if it has one."""
 
 State = tuple[Tensor, ...]
 """What a link hands to the next one: the stream x, or the states of all stacked layers; each `[R, N, ...]`."""
+
+
+Pullback = Callable[[State | None, Tensor | None], tuple[State, dict[str, Tensor]]]
+"""Maps the gradient at the state after a link, and that of what it hands to the readout, to the gradient at the state
+before it and those of its parameters by name. None stands for zero."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,15 +146,15 @@ class Network(ABC):
         """Return the square matrix `[R, H, H]` that is applied at every link, or None."""
         return None
 
-    def forward(self, params: Params, inputs: Tensor, ctx: Context) -> Tensor:
-        """Return the outputs for inputs `[R, N, I]`, of sequences `[R, N, T, I]`.
+    @property
+    def by_hand(self) -> bool:
+        """Whether training goes back through `link`; else by autograd over the whole chain."""
+        return False
 
-        A family may override it with a faster form of the same map.
-        """
-        x, tops = self.enter(params, inputs, ctx), []
-        for i in range(self.length):
-            x = tuple(part.detach() for part in x) if self.cut(i) else x
-            x, top = self.block(i, params, x, inputs, ctx)
-            if self.arch.per_step:
-                tops.append(top)
-        return self.leave(params, torch.stack(tops, 1) if self.arch.per_step else top)
+    def link(self, i: int, params: Params, x: State, inputs: Tensor, ctx: Context) -> tuple[State, Tensor, Pullback]:
+        """Return what `block` does, without a graph, and the way back through it."""
+        raise TypeError(f"{type(self).__name__} has no backward pass by hand")
+
+    def whole(self, params: Params, inputs: Tensor, ctx: Context) -> Tensor | None:
+        """Return the outputs by a faster form of the same map; None: there is none, walk along the links."""
+        return None

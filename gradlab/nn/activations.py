@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from gradlab.components import ACTIVATIONS, Named
 
-__all__ = ["Activation", "Learned", "Mixture", "activation", "activations", "derivative"]
+__all__ = ["Activation", "ActivationPullback", "Learned", "Mixture", "activation", "activations", "derivative"]
 
 
 def linear(x: Tensor) -> Tensor:
@@ -89,6 +89,18 @@ def _prelu(x: Tensor, slope: Tensor) -> Tensor:
 prelu = Learned(_prelu)
 
 
+ActivationPullback = Callable[[Tensor], tuple[Tensor, Tensor | None]]
+"""Maps the gradient of an activation's output to those of its input and of its learned scalar, if it has one."""
+
+_FROM_VALUE: dict[Callable[..., Tensor], Callable[[Tensor, Tensor], Tensor]] = {
+    linear: lambda dy, y: dy,
+    sigmoid: torch.ops.aten.sigmoid_backward,
+    tanh: torch.ops.aten.tanh_backward,
+    relu: lambda dy, y: torch.ops.aten.threshold_backward(dy, y, 0),
+}
+"""Of activations whose slope follows from their value: (gradient of y, y) to the gradient of x."""
+
+
 class Activation:
     """An activation bound to its parameters."""
 
@@ -104,6 +116,23 @@ class Activation:
             return self._function(x_RNO, **self._params)
         y: Tensor = self._function(x_RNO, learned_R.unsqueeze(2))
         return y
+
+    def with_pullback(self, x: Tensor, learned_R: Tensor | None) -> tuple[Tensor, ActivationPullback]:
+        """Return the activation of `x` without a graph, and what maps its gradient to those of `x` and the scalar."""
+        rule = _FROM_VALUE.get(self._function)
+        if rule is not None:
+            y = self._function(x, **self._params)
+            return y, lambda dy: (rule(dy, y), None)
+        with torch.enable_grad():
+            leaf = x.detach().requires_grad_()
+            scalar = None if learned_R is None else learned_R.detach().requires_grad_()
+            output = self(leaf, scalar)
+
+        def pull(dy: Tensor) -> tuple[Tensor, Tensor | None]:
+            dx, *rest = torch.autograd.grad(output, [leaf] if scalar is None else [leaf, scalar], dy)
+            return dx, rest[0] if rest else None
+
+        return output.detach(), pull
 
     def steepest(self) -> Tensor:
         """Return the largest |slope| over [-20, 20], with a learned scalar at its start: `[1]`, float64, CPU."""
@@ -135,6 +164,20 @@ class Mixture:
         """Return each replica's activation of its `x_RNO`; nothing is learned, so `learned_R` is None."""
         pieces = torch.split(x_RNO, self._sizes)
         return torch.cat([part(piece, None) for part, piece in zip(self._parts, pieces, strict=True)])
+
+    def with_pullback(self, x: Tensor, learned_R: Tensor | None) -> tuple[Tensor, ActivationPullback]:
+        """Return each replica's activation of `x` without a graph, and what maps its gradient to that of `x`."""
+        pieces = [
+            part.with_pullback(piece, None)
+            for part, piece in zip(self._parts, torch.split(x, self._sizes), strict=True)
+        ]
+        pulls = [pull for _, pull in pieces]
+
+        def pull(dy: Tensor) -> tuple[Tensor, Tensor | None]:
+            parts = zip(pulls, torch.split(dy, self._sizes), strict=True)
+            return torch.cat([pull_part(part)[0] for pull_part, part in parts]), None
+
+        return torch.cat([y for y, _ in pieces]), pull
 
     def steepest(self) -> Tensor:
         """Return the largest |slope| of each replica's activation over [-20, 20], `[R]`, float64 on the CPU."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gradlab.families import chain
 from gradlab.families.network import Network, State
 from gradlab.nn.parameters import Params
 from gradlab.probing.gradient import LN2, Gradient, log, norm
@@ -47,22 +48,19 @@ class Walk:
         self._slots = list(zip(network.layout.slots, leaves, strict=True))
         self._links: list[Link] = []
         self._states: list[State] = []
-        tops = []
         with torch.set_grad_enabled(not network.recompute):
-            self._entered = network.enter(params, inputs, ctx)
-            state = self._entered
-            for i in range(network.length):
-                if network.recompute:
-                    self._states.append(state)
-                    state, top = network.block(i, params, state, inputs, ctx)
-                    ctx.clear()
-                else:
-                    self._links.append(self._link(i, state))
-                    state, top = self._links[-1].after, self._links[-1].top
-                if network.arch.per_step or i == network.length - 1:
-                    tops.append(top.detach())
-        self.top = torch.stack(tops, 1) if network.arch.per_step else tops[-1]
+            self._entered, top = chain.forward(network, params, inputs, ctx, self._kept)
+        self.top = top.detach()
         """What the readout sees, without a graph."""
+
+    def _kept(self, i: int, state: State) -> tuple[State, Tensor]:
+        if self._network.recompute:
+            self._states.append(state)
+            after, top = self._network.block(i, self._params, state, self._inputs, self._ctx)
+            self._ctx.clear()
+            return after, top
+        self._links.append(self._link(i, state))
+        return self._links[-1].after, self._links[-1].top
 
     def _link(self, i: int, state: State) -> Link:
         with torch.enable_grad():  # of the first link a gradient goes further down only to what the way in has learned
@@ -80,15 +78,15 @@ class Walk:
             are the gradient of the parameters below the readout.
         """
         network = self._network
-        above = _by_link(direct, network.length, network.arch.per_step)
         zero_R = torch.zeros(len(direct), dtype=direct.dtype, device=direct.device)
-        coming: Gradient | None = None
         total: Gradient | None = None
         logs: dict[int, Tensor] = {}
         numbers: list[Numbers] = []
-        for i in range(network.length - 1, -1, -1):
+
+        def visit(i: int, coming: Gradient | None, above: Tensor | None) -> Gradient:
+            nonlocal total
             link = self._link(i, self._states[i]) if network.recompute else self._links[i]
-            outputs, down = self._cotangents(link, coming, above[i], zero_R)
+            outputs, down = self._cotangents(link, coming, above, zero_R)
             inputs = [part for part in link.before if part.requires_grad]
             slots = [(slot, leaf) for slot, leaf in self._slots if self._belongs(slot.parameter.block, i)]
             grads = torch.autograd.grad(
@@ -109,9 +107,10 @@ class Walk:
             else:
                 for (slot, _), grad in zip(slots, added, strict=True):
                     logs[slot.offset] = log(norm([grad])) + down.exponent_R * LN2
-            coming = None if network.cut(i) else Gradient(left, down.exponent_R)
-            if i and coming is not None:
-                coming = coming.rescaled()
+            below = Gradient(left, down.exponent_R)
+            return below.rescaled() if i and not network.cut(i) else below
+
+        coming = chain.back(network, _by_link(direct, network.length, network.arch.per_step), visit)
         if total is not None:
             logs[0] = total.log_norm()
         return numbers[::-1], [*self._entering(coming), *(logs[offset] for offset in sorted(logs))]

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gradlab.cell import SETTINGS, Cell, cell_id, mixes_activations, probe_steps
 from gradlab.families import FAMILIES
+from gradlab.families.chain import gradients, outputs
 from gradlab.families.network import Architecture, Context, Network
 from gradlab.nn.parameters import Start
 from gradlab.optim import BankOptimizer, Clips, Penalty, Rule, schedule
@@ -155,7 +156,7 @@ class Trainer:
         """Return the outputs for all held-out samples, in the format of the weights."""
         self._refresh()
         ctx = Context("eval", self.running)
-        parts = [self.model.forward(self.params, x, ctx) for x in torch.split(self.test_x, JUDGED_AT_ONCE, 1)]
+        parts = [outputs(self.model, self.params, x, ctx) for x in torch.split(self.test_x, JUDGED_AT_ONCE, 1)]
         return (parts[0] if len(parts) == 1 else torch.cat(parts, 1)).to(self.precision.master)
 
     def _refresh(self) -> None:
@@ -179,12 +180,16 @@ class Trainer:
         x, y = self.train_samples.gather(self.index_SN)
         masks = self.dropout.draw(x.shape[1], self.precision.compute)
         self._refresh()
-        output = self.model.forward(self.params, x, Context("train", self.running, masks))
-        loss_R = self.data.loss(output.to(self.precision.master), y)
-        scaled_R = loss_R * self.loss_scale.scale_R if self.precision.scaled else loss_R
-        # a sum keeps the replicas apart; a mean would scale every gradient by 1/R
-        torch._foreach_copy_(self.grads, torch.autograd.grad(scaled_R.sum(), self.leaves))
-        self.measurements.watch(loss_R.detach())
+
+        def objective(output: Tensor) -> tuple[Tensor, Tensor]:
+            loss_R = self.data.loss(output.to(self.precision.master), y)
+            # a sum keeps the replicas apart; a mean would scale every gradient by 1/R
+            return loss_R, (loss_R * self.loss_scale.scale_R if self.precision.scaled else loss_R).sum()
+
+        ctx = Context("train", self.running, masks)
+        loss_R, grads = gradients(self.model, self.params, self.leaves, x, ctx, objective)
+        torch._foreach_copy_(self.grads, grads)
+        self.measurements.watch(loss_R)
         finite_R = self.loss_scale.unscale(self.grad_RP) if self.precision.scaled else None
         self.penalty.add(self.grad_RP, self.flat_RP)
         if self.clips or watched:

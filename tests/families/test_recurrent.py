@@ -12,6 +12,7 @@ from recurrent_reference import architecture, by_torch, named, step_by_step
 
 from gradlab.components import ACTIVATIONS, Named
 from gradlab.families import FAMILIES
+from gradlab.families.chain import outputs
 from gradlab.families.network import Context
 from gradlab.families.recurrent.cells import cuts
 from gradlab.families.recurrent.network import Recurrent
@@ -37,7 +38,7 @@ def normal(*shape: int, seed: int = 1) -> torch.Tensor:
 def outputs_and_gradient(model: Recurrent, flat_RP, x, masks=None) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Outputs, and the gradient of a random combination of them: of the parameters, by row, and of the weights `v`."""
     params, leaves = model.layout.leaves(flat_RP)
-    output = model.forward(params, x, Context("train", masks=() if masks is None else masks))
+    output = outputs(model, params, x, Context("train", masks=() if masks is None else masks))
     v = normal(*output.shape, seed=2)
     grads = torch.autograd.grad((output * v).sum(), leaves)
     return output.detach(), torch.cat([grad.flatten(1) for grad in grads], 1), v
@@ -116,7 +117,7 @@ def test_going_back_twice_through_one_graph_is_refused():
     """The gradient takes the place of what it is made of: the second time would be wrong, and is an error instead."""
     model = Recurrent(architecture("lstm"))
     params, leaves = model.layout.leaves(stirred(model))
-    loss = model.forward(params, normal(1, 4, 7, 3), Context("train")).sum()
+    loss = outputs(model, params, normal(1, 4, 7, 3), Context("train")).sum()
     torch.autograd.grad(loss, leaves, retain_graph=True)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         torch.autograd.grad(loss, leaves)
@@ -158,10 +159,10 @@ def test_without_gradients_samples_are_taken_in_chunks_to_the_same_outputs(name,
     model = Recurrent(architecture(name, depth=2, per_step=True))
     params, _ = model.layout.leaves(stirred(model, 2))
     x = normal(2, 11, 7, 3)
-    whole = model.forward(params, x, Context("train")).detach()
+    whole = outputs(model, params, x, Context("train")).detach()
     monkeypatch.setattr("gradlab.families.recurrent.network.CHUNK_BYTES", 20_000)
     with torch.no_grad():
-        torch.testing.assert_close(model.forward(params, x, Context("eval")), whole, rtol=1e-13, atol=1e-13)
+        torch.testing.assert_close(outputs(model, params, x, Context("eval")), whole, rtol=1e-13, atol=1e-13)
 
 
 def test_truncation_counts_from_the_end():

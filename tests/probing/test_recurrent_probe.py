@@ -12,6 +12,7 @@ from torch import Tensor
 
 from gradlab.components import Named
 from gradlab.families import FAMILIES
+from gradlab.families.chain import outputs
 from gradlab.families.network import Context
 from gradlab.families.recurrent.network import Recurrent
 from gradlab.nn.parameters import Start
@@ -114,7 +115,7 @@ def test_what_each_step_adds_to_the_gradient_of_the_recurrent_matrix(name):
 
 
 def _loss_of(model: Recurrent, params, x: Tensor, target: Tensor) -> Tensor:
-    return mse(model.forward(params, x, Context("train")), target).sum()
+    return mse(outputs(model, params, x, Context("train")), target).sum()
 
 
 def at_start(

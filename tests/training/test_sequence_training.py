@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from gradlab.cell import Cell
 from gradlab.components import TASKS, Named
+from gradlab.families.chain import outputs
 from gradlab.families.mlp.network import MLP
 from gradlab.families.network import Architecture, Context
 from gradlab.nn.parameters import Start
@@ -40,7 +41,7 @@ def test_indices_go_through_embeddings_as_in_torch() -> None:
     flat = model.layout.initial([Start(seed, Named("xavier_normal"), 0.3) for seed in (0, 1)])
     params = model.layout.views(flat)
     index = torch.tensor([[[0, 5], [3, 0], [3, 0]], [[1, 1], [2, 2], [3, 5]]])
-    output = model.forward(params, index, Context("train"))
+    output = outputs(model, params, index, Context("train"))
     for r in range(2):
         tables = params[0]["embedding"][r].split([4, 6])
         x = torch.cat([F.embedding(index[r, :, i], table) for i, table in enumerate(tables)], 1)

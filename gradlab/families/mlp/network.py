@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from gradlab.families import FAMILIES
-from gradlab.families.network import Architecture, Context, Network, State
+from gradlab.families.network import Architecture, Context, Network, Pullback, State
 from gradlab.nn.activations import activations
 from gradlab.nn.embedding import embed
 from gradlab.nn.inits import bias_draw, weight_draw
@@ -106,6 +106,38 @@ class MLP(Network):
             y = stream + (own["scale"].unsqueeze(2) * y if self.learns_scale else self.scale * y)
         y = normed(y, "stream")
         return (y,), y
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether training goes back by hand: where no block has a norm, and no table is learned."""
+        return self.norm is None and not self._embedding
+
+    def link(self, i: int, params: Params, x: State, inputs: Tensor, ctx: Context) -> tuple[State, Tensor, Pullback]:
+        """Return block i of a network without norms, and the way back through it."""
+        (stream,), own, skip = x, params[i], self.arch.residual != "none" and i > 0
+        weight = own["weight"]
+        h = torch.baddbmm(own["bias"].unsqueeze(1), stream, weight.transpose(1, 2))
+        a, pull_activation = self.activation.with_pullback(h, own.get("slope"))
+        branch = ctx.drop(a, i)
+        scale = own["scale"].unsqueeze(2) if self.learns_scale and skip else self.scale
+        y = stream + scale * branch if skip else branch
+
+        def pull(coming: State | None, above: Tensor | None) -> tuple[State, dict[str, Tensor]]:
+            dy = above if coming is None else coming[0]
+            assert dy is not None
+            grads = {}
+            if isinstance(scale, Tensor):
+                grads["scale"] = (dy * branch).sum((1, 2)).unsqueeze(1)
+            dh, dslope = pull_activation(ctx.drop(dy * scale if skip else dy, i))
+            if dslope is not None:
+                grads["slope"] = dslope
+            grads["weight"], grads["bias"] = torch.bmm(dh.transpose(1, 2), stream), dh.sum(1)
+            if i == 0:
+                return (), grads
+            dx = torch.bmm(dh, weight)
+            return (dy + dx if skip else dx,), grads
+
+        return (y,), y, pull
 
     def leave(self, params: Params, top: Tensor) -> Tensor:
         """Return the readout of the last block's output."""

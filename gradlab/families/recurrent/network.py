@@ -83,7 +83,7 @@ class Recurrent(Network):
         """Return the top layer's recurrent matrix, of gated cells its block for the candidate."""
         return params[self.arch.depth - 1]["weight"].chunk(len(self.cell.blocks), 1)[self.cell.candidate]
 
-    def forward(self, params: Params, inputs: Tensor, ctx: Context) -> Tensor:
+    def whole(self, params: Params, inputs: Tensor, ctx: Context) -> Tensor:
         """Return the readout `[R, N, C]`, or `[R, N, T, C]` of every step, for `[R, N, T, I]` numbers or indices."""
         if torch.is_grad_enabled() or len(ctx.masks):
             return self._outputs(params, inputs, ctx)
@@ -115,7 +115,7 @@ class Recurrent(Network):
         return (zero,) * (self.cell.states * self.arch.depth)
 
     def block(self, i: int, params: Params, x: State, inputs: Tensor, ctx: Context) -> tuple[State, Tensor]:
-        """Return the states after step i, and what the top layer hands up: `forward`'s map by plain autograd."""
+        """Return the states after step i, and what the top layer hands up: `whole`'s map by plain autograd."""
         states: list[Tensor] = []
         below = inputs[:, :, i]
         for layer in range(self.arch.depth):
