@@ -68,8 +68,11 @@ def _arguments(rule: Rule) -> dict[str, Any]:
     return arguments
 
 
-def _defaults(group: dict[str, Any]) -> dict[str, Any]:
-    """Return the arguments of a group as those of the optimiser: a class of the user's may insist on them."""
+def _defaults(kind: Any, group: dict[str, Any]) -> dict[str, Any]:
+    """Return what an optimiser is made with beside its groups: of a class of the user's, which may insist on it, the
+    arguments of its one group; of torch's none, as a group without an argument of another is not to inherit it."""
+    if kind.__module__.startswith("torch.optim"):
+        return {}
     return {name: value for name, value in group.items() if name != "params"}
 
 
@@ -92,7 +95,8 @@ class BankOptimizer:
         self.recordable = on_cuda and groups.keys() <= {*_FUSED, *_CAPTURABLE} - {torch.optim.Adagrad}
         """Whether `update` can be recorded as a CUDA graph: its counters and learning rates lie on the device."""
         self._optimizers = [
-            kind(params, **_defaults(params[0]), **self._options(kind, on_cuda)) for kind, params in groups.items()
+            kind(params, **_defaults(kind, params[0]), **self._options(kind, on_cuda))
+            for kind, params in groups.items()
         ]
         self._lr = [[group["lr"] for group in optimizer.param_groups] for optimizer in self._optimizers]
         if self.recordable:
