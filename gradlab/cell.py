@@ -1,9 +1,9 @@
 """The cell: one point of a grid with one seed, as a full, frozen setting whose hash is its identity.
 
-The fields of `Cell` *are* the settings of a spec, in the order of the table columns. Each carries in its
-metadata the key under which a spec knows it (`key`, dotted where it is nested), one line of help, and
-whether replicas of one bank may differ in it (`per_replica`). A field is shared inside a bank unless it
-is marked: a new field then splits banks (slow, right) and never mixes them (fast, wrong).
+The fields of `Cell` *are* the settings of a spec, in the order of the table columns. Each carries a `Setting`: the key
+under which a spec knows it, its kind, bounds and help, the registry it names a component of, and what the planner,
+the grid and theory ask of it. A field is shared inside a bank unless it is marked: a new one then splits banks (slow,
+right) and never mixes them (fast, wrong).
 """
 
 from __future__ import annotations
@@ -11,12 +11,10 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
-from typing import Annotated, Any, Literal, get_type_hints
-
-from annotated_types import Ge, Gt, Lt
+from functools import lru_cache
+from typing import Any, Literal
 
 from gradlab.components import (
     ACTIVATIONS,
@@ -30,6 +28,7 @@ from gradlab.components import (
     SCHEDULES,
     TASKS,
     Named,
+    Param,
     Value,
 )  # fmt: skip
 from gradlab.families import FAMILIES
@@ -40,12 +39,13 @@ __all__ = [
     "SETTINGS",
     "Cell",
     "Named",
-    "SettingField",
+    "Setting",
     "cell_id",
     "configuration_id",
     "mixes_activations",
     "named_components",
     "probe_steps",
+    "setting",
     "settings_of",
 ]
 
@@ -53,63 +53,134 @@ ID_SCHEMA = 1
 """Part of every cell id. Raised when the same setting comes to mean other numbers."""
 
 
-def _setting(key: str, default: Any, help: str, *, per_replica: bool = False) -> Any:
-    return field(default=default, metadata={"key": key, "help": help, "per_replica": per_replica})
+MILLION = 10**6
+"""The most blocks, units or time steps: beyond it a single list of them fills a machine."""
 
 
-Positive = Annotated[int, Ge(1)]
-NonNegative = Annotated[float, Ge(0)]
-AboveZero = Annotated[float, Gt(0)]
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A field of `Cell` as the rest of gradlab knows it."""
+
+    key: str
+    """In a spec and as a column of the tables; dotted where it is nested."""
+    param: Param
+    registry: dict[str, Any] | None = None
+    """Of a component: those that it can name."""
+    per_replica: bool = False
+    """Whether replicas of one bank may differ in it."""
+    rank: int = 99
+    """Replicas are sorted by their settings in this order, then in that of the fields: equal ones are then computed
+    together, an activation as one call, an optimizer as one group."""
+    training: bool = False
+    """Whether it means nothing before the first update: cells that differ in such settings alone begin alike."""
+    idle_beside: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By the attribute of another setting, the components beside which this one means nothing."""
+    attribute: str = ""
+    """Name of the field."""
+
+    @property
+    def default(self) -> Any:
+        """The value that a cell has where nothing is said."""
+        return self.param.default
+
+    @property
+    def help(self) -> str:
+        """One line about it."""
+        return self.param.help
+
+    @property
+    def is_component(self) -> bool:
+        """Whether a value is a `Named` out of `registry`."""
+        return self.registry is not None
+
+
+_ABOUT = tuple(f.name for f in dataclasses.fields(Setting))
+
+
+def setting(key: str, default: Any, help: str, kind: type = float, **more: Any) -> Any:
+    """Return a field of `Cell`; `more` are fields of its `Setting` and of its `Param`."""
+    about = {name: more.pop(name) for name in _ABOUT if name in more}
+    return field(default=default, metadata={"setting": Setting(key, Param(default, kind, help=help, **more), **about)})
+
+
+def _component(key: str, default: str, help: str, registry: dict[str, Any], **about: Any) -> Any:
+    return setting(key, Named(default), help, Named, registry=registry, **about)
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
     """One full setting. Made by `gradlab.grid`, which fills in `lr` and folds settings without meaning."""
 
-    model: Named = _setting("model", Named("mlp"), "the architecture")
-    task: Named = _setting("task", Named("digits"), "where data and loss come from")
-    depth: Positive = _setting("depth", 8, "blocks before the readout")
-    width: Positive = _setting("width", 64, "units of a block")
-    seq_len: Positive | None = _setting(
-        "seq_len", None, "time steps of a recurrent network's sequences; left out: the task's own"
+    model: Named = _component("model", "mlp", "the architecture", FAMILIES)
+    task: Named = _component("task", "digits", "where data and loss come from", TASKS)
+    depth: int = setting("depth", 8, "blocks before the readout", int, low=1, high=MILLION)
+    width: int = setting("width", 64, "units of a block", int, low=1, high=MILLION)
+    seq_len: int | None = setting(
+        "seq_len", None, "time steps of a recurrent network's sequences; left out: the task's own",
+        int, low=1, high=MILLION,
+    )  # fmt: skip
+    activation: Named = _component("activation", "relu", "the nonlinearity", ACTIVATIONS, per_replica=True, rank=1)
+    init: Named = _component("init", "he_normal", "distribution of the initial weights", INITS, per_replica=True)
+    bias_std: float | Literal["auto"] = setting(
+        "bias_std", "auto", "deviation of the initial biases; auto: as the init has it, mostly 0",
+        low=0, choices=("auto",), off=True, per_replica=True,
+    )  # fmt: skip
+    norm: Named = _component("norm", "none", "normalisation inside a block", NORMS)
+    norm_position: Named = _component(
+        "norm_position", "pre_activation", "where a block without a fixed place has its norm", NORM_POSITIONS,
+        idle_beside={"norm": ("none",), "residual": ("pre_norm", "post_norm")},
+    )  # fmt: skip
+    residual: Named = _component("residual", "none", "form of the skip connection", RESIDUALS)
+    residual_scale: float | Literal["1/sqrt(depth)", "learned_zero"] = setting(
+        "residual_scale", 1.0, "factor on the residual branch: a number, 1/sqrt(depth) or learned_zero (ReZero)",
+        choices=("1/sqrt(depth)", "learned_zero"), idle_beside={"residual": ("none",)},
+    )  # fmt: skip
+    dropout: float = setting(
+        "dropout", 0.0, "share of a block's outputs dropped in training", low=0, high=1, below=True, off=True
     )
-    activation: Named = _setting("activation", Named("relu"), "the nonlinearity", per_replica=True)
-    init: Named = _setting("init", Named("he_normal"), "distribution of the initial weights", per_replica=True)
-    bias_std: NonNegative | Literal["auto"] = _setting(
-        "bias_std", "auto", "deviation of the initial biases; auto: as the init has it, mostly 0", per_replica=True
+    optimizer: Named = _component(
+        "optimizer", "sgd", "the update rule (torch.optim)", OPTIMIZERS, per_replica=True, rank=2, training=True
     )
-    norm: Named = _setting("norm", Named("none"), "normalisation inside a block")
-    norm_position: Named = _setting(
-        "norm_position", Named("pre_activation"), "where a block without a fixed place has its norm"
+    lr: float | None = setting(
+        "lr", None, "learning rate; left out: the optimizer's own", low=0, per_replica=True, rank=3, training=True
     )
-    residual: Named = _setting("residual", Named("none"), "form of the skip connection")
-    residual_scale: float | Literal["1/sqrt(depth)", "learned_zero"] = _setting(
-        "residual_scale", 1.0, "factor on the residual branch: a number, 1/sqrt(depth) or learned_zero (ReZero)"
+    clip: Named = _component("clip", "none", "gradient clipping", CLIPS, per_replica=True, rank=5, training=True)
+    l1: float = setting(
+        "l1", 0.0, "penalty l1*sum|w| on the weights", low=0, off=True, per_replica=True, rank=6, training=True
     )
-    dropout: Annotated[float, Ge(0), Lt(1)] = _setting("dropout", 0.0, "share of a block's outputs dropped in training")
-    optimizer: Named = _setting("optimizer", Named("sgd"), "the update rule (torch.optim)", per_replica=True)
-    lr: NonNegative | None = _setting("lr", None, "learning rate; left out: the optimizer's own", per_replica=True)
-    clip: Named = _setting("clip", Named("none"), "gradient clipping", per_replica=True)
-    l1: NonNegative = _setting("l1", 0.0, "penalty l1*sum|w| on the weights", per_replica=True)
-    l2: NonNegative = _setting("l2", 0.0, "penalty l2*sum(w^2) on the weights", per_replica=True)
-    weight_decay: NonNegative = _setting(
-        "weight_decay", 0.0, "torch.optim's weight_decay, on every parameter", per_replica=True
+    l2: float = setting(
+        "l2", 0.0, "penalty l2*sum(w^2) on the weights", low=0, off=True, per_replica=True, rank=7, training=True
     )
-    precision: Named = _setting("precision", Named("float32"), "number format of training (probes are float64)")
-    steps: Annotated[int, Ge(0)] = _setting("train.steps", 300, "updates")
-    batch_size: Positive = _setting("train.batch_size", 64, "samples in a batch")
-    lr_schedule: Named = _setting("train.lr_schedule", Named("constant"), "course of the learning rate")
-    warmup: Annotated[int, Ge(0)] = _setting("train.warmup", 0, "steps of linear warm-up")
-    probe_at: Literal["log"] | tuple[Annotated[int, Ge(0)], ...] = _setting(
-        "probe.at", "log", "steps to measure at: log (0, 1, 2, 4, ..., last) or a list"
+    weight_decay: float = setting(
+        "weight_decay", 0.0, "torch.optim's weight_decay, on every parameter",
+        low=0, off=True, per_replica=True, rank=4, training=True,
+    )  # fmt: skip
+    precision: Named = _component(
+        "precision", "float32", "number format of training (probes are float64)", PRECISIONS, training=True
     )
-    probe_batch_size: Positive = _setting("probe.batch_size", 128, "samples in the probe batch")
-    vanish: AboveZero = _setting("thresholds.vanish", 1e-3, "survival below which a gradient has vanished")
-    explode: AboveZero = _setting("thresholds.explode", 1e3, "survival above which a gradient has exploded")
-    seed: Annotated[int, Ge(0)] = _setting("seed", 0, "of data order and initial weights", per_replica=True)
-    data_digest: str = field(default="", metadata={"key": "", "help": "", "per_replica": False})
+    steps: int = setting("train.steps", 300, "updates", int, low=0, training=True)
+    batch_size: int = setting("train.batch_size", 64, "samples in a batch", int, low=1, training=True)
+    lr_schedule: Named = _component(
+        "train.lr_schedule", "constant", "course of the learning rate", SCHEDULES, training=True
+    )
+    warmup: int = setting("train.warmup", 0, "steps of linear warm-up", int, low=0, off=True, training=True)
+    probe_at: Literal["log"] | tuple[int, ...] = setting(
+        "probe.at", "log", "steps to measure at: log (0, 1, 2, 4, ..., last) or a list",
+        int, low=0, choices=("log",), many=True, training=True,
+    )  # fmt: skip
+    probe_batch_size: int = setting("probe.batch_size", 128, "samples in the probe batch", int, low=1)
+    vanish: float = setting(
+        "thresholds.vanish", 1e-3, "survival below which a gradient has vanished", low=0, above=True, training=True
+    )
+    explode: float = setting(
+        "thresholds.explode", 1e3, "survival above which a gradient has exploded", low=0, above=True, training=True
+    )
+    seed: int = setting(
+        "seed", 0, "of data order and initial weights", int, low=0, high=2**64 - 1, per_replica=True, training=True
+    )
+    data_digest: str = ""
     """SHA-256 of the user's data file, so that changed data are new cells; empty for the built-in tasks."""
-    plugin_digest: str = field(default="", metadata={"key": "", "help": "", "per_replica": False})
+    plugin_digest: str = ""
     """SHA-256 of the source of the components of the user that the cell names; empty where all are gradlab's own."""
 
     @property
@@ -125,51 +196,15 @@ class Cell:
         return dataclasses.replace(self, seed=0)
 
 
-@dataclass(frozen=True)
-class SettingField:
-    """What a spec needs to know of one field of `Cell`."""
-
-    attribute: str
-    key: str
-    annotation: Any
-    default: Any
-    help: str
-    per_replica: bool
-
-    @cached_property
-    def is_component(self) -> bool:
-        """Whether a value is a `Named` out of ``REGISTRIES[key]``."""
-        return self.annotation is Named
-
-
-def _settings() -> dict[str, SettingField]:
-    hints = get_type_hints(Cell, include_extras=True)
-    return {
-        f.metadata["key"]: SettingField(
-            f.name, f.metadata["key"], hints[f.name], f.default, f.metadata["help"], f.metadata["per_replica"]
-        )
-        for f in dataclasses.fields(Cell)
-        if f.metadata["key"]
-    }
-
-
-SETTINGS: dict[str, SettingField] = _settings()
+SETTINGS: dict[str, Setting] = {
+    f.metadata["setting"].key: dataclasses.replace(f.metadata["setting"], attribute=f.name)
+    for f in dataclasses.fields(Cell)
+    if "setting" in f.metadata
+}
 """Every setting by the key a spec uses for it (``"train.steps"``), in column order, `seed` last."""
 
 
-REGISTRIES: dict[str, dict[str, Any]] = {
-    "model": FAMILIES,
-    "task": TASKS,
-    "activation": ACTIVATIONS,
-    "init": INITS,
-    "norm": NORMS,
-    "norm_position": NORM_POSITIONS,
-    "residual": RESIDUALS,
-    "optimizer": OPTIMIZERS,
-    "clip": CLIPS,
-    "train.lr_schedule": SCHEDULES,
-    "precision": PRECISIONS,
-}
+REGISTRIES: dict[str, dict[str, Any]] = {key: s.registry for key, s in SETTINGS.items() if s.registry is not None}
 """By setting, the components that it can name."""
 
 

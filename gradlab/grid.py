@@ -112,21 +112,15 @@ def _plugin_digest(values: dict[str, Any], custom: dict[str, dict[str, str]]) ->
     )
 
 
-_NONE = Named("none")
-_FOLDS: tuple[tuple[str, frozenset[Named], str], ...] = (
-    ("norm", frozenset({_NONE}), "norm_position"),
-    ("residual", frozenset({Named("pre_norm"), Named("post_norm")}), "norm_position"),
-    ("residual", frozenset({_NONE}), "residual_scale"),
-)
-"""(setting, values of it, a setting that means nothing beside them and goes back to its default)."""
 _DEFAULTS: dict[str, Any] = {field.attribute: field.default for field in SETTINGS.values()}
 
 
 def _fold(values: dict[str, Any]) -> None:
     """Bring settings that mean the same to the same form, in place."""
-    for setting, where, meaningless in _FOLDS:
-        if meaningless in values and values.get(setting, _DEFAULTS[setting]) in where:
-            del values[meaningless]
+    for setting in SETTINGS.values():
+        for other, names in setting.idle_beside.items():
+            if values.get(other, _DEFAULTS[other]).name in names:
+                values.pop(setting.attribute, None)
     _fold_model(values)
     at = values.get("probe_at", "log")
     if at != "log":  # every list has step 0 and the last one, said or not

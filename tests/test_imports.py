@@ -74,7 +74,6 @@ OUTSIDE = {
     "rich": {"report", "terminal", "python", "cli"},
     "typer": {"cli"},
     "yaml": {"spec"},
-    "pydantic": {"spec"},
     "matplotlib": {"report"},
     "tensorboard": {"report"},
 }

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from gradlab import grid
 from gradlab.api import machine
 from gradlab.api.options import PlanOptions
-from gradlab.cell import Cell, cell_id, settings_of
+from gradlab.cell import SETTINGS, Cell, cell_id, settings_of
+from gradlab.errors import OptionError
 from gradlab.execution import failures
 from gradlab.planning.banks import CPU, Bank, Estimate, Limits, bank_of, estimate, pack
 from gradlab.report.formatting import count, duration, size
@@ -180,6 +181,9 @@ def prepare(
     expansion = grid.expand(spec, limit=limit)
     cells = expansion.cells
     if seed_offset:
+        most = SETTINGS["seed"].param.high
+        if max(cell.seed for cell in cells) + seed_offset > most:
+            raise OptionError("seed_offset", seed_offset, f"a seed can be at most {most:,}")
         cells = tuple(dataclasses.replace(cell, seed=cell.seed + seed_offset) for cell in cells)
     directory = RunDirectory(out / spec.name)
     stored: dict[str, str] = {}

@@ -10,7 +10,6 @@ import os
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Literal, get_args, get_origin
 
 from gradlab.cell import REGISTRIES, SETTINGS, Named
 from gradlab.components import ALIASES
@@ -94,9 +93,7 @@ def _values(key: str) -> Offers:
         return [(name, component.summary) for name, component in REGISTRIES[key].items()] + aliases
     if key not in SETTINGS:
         return []
-    annotation = SETTINGS[key].annotation
-    kinds = [annotation, *get_args(annotation)]
-    return [(str(word), "") for kind in kinds if get_origin(kind) is Literal for word in get_args(kind)]
+    return [(word, "") for word in SETTINGS[key].param.choices]
 
 
 def _default(key: str) -> str:

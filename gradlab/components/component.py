@@ -10,9 +10,10 @@ import difflib
 import importlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from math import inf
 from pathlib import PurePath
 from typing import Any, Literal
+
+from gradlab.components.param import Param
 
 __all__ = [
     "Activation",
@@ -30,22 +31,6 @@ __all__ = [
 
 InputKind = Literal["features", "indices", "sequences", "tokens"]
 """What a task feeds: numbers `[N, I]` or indices `[N, I]` of a sample, numbers or indices `[N, T, I]` of a sequence."""
-
-
-@dataclass(frozen=True, slots=True)
-class Param:
-    """One parameter of a component. `default=None` with `required` set: it must be given.
-
-    Bounds: `low <= value <= high`; with `above` set, `low < value`.
-    """
-
-    default: Any = None
-    kind: type = float
-    low: float = -inf
-    high: float = inf
-    above: bool = False
-    required: bool = False
-    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

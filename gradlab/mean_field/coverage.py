@@ -14,17 +14,15 @@ from dataclasses import dataclass, field
 from inspect import signature
 from typing import Any
 
-from gradlab.cell import Cell
+from gradlab.cell import SETTINGS, Cell
 from gradlab.components import Component, Named
 from gradlab.mean_field.prediction import NoPrediction
 
 __all__ = ["IRRELEVANT_AT_START", "Components", "Coverage", "Numbers"]
 
-IRRELEVANT_AT_START = frozenset({
-    "optimizer", "lr", "clip", "l1", "l2", "weight_decay", "precision", "steps", "batch_size", "lr_schedule",
-    "warmup", "probe_at", "vanish", "explode", "seed", "task", "data_digest",
-    "plugin_digest",
-})  # fmt: skip
+IRRELEVANT_AT_START = frozenset(
+    {*(setting.attribute for setting in SETTINGS.values() if setting.training), "task", "data_digest", "plugin_digest"}
+)
 """Fields of `Cell` without a meaning before the first update. What a theory needs of a task are its inputs' shape and
 size, which it is given beside the cell."""
 
@@ -92,7 +90,8 @@ class Coverage:
         for setting in dataclasses.fields(cell):
             if setting.name in self.irrelevant:
                 continue
-            value, key = getattr(cell, setting.name), setting.metadata.get("key") or setting.name
+            value = getattr(cell, setting.name)
+            key = setting.metadata["setting"].key if "setting" in setting.metadata else setting.name
             declared = self.reads.get(setting.name)
             if isinstance(declared, Components):
                 declared.require(key, value, self._theory)

@@ -6,6 +6,7 @@ number of workers, not on what is done already.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -43,11 +44,9 @@ memory that happens to be free; banks that are too large after all are halved by
 DEARER = 1.25
 """Banks are halved for the sake of their share only if the halves together take at most so much longer."""
 
-_SHARED = (*(f.attribute for f in SETTINGS.values() if not f.per_replica), "data_digest", "plugin_digest")
-_FIRST = ("activation", "optimizer", "lr", "weight_decay", "clip", "l1", "l2")
-"""Equal activations are to be contiguous, as each run of them is one call a block; then equal optimizer settings, as
-each run of them is one param_group of torch.optim."""
-_ORDER = _FIRST + tuple(f.attribute for f in SETTINGS.values() if f.per_replica and f.attribute not in _FIRST)
+_REPLICA = sorted((s for s in SETTINGS.values() if s.per_replica), key=lambda s: s.rank)
+_ORDER = tuple(s.attribute for s in _REPLICA)
+_SHARED = tuple(f.name for f in dataclasses.fields(Cell) if f.name not in _ORDER)
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,8 +57,11 @@ def init(
 ) -> Any:
     """Register an init, ``function(z, **params)``: standard normal draws `[O, I]` to a weight matrix of that shape.
 
-    Cells that share a seed share `z`. Arguments and errors as in `activation`. Theory knows no variance of it, so a
-    cell with it has no prediction.
+    Cells that share a seed share `z`. Arguments as in `activation`. Theory knows no variance of it, so a cell with it
+    has no prediction.
+
+    Raises:
+        PluginError: see `activation`.
     """
     return _register("init", name, function, 1, params, Component(None, summary))
 
@@ -72,7 +75,10 @@ def norm(
 ) -> Any:
     """Register a normalisation, a class with the methods of `gradlab.nn.norms.Norm`, made by ``kind(**params)``.
 
-    Arguments and errors as in `activation`. A cell with it has no prediction.
+    Arguments as in `activation`. A cell with it has no prediction.
+
+    Raises:
+        PluginError: see `activation`.
     """
     return _register("norm", name, kind, 0, params, Component(None, summary))
 
@@ -94,6 +100,9 @@ def task(
         name, function, params, summary: as in `activation`.
         inputs: what it feeds; "sequences" and "tokens" are called ``function(seeds, seq_len, **params)``.
         lengths: of such a task, which `seq_len` it can have.
+
+    Raises:
+        PluginError: see `activation`; or only one of `inputs` and `lengths` speaks of sequences.
     """
     component = Task(None, summary, inputs=inputs, lengths=lengths)
     if component.of_sequences != (lengths is not None):
@@ -121,6 +130,9 @@ def optimizer(
         lr: the learning rate where a spec gives none.
         elementwise: each element's update depends on that element alone. Several replicas of a bank then share
             tensors, which is faster; of other rules each replica has tensors of its own, with a leading axis of 1.
+
+    Raises:
+        PluginError: see `activation`.
     """
     rule = Optimizer(None, summary, elementwise=elementwise)
     return _register("optimizer", name, kind, 1, {"lr": Param(lr, low=0), **(params or {})}, rule)

@@ -310,7 +310,7 @@ def _spec(what: SpecLike, settings: Changes) -> Spec:
     if isinstance(settings, str) or not isinstance(settings, Mapping | Sequence):
         raise UsageError(f"settings is {settings!r}", "write {'KEY': VALUE} or a list: ['KEY=VALUE']")
     changes = (
-        [f"{key}={_text(value)}" for key, value in settings.items()]
+        [f"{key}={_text(_plain(key, value))}" for key, value in settings.items()]
         if isinstance(settings, Mapping)
         else list(map(str, settings))
     )
@@ -327,11 +327,18 @@ def _spec(what: SpecLike, settings: Changes) -> Spec:
     return spec.load(what, overrides=changes)
 
 
+def _plain(key: str, value: object) -> Any:
+    try:
+        return spec.plain(value)
+    except ValueError as error:
+        raise UsageError(f"{key} {error}") from None
+
+
 def _text(value: Any) -> str:
-    """Return a Python value as it would stand behind -s."""
-    if isinstance(value, Mapping):
+    """Return a value of `spec.plain` as it would stand behind -s."""
+    if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {_text(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, list | tuple | range):
+    if isinstance(value, list):
         return "[" + ", ".join(map(_text, value)) + "]"
     return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from math import isinf
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal
 
-from gradlab.cell import REGISTRIES, SETTINGS, SettingField
+from gradlab.cell import REGISTRIES, SETTINGS, Setting
 from gradlab.components import ALIASES, Value, nearest
 from gradlab.errors import shorten
 from gradlab.query import ranges
@@ -120,23 +120,14 @@ def columns_json(columns: Mapping[str, Column]) -> dict[str, Any]:
     return {name: asdict(column) for name, column in columns.items()}
 
 
-def _setting(setting: SettingField) -> Column:
+def _setting(setting: Setting) -> Column:
     if setting.is_component:
         defaults = {
             name: {key: parameter.default for key, parameter in component.params.items()}
             for name, component in REGISTRIES[setting.key].items()
         }
         return Column("component", ALIASES.get(setting.key, {}), defaults)
-    kinds = {get_origin(kind) or kind for kind in _alternatives(setting.annotation)}
-    return Column("list") if tuple in kinds else Column("mixture") if Literal in kinds else NUMBER
-
-
-def _alternatives(annotation: Any) -> list[Any]:
-    """Return what a value may be, one type each."""
-    origin = get_origin(annotation)
-    if origin is None or origin in (Literal, tuple):
-        return [annotation]
-    return [kind for part in get_args(annotation) for kind in _alternatives(part)]
+    return Column("list") if setting.param.many else Column("mixture") if setting.param.choices else NUMBER
 
 
 def _pattern(column: Column, key: str, operand: Operand) -> Pattern:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from gradlab import __version__
-from gradlab.cell import Cell, configuration_id
+from gradlab.cell import SETTINGS, Cell, configuration_id
 from gradlab.store import RunDirectory
 
 if TYPE_CHECKING:
@@ -29,12 +29,9 @@ __all__ = ["Predictions"]
 
 NAME = "theory.json"
 
-_TRAINING = (
-    "optimizer", "lr", "weight_decay", "clip", "l1", "l2", "precision", "steps", "lr_schedule", "warmup", "probe_at",
-    "vanish", "explode", "seed",
-)  # fmt: skip
-"""Settings without a meaning before the first update: configurations that differ in these alone share a prediction."""
-_DEFAULTS = {name: getattr(Cell(), name) for name in _TRAINING}
+_TRAINING = {setting.attribute: setting.default for setting in SETTINGS.values() if setting.training}
+"""Settings without a meaning before the first update, at their defaults: cells that differ in these alone share a
+prediction."""
 
 
 class Predictions:
@@ -54,7 +51,7 @@ class Predictions:
     ) -> Prediction | None:
         """Return the prediction, see `results.predicted.Predict`. Raises what the theory raises."""
         known = self._load() if self._known is None else self._known
-        setting = configuration_id(dataclasses.replace(cell, **_DEFAULTS))
+        setting = configuration_id(dataclasses.replace(cell, **_TRAINING))
         key = f"{setting} {in_features} {out_features} {float(input_mean_square).hex()}"
         if key not in known:
             module, _, name = self._theory.partition(":")

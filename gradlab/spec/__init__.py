@@ -3,5 +3,6 @@
 from gradlab.spec.dump import dump
 from gradlab.spec.load import from_mapping, load, loads
 from gradlab.spec.model import Axis, Exclude, Spec, Subgrid
+from gradlab.spec.plain import plain
 
-__all__ = ["Axis", "Exclude", "Spec", "Subgrid", "dump", "from_mapping", "load", "loads"]
+__all__ = ["Axis", "Exclude", "Spec", "Subgrid", "dump", "from_mapping", "load", "loads", "plain"]

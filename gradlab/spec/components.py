@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import inf, isfinite
 from pathlib import Path
 
 from gradlab.cell import REGISTRIES
-from gradlab.components import ALIASES, Component, Named, Param, Value, nearest
+from gradlab.components import ALIASES, Component, Named, Value, nearest
+from gradlab.spec import parameters
 from gradlab.spec.node import Entry, MappingNode, Mark, Node, Problems, ScalarNode, SequenceNode, shorten, show
 
 __all__ = ["ParsedComponent", "WrittenComponent", "parse", "written"]
@@ -57,14 +57,14 @@ def _build(reading: _Reading, component: WrittenComponent, *, pattern: bool) -> 
     name, mark, entries = component.name, component.mark, component.params
     known = reading.registry[name].params
     values: dict[str, Value] = {}
-    sound = True
+    valid = True
     for entry in entries:
         value = _param(reading, name, entry)
         if value is None:
-            sound = False
+            valid = False
         elif entry.key in values:
             reading.problems.add(entry.mark, f"{entry.key} of {name} is given twice")
-            sound = False
+            valid = False
         else:
             values[entry.key] = value
     given = {entry.key for entry in entries}
@@ -73,8 +73,8 @@ def _build(reading: _Reading, component: WrittenComponent, *, pattern: bool) -> 
         example = ", ".join([f"name: {name}", *(f"{key}: …" for key in missing)])
         what = " and ".join(missing) if len(missing) < 3 else ", ".join(missing[:-1]) + f" and {missing[-1]}"
         reading.problems.add(mark, f"{name} needs its {what}", f"write {{{example}}}")
-        sound = False
-    if not sound:
+        valid = False
+    if not valid:
         return None
     lr = values.pop("lr", None) if reading.key == "optimizer" else None
     kept = tuple((key, values[key]) for key in known if key in values and values[key] != known[key].default)
@@ -94,60 +94,22 @@ def _param(reading: _Reading, name: str, entry: Entry) -> Value | None:
         _unknown(reading, name, entry)
         return None
     node = entry.value
-    what = f"{entry.key} of {name}"
-    if param.kind is str:
-        return _text(reading, what, param, node, path=reading.key == "task" and entry.key == "path")
-    if param.kind is bool:
-        if isinstance(node, ScalarNode) and isinstance(node.value, bool):
-            return node.value
-        reading.problems.add(node.mark, f"{what} must be true or false, found {show(node)}")
-        return None
-    value = node.value if isinstance(node, ScalarNode) and not isinstance(node.value, bool) else None
-    if isinstance(value, float) and not isfinite(value):
-        reading.problems.add(node.mark, f"{what} must be finite, found {show(node)}")
-        return None
-    if param.kind is int and isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if not isinstance(value, int if param.kind is int else int | float) or not _within(param, value):
-        hint = "" if isinstance(node, ScalarNode) else "for an axis, list whole components: [{name: …}, {name: …}]"
-        reading.problems.add(node.mark, f"{what} must be {_expected(param)}, found {show(node)}", hint)
-        return None
-    return value if param.kind is int else float(value) + 0.0  # -0.0 becomes 0.0
+    hint = "" if isinstance(node, ScalarNode) else "for an axis, list whole components: [{name: …}, {name: …}]"
+    value: Value | None = parameters.read(f"{entry.key} of {name}", param, node, reading.problems, hint)
+    if isinstance(value, str) and reading.key == "task" and entry.key == "path":
+        return _file(reading, value, node.mark)
+    return value
 
 
-def _text(reading: _Reading, what: str, param: Param, node: Node, *, path: bool) -> str | None:
-    if not isinstance(node, ScalarNode) or not node.text:
-        reading.problems.add(node.mark, f"{what} must be text, found {show(node)}")
-        return None
-    if param.choices and node.text not in param.choices:
-        close = nearest(node.text, param.choices)
-        hint = f"did you mean '{close}'?" if close else ""
-        reading.problems.add(node.mark, f"{what} must be {' or '.join(param.choices)}, found {show(node)}", hint)
-        return None
-    if not path:
-        return node.text
-    base = reading.base if node.mark.line else Path()  # what does not come from a file is relative to where we are
-    file = (base / Path(node.text).expanduser()).resolve()
+def _file(reading: _Reading, path: str, mark: Mark) -> str | None:
+    base = reading.base if mark.line else Path()  # what does not come from a file is relative to where we are
+    file = (base / Path(path).expanduser()).resolve()
     if not file.is_file():
-        found = "is not a regular file" if file.exists() else "does not exist"
-        reading.problems.add(
-            node.mark, f"the data file {shorten(node.text)} {found}", f"looked for {shorten(str(file), 200)}"
-        )
+        problem = "is not a regular file" if file.exists() else "does not exist"
+        hint = f"looked for {shorten(str(file), 200)}"
+        reading.problems.add(mark, f"the data file {shorten(path)} {problem}", hint)
         return None
     return str(file)
-
-
-def _within(param: Param, value: float) -> bool:
-    return (param.low < value if param.above else param.low <= value) and value <= param.high
-
-
-def _expected(param: Param) -> str:
-    bounds = []
-    if param.low > -inf:
-        bounds.append(f"above {param.low:g}" if param.above else f"of at least {param.low:g}")
-    if param.high < inf:
-        bounds.append(f"at most {param.high}")
-    return " ".join(["a whole number" if param.kind is int else "a number", " and ".join(bounds)]).strip()
 
 
 _PRINTED = re.compile(r"\s*(?P<name>[^\s()]+)\s*\((?P<params>.*)\)\s*", re.DOTALL)

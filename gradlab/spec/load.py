@@ -24,6 +24,7 @@ from gradlab.spec.node import (
     show,
 )
 from gradlab.spec.overrides import apply, parse_value, put
+from gradlab.spec.plain import plain
 from gradlab.spec.sections import Section, SectionReader
 from gradlab.spec.subgrids import subgrids
 
@@ -79,8 +80,13 @@ def from_mapping(
         mark = Mark(shorten(f"{source}{key} {text}".rstrip()))
         entries.append(Entry(key, mark, ScalarNode(mark, text, text, quoted=True)))
     root = MappingNode(Mark("the settings"), tuple(entries))
-    for key, value in mapping.items():
-        shown = "" if isinstance(value, Mapping | list | tuple) else str(value)
+    for key, given in mapping.items():
+        try:
+            value = plain(given)
+        except ValueError as error:
+            problems.add(Mark(shorten(f"{source}{key}")), str(error))
+            continue
+        shown = "" if isinstance(value, dict | list) else str(value)
         mark = Mark(shorten(f"{source}{key} {shown}".rstrip()))
         movable = (key in SETTINGS and key != "seed") or key == "seeds"
         node: Node | None = parse_value(value, mark, problems) if isinstance(value, str) else from_python(value, mark)

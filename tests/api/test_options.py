@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gradlab import spec
 from gradlab.analysis.compare.design import METRICS
 from gradlab.api import options
 from gradlab.api.options import CompareOptions, Options, PlanOptions, PlotOptions, RunOptions, WatchOptions, described
+from gradlab.api.plan import prepare
 from gradlab.cli.app import COMMANDS
 from gradlab.cli.flags import Settings, with_flags
 from gradlab.errors import OptionError
@@ -88,3 +90,10 @@ def test_every_option_is_described_and_frozen(kind: type[Options]) -> None:
         assert description.help.endswith("."), name
         with pytest.raises(dataclasses.FrozenInstanceError):
             setattr(kind(), name, default)
+
+
+def test_a_seed_offset_beyond_the_largest_seed_is_refused(tmp_path: Path) -> None:
+    plan = prepare(spec.loads("name: x\nseeds: 2"), tmp_path, limit=10, seed_offset=2**64 - 2)
+    assert [cell.seed for cell in plan.cells] == [2**64 - 2, 2**64 - 1]
+    with pytest.raises(OptionError, match="a seed can be at most 18,446,744,073,709,551,615"):
+        prepare(spec.loads("name: x\nseeds: 2"), tmp_path, limit=10, seed_offset=2**64 - 1)

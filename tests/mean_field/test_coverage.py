@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pytest
 
-from gradlab.cell import Cell
+from gradlab.cell import Cell, setting
 from gradlab.components import ACTIVATIONS, INITS, NORM_POSITIONS, NORMS, RESIDUALS, Component, Named, Param
 from gradlab.families import FAMILIES
 from gradlab.mean_field import fixed_point_of, predict
@@ -26,7 +26,7 @@ REGISTRIES = {"norm": NORMS, "norm_position": NORM_POSITIONS, "residual": RESIDU
 class Extended(Cell):
     """A cell of a later version, with a setting that no theory was derived for."""
 
-    groups: int = field(default=1, metadata={"key": "norm_groups", "help": "", "per_replica": False})
+    groups: int = setting("norm_groups", 1, "", int)
 
 
 def extended(cell: Cell, groups: int) -> Extended:
