@@ -30,7 +30,7 @@ def checked_arithmetic() -> Iterator[None]:
         with np.errstate(over="raise", divide="raise", invalid="raise", under="ignore"):
             yield
     except (ArithmeticError, ValueError) as error:
-        raise NoPrediction(f"its numbers leave the range of float64 ({error.args[-1]})") from error
+        raise NoPrediction(f"the prediction leaves the range of float64 ({error.args[-1]})") from error
 
 
 def require_representable(quantity: str, value: float) -> None:

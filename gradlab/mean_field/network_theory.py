@@ -72,6 +72,6 @@ def _require_numbers(prediction: Prediction) -> None:
     for name in ("log_grad_norm", "log_grad_norm_sd", "log_survival", "log_survival_sd", "decay", "log_cell_survival"):
         value = getattr(prediction, name)
         if value is not None and not np.isfinite(value).all():
-            raise NoPrediction(f"its numbers leave the range of float64 ({name})")
+            raise NoPrediction(f"the prediction leaves the range of float64 ({name})")
     if prediction.reach is not None and math.isnan(prediction.reach):
-        raise NoPrediction("its numbers leave the range of float64 (reach)")
+        raise NoPrediction("the prediction leaves the range of float64 (reach)")

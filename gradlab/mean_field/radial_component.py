@@ -6,11 +6,8 @@ W that made h = Wx from x also carry the gradient back, and given h only W's par
     r_l = n (x_l·δ_l)² / (|x_l|² |δ_l|²),      1 for an isotropic gradient δ_l.
 
 A positively homogeneous network keeps x_l·δ_l exactly (Euler), so what the loss puts in at the top stays. To order
-1/n every block multiplies E|δ|² by χ (1 + Δ/n) with Δ linear in r. Derived per form of block from
-
-    W = (h - b) xᵀ/|x|² + W (1 - x xᵀ/|x|²),
-
-with B = E (h-b)²φ'², δ' = β x' + an isotropic rest, and for a norm the projections that its derivative holds.
+1/n every block multiplies E|δ|² by χ (1 + Δ/n), and both Δ and the r below it are affine in the r above. Derived for
+each form of block in docs/derivations.md, section 9; its names are those of the formulas there.
 """
 
 from __future__ import annotations
@@ -23,7 +20,7 @@ from numpy.typing import NDArray
 
 from gradlab.mean_field.random_network import Block, RandomNetwork
 
-__all__ = ["radial_shift"]
+__all__ = ["RadialStep", "radial_shift", "radial_step"]
 
 Floats = NDArray[np.float64]
 
@@ -32,11 +29,13 @@ _LEAST = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class _Step:
-    """Affine maps of the excess e = r_l - 1: Δ = delta[0] + delta[1]*e, and r_{l-1} - 1 = below[0] + below[1]*e."""
+class RadialStep:
+    """Affine maps of the excess e = r_l - 1 of one block, [2] each: the value at e = 0, and its change with e."""
 
     delta: Floats
+    """Δ: E|δ_{l-1}|² is χ (1 + Δ/n) times E|δ_l|²."""
     below: Floats
+    """r_{l-1} - 1, at infinite width."""
 
 
 def radial_shift(network: RandomNetwork, blocks: Sequence[Block], width: int, r: Floats) -> Floats:
@@ -46,86 +45,129 @@ def radial_shift(network: RandomNetwork, blocks: Sequence[Block], width: int, r:
     as the whole gradient (r = n).
     """
     shift = np.zeros((len(blocks), len(r)))
-    step: _Step | None = None
+    step: RadialStep | None = None
     for at in range(len(blocks) - 1, 0, -1):
         if step is None or blocks[at] is not blocks[at + 1]:
-            step = _step(network, blocks[at])
+            step = radial_step(network, blocks[at])
         factor = np.maximum(1 + (step.delta[0] + step.delta[1] * (r - 1)) / width, _LEAST)
         shift[at - 1] = shift[at] + np.log(factor) / 2
         r = np.clip((1 + step.below[0] + step.below[1] * (r - 1)) / factor, 0, width)
     return shift
 
 
-def _step(network: RandomNetwork, block: Block) -> _Step:
-    before, m = block.before, block.moments
-    assert before is not None
-    nodes, inner = m.nodes, m.nodes.variance / block.q
-    skip = 1.0 if network.skip else 0.0
-    s = network.scale if network.skip else 1.0
-    p, mean, keep = before.square, before.mean, network.keep
-    layer = network.norm == "layer"
-    random = 0.0 if network.orthogonal else 1.0  # lengths in Wᵀu are random
+class _Means:
+    """Expectations over the units of a block, its input x, its output x' = [x +] s y, the branch y a function of h."""
 
-    # the branch's output y as a function of h, its size and what its norm divides by
-    centre, size = 0.0, 1.0
-    if network.place == "post_activation":
-        centre, size = (m.mean if layer else 0.0), block.divisor
-    y = (m.value - centre) / size**0.5
-    y_mean, y_square = nodes.mean(y), nodes.mean(y**2) / keep
-    after = skip * (p + 2 * s * mean * y_mean) + s**2 * y_square
-    known = 1 - network.sigma_b2 / block.q  # share of h that is Wx: E[h - b | h] = known*h
-    h_slope, h_slope_y = nodes.mean(nodes.h * m.slope), nodes.mean(nodes.h * m.slope * y) / keep
-    plain = nodes.mean(nodes.h**2 * m.slope**2)
-    back = (known**2 * plain + known * network.sigma_b2 * inner * m.slope2) / keep  # B
-    mixed = skip * mean * h_slope + s * h_slope_y
-    slopes = (
-        skip * (p * m.slope2 + 2 * s * mean * nodes.mean(m.slope**2 * y) / keep)
-        + s**2 * nodes.mean((m.slope * y) ** 2) / keep**2
-    ) / after  # E φ'²x'²/E x'²
-    along = skip * (p + s * mean * y_mean)  # x·x' per unit, without what comes through the branch
+    def __init__(self, network: RandomNetwork, block: Block) -> None:
+        before, m = block.before, block.moments
+        assert before is not None
+        self.nodes, self.slope, self.slope2 = m.nodes, m.slope, m.slope2
+        self.q, self.keep, self.layer = block.q, network.keep, network.norm == "layer"
+        self.random = 0.0 if network.orthogonal else 1.0  # whether lengths in Wᵀu are random
+        self.skip = 1.0 if network.skip else 0.0
+        self.s = s = network.scale if network.skip else 1.0
+        self.p, self.mean = p, mean = before.square, before.mean
+        centre, self.size = 0.0, 1.0
+        if network.place == "post_activation":
+            centre, self.size = (m.mean if self.layer else 0.0), block.divisor
+        self.y = y = (m.value - centre) / self.size**0.5
+        mean_of = m.nodes.mean
+        self.y_mean, self.y_square = mean_of(y), mean_of(y**2) / self.keep
+        self.after = self.skip * (p + 2 * s * mean * self.y_mean) + s**2 * self.y_square  # E x'²
+        self.known = 1 - network.sigma_b2 / block.q  # share of h that is Wx: E[h - b | h] = known*h
+        self.h_slope, self.h_slope_y = mean_of(m.nodes.h * m.slope), mean_of(m.nodes.h * m.slope * y) / self.keep
+        self.h2_slope2 = mean_of(m.nodes.h**2 * m.slope**2)
+        inner = m.nodes.variance / block.q
+        self.back = (self.known**2 * self.h2_slope2 + self.known * network.sigma_b2 * inner * m.slope2) / self.keep  # B
+        self.mixed = self.skip * mean * self.h_slope + s * self.h_slope_y  # E h φ' x'
+        self.along = self.skip * (p + s * mean * self.y_mean)  # E x x', but for what comes through the branch
+        self.isotropic = self.back * self.keep / (self.known * block.q * m.slope2)  # r of Wᵀu for an isotropic u
+
+    def slopes_of_output(self) -> float:
+        """E φ'²x'²/E x'²."""
+        in_branch = self.nodes.mean((self.slope * self.y) ** 2) / self.keep**2
+        across = 2 * self.s * self.mean * self.nodes.mean(self.slope**2 * self.y) / self.keep
+        return (self.skip * (self.p * self.slope2 + across) + self.s**2 * in_branch) / self.after
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """What a form of block does to |δ|² and to x·δ; [2]: for an isotropic gradient, and per excess."""
+
+    branch: Floats
+    """Relative to the branch's part of χ."""
+    across: Floats
+    """Of the product of branch and skip, relative to |δ|²."""
+    through: float = 0.0
+    """E x·δ through the branch, in units of δ along x'."""
+    isotropic: float = 0.0
+    """E (x·δ)² through the branch for an isotropic gradient above, with its product with the skip's."""
+
+
+def radial_step(network: RandomNetwork, block: Block) -> RadialStep:
+    """Return the maps of a block l > 1."""
+    m = _Means(network, block)
     branch = block.chi * block.share  # s² χ_B
-    # relative to branch: with isotropic gradient [0] and per excess [1]
-    delta_b, delta_x = np.zeros(2), np.zeros(2)
-    through, iso = 0.0, 0.0
-    delta_b[1] = slopes / m.slope2 - 1
     total = block.chi
     if network.place == "stream":
         total *= block.divisor
         branch *= block.divisor
     if network.place == "pre_activation":
-        lost = plain / (nodes.variance * m.slope2)
-        delta_b[0] -= lost + random
-        delta_b[1] -= (nodes.mean(nodes.h * m.slope * (skip * mean + s * y / keep))) ** 2 / (
-            nodes.variance * after * m.slope2
-        )
-        if layer:
-            delta_b[1] -= nodes.mean(m.slope * (skip * mean + s * y)) ** 2 / (after * m.slope2)
+        form = _norm_before_activation(m)
     elif network.place == "input":
-        delta_b[0] -= 1.0 if random else back * keep / (known * block.q * m.slope2)
+        form = _norm_of_input(m)
+    elif network.place == "post_activation":
+        form = _norm_after_activation(m, branch)
     else:
-        given = back * keep / (known * block.q * m.slope2)  # r of Wᵀu for an isotropic u
-        gained = mixed**2 * known * keep / (block.q * m.slope2 * after)
-        if network.place == "post_activation":
-            overlap = (skip * mean * y_mean + s * y_square * keep) ** 2 / after
-            given -= (
-                known * (nodes.mean(nodes.h * m.slope * y) ** 2 + (h_slope**2 if layer else 0)) / (block.q * m.slope2)
-            )
-            gained = 0.0
-            mixed = skip * mean * (0.0 if layer else h_slope - nodes.mean(nodes.h * m.slope * y) * y_mean)
-            delta_b = np.array([-1.0 - (nodes.mean((m.slope * y) ** 2) / m.slope2 - 1), -overlap])
-        delta_b += random * np.array([given - 1, gained])
-        crossed = 2 * skip * s * known / size**0.5
-        delta_x += crossed * np.array([mean * h_slope / p, along * mixed / (p * after)])
-        if network.place == "post_activation":
-            delta_x[0], delta_x[1] = crossed * mixed / p, 0.0
-            through = 0.0
-        else:
-            through = s * known * mixed
-        iso = 2 * skip * s * mean * known * h_slope / size**0.5 + branch * p * given
-    push = (along + through) / after
-    delta = (branch * delta_b + delta_x) / total
-    below = np.array([(skip * p + iso) / (p * total) - 1, push**2 * after / (p * total)])
-    if network.place == "stream":  # its derivative takes the part along x out before anything else
+        form = _without_norm(m, branch)
+    push = (m.along + form.through) / m.after
+    delta = (branch * form.branch + form.across) / total
+    below = np.array([(m.skip * m.p + form.isotropic) / (m.p * total) - 1, push**2 * m.after / (m.p * total)])
+    if network.place == "stream":  # its derivative takes the part along x' out before anything else
         delta = np.array([delta[0] - delta[1] - 1, -1.0])
         below = np.array([below[0] - below[1], 0.0])
-    return _Step(delta, below)
+    return RadialStep(delta, below)
+
+
+def _without_norm(m: _Means, branch: float) -> _Form:
+    gained = m.mixed**2 * m.known * m.keep / (m.q * m.slope2 * m.after)
+    crossed = 2 * m.skip * m.s * m.known
+    return _Form(
+        np.array([0.0, m.slopes_of_output() / m.slope2 - 1]) + m.random * np.array([m.isotropic - 1, gained]),
+        crossed * np.array([m.mean * m.h_slope / m.p, m.along * m.mixed / (m.p * m.after)]),
+        m.s * m.known * m.mixed,
+        2 * m.skip * m.s * m.mean * m.known * m.h_slope + branch * m.p * m.isotropic,
+    )
+
+
+def _norm_before_activation(m: _Means) -> _Form:
+    """The part of the gradient along h is taken out, and with it all that goes along x."""
+    h, output = m.nodes.h, m.skip * m.mean + m.s * m.y / m.keep
+    lost = m.h2_slope2 / (m.nodes.variance * m.slope2)
+    change = m.slopes_of_output() / m.slope2 - 1
+    change -= m.nodes.mean(h * m.slope * output) ** 2 / (m.nodes.variance * m.after * m.slope2)
+    if m.layer:
+        change -= m.nodes.mean(m.slope * (m.skip * m.mean + m.s * m.y)) ** 2 / (m.after * m.slope2)
+    return _Form(np.array([-(lost + m.random), change]), np.zeros(2))
+
+
+def _norm_of_input(m: _Means) -> _Form:
+    """The part of Wᵀu along x is taken out."""
+    lost = 1.0 if m.random else m.isotropic
+    return _Form(np.array([-lost, m.slopes_of_output() / m.slope2 - 1]), np.zeros(2))
+
+
+def _norm_after_activation(m: _Means, branch: float) -> _Form:
+    """The part of the gradient along y is taken out before it reaches the activation."""
+    along_y = m.nodes.mean(m.nodes.h * m.slope * m.y)
+    overlap = (m.skip * m.mean * m.y_mean + m.s * m.y_square * m.keep) ** 2 / m.after
+    isotropic = m.isotropic - m.known * (along_y**2 + (m.h_slope**2 if m.layer else 0)) / (m.q * m.slope2)
+    mixed = m.skip * m.mean * (0.0 if m.layer else m.h_slope - along_y * m.y_mean)
+    crossed = 2 * m.skip * m.s * m.known / m.size**0.5
+    lost = np.array([-1.0 - (m.nodes.mean((m.slope * m.y) ** 2) / m.slope2 - 1), -overlap])
+    return _Form(
+        lost + m.random * np.array([isotropic - 1, 0.0]),
+        np.array([crossed * mixed / m.p, 0.0]),
+        0.0,
+        2 * m.skip * m.s * m.mean * m.known * m.h_slope / m.size**0.5 + branch * m.p * isotropic,
+    )

@@ -124,10 +124,10 @@ def test_fixed_points_and_critical_lines_at_extreme_variances(activation, sigma_
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"bias_std": 1e200}, "leave the range of float64"),
+        ({"bias_std": 1e200}, "leaves the range of float64"),
         ({"bias_std": 1e100}, "variance of the biases is 1e+200"),
-        ({"residual": Named("add"), "residual_scale": 1e200}, "leave the range of float64"),
-        ({"init": Named("normal", (("std", 1e300),))}, "leave the range of float64"),
+        ({"residual": Named("add"), "residual_scale": 1e200}, "leaves the range of float64"),
+        ({"init": Named("normal", (("std", 1e300),))}, "leaves the range of float64"),
         ({"init": Named("normal", (("std", 1e-200),))}, "variance of the weights rounds to 0"),
         ({"norm": Named("layer", (("eps", 1e300),))}, "eps of the norm is 1e+300"),
     ],
