@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
+from gradlab.api import catalogue
 from gradlab.cell import REGISTRIES, SETTINGS, Named
 from gradlab.components import ALIASES
 
@@ -39,10 +40,10 @@ def overrides(incomplete: str) -> Offers:
     if equals:
         return [(f"{key}={text}", help) for text, help in _after_comma(value, _values(key))]
     matching = [name for name in _keys() if name.startswith(key)]
-    found = [(f"{name}=", SETTINGS[name].help if name in SETTINGS else "") for name in matching]
+    offers = [(f"{name}=", SETTINGS[name].help if name in SETTINGS else "") for name in matching]
     if len(matching) == 1:  # a second offer with the same beginning keeps the shell from adding a blank after the =
-        found += overrides(f"{matching[0]}=") or [(f"{matching[0]}={_default(matching[0])}", "the default")]
-    return found
+        offers += overrides(f"{matching[0]}=") or [(f"{matching[0]}={_default(matching[0])}", "the default")]
+    return offers
 
 
 def overrides_or_files(incomplete: str) -> Offers:
@@ -57,7 +58,7 @@ def overrides_or_files(incomplete: str) -> Offers:
 
 def kinds(incomplete: str) -> Offers:
     """Offer the kinds of `gradlab list`."""
-    return [(name, "") for key in REGISTRIES if (name := f"{key.rpartition('.')[2]}s").startswith(incomplete)]
+    return [(kind, "") for kind in catalogue.kinds() if kind.startswith(incomplete)]
 
 
 def cells(incomplete: str) -> Offers:

@@ -220,7 +220,7 @@ def compare(
     from gradlab.api.compare import compare
     from gradlab.python.comparison import Comparison
 
-    conditions = (fail_on,) if isinstance(fail_on, str) else tuple(fail_on)
+    conditions: Any = (fail_on,) if isinstance(fail_on, str) else fail_on
     options = CompareOptions(
         metric=metric, by=by, where=where, baseline=baseline, sort=sort, top=top, fail_on=conditions
     )

@@ -8,6 +8,7 @@ import json
 import pydoc
 import subprocess
 import sys
+from collections.abc import Callable
 from math import log10
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from places import ROOT
 
 import gradlab as gl
 from gradlab import spec
+from gradlab.api.options import CompareOptions, Options, PlanOptions, RunOptions, described
 from gradlab.cli import invoke
 from gradlab.mean_field import predict
 from gradlab.terminal.console import plain
@@ -75,6 +77,25 @@ def test_the_stub_names_what_there_is() -> None:
             assert "Raises" in (value.__doc__ or ""), name
     text = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
     assert [name for name in gl.__all__ if f"gl.{name}" not in text and not name.startswith("_")] == []
+
+
+KEYWORDS: dict[Callable[..., object], tuple[type[Options], set[str], dict[str, object]]] = {
+    gl.run: (RunOptions, {"what", "settings", "quiet"}, {"workers": None, "plots": False}),
+    gl.plan: (PlanOptions, {"what", "settings"}, {}),
+    gl.compare: (CompareOptions, {"path", "others"}, {}),
+}
+"""A function: its options, the arguments that are none, and the defaults that differ on purpose."""
+
+
+@pytest.mark.parametrize("function", KEYWORDS)
+def test_the_arguments_are_the_options_of_the_command(function: Callable[..., object]) -> None:
+    options, own, different = KEYWORDS[function]
+    parameters = inspect.signature(function).parameters
+    defaults = {name: default for name, (_, default) in described(options).items()}
+    given = {name: parameter.default for name, parameter in parameters.items() if name not in own}
+    expected = {**defaults, **different}
+    assert given.keys() == expected.keys()
+    assert {name: Path(value) if name == "out" else value for name, value in given.items()} == expected
 
 
 def test_run_takes_a_mapping_a_path_and_a_spec_and_does_nothing_twice(
@@ -216,6 +237,9 @@ def test_theory_is_that_of_the_command(capsys: pytest.CaptureFixture[str]) -> No
     assert (found.decay, found.reach) == (pytest.approx(row["decay"]), pytest.approx(row["reach"]))
     table = gl.theory_table(activation=["tanh", "sigmoid"], depth="4..16*2", width=100)
     assert table[["activation", "depth"]].drop_duplicates().shape == (6, 2)
+    pd.testing.assert_frame_equal(
+        gl.theory_table(activation="tanh", depth=np.array([4, 8])), gl.theory_table(activation="tanh", depth=[4, 8])
+    )
     sixteen = gl.theory(activation="sigmoid", depth=16, width=100)
     row = table.query("activation == 'sigmoid' and depth == 16").iloc[0]
     assert (row["decay"], row["log10_survival"]) == (sixteen.decay, sixteen.log10_survival)
@@ -287,6 +311,8 @@ MISTAKES = {
     "inputs": (lambda: gl.theory(inputs=(64, 10)), "inputs (64, 10): must be the number of features"),
     "the seed": (lambda: gl.theory(seed=3), "there is no setting 'seed'"),
     "a line": (lambda: gl.critical_line(depth=3), "the critical line does not depend on depth"),
+    "an object": (lambda: gl.theory(depth=object()), "a spec holds no object"),
+    "no conditions": (lambda: gl.compare(fail_on=3), "fail_on 3: must be a list of texts"),
     "a condition": (lambda: gl.sweep(depth="abc", quiet=True), "depth abc: depth must be a whole number"),
     "no file": (lambda: gl.run("missing.yaml"), "there is no such file"),
     "no results": (lambda: gl.load("missing"), "there is nothing there"),
