@@ -13,7 +13,6 @@ from gradlab.cli.compare import compare
 from gradlab.cli.flags import with_flags
 from gradlab.cli.plan import plan
 from gradlab.cli.plot import plot
-from gradlab.cli.plugins import with_plugins
 from gradlab.cli.report import report
 from gradlab.cli.run import run
 from gradlab.cli.show import show
@@ -62,4 +61,4 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "list": list_names,
 }
 for _name, _command in COMMANDS.items():
-    app.command(_name)(with_plugins(with_flags(_command)))
+    app.command(_name)(with_flags(_command))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -17,6 +18,7 @@ import typer
 from gradlab.api.options import Options, described, kinds_of, option
 from gradlab.cell import SETTINGS
 from gradlab.cli import completion
+from gradlab.errors import PluginError
 
 __all__ = [
     "Action",
@@ -54,6 +56,27 @@ Overrides = Annotated[
 ]
 Results = Annotated[list[Path], typer.Argument(metavar="RESULTS...", help="Run directories, or one above them.")]
 
+
+def _load_plugins(context: typer.Context, paths: list[Path] | None) -> list[Path] | None:
+    from gradlab import plugins
+
+    for path in paths or ():
+        with suppress(*[PluginError] * context.resilient_parsing):  # a shell asks for completions
+            plugins.plugin(path)
+    return paths
+
+
+_Plugins = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--plugin",
+        metavar="FILE.py",
+        help="Run a Python file with components of your own first: docs/plugins.md.",
+        is_eager=True,  # before any other flag is read, so that their values can be named
+        callback=_load_plugins,
+    ),
+]
+
 _SETTING_NAMES = {
     key: f"setting_{key.replace('.', '_')}" for key in (*(key for key in SETTINGS if key != "seed"), "seeds")
 }
@@ -84,7 +107,7 @@ class RunOutput(PlanOutput):
 
 
 def with_flags(command: Callable[..., int]) -> Callable[..., Action]:
-    """Return what typer registers for `command`: flags in the place of its options and settings.
+    """Return what typer registers for `command`: flags in the place of its options and settings, and ``--plugin``.
 
     Called with what typer has parsed it returns an `Action`, so that options are made, and their errors raised,
     outside of typer.
@@ -97,7 +120,7 @@ def with_flags(command: Callable[..., int]) -> Callable[..., Action]:
         if _stands_for_flags(parameter.annotation)
     }
 
-    def registered(**arguments: Any) -> Action:
+    def registered(*, plugin: object = None, **arguments: Any) -> Action:  # loaded while it was parsed
         def action() -> int:
             values = dict(arguments)
             for name, flags in groups.items():
@@ -112,6 +135,7 @@ def with_flags(command: Callable[..., int]) -> Callable[..., Action]:
         parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
         for parameter in (*own, *(flag for flags in groups.values() for flag in flags))
     ]
+    parameters.append(inspect.Parameter("plugin", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_Plugins))
     registered.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     registered.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     registered.__doc__, registered.__name__ = command.__doc__, command.__name__
