@@ -312,7 +312,7 @@ MISTAKES = {
     "inputs": (lambda: gl.theory(inputs=(64, 10)), "inputs (64, 10): must be the number of features"),
     "the seed": (lambda: gl.theory(seed=3), "there is no setting 'seed'"),
     "a line": (lambda: gl.critical_line(depth=3), "the critical line does not depend on depth"),
-    "an object": (lambda: gl.theory(depth=object()), "a spec holds no object"),
+    "an object": (lambda: gl.theory(depth=object()), "depth: means nothing in a spec: it is of type object"),
     "no conditions": (lambda: gl.compare(fail_on=3), "fail_on 3: must be a list of texts"),
     "a condition": (lambda: gl.sweep(depth="abc", quiet=True), "depth abc: depth must be a whole number"),
     "no file": (lambda: gl.run("missing.yaml"), "there is no such file"),
