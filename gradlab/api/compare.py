@@ -9,11 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from gradlab.analysis.compare.changes import Change
 from gradlab.analysis.compare.collect import collect
-from gradlab.analysis.compare.comparison import Comparison, Question, Weight
+from gradlab.analysis.compare.comparison import Comparison, Question, ResponseAnalysis
 from gradlab.analysis.compare.comparison import compare as answer
-from gradlab.analysis.compare.effects import Term
+from gradlab.analysis.compare.paired_comparisons import PairedComparison
+from gradlab.analysis.compare.variance import VarianceTerm
 from gradlab.api.options import CompareOptions
 
 __all__ = ["compare", "document"]
@@ -40,25 +40,25 @@ def document(comparison: Comparison) -> dict[str, Any]:
         ],
         "warnings": list(comparison.warnings),
         "where": comparison.question.where,
-        "metric": comparison.metric.name,
+        "metric": comparison.response.name,
         "metric_name": comparison.metric_name,
         "cells": len(comparison.cells),
         "cells_before_where": comparison.total,
-        "seeds": comparison.plan.seeds,
-        "fixed": comparison.plan.fixed,
-        "follows": comparison.plan.follows,
+        "seeds": comparison.design.seeds,
+        "fixed": comparison.design.fixed,
+        "follows": comparison.design.follows,
         "by": list(comparison.by),
         "rows": _rows(comparison.table),
-        "factors": [_weight(weight) for weight in comparison.weights],
+        "factors": [_analysis(analysis) for analysis in comparison.analyses],
         "baseline": comparison.baseline,
-        "comparisons": [_change(change) for change in comparison.changes],
+        "comparisons": [_change(change) for change in comparison.paired],
         "cures": {
             verdict: [
-                {**_change(cure.change), "networks": cure.networks, "healthy": cure.healthy,
-                 "learned_before": cure.learned_before, "learned": cure.learned}
-                for cure in cures
+                {**_change(each.change), "networks": each.networks, "healthy": each.healthy,
+                 "learned_before": each.learned_before, "learned": each.learned}
+                for each in improvements
             ]
-            for verdict, cures in comparison.cures.items()
+            for verdict, improvements in comparison.improvements.items()
         },
         "checks": [
             {"condition": check.text, "failed": check.failed, "holds": _rows(check.holds),
@@ -73,29 +73,29 @@ def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
 
 
-def _term(term: Term | None) -> dict[str, Any] | None:
+def _term(term: VarianceTerm | None) -> dict[str, Any] | None:
     return None if term is None else dataclasses.asdict(term)
 
 
-def _weight(weight: Weight) -> dict[str, Any]:
-    shares = weight.shares
+def _analysis(analysis: ResponseAnalysis) -> dict[str, Any]:
+    shares = analysis.shares
     return {
-        "metric": weight.metric.name,
-        "scale": "log10" if weight.metric.log else "linear",
+        "metric": analysis.response.name,
+        "scale": "log10" if analysis.response.log else "linear",
         "sums_of_squares": "type II",
         "cells": shares.cells,
         "left_out": shares.left_out,
         "terms": [_term(term) for term in shares.terms],
         "higher": _term(shares.higher),
         "seed": _term(shares.seed),
-        "chance": _term(shares.chance),
-        "unsplit": shares.unsplit,
+        "chance": _term(shares.residual),
+        "unsplit": shares.overlap,
         "notes": list(shares.notes),
-        "levels": [dataclasses.asdict(level) for level in weight.levels],
+        "levels": [dataclasses.asdict(level) for level in analysis.levels],
     }
 
 
-def _change(change: Change) -> dict[str, Any]:
+def _change(change: PairedComparison) -> dict[str, Any]:
     return {
         "settings": list(change.settings),
         "from": list(change.source),

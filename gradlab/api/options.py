@@ -14,6 +14,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from gradlab.analysis.compare.responses import RESPONSES
 from gradlab.errors import OptionError
 from gradlab.grid import LIMIT
 from gradlab.report.plots import FORMATS, PICTURES
@@ -38,8 +39,6 @@ __all__ = [
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+(,\d+)*)?")
 _KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", Path: "a path"}
 _MOST_WORKERS = 4096
-METRICS = ("survival", "survival_final", "decay", "reach", "metric", "loss", "learned")
-"""What a comparison can be about: the keys of `analysis.compare.design.METRICS`, which loads pandas."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +211,9 @@ class CompareOptions(Options):
     """What is asked of the cells of some runs."""
 
     by: str | None = option(None, "Settings that make the rows.", metavar="KEY,...")
-    metric: str = option("survival", f"{', '.join(METRICS[:-1])} or {METRICS[-1]}.", values=METRICS)
+    metric: str = option(
+        "survival", f"{', '.join(list(RESPONSES)[:-1])} or {list(RESPONSES)[-1]}.", values=tuple(RESPONSES)
+    )
     where: str | None = option(None, "Only these cells: 'depth>=16 and norm=none'.")
     baseline: str | None = option(None, "Compare all else with this, in pairs.", metavar="KEY=VALUE,...")
     sort: str | None = option(None, "Largest first; -COLUMN: last.", metavar="COLUMN")

@@ -73,10 +73,10 @@ def test_runs_that_are_not_alike_are_named(tmp_path: Path) -> None:
     assert unlike(collect([tmp_path / "c"]).cells) == ""  # an axis of one run is no accident
 
 
-def test_a_known_difference_is_found_and_chance_is_not_taken_for_one(tmp_path: Path) -> None:
+def test_a_known_difference_is_significant_and_none_is_not(tmp_path: Path) -> None:
     cells = cells_of(("sigmoid", "relu", "tanh"), norms=("none",), seeds=6)
     found = asked(tmp_path / "r", cells, baseline="activation=relu")
-    by_name = {change.target[0]: change.difference for change in found.changes}
+    by_name = {change.target[0]: change.difference for change in found.paired}
     assert by_name["sigmoid"].sign == "-"
     assert by_name["sigmoid"].mean == pytest.approx((3 + 15) / 2 * np.log10(0.25 / 0.9), abs=0.2)
     assert by_name["tanh"].sign == "~"  # the fake gives it the factor of relu
@@ -93,19 +93,19 @@ def test_a_baseline_of_two_settings_and_one_whose_followers_change_with_it(tmp_p
     cells = cells_of(("relu",), depths=(4,))
     adam = [dataclasses.replace(c, optimizer=Named("adam"), lr=0.001) for c in cells]
     found = asked(tmp_path / "r", cells + adam, baseline="optimizer=sgd,norm=none")
-    assert found.plan.follows == {"lr": "optimizer"}
-    assert {frozenset(change.target) for change in found.changes} == {
+    assert found.design.follows == {"lr": "optimizer"}
+    assert {frozenset(change.target) for change in found.paired} == {
         frozenset(pair) for pair in (("sgd", "batch"), ("adam", "none"), ("adam", "batch"))
     }
-    same = next(change for change in found.changes if set(change.target) == {"adam", "none"})
+    same = next(change for change in found.paired if set(change.target) == {"adam", "none"})
     assert same.difference.sign == "="
     assert "lr follows optimizer" in text_of(found)
 
 
-def test_what_cures_is_what_leaves_networks_healthy(tmp_path: Path) -> None:
+def test_an_improvement_leaves_networks_healthy(tmp_path: Path) -> None:
     cells = cells_of(("sigmoid", "relu"), depths=(4, 16))
     found = asked(tmp_path / "r", cells)
-    (best, *_) = found.cures["vanishing"]
+    (best, *_) = found.improvements["vanishing"]
     assert (best.change.settings, best.change.source, best.change.target) == (("activation",), ("sigmoid",), ("relu",))
     assert (best.networks, best.healthy) == (1, 1)
     assert best.change.difference.mean == pytest.approx(15 * np.log10(0.9 / 0.25), abs=0.2)
@@ -146,7 +146,7 @@ def test_dead_diverged_and_nonfinite_cells_are_left_out_and_said(tmp_path: Path)
     assert np.isfinite(table.loc[("relu", 4), "log10_survival"])
     assert table.loc[("selu", 4), "diverged"] == 5
     assert np.isnan(table.loc[("selu", 4), "metric"])
-    survival, metric = found.weights
+    survival, metric = found.analyses
     assert (survival.shares.left_out, metric.shares.left_out) == (2, 10)
     report = text_of(found)
     assert "2 cells have a gradient that is exactly zero at step 0" in report
@@ -201,5 +201,5 @@ def test_metrics_that_are_not_one_thing_are_not_averaged_for_the_factors(tmp_pat
     found = asked(
         tmp_path / "r", cells_of(), lambda cell: made(cell, metric_name="R2" if cell.depth == 4 else "accuracy")
     )
-    assert [weight.metric.name for weight in found.weights] == ["survival"]
+    assert [weight.response.name for weight in found.analyses] == ["survival"]
     assert any("not the same thing" in warning for warning in found.warnings)

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from gradlab import spec
-from gradlab.analysis.compare.design import METRICS
 from gradlab.api import options
 from gradlab.api.options import CompareOptions, Options, PlanOptions, PlotOptions, RunOptions, WatchOptions, described
 from gradlab.api.plan import prepare
@@ -57,10 +56,6 @@ def test_a_value_that_cannot_be_is_one_message_with_the_name_or_the_flag(name: s
     assert str(caught.value).startswith(message)
     option, _, rest = message.partition(" ")
     assert caught.value.on_command_line().startswith(f"--{option.replace('_', '-')} {rest}")
-
-
-def test_what_a_comparison_can_be_about_is_known_without_pandas() -> None:
-    assert set(METRICS) == set(options.METRICS)
 
 
 @pytest.mark.parametrize("name", COMMANDS)

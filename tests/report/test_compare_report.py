@@ -11,7 +11,7 @@ from compared import asked, cells_of, publish, text_of
 
 from gradlab.analysis.compare.collect import Collection, collect
 from gradlab.analysis.compare.comparison import Question, compare
-from gradlab.analysis.compare.design import METRICS
+from gradlab.analysis.compare.responses import RESPONSES
 from gradlab.errors import GradlabError, StoreError, UsageError
 from gradlab.report.glyphs import ASCII, UNICODE
 from gradlab.report.terminal.comparison import comparison_report
@@ -25,7 +25,7 @@ def collection(tmp_path_factory: pytest.TempPathFactory) -> Collection:
     return collect([path])
 
 
-@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("metric", RESPONSES)
 def test_every_metric_has_a_report_that_keeps_to_its_width(collection: Collection, metric: str) -> None:
     found = compare(collection, Question(metric=metric, baseline="activation=sigmoid"))
     for width in (None, 80, 120, 200):

@@ -190,7 +190,7 @@ def test_a_report_keeps_within_its_width(width: int) -> None:
 
 def test_compare_runs_over_seq_len(tmp_path: Path) -> None:
     found = compared(tmp_path, recurrent_cells())
-    assert found.plan.axes == ("seq_len",)
+    assert found.design.axes == ("seq_len",)
     assert found.by == ("activation",)
     assert found.table["seq_len"].tolist() == [10, 40, 160] * 2
     for name in NAMES:
@@ -209,7 +209,7 @@ def test_compare_runs_over_seq_len(tmp_path: Path) -> None:
 def test_compare_of_both_kinds_groups_them(tmp_path: Path) -> None:
     cells = [*feed_forward(), *recurrent_cells(depths=(1, 2))]
     found = compared(tmp_path, cells)
-    assert found.plan.axes == ("depth", "seq_len")
+    assert found.design.axes == ("depth", "seq_len")
     table = found.table
     forward = table[table["seq_len"].isna()]
     assert set(forward["model"]) == {"mlp"}
@@ -232,7 +232,7 @@ def test_questions_about_both_kinds(tmp_path: Path, question: dict[str, Any]) ->
     found = compared(tmp_path, [*feed_forward(), *recurrent_cells()], **question)
     report_of(found, 80)
     if "where" in question:
-        assert found.plan.axes == ("seq_len",)
+        assert found.design.axes == ("seq_len",)
         assert set(found.cells["seq_len"]) == {40, 160}
     if "by" in question:  # each kind is averaged by itself
         assert len(found.table[found.table["activation"] == "sigmoid"]) == 2 + 3

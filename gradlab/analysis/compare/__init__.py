@@ -1,5 +1,6 @@
-"""Many runs side by side: which setting matters, what a change does on common seeds, what to conclude.
+"""Many runs side by side: analysis of variance, paired comparisons on common seeds, what to conclude from them.
 
-`collect` reads run directories, `where` filters, `rows` groups, `effects` and `pairs` hold the statistics (with
-`seeds`, the seed being the unit of replication), `changes` the comparisons against a baseline, `comparison` joins them.
+`collect` reads run directories, `conditions` filters, `design` says what varies, `mean_table` makes the rows,
+`variance` and `paired_differences` hold the statistics (with `seed_means`, the seed being the unit of replication),
+`paired_comparisons` the comparisons with a baseline, `comparison` joins them.
 """

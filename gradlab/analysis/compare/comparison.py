@@ -10,18 +10,25 @@ import numpy as np
 import pandas as pd
 
 from gradlab.analysis.compare.axes import labels_of, over_of
-from gradlab.analysis.compare.changes import Change, Cure, against, cures, parse_baseline
 from gradlab.analysis.compare.collect import Collection, Run, unlike
 from gradlab.analysis.compare.conditions import read_condition, truth
-from gradlab.analysis.compare.design import METRICS, Design, Metric, design, respond
-from gradlab.analysis.compare.effects import Level, Shares, main_effects, shares
-from gradlab.analysis.compare.rows import row_table, select_rows, sort_rows
+from gradlab.analysis.compare.design import Design, design_of, response_values
+from gradlab.analysis.compare.mean_table import mean_table, row_settings, sorted_rows
+from gradlab.analysis.compare.paired_comparisons import (
+    Improvement,
+    PairedComparison,
+    compare_with_baseline,
+    improvements,
+    parse_baseline,
+)
+from gradlab.analysis.compare.responses import RESPONSES, Response
+from gradlab.analysis.compare.variance import LevelEffect, VarianceShares, main_effects, variance_shares
 from gradlab.cell import SETTINGS
 from gradlab.components import nearest
 from gradlab.errors import UsageError
 from gradlab.query import names
 
-__all__ = ["Check", "Comparison", "Question", "Weight", "analyse", "compare"]
+__all__ = ["Check", "Comparison", "Question", "ResponseAnalysis", "analyse", "compare"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +45,12 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Weight:
-    """Which factor matters, for one response."""
+class ResponseAnalysis:
+    """The analysis of variance and the main effects of one response."""
 
-    metric: Metric
-    shares: Shares
-    levels: tuple[Level, ...]
+    response: Response
+    shares: VarianceShares
+    levels: tuple[LevelEffect, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,22 +76,24 @@ class Comparison:
     question: Question
     cells: pd.DataFrame
     total: int
-    plan: Design
-    metric: Metric
+    design: Design
+    response: Response
     metric_name: str
     """What the task calls its metric; empty when there are several."""
     by: tuple[str, ...]
     """The settings that tell the rows of `table` apart; what it runs over, depth or seq_len, aside."""
     table: pd.DataFrame
-    """See `row_table`; sorted, and cut to `top`."""
+    """See `mean_table`; sorted, and cut to `top`."""
     rows: int
     """Combinations of `by` before the cut."""
     configurations: pd.DataFrame
-    """See `row_table`, by everything that varies."""
-    weights: tuple[Weight, ...]
+    """See `mean_table`, by everything that varies."""
+    analyses: tuple[ResponseAnalysis, ...]
+    """Of the response asked for and, where networks are trained, of the final metric."""
     baseline: dict[str, str]
-    changes: tuple[Change, ...]
-    cures: dict[str, tuple[Cure, ...]]
+    paired: tuple[PairedComparison, ...]
+    """Against the baseline."""
+    improvements: dict[str, tuple[Improvement, ...]]
     """For the verdicts ``vanishing`` and ``exploding``."""
     checks: tuple[Check, ...]
     warnings: tuple[str, ...] = field(default=())
@@ -96,48 +105,49 @@ def compare(collection: Collection, question: Question) -> Comparison:
     Raises UsageError for a question that cannot be answered: names that there are not, a condition that cannot be
     read, or one that no cell fits.
     """
-    if question.metric not in METRICS:
-        close = nearest(question.metric, METRICS)
+    if question.metric not in RESPONSES:
+        close = nearest(question.metric, RESPONSES)
         raise UsageError(
             f"--metric {question.metric}: there is no such metric" + (f"; did you mean {close}?" if close else ""),
-            f"choose from {', '.join(METRICS)}",
+            f"choose from {', '.join(RESPONSES)}",
         )
-    metric = METRICS[question.metric]
+    response = RESPONSES[question.metric]
     cells, warnings = _chosen(collection.cells, question.where)
-    plan = design(cells)
-    varied = [f.name for f in plan.varied]
+    plan = design_of(cells)
+    varied = [factor.name for factor in plan.varied]
     baseline = {} if question.baseline is None else parse_baseline(question.baseline, plan)
-    configurations = row_table(cells, plan, varied)
-    by = _usual_rows(cells, plan, varied) if question.by is None else select_rows(question.by, varied)
-    table = configurations if question.by is None else row_table(cells, plan, by)
-    shown = sort_rows(table, by, plan.axes, question.sort, question.top)
+    configurations = mean_table(cells, plan, varied)
+    by = _usual_rows(cells, plan, varied) if question.by is None else row_settings(question.by, varied)
+    table = configurations if question.by is None else mean_table(cells, plan, by)
+    shown = sorted_rows(table, by, plan.axes, question.sort, question.top)
     metric_names = sorted(set(cells["metric_name"]))
     # without a single update the metric says nothing but how the readout was drawn
-    weighed = [metric] if metric.name == "metric" or plan.fixed.get("train.steps") == 0 else [metric, METRICS["metric"]]
-    if len(metric_names) > 1 and (metric.name == "metric" or len(weighed) > 1):
+    trained = plan.fixed.get("train.steps") != 0
+    analysed = [response, RESPONSES["metric"]] if trained and response.name != "metric" else [response]
+    if len(metric_names) > 1 and (response.name == "metric" or len(analysed) > 1):
         warnings.append(f"metrics that are not the same thing are averaged together: {', '.join(metric_names)}")
-        weighed = weighed[:1] if metric.name != "metric" else weighed
+        analysed = [response]
     if differing := unlike(cells):
         warnings.insert(0, f"the runs differ in {differing}: what differs in the numbers may come from that")
-    survival = METRICS["survival"]
+    survival = RESPONSES["survival"]
     learned = configurations["learned"].to_numpy()
     return Comparison(
         runs=collection.runs,
         question=question,
         cells=cells,
         total=len(collection.cells),
-        plan=plan,
-        metric=metric,
+        design=plan,
+        response=response,
         metric_name=metric_names[0] if len(metric_names) == 1 else "",
         by=tuple(by),
         table=shown,
         rows=len(labels_of(table, by, plan.axes).assign(over=over_of(table, plan.axes)).drop_duplicates()),
         configurations=configurations,
-        weights=tuple(analyse(cells, plan, one) for one in weighed),
+        analyses=tuple(analyse(cells, plan, each) for each in analysed),
         baseline=baseline,
-        changes=against(cells, plan, metric, baseline) if baseline else (),
-        cures={
-            verdict: cures(cells, plan, survival, verdict, configurations["verdict"].to_numpy(), learned)
+        paired=compare_with_baseline(cells, plan, response, baseline) if baseline else (),
+        improvements={
+            verdict: improvements(cells, plan, survival, verdict, configurations["verdict"].to_numpy(), learned)
             for verdict in ("vanishing", "exploding")
         },
         checks=tuple(_check(text, configurations, cells, plan) for text in question.fail_on),
@@ -151,10 +161,11 @@ def _usual_rows(cells: pd.DataFrame, plan: Design, varied: Sequence[str]) -> lis
     return [name for name in varied if name not in plan.axes or cells.loc[over != name, name].nunique() > 1]
 
 
-def analyse(cells: pd.DataFrame, plan: Design, metric: Metric) -> Weight:
+def analyse(cells: pd.DataFrame, plan: Design, response: Response) -> ResponseAnalysis:
     """Return the analysis of one response of the `cells`, whose design is `plan`."""
-    values = respond(cells, metric)
-    return Weight(metric, shares(values, plan.factors, plan.seed), main_effects(values, plan.factors, plan.seed))
+    values = response_values(cells, response)
+    shares = variance_shares(values, plan.factors, plan.seed)
+    return ResponseAnalysis(response, shares, main_effects(values, plan.factors, plan.seed))
 
 
 def _chosen(cells: pd.DataFrame, where: str | None) -> tuple[pd.DataFrame, list[str]]:
@@ -173,8 +184,8 @@ def _chosen(cells: pd.DataFrame, where: str | None) -> tuple[pd.DataFrame, list[
 def _values(column: pd.Series[Any]) -> str:
     if pd.api.types.is_float_dtype(column.dtype) and column.nunique() > 8:
         return f"from {column.min():.3g} to {column.max():.3g}"
-    found = [f"{value:g}" if isinstance(value, float) else str(value) for value in sorted(column.unique(), key=str)]
-    return ", ".join(found[:8]) + (f" and {len(found) - 8} more" if len(found) > 8 else "")
+    texts = [f"{value:g}" if isinstance(value, float) else str(value) for value in sorted(column.unique(), key=str)]
+    return ", ".join(texts[:8]) + (f" and {len(texts) - 8} more" if len(texts) > 8 else "")
 
 
 def _check(text: str, configurations: pd.DataFrame, cells: pd.DataFrame, plan: Design) -> Check:
@@ -190,4 +201,4 @@ def _check(text: str, configurations: pd.DataFrame, cells: pd.DataFrame, plan: D
 
 
 def _shown(plan: Design, columns: Sequence[str]) -> list[str]:
-    return list(dict.fromkeys([*(f.name for f in plan.varied), *columns]))
+    return list(dict.fromkeys([*(factor.name for factor in plan.varied), *columns]))

@@ -1,4 +1,4 @@
-"""The design behind many cells: which settings vary, and the responses that are asked about."""
+"""The design behind many cells: which settings vary, which follow others, and the values of a response."""
 
 from __future__ import annotations
 
@@ -10,51 +10,25 @@ import numpy as np
 import pandas as pd
 
 from gradlab.analysis.compare.axes import axes_of
-from gradlab.analysis.compare.effects import Factor
-from gradlab.analysis.compare.seeds import joint
+from gradlab.analysis.compare.responses import Response
+from gradlab.analysis.compare.seed_means import joint
+from gradlab.analysis.compare.variance import Factor
 from gradlab.cell import REGISTRIES, SETTINGS
 from gradlab.families import Axis
 from gradlab.families.axes import length_settings
 from gradlab.record import Floats
 from gradlab.store.records import Integers
 
-__all__ = ["METRICS", "Design", "Metric", "design", "respond", "setting_text"]
+__all__ = ["Design", "design_of", "response_values", "setting_text"]
 
 _ASIDE = ("seed", "thresholds.vanish", "thresholds.explode", "probe.at")
 """Settings that change no response, only how it is read; the seed is the repetition."""
 
 
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """A response: the column of ``cells`` it is in, whether that is a log10, and what it is called.
-
-    In a `title` stand the words of the axis: ``{ratio}`` (what survival is), ``{unit}`` and ``{units}``.
-    """
-
-    name: str
-    column: str
-    log: bool
-    title: str
-
-
-METRICS = {
-    metric.name: metric
-    for metric in (
-        Metric("survival", "log10_survival", True, "survival before training: {ratio}"),
-        Metric("survival_final", "log10_survival_final", True, "survival after training: {ratio}"),
-        Metric("decay", "log10_decay", True, "factor per {unit} before training"),
-        Metric("metric", "metric", False, "final metric"),
-        Metric("loss", "loss", False, "final loss"),
-        Metric("learned", "learned", False, "share of the seeds that learned"),
-        Metric("reach", "log10_reach", True, "{units} until a thousandth is left, or a thousandfold"),
-    )
-}
-
-
-def respond(cells: pd.DataFrame, metric: Metric) -> Floats:
+def response_values(cells: pd.DataFrame, response: Response) -> Floats:
     """Return the response of each cell; NaN for metric and loss of one that diverged, which has none."""
-    values = cells[metric.column].to_numpy(np.float64)
-    lost = (cells["status"] != "ok").to_numpy() if metric.name in ("metric", "loss") else False
+    values = cells[response.column].to_numpy(np.float64)
+    lost = (cells["status"] != "ok").to_numpy() if response.name in ("metric", "loss") else False
     return np.where(lost, np.nan, values)
 
 
@@ -81,14 +55,14 @@ class Design:
     @property
     def factors(self) -> tuple[Factor, ...]:
         """What varies by itself."""
-        return tuple(f for f in self.varied if f.name not in self.follows)
+        return tuple(factor for factor in self.varied if factor.name not in self.follows)
 
     def code(self, names: Sequence[str]) -> Integers:
         """Return one code for each combination of some settings that vary, [N]."""
-        return joint([f.codes for f in self.varied if f.name in names], len(self.configuration))
+        return joint([factor.codes for factor in self.varied if factor.name in names], len(self.configuration))
 
 
-def design(cells: pd.DataFrame) -> Design:
+def design_of(cells: pd.DataFrame) -> Design:
     """Return the design of `cells`, whose levels are in the order of numbers or of the registries."""
     varied, fixed = [], {}
     for key in SETTINGS:
@@ -101,7 +75,7 @@ def design(cells: pd.DataFrame) -> Design:
             rank[order] = np.arange(len(values))
             varied.append(Factor(key, tuple(setting_text(values[index]) for index in order), rank[codes]))
     seed, seeds = pd.factorize(cells["seed"])
-    configuration = joint([f.codes for f in varied], len(cells))
+    configuration = joint([factor.codes for factor in varied], len(cells))
     along = axes_of(cells)
     follows = _follows(varied, tuple(along))
     return Design(tuple(varied), follows, fixed, configuration, seed.astype(np.int64), len(seeds), along)
@@ -126,15 +100,17 @@ def setting_text(value: Any) -> str:
 
 def _follows(varied: Sequence[Factor], axes: Sequence[str]) -> dict[str, str]:
     """Return which factor is a function of which other; of two that go together, the second follows the first."""
-    found: dict[str, str] = {}
-    ranked = sorted(
-        varied, key=lambda f: -len(f.levels)
-    )  # stable; a leader has at least as many levels, none follows two
-    for index, f in enumerate(ranked):
+    follows: dict[str, str] = {}
+    # stable; a leader has at least as many levels, none follows two
+    ranked = sorted(varied, key=lambda factor: -len(factor.levels))
+    for index, factor in enumerate(ranked):
+        if factor.name in length_settings():
+            continue
         for leader in ranked[:index]:
-            known = leader.name in found or f.name in length_settings()
-            known = known or (len(axes) > 1 and leader.name in axes)  # which have values for one kind of network only
-            if not known and int(joint([leader.codes, f.codes], len(f.codes)).max()) + 1 == len(leader.levels):
-                found[f.name] = leader.name
+            one_kind = len(axes) > 1 and leader.name in axes  # it has values for one kind of network only
+            if leader.name in follows or one_kind:
+                continue
+            if int(joint([leader.codes, factor.codes], len(factor.codes)).max()) + 1 == len(leader.levels):
+                follows[factor.name] = leader.name
                 break
-    return found
+    return follows

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gradlab.analysis.compare.changes import Cure
-from gradlab.analysis.compare.comparison import Comparison, Weight
+from gradlab.analysis.compare.comparison import Comparison, ResponseAnalysis
 from gradlab.analysis.compare.design import setting_text
-from gradlab.analysis.compare.seeds import LEVEL
+from gradlab.analysis.compare.paired_comparisons import Improvement
+from gradlab.analysis.compare.seed_means import LEVEL
 from gradlab.families import Axis
 from gradlab.report.formatting import count, factor_text, joined, power
 from gradlab.report.model.effects import response_name, share_of
@@ -43,25 +43,25 @@ def _name(comparison: Comparison, point: Point[Any]) -> str:
     """Return the settings that tell a configuration from the others, its length last."""
     over = _over(comparison, point)
     # the axes of the other networks say nothing of these
-    others = {axis for axis in comparison.plan.axes if axis != over and axis not in comparison.by}
+    others = {axis for axis in comparison.design.axes if axis != over and axis not in comparison.by}
     parts = []
-    for factor in comparison.plan.varied:
+    for factor in comparison.design.varied:
         value = setting_text(point[factor.name])
         if factor.name != over and factor.name not in others and value != "none":
             parts.append(value if factor.name in _BARE else f"{factor.name} {value}")
     name = " ".join(parts) or "the plain network"
-    varies = any(factor.name == over for factor in comparison.plan.varied)
+    varies = any(factor.name == over for factor in comparison.design.varied)
     return f"{name} {_axis(comparison, point).at(point[over])}" if varies else name
 
 
 def _over(comparison: Comparison, point: Point[Any]) -> str:
     """Return the setting that the row of a configuration runs over."""
-    axes = comparison.plan.axes
+    axes = comparison.design.axes
     return next((setting for setting in axes[1:] if not pd.isna(point[setting])), axes[0])
 
 
 def _axis(comparison: Comparison, point: Point[Any]) -> Axis:
-    return comparison.plan.along[_over(comparison, point)]
+    return comparison.design.along[_over(comparison, point)]
 
 
 def _names(comparison: Comparison, chosen: pd.DataFrame, say: Callable[[Point[Any]], str] | None = None) -> str:
@@ -75,7 +75,7 @@ def _names(comparison: Comparison, chosen: pd.DataFrame, say: Callable[[Point[An
 def _share_by_factor(comparison: Comparison, lost: pd.Series[bool]) -> str:
     """Return the counts of lost configurations by the factor whose levels differ most in it."""
     largest: tuple[float, str] = (0.0, "")
-    for factor in comparison.plan.factors:
+    for factor in comparison.design.factors:
         levels = comparison.configurations[factor.name].map(setting_text)
         counts = lost.groupby(levels, sort=False).agg(["sum", "size"])
         share = counts["sum"] / counts["size"]
@@ -93,7 +93,7 @@ def _beyond(comparison: Comparison, verdict: str) -> list[str]:
         return []
     shrinks = verdict == "vanishing"
     chosen = table[lost].sort_values("log10_survival", ascending=shrinks)
-    names = [factor.name for factor in comparison.plan.varied if factor.name not in comparison.plan.axes]
+    names = [factor.name for factor in comparison.design.varied if factor.name not in comparison.design.axes]
     chosen = chosen.drop_duplicates(names) if names else chosen.head(1)  # pandas refuses duplicates by no column
 
     def say(point: Point[Any]) -> str:
@@ -119,14 +119,14 @@ def _exploding(comparison: Comparison) -> list[str]:
 
 
 def _improvements(comparison: Comparison, verdict: str) -> list[str]:
-    improvements = comparison.cures[verdict]
+    improvements = comparison.improvements[verdict]
     if not improvements:
         return ["  no change of a single setting that was varied here makes one of them healthy."]
-    best: dict[tuple[str, ...], Cure] = {}
+    best: dict[tuple[str, ...], Improvement] = {}
     for improvement in improvements:
         best.setdefault(improvement.change.settings, improvement)
 
-    def say(improvement: Cure) -> str:
+    def say(improvement: Improvement) -> str:
         change, test = improvement.change, improvement.change.difference
         text = f"{change.settings[0]} {change.source[0]} to {change.target[0]}"
         if verdict == "vanishing":
@@ -135,7 +135,7 @@ def _improvements(comparison: Comparison, verdict: str) -> list[str]:
             text += f" lowers survival by a factor {power(-test.mean)} [{power(-test.high)}, {power(-test.low)}]"
         healthy, learned = improvement.healthy, improvement.learned
         text += f": {healthy} of {improvement.networks} become{'s' * (healthy == 1)} healthy"
-        if comparison.plan.fixed.get("train.steps") == 0:
+        if comparison.design.fixed.get("train.steps") == 0:
             return text
         return text + f", {learned} learn{'s' * (learned == 1)} ({improvement.learned_before} before)"
 
@@ -160,7 +160,7 @@ def _unmeasurable(comparison: Comparison) -> list[str]:
 
 
 def _learned(comparison: Comparison) -> list[str]:
-    if comparison.plan.fixed.get("train.steps") == 0:
+    if comparison.design.fixed.get("train.steps") == 0:
         return []
     table = comparison.configurations
     healthy, learned = table["verdict"] == "healthy", table["learned"] > LEARNED_SHARE
@@ -170,11 +170,11 @@ def _learned(comparison: Comparison) -> list[str]:
         return f"{_name(comparison, point)} ({point['learned_n']} of {count(int(point['cells']), 'cell')})"
 
     sentences = [f"learned: {int(learned.sum())} of {count(len(table), 'configuration')} with most of their seeds."]
-    unlearned = table[healthy & ~learned].sort_values(list(comparison.plan.axes))
+    unlearned = table[healthy & ~learned].sort_values(list(comparison.design.axes))
     if len(unlearned):
         share = f"{len(unlearned)} of {int(healthy.sum())}"
         sentences.append(f"healthy before training, not learned: {share}, as {_names(comparison, unlearned, say)}.")
-    despite = table[lost & learned].sort_values(list(comparison.plan.axes), ascending=False)
+    despite = table[lost & learned].sort_values(list(comparison.design.axes), ascending=False)
     if len(despite):
         share = f"{len(despite)} of {int(lost.sum())}"
         names = _names(comparison, despite, say)
@@ -182,8 +182,8 @@ def _learned(comparison: Comparison) -> list[str]:
     return sentences
 
 
-def _largest_shares(weight: Weight) -> str:
-    shares = [(share_of(term), term) for term in weight.shares.terms]
+def _largest_shares(analysis: ResponseAnalysis) -> str:
+    shares = [(share_of(term), term) for term in analysis.shares.terms]
     known = [(share, term) for share, term in shares if share is not None and share >= _MAJOR_SHARE]
     known.sort(key=lambda pair: -pair[0])
     return joined([f"{' with '.join(term.factors)} ({100 * share:.0f} %)" for share, term in known[:3]])
@@ -191,9 +191,9 @@ def _largest_shares(weight: Weight) -> str:
 
 def _variance(comparison: Comparison) -> list[str]:
     parts = [
-        f"of {'the ' * (weight.metric.name == 'metric')}{response_name(weight.metric, comparison.metric_name)} {shares}"
-        for weight in comparison.weights
-        if (shares := _largest_shares(weight))
+        f"of {response_name(analysis.response, comparison.metric_name)} {shares}"
+        for analysis in comparison.analyses
+        if (shares := _largest_shares(analysis))
     ]
     return [f"largest shares of the variance: {'; '.join(parts)}."] if parts else []
 
@@ -218,7 +218,7 @@ def _theory(comparison: Comparison) -> list[str]:
 
 
 def _not_significant(comparison: Comparison) -> list[str]:
-    undecided = [" ".join(change.target) for change in comparison.changes if change.difference.sign == "~"]
+    undecided = [" ".join(change.target) for change in comparison.paired if change.difference.sign == "~"]
     if not undecided:
         return []
     base = ", ".join(f"{key}={value}" for key, value in comparison.baseline.items())
@@ -251,10 +251,10 @@ def _too_few_seeds(comparison: Comparison) -> list[str]:
         parts.append(
             f"whether it learns depends on the seed in {count(len(split), 'configuration')}, as {joined(names)}"
         )
-    tested = [change for change in comparison.changes if change.difference.seeds]
+    tested = [change for change in comparison.paired if change.difference.seeds]
     weak = [change for change in tested if change.difference.least_flip * len(tested) > LEVEL]
     if weak:
         seeds = count(min(change.difference.seeds for change in weak), "seed")
-        decided = "cannot be decided" if comparison.metric.name == "learned" else "rest on the paired t test alone"
+        decided = "cannot be decided" if comparison.response.name == "learned" else "rest on the paired t test alone"
         parts.append(f"the comparisons {decided}: {seeds} are too few for the sign-flip permutation test")
     return [f"too few seeds: {'; '.join(parts)}."] if parts else []

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import isnan, nan
 
-from gradlab.analysis.compare.changes import Change
-from gradlab.analysis.compare.comparison import Comparison, Weight
-from gradlab.analysis.compare.design import Metric
-from gradlab.analysis.compare.effects import Level, Shares, Term
-from gradlab.analysis.compare.seeds import LEVEL
+from gradlab.analysis.compare.comparison import Comparison, ResponseAnalysis
+from gradlab.analysis.compare.paired_comparisons import PairedComparison
+from gradlab.analysis.compare.responses import Response
+from gradlab.analysis.compare.seed_means import LEVEL
+from gradlab.analysis.compare.variance import LevelEffect, VarianceShares, VarianceTerm
 from gradlab.report.formatting import count
 from gradlab.thresholds import LISTED_SHARE
 
@@ -43,7 +43,7 @@ class VarianceRow:
 
 @dataclass(frozen=True, slots=True)
 class VarianceTable:
-    """Shares of the variance of each response, largest factors first, then residuals."""
+    """VarianceShares of the variance of each response, largest factors first, then residuals."""
 
     responses: tuple[str, ...]
     rows: tuple[VarianceRow, ...]
@@ -57,7 +57,7 @@ class EffectTable:
     response: str
     log: bool
     """Whether effects are differences of log10."""
-    rows: tuple[Level, ...]
+    rows: tuple[LevelEffect, ...]
     hidden: tuple[str, ...]
     """Factors with too many levels to list."""
 
@@ -70,15 +70,15 @@ class PairedTable:
     log: bool
     """Whether differences are log10 of a ratio."""
     settings: tuple[str, ...]
-    rows: tuple[Change, ...]
+    rows: tuple[PairedComparison, ...]
     notes: tuple[str, ...]
 
 
-def response_name(metric: Metric, metric_name: str) -> str:
+def response_name(response: Response, metric_name: str) -> str:
     """Return what a response is called where its numbers stand; `metric_name` is the tasks' name of the metric."""
-    if metric.name == "metric":
+    if response.name == "metric":
         return f"final {metric_name or 'metric'}"
-    return f"log10 {metric.name}" if metric.log else metric.name
+    return f"log10 {response.name}" if response.log else response.name
 
 
 def percent(share: float) -> str:
@@ -86,23 +86,23 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
-def share_of(term: Term | None) -> float | None:
+def share_of(term: VarianceTerm | None) -> float | None:
     """Return omega squared of a term, eta squared where chance has no measure; NaN where it cannot be estimated."""
     if term is None:
         return None
     return nan if not term.freedom else term.eta2 if isnan(term.omega2) else term.omega2
 
 
-def variance_table(analyses: Sequence[Weight], metric_name: str) -> VarianceTable:
+def variance_table(analyses: Sequence[ResponseAnalysis], metric_name: str) -> VarianceTable:
     """Return the analysis of variance of every response that varies, with its notes.
 
     Interactions below `LISTED_SHARE` in every response are counted in a note.
     """
-    analysed = [weight for weight in analyses if weight.shares.terms]
-    names = {weight.metric.name: response_name(weight.metric, metric_name) for weight in analyses}
+    analysed = [analysis for analysis in analyses if analysis.shares.terms]
+    names = {analysis.response.name: response_name(analysis.response, metric_name) for analysis in analyses}
     sources: dict[tuple[str, ...], list[float | None]] = {}
-    for index, weight in enumerate(analysed):
-        for term in weight.shares.terms:
+    for index, analysis in enumerate(analysed):
+        for term in analysis.shares.terms:
             sources.setdefault(term.factors, [None] * len(analysed))[index] = share_of(term)
     small = {
         factors
@@ -115,67 +115,70 @@ def variance_table(analyses: Sequence[Weight], metric_name: str) -> VarianceTabl
         for factors, shares in sources.items()
         if factors not in small
     ]
-    notes = [note for weight in analyses for note in _response_notes(weight, names[weight.metric.name])]
-    overlaps = [weight.shares.unsplit for weight in analysed]
+    notes = [note for analysis in analyses for note in _response_notes(analysis, names[analysis.response.name])]
+    overlaps = [analysis.shares.overlap for analysis in analysed]
     if any(abs(share) >= LISTED_SHARE for share in overlaps):
         notes.insert(0, "overlap: what the factors of an unbalanced grid explain together (negative: counted twice)")
     if small:
         notes.insert(0, f"{count(len(small), 'interaction')} below {percent(LISTED_SHARE)} not shown")
-    partial = {" × ".join(term.factors): term.note for weight in analysed for term in weight.shares.terms if term.note}
+    partial = {
+        " × ".join(term.factors): term.note for analysis in analysed for term in analysis.shares.terms if term.note
+    }
     notes += [f"{name}: {note}" for name, note in partial.items()]
     return VarianceTable(
-        tuple(names[weight.metric.name] for weight in analysed), (*rows, *_residuals(analysed)), tuple(notes)
+        tuple(names[analysis.response.name] for analysis in analysed), (*rows, *_residuals(analysed)), tuple(notes)
     )
 
 
-def _response_notes(weight: Weight, name: str) -> list[str]:
-    shares = weight.shares
+def _response_notes(analysis: ResponseAnalysis, name: str) -> list[str]:
+    shares = analysis.shares
     if not shares.terms:
         reason = shares.notes[-1] if shares.notes else "nothing varies but the seed"
         return [f"{name}: {reason}, so there is nothing to explain"]
     notes = [f"{name}: {note}" for note in shares.notes]
     if shares.left_out:
-        reason = "diverged" if weight.metric.name in ("metric", "loss") else "exactly zero or not finite"
+        reason = "diverged" if analysis.response.name in ("metric", "loss") else "exactly zero or not finite"
         notes.append(f"{name}: {count(shares.left_out, 'cell')} without a finite value left out ({reason})")
     return notes
 
 
-_RESIDUALS: tuple[tuple[str, Callable[[Shares], Term | None]], ...] = (
+_RESIDUALS: tuple[tuple[str, Callable[[VarianceShares], VarianceTerm | None]], ...] = (
     ("three factors and more", lambda shares: shares.higher),
     ("seed (same data and draws)", lambda shares: shares.seed),
-    ("residual variance", lambda shares: shares.chance),
+    ("residual variance", lambda shares: shares.residual),
 )
 
 
-def _residuals(analysed: Sequence[Weight]) -> list[VarianceRow]:
+def _residuals(analysed: Sequence[ResponseAnalysis]) -> list[VarianceRow]:
     rows = [
-        VarianceRow((), name, tuple(share_of(pick(weight.shares)) for weight in analysed)) for name, pick in _RESIDUALS
+        VarianceRow((), name, tuple(share_of(pick(analysis.shares)) for analysis in analysed))
+        for name, pick in _RESIDUALS
     ]
     overlaps = tuple(
-        weight.shares.unsplit if abs(weight.shares.unsplit) >= LISTED_SHARE else None for weight in analysed
+        analysis.shares.overlap if abs(analysis.shares.overlap) >= LISTED_SHARE else None for analysis in analysed
     )
     rows.append(VarianceRow((), "overlap of factors", overlaps, signed=True))
     return [row for row in rows if any(share is not None for share in row.shares)]
 
 
-def effect_table(weight: Weight, metric_name: str, most_levels: int) -> EffectTable:
+def effect_table(analysis: ResponseAnalysis, metric_name: str, most_levels: int) -> EffectTable:
     """Return the main effects on one response, without factors that have more than `most_levels` levels."""
     sizes: dict[str, int] = {}
-    for level in weight.levels:
+    for level in analysis.levels:
         sizes[level.factor] = sizes.get(level.factor, 0) + 1
     hidden = tuple(factor for factor, size in sizes.items() if size > most_levels)
-    rows = tuple(level for level in weight.levels if level.factor not in hidden)
-    return EffectTable(response_name(weight.metric, metric_name), weight.metric.log, rows, hidden)
+    rows = tuple(level for level in analysis.levels if level.factor not in hidden)
+    return EffectTable(response_name(analysis.response, metric_name), analysis.response.log, rows, hidden)
 
 
 def paired_table(comparison: Comparison) -> PairedTable | None:
     """Return the comparisons against the baseline with their notes; None where none was asked for."""
-    changes, metric = comparison.changes, comparison.metric
+    changes, response = comparison.paired, comparison.response
     if not changes:
         return None
     base = ", ".join(f"{key}={value}" for key, value in comparison.baseline.items())
-    unit = "log10 of the ratio" if metric.log else "difference"
-    title = f"Against {base}, all else equal: {metric.name}, mean {unit} over pairs of the same seed (95 %)"
+    unit = "log10 of the ratio" if response.log else "difference"
+    title = f"Against {base}, all else equal: {response.name}, mean {unit} over pairs of the same seed (95 %)"
     notes = [
         f"↑ ↓ a difference, ~ not significant, = no pair differs; p by Holm for {count(len(changes), 'comparison')}: "
         "paired t test and sign-flip permutation test, both over the n seeds",
@@ -185,10 +188,10 @@ def paired_table(comparison: Comparison) -> PairedTable | None:
     smallest = max((test.least_flip for test in tested), default=0.0)
     if smallest * len(changes) > LEVEL:
         fewest = count(min(test.seeds for test in tested), "seed")
-        decides = "nothing can be decided" if metric.name == "learned" else "the t test decides there"
+        decides = "nothing can be decided" if response.name == "learned" else "the t test decides there"
         limit = f"{smallest:.3g}" + (f", times {len(changes)} comparisons" if len(changes) > 1 else "")
         notes.append(f"{fewest} cannot decide at {100 * LEVEL:.0f} % by sign flips (smallest p {limit}): {decides}")
     lost = sum(change.left_out for change in changes)
     if lost:
         notes.append(f"{count(lost, 'pair')} left out: one of the two has no finite value")
-    return PairedTable(title, metric.log, changes[0].settings, changes, tuple(notes))
+    return PairedTable(title, response.log, changes[0].settings, changes, tuple(notes))

@@ -143,7 +143,7 @@ def _labels(point: Point, keys: Sequence[str]) -> tuple[str, ...]:
 
 def comparison_rows(comparison: Comparison) -> list[RowGroup]:
     """Return the rows of a comparison's table, those that run over depth first."""
-    axes, table, cells = comparison.plan.axes, comparison.table, comparison.cells
+    axes, table, cells = comparison.design.axes, comparison.table, comparison.cells
     over, lengths = over_of(table, axes), lengths_of(table, axes)
     labels = labels_of(table, comparison.by, axes)
     thresholds = {key: float(cells[key].iloc[0]) for key in ("thresholds.vanish", "thresholds.explode")}
@@ -165,7 +165,7 @@ def comparison_rows(comparison: Comparison) -> list[RowGroup]:
             shared = [f"{key} {first[at]}" for at, key in enumerate(keys) if at not in kept and key not in axes]
         groups.append(
             RowGroup(
-                axis=comparison.plan.along[axis],
+                axis=comparison.design.along[axis],
                 keys=tuple(keys[at] for at in kept),
                 rows=tuple(Row(tuple(label[at] for at in kept), own) for label, own in rows.items()),
                 lengths=tuple(sorted({length for own in rows.values() for length in own})),

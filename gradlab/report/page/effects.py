@@ -15,7 +15,7 @@ _LEVELS = 40
 
 def effects(comparison: Comparison) -> dict[str, Any]:
     """Return the shares of the variance and the main effects of each response, with the notes of the analysis."""
-    table = variance_table(comparison.weights, comparison.metric_name)
+    table = variance_table(comparison.analyses, comparison.metric_name)
     return {
         "responses": list(table.responses),
         "terms": [
@@ -23,9 +23,9 @@ def effects(comparison: Comparison) -> dict[str, Any]:
             for row in table.rows
         ],
         "levels": [
-            _levels(effect_table(weight, comparison.metric_name, _LEVELS))
-            for weight in comparison.weights
-            if weight.shares.terms
+            _levels(effect_table(analysis, comparison.metric_name, _LEVELS))
+            for analysis in comparison.analyses
+            if analysis.shares.terms
         ],
         "notes": list(table.notes),
     }

@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from gradlab.analysis.compare.comparison import analyse
-from gradlab.analysis.compare.design import METRICS, design
-from gradlab.analysis.compare.effects import Level, Shares
+from gradlab.analysis.compare.design import design_of
+from gradlab.analysis.compare.responses import RESPONSES
+from gradlab.analysis.compare.variance import LevelEffect, VarianceShares
 from gradlab.report.glyphs import UNICODE, shorten
 from gradlab.report.model.effects import VarianceTable, variance_table
 from gradlab.report.plots.data import PlotData
@@ -35,9 +36,9 @@ def picture(data: PlotData) -> Figure | None:
     None where no setting varies or survival is the same everywhere.
     """
     cells = data.tables.cells[data.tables.cells["status"] != "failed"]
-    plan = design(cells)
+    plan = design_of(cells)
     one_metric = cells["metric_name"].nunique() == 1 and (cells["train.steps"] > 0).any()
-    responses = [METRICS["survival"], *([METRICS["metric"]] if one_metric else [])]
+    responses = [RESPONSES["survival"], *([RESPONSES["metric"]] if one_metric else [])]
     analyses = [analyse(cells, plan, response) for response in responses]
     survival = analyses[0].shares
     if not survival.terms:
@@ -55,7 +56,7 @@ def picture(data: PlotData) -> Figure | None:
     return frame(figure, "Effects of the settings on survival", data.caption(), _note(survival, hidden, cut=cut))
 
 
-def _chosen(every: Sequence[Level], names: Sequence[str]) -> dict[str, list[Level]]:
+def _chosen(every: Sequence[LevelEffect], names: Sequence[str]) -> dict[str, list[LevelEffect]]:
     """Return the levels to show of each factor; of a factor with many, evenly spaced ones with both ends."""
     most = max(MOST_LEVELS // max(len(names), 1), 4)
     chosen = {}
@@ -66,7 +67,7 @@ def _chosen(every: Sequence[Level], names: Sequence[str]) -> dict[str, list[Leve
     return chosen
 
 
-def _intervals(axes: Axes, levels: dict[str, list[Level]]) -> None:
+def _intervals(axes: Axes, levels: dict[str, list[LevelEffect]]) -> None:
     axes.axvline(0, color=GREY, linewidth=0.8)
     labels: list[tuple[float, str]] = []
     headings: list[int] = []
@@ -125,7 +126,7 @@ def _drawn(share: float | None) -> float:
     return 0.0 if share is None or isnan(share) else share
 
 
-def _note(survival: Shares, hidden: Sequence[str], *, cut: bool) -> str:
+def _note(survival: VarianceShares, hidden: Sequence[str], *, cut: bool) -> str:
     parts = [
         "Left: mean effect on log survival with its 95 % interval over seeds; ◂ smaller, ▸ larger survival.",
         "Right: omega squared, the share of the variance without what chance alone would give.",

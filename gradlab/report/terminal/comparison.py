@@ -28,10 +28,10 @@ def comparison_report(comparison: Comparison, glyphs: Glyphs, width: int | None)
     """Return the lines of a report, folded to `width` columns; None: as wide as it takes."""
     groups = comparison_rows(comparison)
     lines = _heading(comparison, glyphs, width)
-    if comparison.metric.name not in ("metric", "learned"):
+    if comparison.response.name not in ("metric", "learned"):
         for group in groups:
             lines += response_lines(comparison, group, glyphs, width)
-    if comparison.plan.fixed.get("train.steps") != 0:
+    if comparison.design.fixed.get("train.steps") != 0:
         for group in groups:
             lines += training_lines(comparison, group, glyphs, width)
     lines += _variance(comparison, glyphs, width)
@@ -42,7 +42,7 @@ def comparison_report(comparison: Comparison, glyphs: Glyphs, width: int | None)
 
 
 def _heading(comparison: Comparison, glyphs: Glyphs, width: int | None) -> list[Text]:
-    dot, plan = f" {glyphs.dot} ", comparison.plan
+    dot, plan = f" {glyphs.dot} ", comparison.design
     chosen = f"{len(comparison.cells):,} of " if len(comparison.cells) < comparison.total else ""
     sizes = [count(len(comparison.runs), "run"), f"{chosen}{count(comparison.total, 'cell')}"]
     sizes += [count(len(comparison.configurations), "configuration"), count(plan.seeds, "seed")]
@@ -71,7 +71,7 @@ def _notes(notes: Sequence[str], glyphs: Glyphs, width: int | None) -> list[Text
 
 
 def _variance(comparison: Comparison, glyphs: Glyphs, width: int | None) -> list[Text]:
-    table = variance_table(comparison.weights, comparison.metric_name)
+    table = variance_table(comparison.analyses, comparison.metric_name)
     lines: list[Text] = []
     if table.responses:
         labels, columns = variance_columns(table, glyphs)
@@ -83,8 +83,8 @@ def _variance(comparison: Comparison, glyphs: Glyphs, width: int | None) -> list
 
 def _effects(comparison: Comparison, glyphs: Glyphs, width: int | None) -> list[Text]:
     lines: list[Text] = []
-    for weight in comparison.weights:
-        table = effect_table(weight, comparison.metric_name, _MOST_LEVELS)
+    for analysis in comparison.analyses:
+        table = effect_table(analysis, comparison.metric_name, _MOST_LEVELS)
         if table.rows:
             labels, columns = effect_columns(table, glyphs)
             title = f"Main effects on {table.response}: each level against the mean over the levels (95 % over seeds)"

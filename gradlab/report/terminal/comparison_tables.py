@@ -78,7 +78,7 @@ def _fits(columns: Sequence[Column], width: int | None) -> bool:
 
 def response_lines(comparison: Comparison, group: RowGroup, glyphs: Glyphs, width: int | None) -> list[Text]:
     """Return the table of the response asked for by length, with its legend."""
-    response, rows, axis = comparison.metric, group.rows, group.axis
+    response, rows, axis = comparison.response, group.rows, group.axis
     column = response.column if response.column in comparison.table else response.name
     lengths = _lengths(group, width)
 
@@ -117,7 +117,7 @@ def response_lines(comparison: Comparison, group: RowGroup, glyphs: Glyphs, widt
 
 
 def _combinations(comparison: Comparison) -> int:
-    table, axes = comparison.table, comparison.plan.axes
+    table, axes = comparison.table, comparison.design.axes
     return len(labels_of(table, comparison.by, axes).assign(over=over_of(table, axes)).drop_duplicates())
 
 
@@ -129,10 +129,10 @@ def _value(point: Point | None, comparison: Comparison, column: str, glyphs: Gly
     if not column.startswith("log10"):
         return Entry("" if isnan(value) else f"{value:.4g}{interval}")
     thresholds = float(point["thresholds.vanish"]), float(point["thresholds.explode"])
-    before_training = comparison.metric.name == "survival"
+    before_training = comparison.response.name == "survival"
     verdict = str(point["verdict"]) if before_training else verdict_of(value, *thresholds)
     read = mark(verdict, value, *thresholds)
-    if comparison.metric.name == "decay":
+    if comparison.response.name == "decay":
         return Entry("" if isnan(value) else f"{read.text}{interval}")
     return mark_entry(read, glyphs, half, after="")
 

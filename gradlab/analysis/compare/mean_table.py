@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from gradlab.analysis.compare.axes import labels_of, lengths_of, over_of
-from gradlab.analysis.compare.design import METRICS, Design, respond
-from gradlab.analysis.compare.seeds import joint, seed_means
+from gradlab.analysis.compare.design import Design, response_values
+from gradlab.analysis.compare.responses import RESPONSES
+from gradlab.analysis.compare.seed_means import joint, seed_means
 from gradlab.cell import SETTINGS
 from gradlab.components import nearest
 from gradlab.definitions import reach, verdicts
@@ -21,13 +22,13 @@ from gradlab.results import statistics as stats
 from gradlab.store.records import Integers
 from gradlab.thresholds import LEARNED_SHARE
 
-__all__ = ["row_table", "select_rows", "sort_rows"]
+__all__ = ["mean_table", "row_settings", "sorted_rows"]
 
 LN10 = log(10.0)
 _MEANS = ("survival", "survival_final", "decay", "metric", "loss")
 
 
-def row_table(cells: pd.DataFrame, plan: Design, by: Sequence[str]) -> pd.DataFrame:
+def mean_table(cells: pd.DataFrame, plan: Design, by: Sequence[str]) -> pd.DataFrame:
     """Return one row for each combination of the settings `by`, and of depth: means with 95 % intervals over seeds.
 
     Depth stands for the design's axes: of recurrent networks it is seq_len, and where both kinds are among the cells a
@@ -35,8 +36,8 @@ def row_table(cells: pd.DataFrame, plan: Design, by: Sequence[str]) -> pd.DataFr
 
     Columns: `by`, depth, `configurations`, `cells`, `n` (seeds), `n_survival` (seeds with a finite one); for each of
     survival, survival_final, decay (geometric means and their log10), metric and loss the mean, `_lo` and `_hi`;
-    `reach`; `learned` (share of the cells), `learned_n`; `learns_to` (of all rows that differ in depth only: the
-    deepest depth at which more than half of the cells learned); `verdict`; counts `dead`, `nonfinite`, `diverged`;
+    `reach`; `learned` (share of the cells), `learned_n`; `learns_to` (the largest depth, among rows that differ in
+    depth only, at which more than half of the cells learned); `verdict`; counts `dead`, `nonfinite`, `diverged`;
     `theory_log10_survival`, `theory_decay`, `theory_z` of the mean. Rows are in the order of the levels.
     """
     over = over_of(cells, plan.axes)
@@ -47,12 +48,12 @@ def row_table(cells: pd.DataFrame, plan: Design, by: Sequence[str]) -> pd.DataFr
     group = joint(list(codes.values()), len(cells))
     groups = int(group.max(initial=-1)) + 1
     first = np.unique(group, return_index=True)[1]
-    found: dict[str, Any] = {key: cells[key].to_numpy()[first] for key in keys}
+    columns: dict[str, Any] = {key: cells[key].to_numpy()[first] for key in keys}
     for key in plan.axes:
-        lengths = pd.Series(pd.to_numeric(pd.Series(found[key])), dtype="Int64")
+        lengths = pd.Series(pd.to_numeric(pd.Series(columns[key])), dtype="Int64")
         if key not in by:
             lengths[over[first] != key] = pd.NA
-        found[key] = lengths if lengths.isna().any() else lengths.to_numpy(np.int64)
+        columns[key] = lengths if lengths.isna().any() else lengths.to_numpy(np.int64)
 
     def mean(values: Floats) -> stats.Interval:
         return seed_means(values, plan.configuration, plan.seed, group, groups)
@@ -62,32 +63,32 @@ def row_table(cells: pd.DataFrame, plan: Design, by: Sequence[str]) -> pd.DataFr
 
     total = np.bincount(group, minlength=groups)
     pairs = np.unique(np.stack([group, plan.configuration]), axis=1)[0]
-    found["configurations"], found["cells"] = np.bincount(pairs, minlength=groups), total
-    found["n"] = mean(np.zeros(len(cells))).count
+    columns["configurations"], columns["cells"] = np.bincount(pairs, minlength=groups), total
+    columns["n"] = mean(np.zeros(len(cells))).count
     for name in _MEANS:
-        metric = METRICS[name]
-        interval = mean(respond(cells, metric))
+        response = RESPONSES[name]
+        interval = mean(response_values(cells, response))
         if name == "survival":
-            found["n_survival"] = interval.count
+            columns["n_survival"] = interval.count
             log_survival = interval.mean * LN10
         for ending, values in (("", interval.mean), ("_lo", interval.low), ("_hi", interval.high)):
-            if metric.log:
-                found[metric.column + ending] = values
+            if response.log:
+                columns[response.column + ending] = values
             with np.errstate(over="ignore", under="ignore"):
-                found[name + ending] = np.power(10.0, values) if metric.log else values
+                columns[name + ending] = np.power(10.0, values) if response.log else values
         if name == "decay":
-            found["reach"] = reach(interval.mean * LN10)
+            columns["reach"] = reach(interval.mean * LN10)
     dead, nonfinite = (count(cells["verdict"] == name) for name in ("dead", "nonfinite"))
     limits = [np.log(cells[f"thresholds.{name}"].to_numpy(np.float64)[first]) for name in ("vanish", "explode")]
-    found["verdict"] = verdicts(log_survival, *limits, dead=2 * dead >= total, nonfinite=2 * nonfinite >= total)
-    found["learned_n"] = count(cells["learned"])
-    found["learned"] = found["learned_n"] / total
-    found |= {"dead": dead, "nonfinite": nonfinite, "diverged": count(cells["status"] == "diverged")}
+    columns["verdict"] = verdicts(log_survival, *limits, dead=2 * dead >= total, nonfinite=2 * nonfinite >= total)
+    columns["learned_n"] = count(cells["learned"])
+    columns["learned"] = columns["learned_n"] / total
+    columns |= {"dead": dead, "nonfinite": nonfinite, "diverged": count(cells["status"] == "diverged")}
     for name in ("theory_log10_survival", "theory_decay"):
-        found[name] = mean(cells[name].to_numpy()).mean
-    found["theory_z"] = mean(cells["theory_z"].to_numpy()).mean * np.sqrt(found["n_survival"])
-    found["theory_z"] = np.where(found["configurations"] == 1, found["theory_z"], np.nan)
-    table = pd.DataFrame(found)
+        columns[name] = mean(cells[name].to_numpy()).mean
+    columns["theory_z"] = mean(cells["theory_z"].to_numpy()).mean * np.sqrt(columns["n_survival"])
+    columns["theory_z"] = np.where(columns["configurations"] == 1, columns["theory_z"], np.nan)
+    table = pd.DataFrame(columns)
     # all seeds dead: nothing is left, which is below every threshold, and no mean
     table.loc[(table["verdict"] == "dead") & (table["n_survival"] == 0), "survival"] = 0.0
     if len(plan.axes) == 1:
@@ -102,29 +103,29 @@ def _codes(plan: Design, key: str, rows: int) -> Integers:
 
 
 def _learns_to(table: pd.DataFrame, labels: pd.DataFrame, lengths: Integers) -> pd.Series[Any]:
-    depth = pd.Series(lengths, index=table.index).where(table["learned"] > LEARNED_SHARE)
+    trainable = pd.Series(lengths, index=table.index).where(table["learned"] > LEARNED_SHARE)
     if not len(labels.columns):
-        return pd.Series(depth.max(), index=table.index)
-    deepest: pd.Series[Any] = depth.groupby([labels[key] for key in labels], dropna=False).transform("max")
-    return deepest
+        return pd.Series(trainable.max(), index=table.index)
+    largest: pd.Series[Any] = trainable.groupby([labels[key] for key in labels], dropna=False).transform("max")
+    return largest
 
 
-def select_rows(text: str, names: Sequence[str]) -> tuple[str, ...]:
+def row_settings(text: str, names: Sequence[str]) -> tuple[str, ...]:
     """Return the settings of ``--by``. Raises UsageError for one that there is not, or that does not vary."""
-    found = tuple(name.strip() for name in text.split(",") if name.strip())
-    for name in found:
+    keys = tuple(name.strip() for name in text.split(",") if name.strip())
+    for name in keys:
         if name not in SETTINGS or name == "seed":
             close = nearest(name, [key for key in SETTINGS if key != "seed"])
             raise UsageError(f"--by {name}: there is no such setting", f"did you mean {close}?" if close else "")
         if name not in names:
             raise UsageError(f"--by {name}: it is the same everywhere", f"what varies: {', '.join(names) or 'nothing'}")
-    return found
+    return keys
 
 
-def sort_rows(
+def sorted_rows(
     table: pd.DataFrame, by: Sequence[str], axes: Sequence[str], sort: str | None, top: int | None
 ) -> pd.DataFrame:
-    """Return the rows of `row_table` with those of one combination of `by` together, sorted by the deepest of each.
+    """Return the rows of `mean_table` with those of one combination of `by` together, sorted by the deepest of each.
 
     Numbers largest first, texts by the alphabet; a minus in front of the column turns it round. `top` keeps that many
     combinations. Raises UsageError for a column that there is not.

@@ -10,8 +10,8 @@ import pytest
 import scipy.stats
 from numpy.testing import assert_allclose
 
-from gradlab.analysis.compare.pairs import differences, holm, sign_flip
-from gradlab.analysis.compare.seeds import joint, seed_means
+from gradlab.analysis.compare.paired_differences import holm, paired_differences, sign_flip
+from gradlab.analysis.compare.seed_means import joint, seed_means
 from gradlab.record import Floats
 from gradlab.results import statistics as stats
 from gradlab.store.records import Integers
@@ -75,7 +75,7 @@ DRAWS: dict[str, Callable[[np.random.Generator, tuple[int, ...]], Floats]] = {
 def one_by_one(values: Floats, block: Integers, seed: Integers, tables: int) -> int:
     """Return how many of the tables [tables, ...] give an arrow, each tested alone."""
     return sum(
-        differences(one, block, seed, np.zeros(len(one), np.int64), 1)[0].sign in "+-"
+        paired_differences(one, block, seed, np.zeros(len(one), np.int64), 1)[0].sign in "+-"
         for one in values.reshape(tables, -1)
     )
 
@@ -108,7 +108,7 @@ def test_with_many_comparisons_the_chance_of_any_arrow_is_at_most_the_level() ->
     some = 0
     for _ in range(tables):
         base = random.normal(size=seeds)  # all are compared with the same baseline, so they are not independent
-        found = differences(
+        found = paired_differences(
             random.normal(size=len(rows)) - base[rows[:, 1]], rows[:, 0], rows[:, 1], rows[:, 0], compared
         )
         some += any(one.sign in "+-" for one in found)
@@ -118,7 +118,7 @@ def test_with_many_comparisons_the_chance_of_any_arrow_is_at_most_the_level() ->
 def test_the_t_test_is_that_of_scipy_on_the_means_of_the_seeds() -> None:
     rows = grid(3, 7)
     values = np.random.default_rng(14).normal(0.5, 1, 21)
-    (found,) = differences(values, rows[:, 0], rows[:, 1], np.zeros(21, np.int64), 1)
+    (found,) = paired_differences(values, rows[:, 0], rows[:, 1], np.zeros(21, np.int64), 1)
     expected = scipy.stats.ttest_1samp(values.reshape(3, 7).mean(0), 0)
     interval = expected.confidence_interval(0.95)
     assert_allclose([found.p, found.low, found.high], [expected.pvalue, interval.low, interval.high], rtol=1e-9)
@@ -165,7 +165,7 @@ def test_holm_is_that_of_the_textbook() -> None:
 def difference(values: list[float], *, discrete: bool = False) -> str:
     array = np.array(values)
     zeros = np.zeros(len(array), np.int64)
-    return differences(array, zeros, np.arange(len(array)), zeros, 1, discrete=discrete)[0].sign
+    return paired_differences(array, zeros, np.arange(len(array)), zeros, 1, discrete=discrete)[0].sign
 
 
 @pytest.mark.parametrize(
@@ -203,12 +203,12 @@ def test_a_discrete_difference_is_left_to_the_sign_flips() -> None:
 
 def test_a_setting_with_one_pair_is_left_out_where_others_have_several() -> None:
     values = np.array([1.0, 1.1, 0.9, 50.0])
-    (found,) = differences(values, np.array([0, 0, 0, 1]), np.array([0, 1, 2, 0]), np.zeros(4, np.int64), 1)
+    (found,) = paired_differences(values, np.array([0, 0, 0, 1]), np.array([0, 1, 2, 0]), np.zeros(4, np.int64), 1)
     assert (found.mean, found.blocks, found.pairs) == (pytest.approx(1.0), 1, 3)
 
 
 def test_blocks_of_one_name_in_two_comparisons_are_two_blocks() -> None:
     values = np.array([1.0, 1.2, 5.0, 5.2])
     zeros = np.zeros(4, np.int64)
-    found = differences(values, zeros, np.array([0, 1, 0, 1]), np.array([0, 0, 1, 1]), 2)
+    found = paired_differences(values, zeros, np.array([0, 1, 0, 1]), np.array([0, 0, 1, 1]), 2)
     assert [one.mean for one in found] == [pytest.approx(1.1), pytest.approx(5.1)]

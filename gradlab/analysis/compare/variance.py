@@ -1,4 +1,4 @@
-"""Which factor matters: the share of the variance that each explains, and the main effects of their levels."""
+"""Analysis of variance: the share that each factor explains, and the main effects of their levels."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from scipy.linalg import solve_triangular
 from scipy.linalg.lapack import dpstrf
 from scipy.sparse import coo_array, csr_array, diags_array
 
-from gradlab.analysis.compare.seeds import half_width, joint, seed_freedom, unshrunk
+from gradlab.analysis.compare.seed_means import half_width, joint, seed_freedom, unbiased
 from gradlab.record import Floats
 from gradlab.store.records import Integers
 
-__all__ = ["Factor", "Level", "Shares", "Term", "main_effects", "shares"]
+__all__ = ["Factor", "LevelEffect", "VarianceShares", "VarianceTerm", "main_effects", "variance_shares"]
 
 _COLUMNS = 2000
 """Most columns of a model; an interaction that would go beyond is left out, with the reason."""
@@ -31,7 +31,7 @@ class Factor:
 
 
 @dataclass(frozen=True, slots=True)
-class Term:
+class VarianceTerm:
     """What one factor or one interaction of two explains."""
 
     factors: tuple[str, ...]
@@ -47,7 +47,7 @@ class Term:
 
 
 @dataclass(frozen=True, slots=True)
-class Shares:
+class VarianceShares:
     """The analysis of variance of one response. `terms` are sorted, largest share first."""
 
     cells: int
@@ -55,20 +55,20 @@ class Shares:
     """Cells whose response is not finite."""
     configurations: int
     seeds: int
-    terms: tuple[Term, ...] = ()
-    higher: Term | None = None
+    terms: tuple[VarianceTerm, ...] = ()
+    higher: VarianceTerm | None = None
     """Interactions of three factors and more, together."""
-    seed: Term | None = None
+    seed: VarianceTerm | None = None
     """What the seeds have in common over all configurations: the same data, the same draws."""
-    chance: Term | None = None
-    """What is left: the scatter of seeds within a configuration."""
-    unsplit: float = 0.0
-    """Share that several terms of an unbalanced grid claim, so that it belongs to none (negative: counted twice)."""
+    residual: VarianceTerm | None = None
+    """The scatter of seeds within a configuration."""
+    overlap: float = 0.0
+    """Share that several terms of an unbalanced grid explain together (negative: counted twice)."""
     notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
+class LevelEffect:
     """The mean of one level of a factor against the mean over its levels, 95 % interval over seeds."""
 
     factor: str
@@ -103,7 +103,7 @@ class _Model:
         return rank, float(solved @ solved)
 
 
-def shares(values: Floats, factors: Sequence[Factor], seed: Integers) -> Shares:
+def variance_shares(values: Floats, factors: Sequence[Factor], seed: Integers) -> VarianceShares:
     """Return the shares of the variance of `values` [N] that `factors`, their interactions and the seeds explain.
 
     Sums of squares are of type II, from least squares on all main effects, all two-factor interactions and the seed
@@ -124,16 +124,18 @@ def shares(values: Floats, factors: Sequence[Factor], seed: Integers) -> Shares:
     usable = np.isfinite(values)
     y, s = values[usable], joint([seed[usable]], int(usable.sum()))
     kept = [
-        Factor(f.name, f.levels, codes) for f in factors if (codes := joint([f.codes[usable]], len(y))).max(initial=0)
+        Factor(factor.name, factor.levels, codes)
+        for factor in factors
+        if (codes := joint([factor.codes[usable]], len(y))).max(initial=0)
     ]
     configuration = joint([f.codes for f in kept], len(y))
     n, kinds, seeds = len(y), int(configuration.max(initial=-1)) + 1, int(s.max(initial=-1)) + 1
-    gone = [f.name for f in factors if f.name not in {one.name for one in kept}]
+    gone = [factor.name for factor in factors if factor.name not in {varied.name for varied in kept}]
     notes = [f"{name} has one level left among the cells with a value" for name in gone] if n else []
-    nothing = Shares(n, len(values) - n, kinds, seeds, notes=tuple(notes))
+    nothing = VarianceShares(n, len(values) - n, kinds, seeds, notes=tuple(notes))
     if n < 2 or np.ptp(y) <= 1e-12 * max(1.0, float(np.abs(y).max())):
         reason = "no cell has a value" if n == 0 else "one cell has a value" if n == 1 else "does not vary"
-        return Shares(n, nothing.left_out, kinds, seeds, notes=(*notes, reason))
+        return VarianceShares(n, nothing.left_out, kinds, seeds, notes=(*notes, reason))
     y = y - y.mean()
     total = float(y @ y)
     pairs, too_many = _pairs(kept)
@@ -148,15 +150,15 @@ def shares(values: Floats, factors: Sequence[Factor], seed: Integers) -> Shares:
         scatter = pure / pure_free
     elif rest_free > 0:
         scatter = rest / rest_free
-        notes.append("each configuration has one seed: chance is judged by what two factors together leave unexplained")
+        notes.append("each configuration has one seed: what two factors together leave unexplained is the residual")
     else:
         scatter = float("nan")
-        notes.append("nothing is left over to judge chance by, so the shares are eta squared")
+        notes.append("there is no residual to estimate, so the shares are eta squared")
 
-    def term(names: tuple[str, ...], free: int, squares: float, note: str = "") -> Term:
+    def term(names: tuple[str, ...], free: int, squares: float, note: str = "") -> VarianceTerm:
         squares = max(squares, 0.0)
         omega2 = max((squares - free * scatter) / (total + scatter), 0.0) if free else 0.0
-        return Term(names, free, squares, squares / total, omega2 if scatter == scatter else np.nan, note)
+        return VarianceTerm(names, free, squares, squares / total, omega2 if scatter == scatter else np.nan, note)
 
     terms = []
     first_pair = 2 + len(kept)
@@ -172,28 +174,31 @@ def shares(values: Floats, factors: Sequence[Factor], seed: Integers) -> Shares:
             term((kept[a].name, kept[b].name), rank - low[0], explained - low[1],
                  _interaction_note(kept[a], kept[b], int(code.max()) + 1, rank - low[0]))
         )  # fmt: skip
-    terms.sort(key=lambda one: -one.eta2)
+    terms.sort(key=lambda term: -term.eta2)
     higher = term((), rest_free - pure_free, rest - pure) if rest_free > pure_free else None
     seed_term = term(("seed",), seed_free, seed_squares) if seed_free else None
-    chance = Term((), pure_free, pure, pure / total, n * scatter / (total + scatter)) if pure_free else None
-    split = sum(one.eta2 for one in (*terms, higher, seed_term, chance) if one is not None)
-    return Shares(n, nothing.left_out, kinds, seeds, tuple(terms), higher, seed_term, chance, 1.0 - split, tuple(notes))
+    residual = VarianceTerm((), pure_free, pure, pure / total, n * scatter / (total + scatter)) if pure_free else None
+    split = sum(part.eta2 for part in (*terms, higher, seed_term, residual) if part is not None)
+    overlap = 1.0 - split
+    return VarianceShares(
+        n, nothing.left_out, kinds, seeds, tuple(terms), higher, seed_term, residual, overlap, tuple(notes)
+    )
 
 
 def _pairs(factors: Sequence[Factor]) -> tuple[list[tuple[int, int, Integers]], list[str]]:
     """Return the interactions that fit into a model, smallest first, and why the others do not."""
-    found, notes = [], []
-    columns = sum(len(f.levels) for f in factors)
-    every = [(a, b, joint([factors[a].codes, factors[b].codes], len(factors[a].codes)))
+    kept, notes = [], []
+    columns = sum(len(factor.levels) for factor in factors)
+    pairs = [(a, b, joint([factors[a].codes, factors[b].codes], len(factors[a].codes)))
              for a, b in combinations(range(len(factors)), 2)]  # fmt: skip
-    for a, b, code in sorted(every, key=lambda one: int(one[2].max())):
+    for a, b, code in sorted(pairs, key=lambda pair: int(pair[2].max())):
         size = int(code.max()) + 1
         columns += size
         if columns <= _COLUMNS:
-            found.append((a, b, code))
+            kept.append((a, b, code))
         else:
             notes.append(f"{factors[a].name} x {factors[b].name} is left out: it has {size:,} combinations")
-    return found, notes
+    return kept, notes
 
 
 def _interaction_note(a: Factor, b: Factor, observed: int, free: int) -> str:
@@ -222,13 +227,13 @@ def _within(y: Floats, configuration: Integers, seed: Integers) -> tuple[float, 
     return max(inside - common, 0.0) if pure_free else 0.0, pure_free, common, free
 
 
-def main_effects(values: Floats, factors: Sequence[Factor], seed: Integers) -> tuple[Level, ...]:
+def main_effects(values: Floats, factors: Sequence[Factor], seed: Integers) -> tuple[LevelEffect, ...]:
     """Return the effects of all levels of all `factors` on `values` [N], with 95 % intervals over seeds.
 
-    From least squares on the main effects alone, so that a level is not judged by the company it happens to keep; the
-    effects of a factor sum to zero over its levels, each level counting the same. A factor whose effects the grid
-    cannot tell from those of others is left out (`shares` says why). The interval is that of `seed_means`: it covers
-    the mean effect at the settings there are, not the spread of the effect between them.
+    From least squares on the main effects alone, so that a level is not judged by the levels of other factors that it
+    happens to occur with; the effects of a factor sum to zero over its levels, each level counting the same. A factor
+    whose effects the grid cannot tell from those of others is left out (`variance_shares` says why). The interval is
+    that of `seed_means`: it covers the mean effect at the settings there are, not its spread between them.
     """
     usable = np.isfinite(values)
     y, s = values[usable], joint([seed[usable]], int(usable.sum()))
@@ -244,9 +249,9 @@ def main_effects(values: Floats, factors: Sequence[Factor], seed: Integers) -> t
     everything = list(range(len(kept) + 1))
     rank = model.fit(everything)[0]
     clusters = np.arange(len(y))
-    picks = csr_array((residual * unshrunk(repeats)[configuration], (clusters, s)))
+    deviations = csr_array((residual * unbiased(repeats)[configuration], (clusters, s)))
     _, freedom = seed_freedom(configuration, s, np.zeros(len(y), np.int64), 1)
-    found: list[Level] = []
+    effects: list[LevelEffect] = []
     for index, f in enumerate(kept):
         if rank - model.fit([b for b in everything if b != index + 1])[0] < len(f.levels) - 1:
             continue
@@ -254,11 +259,13 @@ def main_effects(values: Floats, factors: Sequence[Factor], seed: Integers) -> t
         rows = rows - rows.mean(axis=0)
         effect = rows @ model.cross
         weights = rows[:, [0]] + sum(rows[:, model.spans[k + 1]][:, code] for k, code in enumerate(codes))
-        pulls = (picks.T @ weights.T).T
-        half = half_width(np.square(pulls).sum(axis=1), freedom)
+        by_seed = (deviations.T @ weights.T).T
+        half = half_width(np.square(by_seed).sum(axis=1), freedom)
         cells = np.bincount(codes[index])
-        found += [
-            Level(f.name, name, float(effect[k]), float(effect[k] - half[k]), float(effect[k] + half[k]), int(cells[k]))
+        effects += [
+            LevelEffect(
+                f.name, name, float(effect[k]), float(effect[k] - half[k]), float(effect[k] + half[k]), int(cells[k])
+            )
             for k, name in enumerate(f.levels)
         ]
-    return tuple(found)
+    return tuple(effects)

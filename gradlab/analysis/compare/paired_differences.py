@@ -1,4 +1,4 @@
-"""Paired differences over common seeds: their intervals, their tests, and which of them are more than chance."""
+"""Paired differences over common seeds: their intervals, their tests, and which of them are significant."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
-from gradlab.analysis.compare.seeds import LEVEL, half_width, joint, owner_of, pulls, sums
+from gradlab.analysis.compare.seed_means import LEVEL, half_width, joint, owner_of, seed_contributions, sums
 from gradlab.record import Floats
 from gradlab.store.records import Integers
 
-__all__ = ["Difference", "differences", "holm", "sign_flip"]
+__all__ = ["PairedDifference", "holm", "paired_differences", "sign_flip"]
 
 _ENUMERATED = 16
 """Most seeds for which every pattern of signs is tried."""
@@ -22,7 +22,7 @@ _FLIPS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class PairedDifference:
     """A paired comparison. p-values are two-sided and corrected for the number of comparisons (Holm)."""
 
     mean: float
@@ -33,7 +33,7 @@ class Difference:
     blocks: int
     """Settings, otherwise equal, at which both were measured; each counts the same in the mean."""
     agree: int
-    """Blocks of which the own mean goes the same way as the mean of all."""
+    """Blocks whose own mean has the sign of the mean of all."""
     pairs: int
     p: float
     """Paired t test over seeds; NaN where it has nothing to go by."""
@@ -42,12 +42,12 @@ class Difference:
     least_flip: float
     """Smallest uncorrected p that the permutation test can give with so many seeds."""
     sign: Literal["+", "-", "~", "="]
-    """Which way it goes; ``~``: it may be chance; ``=``: no pair differs."""
+    """The sign of a significant difference; ``~``: not significant; ``=``: no pair differs."""
 
 
-def differences(
+def paired_differences(
     values: Floats, block: Integers, seed: Integers, group: Integers, groups: int, *, discrete: bool = False
-) -> tuple[Difference, ...]:
+) -> tuple[PairedDifference, ...]:
     """Return one comparison for each group from the differences `values` of its pairs, all [N].
 
     The t test over seeds is the first judge: logarithms of gradient norms are sums over many blocks and so nearly
@@ -55,7 +55,7 @@ def differences(
     so that differences are symmetric, under which the t test nearly keeps its level (simulated in the tests: 5 % for
     normal ones, 4 % with heavy tails; the worst case is three seeds of uniform ones, 7 %). The sign-flip test (Fisher
     1935), which needs the symmetry alone, flips all pairs of a seed together; with n seeds its p is at least 2^(1-n),
-    0.0625 for five, so with few seeds it could never find anything. A difference therefore has to pass the t test,
+    0.0625 for five, so with few seeds it could never pass. A difference therefore has to pass the t test,
     and the sign-flip test as well wherever that could pass (its least p times the number of comparisons is within the
     level). For `discrete` values (0 or 1), whose scatter a t test cannot judge from few seeds, only the sign-flip test
     counts.
@@ -64,38 +64,38 @@ def differences(
     """
     usable = _with_scatter(values, block, group, groups)
     values, block, seed, group = values[usable], block[usable], seed[usable], group[usable]
-    found = pulls(values, block, seed, group, groups)
-    half = half_width(found.squares, found.freedom)
+    means = seed_contributions(values, block, seed, group, groups)
+    half = half_width(means.squares, means.freedom)
     largest = np.zeros(groups)
     np.maximum.at(largest, group, np.abs(values))
     pairs = np.bincount(group, minlength=groups)
     place = joint([group, block], len(values))
-    same = np.sign(sums(place, values, int(place.max(initial=-1)) + 1)) == np.sign(found.mean)[owner_of(place, group)]
+    same = np.sign(sums(place, values, int(place.max(initial=-1)) + 1)) == np.sign(means.mean)[owner_of(place, group)]
     agree = np.bincount(owner_of(place, group), same, groups)
     with np.errstate(divide="ignore", invalid="ignore"):
-        t = np.abs(found.mean) / (half / stdtrit(np.maximum(found.freedom, 1), 1 - LEVEL / 2))
-    p = np.where(largest == 0, np.nan, 2 * stdtr(np.maximum(found.freedom, 1), -t))
-    p[discrete | (found.freedom < 1)] = np.nan
+        t = np.abs(means.mean) / (half / stdtrit(np.maximum(means.freedom, 1), 1 - LEVEL / 2))
+    p = np.where(largest == 0, np.nan, 2 * stdtr(np.maximum(means.freedom, 1), -t))
+    p[discrete | (means.freedom < 1)] = np.nan
     flips = np.array(
-        [sign_flip(found.whole[found.owner == index]) if pairs[index] else np.nan for index in range(groups)]
+        [sign_flip(means.parts[means.owner == index]) if pairs[index] else np.nan for index in range(groups)]
     )
     corrected, corrected_flips = holm(p), holm(flips)
     tests = int(np.isfinite(flips).sum())
 
-    def one(index: int) -> Difference:
-        least = _least(int(found.seeds[index]))
+    def difference(index: int) -> PairedDifference:
+        least = _least(int(means.seeds[index]))
         askable = discrete or least * tests <= LEVEL
         passed = (discrete or corrected[index] < LEVEL) and (not askable or corrected_flips[index] < LEVEL)
         sign: Literal["+", "-", "~", "="] = "=" if pairs[index] and largest[index] == 0 else "~"
         if sign == "~" and passed:
-            sign = "+" if found.mean[index] > 0 else "-"
-        mean, side = float(found.mean[index]), float(half[index])
-        return Difference(
+            sign = "+" if means.mean[index] > 0 else "-"
+        mean, side = float(means.mean[index]), float(half[index])
+        return PairedDifference(
             mean=mean,
             low=mean - side,
             high=mean + side,
-            seeds=int(found.seeds[index]),
-            blocks=int(found.members[index]),
+            seeds=int(means.seeds[index]),
+            blocks=int(means.members[index]),
             agree=int(agree[index]),
             pairs=int(pairs[index]),
             p=float(corrected[index]),
@@ -104,7 +104,7 @@ def differences(
             sign=sign,
         )
 
-    return tuple(one(index) for index in range(groups))
+    return tuple(difference(index) for index in range(groups))
 
 
 def _with_scatter(values: Floats, block: Integers, group: Integers, groups: int) -> NDArray[np.bool_]:
@@ -119,13 +119,13 @@ def _with_scatter(values: Floats, block: Integers, group: Integers, groups: int)
 def holm(p: Floats) -> Floats:
     """Return p-values corrected for their number by Holm's step-down method (1979), [n]; NaN stays and does not count.
 
-    With them, the chance of any false finding among all comparisons is at most the level.
+    With them, the probability of any false positive among all comparisons is at most the level.
     """
-    found = np.full(len(p), np.nan)
+    corrected = np.full(len(p), np.nan)
     order = np.argsort(p, kind="stable")[: int(np.isfinite(p).sum())]
     steps = p[order] * np.arange(len(order), 0, -1)
-    found[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
-    return found
+    corrected[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return corrected
 
 
 def sign_flip(parts: Floats) -> float:

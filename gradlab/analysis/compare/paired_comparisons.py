@@ -1,4 +1,4 @@
-"""One setting changed and all others equal: paired differences against a baseline, and what cures a lost gradient."""
+"""One setting changed, all others equal: comparisons against a baseline, and improvements of vanished gradients."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from gradlab.analysis.compare.conditions import read_equalities
-from gradlab.analysis.compare.design import Design, Metric, respond
-from gradlab.analysis.compare.pairs import Difference, differences
+from gradlab.analysis.compare.design import Design, response_values
+from gradlab.analysis.compare.paired_differences import PairedDifference, paired_differences
+from gradlab.analysis.compare.responses import Response
 from gradlab.cell import SETTINGS
 from gradlab.errors import UsageError
 from gradlab.families.axes import length_settings
@@ -22,27 +23,28 @@ from gradlab.record import Floats
 from gradlab.store.records import Integers
 from gradlab.thresholds import LEARNED_SHARE
 
-__all__ = ["Change", "Cure", "against", "cures", "parse_baseline"]
+__all__ = ["Improvement", "PairedComparison", "compare_with_baseline", "improvements", "parse_baseline"]
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class PairedComparison:
     """The effect of going from one combination of levels to another, in the response's unit (log10 where it is one)."""
 
     settings: tuple[str, ...]
     source: tuple[str, ...]
     target: tuple[str, ...]
-    difference: Difference
+    difference: PairedDifference
     left_out: int
     """Pairs of which one has no finite response."""
 
 
 @dataclass(frozen=True, slots=True)
-class Cure:
-    """A change of one setting where survival was beyond a threshold: configurations counted, out of `networks`."""
+class Improvement:
+    """A change of one setting after which networks beyond a threshold are healthy, with how many of them."""
 
-    change: Change
+    change: PairedComparison
     networks: int
+    """Configurations beyond the threshold to which the change can be made."""
     healthy: int
     """Of them, healthy afterwards."""
     learned_before: int
@@ -55,8 +57,8 @@ def parse_baseline(text: str, plan: Design) -> dict[str, str]:
 
     Raises UsageError for anything else, naming what there is.
     """
-    found: dict[str, str] = {}
-    levels = {f.name: f.levels for f in plan.varied}
+    baseline: dict[str, str] = {}
+    levels = {factor.name: factor.levels for factor in plan.varied}
     for part in conjuncts(read_equalities(text, SETTINGS, "--baseline")):
         if not isinstance(part, Condition) or part.sign != "=" or len(part.constants) > 1:
             raise UsageError(f"--baseline: {part} is not one value of one setting", "as in activation=sigmoid, depth=4")
@@ -72,8 +74,8 @@ def parse_baseline(text: str, plan: Design) -> dict[str, str]:
             raise UsageError(f"--baseline {part}: it does not occur", f"there are {', '.join(levels[key])}")
         if len(exact or matching) > 1:
             raise UsageError(f"--baseline {part}: these are several: {', '.join(matching)}", "name one of them")
-        found[key] = (exact or matching)[0]
-    return found
+        baseline[key] = (exact or matching)[0]
+    return baseline
 
 
 def _value(level: str) -> str | float:
@@ -81,16 +83,18 @@ def _value(level: str) -> str | float:
     return level if number is None else number
 
 
-def against(cells: pd.DataFrame, plan: Design, metric: Metric, baseline: Mapping[str, str]) -> tuple[Change, ...]:
+def compare_with_baseline(
+    cells: pd.DataFrame, plan: Design, response: Response, baseline: Mapping[str, str]
+) -> tuple[PairedComparison, ...]:
     """Return every other combination of the levels of the `baseline`'s settings against it, otherwise equal.
 
     A pair is two cells with the same seed and all other settings the same, but for those that follow the compared
     ones. Raises UsageError when there is no pair.
     """
-    keys = [f for f in plan.varied if f.name in baseline]
-    level = plan.code([f.name for f in keys])
-    is_base = np.logical_and.reduce([f.codes == f.levels.index(baseline[f.name]) for f in keys])
-    pairs = _pairs(respond(cells, metric), level, _block(plan, tuple(baseline)), plan.seed, is_base)
+    factors = [factor for factor in plan.varied if factor.name in baseline]
+    level = plan.code([factor.name for factor in factors])
+    is_base = np.logical_and.reduce([factor.codes == factor.levels.index(baseline[factor.name]) for factor in factors])
+    pairs = _pairs(response_values(cells, response), level, _block(plan, tuple(baseline)), plan.seed, is_base)
     if not len(pairs):
         named = ", ".join(f"{key}={value}" for key, value in baseline.items())
         raise UsageError(
@@ -99,17 +103,17 @@ def against(cells: pd.DataFrame, plan: Design, metric: Metric, baseline: Mapping
         )
     targets = sorted(set(pairs["target"]))
     group = np.searchsorted(targets, pairs["target"]).astype(np.int64)
-    found = _differences(pairs, group, len(targets), metric)
+    tests = _differences(pairs, group, len(targets), response)
     example = {int(code): int(row) for row, code in enumerate(level)}
     return tuple(
-        Change(
-            tuple(f.name for f in keys),
-            tuple(baseline[f.name] for f in keys),
-            tuple(f.levels[f.codes[example[target]]] for f in keys),
+        PairedComparison(
+            tuple(factor.name for factor in factors),
+            tuple(baseline[factor.name] for factor in factors),
+            tuple(factor.levels[factor.codes[example[target]]] for factor in factors),
             difference,
             left_out,
         )
-        for target, (difference, left_out) in zip(targets, found, strict=True)
+        for target, (difference, left_out) in zip(targets, tests, strict=True)
     )
 
 
@@ -127,54 +131,55 @@ def _pairs(values: Floats, level: Integers, block: Integers, seed: Integers, is_
     return pairs[pairs["source"] != pairs["target"]]
 
 
-def _differences(pairs: pd.DataFrame, group: Integers, groups: int, metric: Metric) -> list[tuple[Difference, int]]:
+def _differences(
+    pairs: pd.DataFrame, group: Integers, groups: int, response: Response
+) -> list[tuple[PairedDifference, int]]:
     with np.errstate(invalid="ignore"):
         change = (pairs["value"] - pairs["before"]).to_numpy()
-    found = differences(
-        change, pairs["block"].to_numpy(), pairs["seed"].to_numpy(), group, groups, discrete=metric.name == "learned"
-    )
+    block, seed = pairs["block"].to_numpy(), pairs["seed"].to_numpy()
+    tests = paired_differences(change, block, seed, group, groups, discrete=response.name == "learned")
     lost = np.bincount(group, ~np.isfinite(change), groups).astype(int)
-    return list(zip(found, lost.tolist(), strict=True))
+    return list(zip(tests, lost.tolist(), strict=True))
 
 
-def cures(
-    cells: pd.DataFrame, plan: Design, metric: Metric, verdict: str, verdict_of: NDArray[Any], learned_of: Floats
-) -> tuple[Cure, ...]:
-    """Return the changes of one setting (not depth or seq_len) that mend configurations of a `verdict`, the best first.
+def improvements(
+    cells: pd.DataFrame, plan: Design, response: Response, verdict: str, verdict_of: NDArray[Any], learned_of: Floats
+) -> tuple[Improvement, ...]:
+    """Return the changes of one setting, lengths aside, after which networks of a `verdict` are healthy, best first.
 
     `verdict_of` and `learned_of` (share of its seeds) say how each configuration stands. Only changes that pass their
-    paired test, corrected for all that were tried, and leave at least one network healthy. The best mends most.
+    paired test, corrected for all that were tried, and leave at least one network healthy. The best has most healthy.
     """
     mostly = learned_of > LEARNED_SHARE
     lost = verdict_of[plan.configuration] == verdict
-    values = respond(cells, metric)
-    tried: list[pd.DataFrame] = []
-    for f in plan.factors:
-        if f.name not in length_settings():
-            pairs = _pairs(values, f.codes, _block(plan, (f.name,)), plan.seed, lost)
-            tried.append(pairs.assign(factor=f.name))
-    if not tried or not sum(map(len, tried)):
+    values = response_values(cells, response)
+    tried = [
+        _pairs(values, factor.codes, _block(plan, (factor.name,)), plan.seed, lost).assign(factor=factor.name)
+        for factor in plan.factors
+        if factor.name not in length_settings()
+    ]
+    if not sum(map(len, tried)):
         return ()
-    every = pd.concat(tried, ignore_index=True)
-    names, group = _numbered(every)
-    found = []
-    tests = _differences(every, group, len(names), metric)
-    levels = {f.name: f.levels for f in plan.factors}
+    pairs = pd.concat(tried, ignore_index=True)
+    names, group = _numbered(pairs)
+    tests = _differences(pairs, group, len(names), response)
+    levels = {factor.name: factor.levels for factor in plan.factors}
     wanted = "+" if verdict == "vanishing" else "-"
-    for index, (factor, source, target) in enumerate(names):
+    improved = []
+    for index, (name, source, target) in enumerate(names):
         difference, left_out = tests[index]
         if difference.sign != wanted:
             continue
-        rows = every.loc[group == index, ["row_before", "row"]].to_numpy()
-        pairs_of = np.unique(plan.configuration[rows], axis=0)
-        before, after = pairs_of[:, 0], pairs_of[:, 1]
+        rows = pairs.loc[group == index, ["row_before", "row"]].to_numpy()
+        before, after = np.unique(plan.configuration[rows], axis=0).T
         healthy = int((verdict_of[after] == "healthy").sum())
         if not healthy:
             continue
-        change = Change((factor,), (levels[factor][source],), (levels[factor][target],), difference, left_out)
-        found.append(Cure(change, len(before), healthy, int(mostly[before].sum()), int(mostly[after].sum())))
+        change = PairedComparison((name,), (levels[name][source],), (levels[name][target],), difference, left_out)
+        learned_before, learned = int(mostly[before].sum()), int(mostly[after].sum())
+        improved.append(Improvement(change, len(before), healthy, learned_before, learned))
     return tuple(
-        sorted(found, key=lambda cure: (-cure.healthy, cure.healthy < cure.networks, -abs(cure.change.difference.mean)))
+        sorted(improved, key=lambda one: (-one.healthy, one.healthy < one.networks, -abs(one.change.difference.mean)))
     )
 
 
