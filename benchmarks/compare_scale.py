@@ -22,7 +22,8 @@ from pathlib import Path
 import numpy as np
 
 from gradlab.cell import Cell, Named, cell_id, probe_steps
-from gradlab.record import LAYER_FIELDS, STEP_FIELDS, Record
+from gradlab.columns import field_names
+from gradlab.record import Record
 from gradlab.store import RunDirectory
 
 FACTORS = {"sigmoid": 0.24, "tanh": 0.97, "relu": 0.71, "gelu": 0.5, "selu": 1.04}
@@ -51,8 +52,8 @@ def record(cell: Cell, random: np.random.Generator) -> Record:
     factor = FACTORS[cell.activation.name] * NORMS[cell.norm.name]
     log_g = log(factor) * np.arange(cell.depth - 1, -1, -1) + random.normal(0, 0.1, shape).cumsum(axis=1)
     learned = bool(log_g[0, 0] - log_g[0, -1] > -9 + random.normal())
-    values = {name: random.normal(1, 0.1, len(steps)) for name in STEP_FIELDS}
-    values |= {name: random.normal(1, 0.1, shape) for name in LAYER_FIELDS}
+    values = {name: random.normal(1, 0.1, len(steps)) for name in field_names("step")}
+    values |= {name: random.normal(1, 0.1, shape) for name in field_names("layer")}
     values |= {"log_grad_norm": log_g, "metric": np.clip(0.1 + 0.8 * learned + values["metric"] / 10, 0, 1)}
     return Record(
         cell=cell_id(cell), status="ok", diverged_at=None, steps=cell.steps, in_features=64, out_features=10,

@@ -13,7 +13,6 @@ Three things are measured on the real command line, the first two from outside t
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import os
 import platform
 import statistics
@@ -26,8 +25,9 @@ from pathlib import Path
 import numpy as np
 
 from gradlab.cell import cell_id
+from gradlab.columns import field_names
 from gradlab.execution import Job, Worked
-from gradlab.record import LAYER_FIELDS, STEP_FIELDS, Record
+from gradlab.record import Record
 
 SPEC = """
 name: overhead
@@ -45,12 +45,12 @@ CONFIGURATIONS = 5 * 5 * 2
 
 def nothing(job: Job) -> Worked:
     """Stand in for training: records of the right shapes."""
-    others = {f.name: 1.0 for f in dataclasses.fields(Record)}
+    others = dict.fromkeys(field_names("cell"), 1.0)
     others |= {"status": "ok", "diverged_at": None, "steps": 1, "metric_name": "accuracy", "learned": True}
     others |= {"in_features": 64, "out_features": 10, "probe_steps": np.array([0, 1])}
-    others |= {name: np.ones(2) for name in STEP_FIELDS}
+    others |= {name: np.ones(2) for name in field_names("step")}
     records = [
-        Record(**others | {name: np.ones((2, cell.blocks)) for name in LAYER_FIELDS} | {"cell": cell_id(cell)})
+        Record(**others | {name: np.ones((2, cell.blocks)) for name in field_names("layer")} | {"cell": cell_id(cell)})
         for cell in job.cells
     ]
     return Worked(records, "cpu", "")

@@ -15,6 +15,7 @@ from gradlab.analysis.compare.comparison import compare as answer
 from gradlab.analysis.compare.paired_comparisons import PairedComparison
 from gradlab.analysis.compare.variance import VarianceTerm
 from gradlab.api.options import CompareOptions
+from gradlab.results.run import open_runs
 
 __all__ = ["compare", "document"]
 
@@ -25,7 +26,7 @@ def compare(paths: Sequence[Path], options: CompareOptions) -> Comparison:
     Raises UsageError for a path without runs and for a question that cannot be answered, StoreError when there is no
     cell at all or a directory cannot be read.
     """
-    return answer(collect(paths), Question(**dataclasses.asdict(options)))
+    return answer(collect(open_runs(paths)), Question(**dataclasses.asdict(options)))
 
 
 def document(comparison: Comparison) -> dict[str, Any]:
@@ -35,7 +36,7 @@ def document(comparison: Comparison) -> dict[str, Any]:
     return {
         "runs": [
             {"name": run.name, "directory": str(run.path), "cells": run.cells, "known": run.known,
-             "damaged": [{"file": file, "reason": reason} for file, reason in run.damaged]}
+             "damaged": [{"file": problem.file, "reason": problem.reason} for problem in run.unreadable]}
             for run in comparison.runs
         ],
         "warnings": list(comparison.warnings),

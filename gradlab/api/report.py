@@ -16,12 +16,15 @@ __all__ = ["PageFile", "report"]
 
 @dataclass(frozen=True, slots=True)
 class PageFile:
-    """A page that has been written, what was left out of it, and the damaged parts it was made without."""
+    """A page that has been written, and what is wrong with the runs behind it: what it is, what to do about it."""
 
     path: Path
     bytes: int
     notes: tuple[str, ...]
-    damaged: tuple[str, ...]
+    lost: tuple[tuple[str, str], ...]
+    """Cells that are missing."""
+    rebuilt: tuple[tuple[str, str], ...]
+    """Tables that were made anew."""
 
 
 def report(paths: Sequence[Path], options: ReportOptions) -> PageFile:
@@ -36,7 +39,7 @@ def report(paths: Sequence[Path], options: ReportOptions) -> PageFile:
     page = build_page(paths)
     data = page.html.encode()
     write_bytes(target, data)
-    return PageFile(target, len(data), page.notes, page.damaged)
+    return PageFile(target, len(data), page.notes, page.lost, page.rebuilt)
 
 
 def _target(paths: Sequence[Path]) -> Path:

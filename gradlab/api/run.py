@@ -18,19 +18,17 @@ from gradlab.execution.progress import Listener
 from gradlab.execution.provenance import Session
 from gradlab.execution.scheduling import Policy, Scheduler
 from gradlab.report.formatting import count
-from gradlab.results.predictions import Predictions
+from gradlab.results.theory_cache import Predictions
 from gradlab.spec import Spec, dump
 from gradlab.store import RunDirectory
 
 if TYPE_CHECKING:
     from gradlab.analysis.expectations import Judgement
-    from gradlab.results.predicted import Predict
     from gradlab.results.tables import Tables
+    from gradlab.results.theory import Predict
     from gradlab.store.records import Failure
 
 __all__ = ["RunResult", "Runs", "execute", "run"]
-
-TABLES = ("cells", "layers", "steps", "summary")
 
 
 @dataclass(frozen=True)
@@ -215,8 +213,7 @@ def execute(
                 executor.close()
             failed = [*plan.failed, *work.failures]
             made = tables(directory.load(plan.ids), failed, order=plan.ids, predict=predict)
-            paths = directory.write_tables({f"{name}.csv": getattr(made, name) for name in TABLES})
-            files = dict(zip(TABLES, paths.values(), strict=True))
+            files = directory.write_tables(made.frames)
             if isinstance(predict, Predictions):
                 predict.save()
             session.end(computed=work.computed, reused=len(plan.done), failed=len(failed), interrupted=work.interrupted)

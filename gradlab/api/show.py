@@ -9,12 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from gradlab.analysis.compare.collect import run_directories
 from gradlab.cell import Cell, settings_of
-from gradlab.errors import StoreError, UsageError
-from gradlab.mean_field import predict
+from gradlab.errors import UsageError
+from gradlab.results.run import Run, open_runs
 from gradlab.results.tables import Tables, tables
-from gradlab.store import RunDirectory, parts
+from gradlab.results.theory_cache import Predictions
 
 __all__ = ["CellTables", "show"]
 
@@ -46,29 +45,14 @@ class CellTables:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a cell lies."""
-
-    cell: str
-    directory: RunDirectory
-    bank: str
-
-
 def show(cell: str, paths: Sequence[Path]) -> CellTables:
     """Return the cell whose id begins with `cell` out of the runs at `paths`.
 
     Raises UsageError when there is none or more than one, StoreError when it cannot be read.
     """
-    place = _find(cell.strip().lower(), paths)
-    part = place.directory.parts / f"{place.bank}.parquet"
-    try:
-        table = parts.read(part)
-    except parts.Damaged as damage:
-        raise StoreError(f"{part} is damaged: {damage}", "run the spec again: it repairs it") from damage
-    own = table.filter([name == place.cell for name in table.column("cell").to_pylist()])
-    measured = parts.measured(own.append_column("bank", [[place.bank]]))
-    return CellTables(place.directory.path, measured.cells[0], tables(measured, predict=predict))
+    run, identity = _find(cell.strip().lower(), paths)
+    measured = run.records(ids=[identity])
+    return CellTables(run.path, measured.cells[0], tables(measured, predict=Predictions(run.directory)))
 
 
 def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -78,24 +62,23 @@ def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def _find(begin: str, paths: Sequence[Path]) -> _Place:
-    places: dict[str, _Place] = {}
+def _find(begin: str, paths: Sequence[Path]) -> tuple[Run, str]:
+    matches: dict[str, Run] = {}
     cells = 0
-    for path in run_directories(paths):
-        directory = RunDirectory(path)
-        stored, _ = directory.done()
-        cells += len(stored)
-        for cell, bank in stored.items():
+    for run in open_runs(paths):
+        cells += len(run.stored)
+        for cell in run.stored:
             if cell.startswith(begin):
-                places.setdefault(cell, _Place(cell, directory, bank))
-    if not begin or not places:
+                matches.setdefault(cell, run)
+    if not begin or not matches:
         searched = ", ".join(map(str, paths))
         raise UsageError(
             f"no finished cell of {searched} has an id that begins with {begin!r}" if begin else "an id is missing",
             f"the {cells:,} ids are in the first column of cells.csv; cells that failed are only there",
         )
-    if len(places) > 1:
-        listed = [f"{place.cell} in {place.directory.path.name}" for place in list(places.values())[:_LISTED]]
-        more = f" and {len(places) - _LISTED} more" if len(places) > _LISTED else ""
-        raise UsageError(f"{len(places)} cells have an id that begins with {begin!r}", ", ".join(listed) + more)
-    return next(iter(places.values()))
+    if len(matches) > 1:
+        listed = [f"{cell} in {run.path.name}" for cell, run in list(matches.items())[:_LISTED]]
+        more = f" and {len(matches) - _LISTED} more" if len(matches) > _LISTED else ""
+        raise UsageError(f"{len(matches)} cells have an id that begins with {begin!r}", ", ".join(listed) + more)
+    cell, run = next(iter(matches.items()))
+    return run, cell

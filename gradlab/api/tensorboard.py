@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gradlab.api.options import TensorboardOptions
+from gradlab.errors import StoreError
 from gradlab.report.events import require
 
 if TYPE_CHECKING:
+    from gradlab.results.run import Run
     from gradlab.results.tables import Tables
 
 __all__ = ["Board", "require", "tensorboard", "write_events"]
@@ -24,21 +26,27 @@ class Board:
     directory: Path
     files: tuple[Path, ...]
     seconds: float
+    warnings: tuple[tuple[str, str], ...]
+    """What is wrong with the tables and parts of the run, and what to do about it."""
 
 
-def tensorboard(paths: Sequence[Path], options: TensorboardOptions) -> Iterator[Board]:
-    """Write the event files of run directories, or of all directly below a directory, and yield those of each.
+def tensorboard(paths: Sequence[Path], options: TensorboardOptions) -> tuple[tuple[Board, ...], tuple[StoreError, ...]]:
+    """Write the event files of run directories, or of all directly below a directory, and return those of each.
 
-    Raises UsageError where TensorBoard is not installed or there is no run, StoreError for tables that cannot be read.
+    Returns also why others of several runs could not be read. Raises UsageError where TensorBoard is not installed or
+    there is no run, StoreError where none can be read.
     """
-    from gradlab.analysis.compare.collect import run_directories
-    from gradlab.api.tables import read_tables
+    from gradlab.results.run import each_readable, open_runs
 
     require()
-    for path in run_directories(paths):
+
+    def write(run: Run) -> Board:
         begun = time.perf_counter()
-        files = write_events(read_tables(path), path, per_cell=options.per_cell)
-        yield Board(path / "tensorboard", files, time.perf_counter() - begun)
+        files = write_events(run.tables, run.path, per_cell=options.per_cell)
+        return Board(run.path / "tensorboard", files, time.perf_counter() - begun, run.warnings)
+
+    boards, errors = each_readable(open_runs(paths), write)
+    return tuple(boards.values()), errors
 
 
 def write_events(tables: Tables, path: Path, *, per_cell: bool = False) -> tuple[Path, ...]:

@@ -14,14 +14,12 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from gradlab import grid, spec
-from gradlab.analysis.compare.collect import run_directories
 from gradlab.api.options import WatchOptions
-from gradlab.cell import cell_id
-from gradlab.errors import SpecError, UsageError
+from gradlab.errors import UsageError
 from gradlab.execution.progress import Progress
-from gradlab.results.profile import summarise
-from gradlab.store import RunDirectory, lock, parts
+from gradlab.results.run import Run, open_runs
+from gradlab.results.survival import summarise
+from gradlab.store import lock
 
 __all__ = ["Follower", "RunState", "watch"]
 
@@ -65,23 +63,24 @@ class RunState:
 class Follower:
     """Looks at a run directory again and again; a published part is read once."""
 
-    def __init__(self, directory: RunDirectory) -> None:
-        self._directory = directory
+    def __init__(self, path: Path) -> None:
+        self._path = path
         self._known: set[str] = set()
         self._done: dict[str, float] = {}
         """When each cell was published."""
         self._verdicts: Counter[str] = Counter()
         self._diverged = 0
         self._log_read = 0
-        self._wanted: tuple[float, frozenset[str]] | None = None
+        self._wanted: tuple[str, frozenset[str]] = ("", frozenset())
+        """The text of the spec, and the ids of its cells."""
 
     def look(self) -> RunState:
         """Return how it stands now."""
-        self._read_parts()
-        sessions = self._directory.sessions()
-        session = sessions[-1] if sessions else None
+        run = Run(self._path)
+        self._read_parts(run)
+        session = run.sessions[-1] if run.sessions else None
         begun = _seconds(session.get("started")) if session else None
-        wanted = self._wanted_cells()
+        wanted = self._wanted_cells(run)
         done = {cell: at for cell, at in self._done.items() if not wanted or cell in wanted}
         total = len(wanted) or int((session or {}).get("cells") or 0)
         elapsed = max(time.time() - begun, 0.0) if begun else 0.0
@@ -97,44 +96,29 @@ class Follower:
             verdicts=tuple(self._verdicts.most_common()),
         )
         return RunState(
-            self._directory.path,
+            self._path,
             progress,
-            _working(self._directory.path),
+            _working(self._path),
             session,
             self._new_failures(begun or 0.0),
         )
 
-    def _read_parts(self) -> None:
-        for path in sorted(self._directory.parts.glob("*.parquet")):
-            if path.name in self._known:
-                continue
-            try:
-                published, table = path.stat().st_mtime, parts.read(path)
-            except (parts.Damaged, OSError):  # the run will say so itself, and set it aside
-                continue
-            self._known.add(path.name)
-            measured = parts.measured(table)
+    def _read_parts(self, run: Run) -> None:
+        for bank, published, measured in run.published(self._known):
+            self._known.add(bank)
             self._done |= dict.fromkeys(measured.scalars["cell"].tolist(), published)
             self._verdicts.update(summarise(measured).verdict[measured.first_row].tolist())
             self._diverged += int((measured.scalars["status"] == "diverged").sum())
 
-    def _wanted_cells(self) -> frozenset[str]:
+    def _wanted_cells(self, run: Run) -> frozenset[str]:
         """Return the ids of the cells of the spec; none where it is not there yet, or was run with other seeds."""
-        path = self._directory.path / "spec.yaml"
-        written = path.stat().st_mtime if path.is_file() else None
-        if written is None:
-            return frozenset()
-        if self._wanted is None or self._wanted[0] != written:
-            try:
-                loaded = spec.load(path)
-                self._wanted = written, frozenset(map(cell_id, grid.expand(loaded, loaded.size).cells))
-            except SpecError:
-                self._wanted = written, frozenset()
+        if self._wanted[0] != run.spec_text:
+            self._wanted = run.spec_text, frozenset(run.expected_cells)
         wanted = self._wanted[1]
         return wanted if not self._done or not wanted.isdisjoint(self._done) else frozenset()
 
     def _new_failures(self, since: float) -> tuple[str, ...]:
-        path = self._directory.path / "run.log"
+        path = self._path / "run.log"
         if not path.is_file():
             return ()
         with path.open("rb") as file:
@@ -180,11 +164,11 @@ def watch(path: Path, options: WatchOptions) -> Iterator[RunState]:
     The last one is that of a run that has ended, or that nobody works on. Raises UsageError for what is not one run
     directory.
     """
-    directories = run_directories([path])
-    if len(directories) > 1:
-        names = ", ".join(directory.name for directory in directories[:5])
-        raise UsageError(f"{path} holds {len(directories)} runs", f"watch one of them: {names}")
-    follower = Follower(RunDirectory(directories[0]))
+    runs = open_runs([path])
+    if len(runs) > 1:
+        names = ", ".join(run.path.name for run in runs[:5])
+        raise UsageError(f"{path} holds {len(runs)} runs", f"watch one of them: {names}")
+    follower = Follower(runs[0].path)
     idle = 0
     while True:
         seen = follower.look()

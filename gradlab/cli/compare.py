@@ -61,19 +61,19 @@ def _warn(comparison: Comparison) -> bool:
     from gradlab.terminal.console import warn
 
     for run in comparison.runs:
-        for name, reason in run.damaged:
-            warn(f"{run.path}/{name} is damaged ({reason}): compared without it", "run its spec again: that repairs it")
+        for problem in run.unreadable:
+            warn(f"{run.path}/{problem}: compared without it", problem.hint)
         if run.aside:
             are = "is" if run.aside == 1 else "are"
             print(
                 f"{count(run.aside, 'stored cell')} of {run.path} {are} not part of its spec any more and left out",
                 file=sys.stderr,
             )
-        if not run.cells and not run.damaged:
+        if not run.cells and not run.unreadable:
             warn(f"{run.path} has no finished cell")
     for warning in comparison.warnings:
         warn(warning)
-    return any(run.damaged for run in comparison.runs)
+    return any(run.unreadable for run in comparison.runs)
 
 
 def _report_check(check: Check) -> None:

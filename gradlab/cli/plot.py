@@ -13,9 +13,12 @@ def plot(results: Results, options: PlotOptions) -> int:
     from gradlab.api.plot import plot as draw
     from gradlab.terminal.console import warn
 
-    for drawn in draw(results, options):
+    runs, errors = draw(results, options)
+    for drawn in runs:
         for warning in drawn.warnings:
             warn(*warning)
         for path in drawn.files:
             print(path)
-    return 0
+    for error in errors:
+        warn(f"{error.message}: left out", error.hint)
+    return 1 if errors else 0

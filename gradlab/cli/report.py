@@ -32,8 +32,8 @@ def report(
     print(f"{page.path} ({size(page.bytes)})")
     for note in page.notes:
         print(f"left out: {note}", file=sys.stderr)
-    for damage in page.damaged:
-        warn(f"{damage}: left out", "run its spec again: that repairs it")
+    for warning in (*page.lost, *page.rebuilt):
+        warn(*warning)
     if show and not webbrowser.open(page.path.resolve().as_uri()):
         print(f"no browser could be started: open {page.path} yourself", file=sys.stderr)
-    return 1 if page.damaged else 0
+    return 1 if page.lost else 0

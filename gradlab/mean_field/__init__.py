@@ -12,6 +12,7 @@ from gradlab.mean_field.jacobian import jacobian_spread
 from gradlab.mean_field.prediction import NoPrediction, Prediction
 
 __all__ = [
+    "THEORY_VERSION",
     "CriticalPoint",
     "FixedPoint",
     "NoPrediction",
@@ -23,3 +24,7 @@ __all__ = [
     "jacobian_spread",
     "predict",
 ]
+
+THEORY_VERSION = 1
+"""Raise it with every change after which `predict` may return another number, another reason, or something where it
+returned nothing: predictions that a run directory keeps from another version are ignored."""

@@ -141,6 +141,7 @@ def sweep(
 def _run(spec: Spec, options: RunOptions, quiet: bool) -> Results:
     from gradlab.api.run import run
     from gradlab.python.results import Results
+    from gradlab.results.run import Run
     from gradlab.terminal.console import console
     from gradlab.terminal.progress import ProgressDisplay
 
@@ -148,7 +149,7 @@ def _run(spec: Spec, options: RunOptions, quiet: bool) -> Results:
         (result,) = run((spec,), options, display, command=["python", *sys.argv[:1]])
     if result.interrupted:
         raise KeyboardInterrupt("what is finished is kept, the same call goes on from there")
-    return Results([result.path], result=result)
+    return Results([Run(result.path)], result=result)
 
 
 def plan(
@@ -185,10 +186,10 @@ def load(path: str | Path = "results", *others: str | Path) -> Results:
 
     Raises UsageError for a path without any, StoreError for what cannot be read.
     """
-    from gradlab.analysis.compare.collect import run_directories
     from gradlab.python.results import Results
+    from gradlab.results.run import open_runs
 
-    return Results(run_directories([_path(each) for each in (path, *others)]))
+    return Results(open_runs([_path(each) for each in (path, *others)]))
 
 
 def compare(

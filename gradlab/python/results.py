@@ -11,14 +11,13 @@ from typing import Any
 
 import pandas as pd
 
-from gradlab import grid, spec
 from gradlab.analysis.expectations import Judgement, judge
 from gradlab.api.run import RunResult
-from gradlab.api.tables import TABLES, read_tables
-from gradlab.cell import Cell, cell_id
-from gradlab.errors import GradlabError, SpecError, UsageError
+from gradlab.cell import Cell
+from gradlab.columns import TABLES
+from gradlab.errors import GradlabError, UsageError
+from gradlab.results.run import Run, names_apart
 from gradlab.results.tables import Tables
-from gradlab.store import RunDirectory
 from gradlab.store.records import Failure
 
 __all__ = ["Picture", "Results"]
@@ -55,24 +54,34 @@ class Results:
     to its owner: changing it changes what `report` and `picture` show.
     """
 
-    def __init__(self, paths: Sequence[Path], *, result: RunResult | None = None) -> None:
-        """Take the runs at `paths`. `result` is what a run of the only one has just returned."""
-        self.paths = tuple(paths)
+    def __init__(self, runs: Sequence[Run], *, result: RunResult | None = None) -> None:
+        """Take some runs. `result` is what a run of the only one has just returned."""
+        self.runs = tuple(runs)
         self._result = result
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The run directories."""
+        return tuple(run.path for run in self.runs)
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the run directories."""
-        return tuple(path.resolve().name for path in self.paths)
+        return tuple(run.name for run in self.runs)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Which tables, of those used so far, were made anew because those on the disk are stale, damaged or edited."""
+        return tuple(what for run in self.runs for what, _ in run.warnings)
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self.runs)
 
     def __getitem__(self, name: str) -> Results:
         """Return the results of one run. Raises KeyError for a name that there is not."""
-        for path, own in zip(self.paths, self.names, strict=True):
-            if own == name:
-                return self if len(self) == 1 else Results([path])
+        for run in self.runs:
+            if run.name == name:
+                return self if len(self) == 1 else Results([run])
         raise KeyError(f"there is no run {name!r}; there are {', '.join(self.names)}")
 
     @cached_property
@@ -81,8 +90,8 @@ class Results:
         if self._result is not None:
             return self._result.tables
         if len(self) == 1:
-            return read_tables(self.paths[0])
-        return _joined({name: read_tables(path) for name, path in zip(self._distinct, self.paths, strict=True)})
+            return self.runs[0].tables
+        return _joined({name: run.tables for name, run in zip(names_apart(self.runs), self.runs, strict=True)})
 
     @property
     def cells(self) -> pd.DataFrame:
@@ -106,21 +115,13 @@ class Results:
 
     @cached_property
     def expected(self) -> tuple[Judgement, ...]:
-        """What came of the expectations of the specs, in order. Raises SpecError for a spec that cannot be read."""
+        """What came of the expectations of the specs, in order; nothing of a spec that cannot be read."""
         if len(self) > 1:
             return tuple(one for name in self.names for one in self[name].expected)
-        path = self.paths[0] / "spec.yaml"
-        if not path.is_file():
+        run = self.runs[0]
+        if run.spec is None or not run.spec.expect:
             return ()
-        found = spec.load(path)
-        if not found.expect:
-            return ()
-        cells = {cell_id(cell): cell for cell in grid.expand(found, found.size).cells}
-        there = set(self.cells["cell"])
-        if not there <= cells.keys():  # run with other seeds than the spec says
-            stored = {cell_id(cell): cell for cell in RunDirectory(self.paths[0]).load(damaged=[]).cells}
-            cells = {name: cell for name, cell in stored.items() if name in there}
-        return judge(found.expect, tuple(cells.values()), tuple(cells), self.tables)
+        return judge(run.spec.expect, tuple(run.cells.values()), tuple(run.cells), self.tables)
 
     def picture(self, name: str = "survival") -> Picture:
         """Return a picture of the tables: profiles, survival, heatmap, training or effects.
@@ -155,11 +156,7 @@ class Results:
 
         if len(self) > 1:
             return [line for name in self.names for line in (*self[name]._lines(width), "")]
-        try:
-            judged = self.expected
-        except SpecError:  # what stands there is not what this version reads, or its data file has gone
-            judged = ()
-        return lines(self._as_run(), judged, width)
+        return lines(self._as_run(), self.expected, width)
 
     def _as_run(self) -> RunResult:
         if self._result is not None:
@@ -172,13 +169,6 @@ class Results:
             name=self.names[0], path=self.paths[0], tables=self.tables, files={}, cells=there, computed=0,
             reused=there - len(failures), failures=tuple(failures), seconds=0.0, interrupted=False,
         )  # fmt: skip
-
-    @property
-    def _distinct(self) -> tuple[str, ...]:
-        names = self.names
-        return tuple(
-            name if names.count(name) == 1 else str(path) for name, path in zip(names, self.paths, strict=True)
-        )
 
     def __repr__(self) -> str:
         shown = ", ".join(self.names[:3]) + (f" and {len(self) - 3} more" if len(self) > 3 else "")
@@ -197,12 +187,10 @@ def _joined(each: dict[str, Tables]) -> Tables:
     """Put the tables of several runs below each other, each cell once."""
     seen: set[str] = set()
     parts: dict[str, list[pd.DataFrame]] = {name: [] for name in TABLES}
-    for run, found in each.items():
-        for name in TABLES:
-            frame: pd.DataFrame = getattr(found, name)
-            if "cell" in frame:
-                frame = frame[~frame["cell"].astype(str).isin(seen).to_numpy()]
-            if len(frame):
-                parts[name].append(frame.assign(run=run))
-        seen.update(found.cells["cell"])
-    return Tables(**{name: pd.concat(frames, ignore_index=True) for name, frames in parts.items()})
+    for run, tables in each.items():
+        for name, frame in tables.frames.items():
+            kept = frame[~frame["cell"].astype(str).isin(seen).to_numpy()] if "cell" in frame else frame
+            if len(kept):
+                parts[name].append(kept.assign(run=run))
+        seen.update(tables.cells["cell"])
+    return Tables(**{name: pd.concat(frames, ignore_index=True) for name, frames in parts.items() if frames})

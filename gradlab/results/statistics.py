@@ -29,10 +29,10 @@ def slope(y: Floats) -> tuple[Floats, Floats]:
     x = np.arange(count) - (count - 1) / 2
     spread = float(x @ x)
     centred = clean - clean.mean(axis=-1, keepdims=True)
-    found = centred @ x / spread
-    squares = np.square(centred - found[..., None] * x).sum(axis=-1)
-    error = np.sqrt(squares / (count - 2) / spread) if count > 2 else np.full_like(found, np.nan)
-    return np.where(usable[..., 0], found, np.nan), np.where(usable[..., 0], error, np.nan)
+    slopes = centred @ x / spread
+    squares = np.square(centred - slopes[..., None] * x).sum(axis=-1)
+    error = np.sqrt(squares / (count - 2) / spread) if count > 2 else np.full_like(slopes, np.nan)
+    return np.where(usable[..., 0], slopes, np.nan), np.where(usable[..., 0], error, np.nan)
 
 
 @dataclass(frozen=True, slots=True)

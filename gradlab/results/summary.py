@@ -1,9 +1,8 @@
-"""One row per configuration: geometric means over its seeds, and how many seeds each number stands on."""
+"""One row per configuration: means over its seeds, and how many seeds each number stands on."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import log
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,106 +10,106 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from gradlab.cell import Cell, settings_of
+from gradlab.columns import Column
 from gradlab.definitions import reach, verdicts
 from gradlab.record import Floats
-from gradlab.results import statistics as stats
-from gradlab.results.predicted import Predicted, deviations
-from gradlab.results.profile import number
-from gradlab.store.records import Integers, Records
+from gradlab.results.frames import frame_of
+from gradlab.results.statistics import Interval, mean_interval
+from gradlab.results.survival import LN10, number
+from gradlab.results.theory import Predicted, deviations
+from gradlab.store.records import Integers
 
-__all__ = ["summary_frame"]
-
-LN10 = log(10.0)
+__all__ = ["summary_table"]
 
 
-def summary_frame(
-    cells: pd.DataFrame, measured: Records, configurations: Sequence[Cell], group: Integers, predicted: Predicted
+def summary_table(
+    cells: pd.DataFrame, configurations: Sequence[Cell], group: Integers, predicted: Predicted
 ) -> pd.DataFrame:
     """Return the summary of the measured `cells`; `group` [C] says which configuration each belongs to.
 
     `n` counts the seeds measured. The means of survival and decay leave out the seeds in which a gradient is exactly
     zero or not finite (`dead`, `nonfinite`, counted at the end) and keep those that diverge later, since they are
     taken at step 0; the means of metric and loss leave out the seeds that `diverged`. The verdict is that of the
-    geometric mean, unless half of the seeds or more are dead or not finite.
-
-    After the columns of the design: `log10_survival`, `log10_survival_lo`, `log10_survival_hi`, `n_survival` (seeds
-    in that mean), `decay_lo`, `decay_hi` (95 %), `dead`, `nonfinite` (counts), `log10_survival_final`,
-    `verdict_final`, `theory_log10_survival`, `theory_z` (of the mean over its seeds), `theory_log10_sd` (of one seed),
-    `theory_note` (why there is no prediction), `log10_cell_survival` (of an LSTM's cell state) and its
-    `theory_log10_cell_survival`, `underflow` (the mean over its seeds of the largest share of gradient elements that
-    the precision of training loses at step 0) and `underflow_at` (the block with it, of the seed that loses most).
+    geometric mean, unless half of the seeds or more are dead or not finite. `theory_z` is that of the mean over the
+    seeds.
     """
     groups = len(configurations)
 
-    def mean(values: NDArray[np.floating]) -> stats.Interval:
-        return stats.mean_interval(np.asarray(values, np.float64), group, groups)
+    def mean(values: NDArray[np.floating]) -> Interval:
+        return mean_interval(np.asarray(values, np.float64), group, groups)
 
     def count(condition: NDArray[np.bool_]) -> Integers:
         return np.bincount(group, condition, groups).astype(np.int64)
+
+    def counted(column: str, value: str) -> Integers:
+        return count((cells[column] == value).to_numpy())
 
     n = np.bincount(group, minlength=groups)
     kept = (cells["status"] == "ok").to_numpy()
     survival = mean(cells["log10_survival"].to_numpy() * LN10)
     with np.errstate(divide="ignore"):
         decay = mean(np.log(cells["decay"].to_numpy()))
-    dead, nonfinite = (count((cells["verdict"] == name).to_numpy()) for name in ("dead", "nonfinite"))
     final = mean(cells["log10_survival_final"].to_numpy() * LN10)
     thresholds = np.log([(cell.vanish, cell.explode) for cell in configurations]).reshape(-1, 2).T
 
     def verdict(log_survival: Floats, column: str) -> NDArray[np.str_]:
-        dead, nonfinite = (count((cells[column] == name).to_numpy()) for name in ("dead", "nonfinite"))
+        dead, nonfinite = counted(column, "dead"), counted(column, "nonfinite")
         return verdicts(log_survival, *thresholds, dead=2 * dead >= n, nonfinite=2 * nonfinite >= n)
 
-    settings = [{key: value for key, value in settings_of(cell).items() if key != "seed"} for cell in configurations]
-    keys = [key for key in settings_of(Cell()) if key != "seed"]
-    return pd.DataFrame(
-        {
-            **{key: [row[key] for row in settings] for key in keys},
-            "n": n,
-            "survival": number(survival.mean),
-            "survival_lo": number(survival.low),
-            "survival_hi": number(survival.high),
-            "decay": number(decay.mean),
-            "reach": reach(decay.mean),
-            "theory_survival": number(predicted.log_survival),
-            "theory_decay": predicted.decay,
-            "verdict": verdict(survival.mean, "verdict"),
-            "healthy": count((cells["verdict"] == "healthy").to_numpy()) / np.maximum(n, 1),
-            "learned": count(cells["learned"].to_numpy(bool)) / np.maximum(n, 1),
-            "metric": mean(np.where(kept, cells["metric"], np.nan)).mean,
-            "loss": mean(np.where(kept, cells["loss"], np.nan)).mean,
-            "diverged": count((cells["status"] == "diverged").to_numpy()),
-            "log10_survival": survival.mean / LN10,
-            "log10_survival_lo": survival.low / LN10,
-            "log10_survival_hi": survival.high / LN10,
-            "n_survival": survival.count,
-            "decay_lo": number(decay.low),
-            "decay_hi": number(decay.high),
-            "dead": dead,
-            "nonfinite": nonfinite,
-            "log10_survival_final": final.mean / LN10,
-            "verdict_final": verdict(final.mean, "verdict_final"),
-            "theory_log10_survival": predicted.log_survival / LN10,
-            "theory_z": deviations(
-                survival.mean,
-                predicted.log_survival,
-                predicted.log_survival_sd / np.sqrt(np.maximum(survival.count, 1)),
-            ),
-            "theory_log10_sd": predicted.log_survival_sd / LN10,
-            "theory_note": list(predicted.reasons),
-            "log10_cell_survival": mean(cells["log10_cell_survival"].to_numpy()).mean,
-            "theory_log10_cell_survival": predicted.log_cell_survival / LN10,
-            "underflow": mean(cells["underflow"].to_numpy()).mean,
-            "underflow_at": _at_most(cells, group, groups),
-        }
-    )
+    settings = [settings_of(cell) for cell in configurations]
+    derived: dict[str, Callable[[], Any]] = {
+        "n": lambda: n,
+        "survival": lambda: number(survival.mean),
+        "survival_lo": lambda: number(survival.low),
+        "survival_hi": lambda: number(survival.high),
+        "log10_survival": lambda: survival.mean / LN10,
+        "log10_survival_lo": lambda: survival.low / LN10,
+        "log10_survival_hi": lambda: survival.high / LN10,
+        "n_survival": lambda: survival.count,
+        "decay": lambda: number(decay.mean),
+        "decay_lo": lambda: number(decay.low),
+        "decay_hi": lambda: number(decay.high),
+        "reach": lambda: reach(decay.mean),
+        "verdict": lambda: verdict(survival.mean, "verdict"),
+        "log10_survival_final": lambda: final.mean / LN10,
+        "verdict_final": lambda: verdict(final.mean, "verdict_final"),
+        "healthy": lambda: counted("verdict", "healthy") / np.maximum(n, 1),
+        "diverged": lambda: counted("status", "diverged"),
+        "dead": lambda: counted("verdict", "dead"),
+        "nonfinite": lambda: counted("verdict", "nonfinite"),
+        "underflow_at": lambda: _of_largest(cells, "underflow_at", "underflow", group, groups),
+        "theory_survival": lambda: number(predicted.log_survival),
+        "theory_log10_survival": lambda: predicted.log_survival / LN10,
+        "theory_log10_sd": lambda: predicted.log_survival_sd / LN10,
+        "theory_decay": lambda: predicted.decay,
+        "theory_z": lambda: deviations(
+            survival.mean,
+            predicted.log_survival,
+            predicted.log_survival_sd / np.sqrt(np.maximum(survival.count, 1)),
+        ),
+        "theory_note": lambda: list(predicted.reasons),
+        "theory_log10_cell_survival": lambda: predicted.log_cell_survival / LN10,
+    }
+
+    def over_seeds(column: Column) -> Any:
+        if column.kept == "setting":
+            return [row[column.name] for row in settings]
+        values = cells[column.name].to_numpy()
+        if column.over_seeds == "share":
+            return count(values.astype(bool)) / np.maximum(n, 1)
+        if column.over_seeds == "geometric":
+            with np.errstate(divide="ignore"):
+                return number(mean(np.log(values)).mean)
+        return mean(np.where(kept, values, np.nan) if column.over_seeds == "mean_finished" else values).mean
+
+    return frame_of("summary", derived, over_seeds)
 
 
-def _at_most(cells: pd.DataFrame, group: Integers, groups: int) -> Any:
-    """Return `underflow_at` of the cell of each group that loses most; missing where none loses anything."""
-    found = np.full(groups, np.nan)
-    share = cells["underflow"].fillna(0).to_numpy(np.float64)
-    at = cells["underflow_at"].to_numpy(np.float64, na_value=np.nan)
-    for cell in np.argsort(share, kind="stable"):
-        found[group[cell]] = at[cell]
-    return pd.array(found, dtype="Int64")
+def _of_largest(cells: pd.DataFrame, name: str, largest: str, group: Integers, groups: int) -> Any:
+    """Return the column `name` of the cell of each group whose column `largest` is largest; missing where all are 0."""
+    chosen = np.full(groups, np.nan)
+    size = cells[largest].fillna(0).to_numpy(np.float64)
+    values = cells[name].to_numpy(np.float64, na_value=np.nan)
+    for cell in np.argsort(size, kind="stable"):
+        chosen[group[cell]] = values[cell]
+    return pd.array(chosen, dtype="Int64")

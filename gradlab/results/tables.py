@@ -1,10 +1,9 @@
-"""The four tables of a run as frames, with the columns of the CSV files in their order."""
+"""The tables of a run as frames, with the columns of the schema (`gradlab.columns`) in their order."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from math import log
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,16 +11,24 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from gradlab.cell import Cell, cell_id, settings_of
+from gradlab.columns import Column, columns_of
 from gradlab.definitions import reach
 from gradlab.record import Floats
-from gradlab.results.predicted import Predict, Predicted, ask, deviations
-from gradlab.results.profile import Profiles, cell_path, number, summarise, underflow
-from gradlab.results.summary import summary_frame
+from gradlab.results.frames import frame_of
+from gradlab.results.summary import summary_table
+from gradlab.results.survival import (
+    LN10,
+    Profiles,
+    cell_state_survival,
+    log_ratio,
+    number,
+    summarise,
+    underflow,
+)
+from gradlab.results.theory import Predict, Predicted, ask, deviations
 from gradlab.store.records import Failure, Integers, Records
 
-__all__ = ["Tables", "tables"]
-
-LN10 = log(10.0)
+__all__ = ["Tables", "cells_table", "configurations_of", "tables"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,14 @@ class Tables:
     layers: pd.DataFrame
     steps: pd.DataFrame
     summary: pd.DataFrame
+    stacked: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """Empty unless a cell is a stacked recurrent network."""
+
+    @property
+    def frames(self) -> dict[str, pd.DataFrame]:
+        """The tables by name, as they are written; without `stacked` where it is empty."""
+        frames = {"cells": self.cells, "layers": self.layers, "steps": self.steps, "summary": self.summary}
+        return frames | ({"stacked": self.stacked} if len(self.stacked) else {})
 
 
 def tables(
@@ -44,164 +59,182 @@ def tables(
     """Return the tables of what was measured, with the failed cells of this run.
 
     `order` is the order of the cell ids in ``cells`` (default: measured cells, then failed ones). `predict` fills
-    the columns of the theory; without it they are empty. Columns beyond the design come last: in ``cells``
-    ``log10_survival_final``, ``diverged_at``, ``theory_log10_survival``, of an LSTM's cell state ``cell_survival``,
-    ``log10_cell_survival`` and ``theory_log10_cell_survival``, and at step 0 the largest ``underflow`` with the block
-    it is ``underflow_at``; in ``layers`` ``log10_grad_norm``, of g_l/g_L at step 0 ``theory_log10_grad_norm``,
-    ``underflow``, ``cell_grad_norm`` and ``log10_cell_grad_norm``; in ``steps`` ``log10_survival``,
-    ``clip_norm_before``, ``clip_norm_after``, ``spectral_radius``, ``recurrent_norm`` and ``loss_scale``; in
-    ``summary`` see `summary_frame`. A ``layer`` of a recurrent network is a time step, the first is 1.
+    the columns of the theory; without it they are empty. docs/columns.md says what the columns are.
 
     A number too small or too large for a double is an empty field, its log10 column is right; 0 means exactly zero,
     its log10 is -inf.
     """
     profiles = summarise(measured)
-    configurations, group = _configurations(measured.cells)
+    configurations, group = configurations_of(measured.cells)
     predicted = ask(predict, measured, group, configurations)
-    frame = _cells(measured, profiles, predicted, group)
-    summary = summary_frame(frame, measured, configurations, group, predicted)
-    frame = _with_failures(frame, failures, order)
-    return Tables(frame, _layers(measured, predicted, group), _steps(measured, profiles), summary)
+    cells = cells_table(measured, profiles, predicted, group)
+    summary = summary_table(cells, configurations, group, predicted)
+    return Tables(
+        cells=_with_failures(cells, failures, order),
+        layers=_layers(measured, predicted, group),
+        steps=_steps(measured, profiles),
+        summary=summary,
+        stacked=_stacked(measured),
+    )
 
 
-def _configurations(cells: Sequence[Cell]) -> tuple[tuple[Cell, ...], Integers]:
+def configurations_of(cells: Sequence[Cell]) -> tuple[tuple[Cell, ...], Integers]:
+    """Return the configurations of some cells, and for each cell the index of its own, [C]."""
     index: dict[Cell, int] = {}
     group = np.array([index.setdefault(cell.configuration(), len(index)) for cell in cells], dtype=np.int64)
     return tuple(index), group
 
 
-def _settings(cells: Sequence[Cell]) -> dict[str, list[Any]]:
-    rows = [settings_of(cell) for cell in cells]
-    return {key: [row[key] for row in rows] for key in rows[0]} if rows else {key: [] for key in settings_of(Cell())}
+def _shown(column: Column, values: NDArray[Any]) -> Any:
+    """Return the values of a field in the form and of the kind that a column shows."""
+    if column.form == "exp":
+        return number(values)
+    if column.form == "log10":
+        return values / LN10
+    floats = column.kind == "int" and values.dtype.kind == "f"  # some of them are missing
+    return _integers(values) if floats else values
 
 
-def _cells(measured: Records, profiles: Profiles, predicted: Predicted, group: Integers) -> pd.DataFrame:
+def _integers(values: Any) -> Any:
+    """Return whole numbers of which NaN is missing."""
+    return pd.array(values, dtype="Int64")
+
+
+def cells_table(
+    measured: Records, profiles: Profiles, predicted: Predicted, group: Integers, only: Collection[str] | None = None
+) -> pd.DataFrame:
+    """Return the table ``cells`` of what was measured, or its columns `only`; `group` [C]: each one's configuration."""
     first, last = measured.first_row, measured.first_row + measured.probes - 1
     log_survival, log_decay = profiles.log_survival[first], profiles.log_decay[first]
-    decay = number(log_decay)
-    diverged_at = measured.scalars["diverged_at"]
-    path, lost = cell_path(measured, first), underflow(measured, first)
-    return pd.DataFrame(
-        {
-            "cell": measured.scalars["cell"],
-            **_settings(measured.cells),
-            "status": measured.scalars["status"],
-            "verdict": profiles.verdict[first],
-            "survival": number(log_survival),
-            "log10_survival": log_survival / LN10,
-            "decay": decay,
-            "decay_se": decay * profiles.log_decay_se[first],
-            "reach": reach(log_decay),
-            "theory_survival": number(predicted.log_survival[group]),
-            "theory_decay": predicted.decay[group],
-            "theory_z": deviations(log_survival, predicted.log_survival[group], predicted.log_survival_sd[group]),
-            "survival_final": number(profiles.log_survival[last]),
-            "verdict_final": profiles.verdict[last],
-            "loss_first": measured.by_step["loss"][first],
-            "loss": measured.by_step["loss"][last],
-            "metric_name": measured.scalars["metric_name"],
-            "metric": measured.by_step["metric"][last],
-            "learned": measured.scalars["learned"],
-            "clip_rate": measured.scalars["clip_rate"],
-            "steps": measured.scalars["steps"],
-            "bank": measured.scalars["bank"],
-            "wall_s": measured.scalars["wall_s"],
-            "device": measured.scalars["device"],
-            "error": ["" if np.isnan(at) else f"not finite at step {at:.0f}" for at in diverged_at],
-            "log10_survival_final": profiles.log_survival[last] / LN10,
-            "diverged_at": pd.array(diverged_at, dtype="Int64"),
-            "theory_log10_survival": predicted.log_survival[group] / LN10,
-            "cell_survival": number(path),
-            "log10_cell_survival": path / LN10,
-            "theory_log10_cell_survival": predicted.log_cell_survival[group] / LN10,
-            "underflow": lost.share,
-            "underflow_at": pd.array(np.where(lost.block > 0, lost.block, np.nan), dtype="Int64"),
-        }
-    )
+    settings = [settings_of(cell) for cell in measured.cells]
+    derived: dict[str, Callable[[], Any]] = {
+        "bank": lambda: measured.scalars["bank"],
+        "error": lambda: _divergences(measured.scalars["diverged_at"]),
+        "verdict": lambda: profiles.verdict[first],
+        "survival": lambda: number(log_survival),
+        "log10_survival": lambda: log_survival / LN10,
+        "decay": lambda: number(log_decay),
+        "decay_se": lambda: number(log_decay) * profiles.log_decay_se[first],
+        "reach": lambda: reach(log_decay),
+        "survival_final": lambda: number(profiles.log_survival[last]),
+        "verdict_final": lambda: profiles.verdict[last],
+        "log10_survival_final": lambda: profiles.log_survival[last] / LN10,
+        "cell_survival": lambda: number(cell_state_survival(measured, first)),
+        "log10_cell_survival": lambda: cell_state_survival(measured, first) / LN10,
+        "underflow": lambda: underflow(measured, first).share,
+        "underflow_at": lambda: _integers(underflow(measured, first).block),
+        "theory_survival": lambda: number(predicted.log_survival[group]),
+        "theory_log10_survival": lambda: predicted.log_survival[group] / LN10,
+        "theory_decay": lambda: predicted.decay[group],
+        "theory_z": lambda: deviations(log_survival, predicted.log_survival[group], predicted.log_survival_sd[group]),
+        "theory_log10_cell_survival": lambda: predicted.log_cell_survival[group] / LN10,
+    }
+
+    def kept(column: Column) -> Any:
+        if column.kept == "setting":
+            return [row[column.name] for row in settings]
+        source = column.source or column.name
+        if source in measured.by_step:
+            return _shown(column, measured.by_step[source][first if column.at == "first" else last])
+        return _shown(column, measured.scalars[source])
+
+    return frame_of("cells", derived, kept, only)
+
+
+def _divergences(diverged_at: Floats) -> list[str]:
+    return ["" if np.isnan(step) else f"not finite at step {step:.0f}" for step in diverged_at]
 
 
 def _with_failures(frame: pd.DataFrame, failures: Sequence[Failure], order: Sequence[str] | None) -> pd.DataFrame:
     if failures:
-        lost = pd.DataFrame(
-            {
-                "cell": [cell_id(failure.cell) for failure in failures],
-                **_settings([failure.cell for failure in failures]),
-                "status": "failed",
-                "bank": [failure.bank for failure in failures],
-                "error": [failure.error for failure in failures],
-            }
+        known = {
+            "cell": [cell_id(failure.cell) for failure in failures],
+            "status": ["failed"] * len(failures),
+            "bank": [failure.bank for failure in failures],
+            "error": [failure.error for failure in failures],
+        }
+        settings = [settings_of(failure.cell) for failure in failures]
+        kinds = {"int": "Int64", "bool": "boolean"}  # that can be missing
+        missing = {"float": np.nan, "int": pd.NA, "bool": pd.NA, "text": ""}
+        lost = frame_of(
+            "cells",
+            {},
+            lambda column: known.get(column.name) or [row.get(column.name, missing[column.kind]) for row in settings],
         )
-        texts = dict.fromkeys(("verdict", "verdict_final", "metric_name", "device"), "")
-        lost = lost.assign(**texts, learned=pd.array([pd.NA] * len(lost), dtype="boolean"))
-        lost["steps"] = pd.array([pd.NA] * len(lost), dtype="Int64")
-        whole = {"learned": "boolean", "steps": "Int64"}
-        joined = [part for part in (frame.astype(whole), lost.reindex(columns=frame.columns)) if len(part)]
+        kinds = {
+            column.name: {"int": "Int64", "bool": "boolean"}.get(column.kind, "") for column in columns_of("cells")
+        }
+        whole = {name: kind for name, kind in kinds.items() if kind}
+        joined = [part for part in (frame, lost) if len(part)]
         frame = pd.concat([part.astype(object) for part in joined], ignore_index=True)
-        frame = frame.infer_objects().astype({**whole, "diverged_at": "Int64", "underflow_at": "Int64"})
+        frame = frame.infer_objects().astype(whole)
     if order is not None:
         rank = {cell: index for index, cell in enumerate(order)}
         frame = frame.iloc[np.argsort([rank[cell] for cell in frame["cell"]], kind="stable")].reset_index(drop=True)
     return frame
 
 
-def _names(measured: Records, row: Integers) -> pd.Categorical:
+def _cells_of(measured: Records, rows: Integers) -> pd.Categorical:
+    """Return the ids of the cells of some rows."""
     ids: list[str] = list(measured.scalars["cell"])
-    return pd.Categorical.from_codes(measured.cell_of_row[row], categories=pd.Index(ids, dtype=object))
+    return pd.Categorical.from_codes(measured.cell_of_row[rows], categories=pd.Index(ids, dtype=object))
 
 
 def _layers(measured: Records, predicted: Predicted, group: Integers) -> pd.DataFrame:
     row = np.repeat(np.arange(len(measured.cell_of_row)), measured.blocks_of_row)
-    log_g, log_cell = measured.by_layer["log_grad_norm"], measured.by_layer["log_cell_grad_norm"]
-    columns: Mapping[str, NDArray[Any]] = {
-        "step": measured.probe_steps[row],
-        "layer": np.arange(len(row)) - measured.start_of_row[row] + 1,
-        "grad_norm": number(log_g),
-        "weight_grad_norm": number(measured.by_layer["log_weight_grad_norm"]),
+    derived: dict[str, Callable[[], Any]] = {
+        "cell": lambda: _cells_of(measured, row),
+        "step": lambda: measured.probe_steps[row],
+        "layer": lambda: np.arange(len(row)) - measured.start_of_row[row] + 1,
+        "theory_log10_grad_norm": lambda: _theory_profile(measured, predicted, group) / LN10,
     }
-    rest = ("weight_norm", "update_ratio", "act_mean", "act_std", "saturated", "dead", "zero_grad")
-    return pd.DataFrame(
-        {
-            "cell": _names(measured, row),
-            **columns,
-            **{name: measured.by_layer[name] for name in rest},
-            "log10_grad_norm": log_g / LN10,
-            "theory_log10_grad_norm": _theory_profile(measured, predicted, group) / LN10,
-            "underflow": measured.by_layer["underflow"],
-            "cell_grad_norm": number(log_cell),
-            "log10_cell_grad_norm": log_cell / LN10,
-        }
-    )
+    return frame_of("layers", derived, lambda column: _shown(column, measured.by_layer[column.source or column.name]))
 
 
 def _theory_profile(measured: Records, predicted: Predicted, group: Integers) -> Floats:
     """Return the predicted ln(g_l/g_L) for the blocks of each cell's step 0, NaN for later steps: theory is of the
     network as it was initialised."""
-    found = np.full(len(measured.by_layer["log_grad_norm"]), np.nan)
+    predictions = np.full(len(measured.by_layer["log_grad_norm"]), np.nan)
     for cell, row in enumerate(measured.first_row):
         profile = predicted.profiles[group[cell]]
         if profile is not None:
             start = measured.start_of_row[row]
-            found[start : start + len(profile)] = profile
-    return found
+            predictions[start : start + len(profile)] = profile
+    return predictions
 
 
 def _steps(measured: Records, profiles: Profiles) -> pd.DataFrame:
-    def step(name: str) -> Floats:
-        return measured.by_step[name]
+    derived: dict[str, Callable[[], Any]] = {
+        "cell": lambda: _cells_of(measured, np.arange(len(measured.cell_of_row))),
+        "step": lambda: measured.probe_steps,
+        "survival": lambda: number(profiles.log_survival),
+        "log10_survival": lambda: profiles.log_survival / LN10,
+        "decay": lambda: number(profiles.log_decay),
+    }
+    return frame_of("steps", derived, lambda column: _shown(column, measured.by_step[column.source or column.name]))
 
-    return pd.DataFrame(
-        {
-            "cell": _names(measured, np.arange(len(measured.cell_of_row))),
-            "step": measured.probe_steps,
-            "loss": step("loss"),
-            "metric": step("metric"),
-            "survival": number(profiles.log_survival),
-            "decay": number(profiles.log_decay),
-            "grad_norm_total": step("grad_norm_total"),
-            "clip_coef": step("clip_coef"),
-            "log10_survival": profiles.log_survival / LN10,
-            "clip_norm_before": step("clip_before"),
-            "clip_norm_after": step("clip_after"),
-            **{name: step(name) for name in ("spectral_radius", "recurrent_norm", "loss_scale")},
-        }
+
+def _stacked(measured: Records) -> pd.DataFrame:
+    """Return the profile of each stacked layer by itself; empty when no cell has any."""
+    layers = measured.stacked_layers[measured.cell_of_row]
+    if not layers.any():
+        return pd.DataFrame()
+    sizes = layers * measured.blocks_of_row
+    row = np.repeat(np.arange(len(sizes)), sizes)
+    place = np.arange(len(row)) - np.repeat(np.cumsum(sizes) - sizes, sizes)  # [L, D] of its row, end to end
+    time_step, stacked_layer = place // layers[row], place % layers[row]
+    log_g = measured.by_stacked["log_grad_norm_by_layer"]
+    log_survival = np.full(len(row), np.nan)
+    first = np.flatnonzero(time_step == 0)
+    last = first + sizes[row[first]] - layers[row[first]]
+    log_survival[first] = log_ratio(log_g[first], log_g[last])
+    derived: dict[str, Callable[[], Any]] = {
+        "cell": lambda: _cells_of(measured, row),
+        "step": lambda: measured.probe_steps[row],
+        "layer": lambda: time_step + 1,
+        "stacked_layer": lambda: stacked_layer + 1,
+        "log10_survival": lambda: log_survival / LN10,
+    }
+    return frame_of(
+        "stacked", derived, lambda column: _shown(column, measured.by_stacked[column.source or column.name])
     )

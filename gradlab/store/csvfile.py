@@ -11,15 +11,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gradlab.columns import COLUMNS
 from gradlab.errors import StoreError
 from gradlab.store.atomic import replacing
 
-__all__ = ["REBUILD", "no_table", "put_csv", "read_csv", "write_csv"]
+__all__ = ["put_csv", "read_csv", "write_csv"]
 
-REBUILD = "run the spec again: it rebuilds the tables, nothing is computed twice"
-"""What to do about a table that is missing or damaged."""
-
-_TEXTS = dict.fromkeys(("cell", "verdict", "verdict_final", "metric_name", "error", "theory_note", "bank"), str)
+_TEXTS = {column.name: str for column in COLUMNS if column.kind == "text"}
 """Columns that stay texts when all of their fields look like numbers, or are empty."""
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -34,12 +32,9 @@ def read_csv(path: Path, data: bytes, columns: Collection[str] | None = None) ->
             usecols=None if columns is None else lambda name: name in columns,
         )  # fmt: skip
     except ValueError as error:  # pandas' own errors, and text that is no text, are ValueErrors
-        raise no_table(path, error) from error
-
-
-def no_table(path: Path, error: Exception) -> StoreError:
-    """Return what to raise for a file that is not a table of ours."""
-    return StoreError(f"{path} is not a table of gradlab: {error}", REBUILD)
+        raise StoreError(
+            f"{path} is not a table of gradlab: {error}", "run the spec again: it writes it anew"
+        ) from error
 
 
 def write_csv(path: Path, frame: pd.DataFrame) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gradlab.cell import Cell
 from gradlab.record import Floats
 
-__all__ = ["Failure", "Integers", "Records"]
+__all__ = ["Failure", "Integers", "Records", "Unreadable"]
 
 Integers = NDArray[np.int64]
 
@@ -26,13 +26,33 @@ class Failure:
     bank: str
 
 
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A file of a run directory that its cells, or its numbers, cannot be taken from."""
+
+    file: str
+    """Name in the directory."""
+    reason: str
+    damaged: bool = True
+    """False: it is as it was written, by a version that knows more than this one."""
+
+    def __str__(self) -> str:
+        return f"{self.file} {'is damaged' if self.damaged else 'cannot be read'} ({self.reason})"
+
+    @property
+    def hint(self) -> str:
+        """What to do about it."""
+        return "run its spec again: that repairs it" if self.damaged else "it is of a newer gradlab: update this one"
+
+
 @dataclass(frozen=True)
 class Records:
     """C cells with K_c probed steps and L_c blocks each, laid end to end.
 
-    `scalars` holds one array [C] for each single number or text of a `Record` (NaN where it is None) and for
-    `bank`, `wall_s` and `device`; `by_step` one [sum K_c] and `by_layer` one [sum K_c*L_c] for each name in
-    `STEP_FIELDS` and `LAYER_FIELDS`. A *row* below is one probed step of one cell, in this order.
+    `scalars` holds one array [C] for each field of the schema that is a value of the cell or of its bank (NaN where it
+    is None) and for `bank`; `by_step` one [sum K_c] and `by_layer` one [sum K_c*L_c] for each field per step and per
+    block; `by_stacked` one [sum K_c*L_c*D_c] for each field per stacked layer. A *row* below is one probed step of one
+    cell, in this order.
     """
 
     cells: tuple[Cell, ...]
@@ -45,6 +65,9 @@ class Records:
     """[sum K_c]"""
     by_step: dict[str, Floats]
     by_layer: dict[str, Floats]
+    by_stacked: dict[str, Floats]
+    stacked_layers: Integers
+    """D_c, [C]: stacked layers of a recurrent network with values of its own for each; 0 without."""
 
     @cached_property
     def first_row(self) -> Integers:
@@ -71,5 +94,5 @@ class Records:
     def profiles(self, name: str, rows: Integers) -> Floats:
         """Return the column `name` of `by_layer` for rows of one common depth L, as [rows, L]; block 1 first."""
         depth = int(self.blocks_of_row[rows[0]]) if len(rows) else 0
-        found: Floats = self.by_layer[name][self.start_of_row[rows][:, None] + np.arange(depth)]
-        return found
+        values: Floats = self.by_layer[name][self.start_of_row[rows][:, None] + np.arange(depth)]
+        return values

@@ -11,16 +11,20 @@ import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gradlab.cell import Cell
+from gradlab.columns import TABLES
 from gradlab.errors import StoreError
 from gradlab.record import Record
-from gradlab.store import sums
+from gradlab.store import checksums
 from gradlab.store.atomic import TEMPORARY, explained
 from gradlab.store.lock import LOCK, held, locked
-from gradlab.store.records import Records
+from gradlab.store.manifest import MANIFEST, Manifest
+from gradlab.store.records import Records, Unreadable
+from gradlab.store.setting import UnknownSetting, decode
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,13 +55,13 @@ class RunDirectory:
                     f"{self.path} is a file, where the run directory should be",
                     "choose another directory with --out, or another name in the spec",
                 )
-            found = {entry.name for entry in self.path.iterdir()} - {LOCK}
-        if found and found.isdisjoint(_MARKS):
+            entries = {entry.name for entry in self.path.iterdir()} - {LOCK}
+        if entries and entries.isdisjoint(_MARKS):
             raise StoreError(
                 f"{self.path} is there already and is not a run directory of gradlab (it has no run.json)",
                 "choose another directory with --out, or another name in the spec",
             )
-        return bool(found)
+        return bool(entries)
 
     @contextmanager
     def lock(self, warn: Callable[[str], None] | None = None) -> Iterator[None]:
@@ -72,7 +76,7 @@ class RunDirectory:
                 yield
             finally:
                 with suppress(StoreError):  # a tidy file; every line in it holds already
-                    sums.settle(self.path)
+                    checksums.settle(self.path)
 
     def create(self) -> None:
         """Make the directory where it is missing; with its lock held, clear what a killed process left half written.
@@ -95,11 +99,11 @@ class RunDirectory:
 
         A run writes them anew. Only for whoever holds the lock.
         """
-        found = self.changed()
-        for name in found:
+        damaged = self.changed()
+        for name in damaged:
             with explained("rename", self.path / name):
                 (self.path / name).replace(self.path / f"{name}{DAMAGED}")
-        return tuple(f"{name} does not fit its checksum: kept as {name}{DAMAGED}, written anew" for name in found)
+        return tuple(f"{name} does not fit its checksum: kept as {name}{DAMAGED}, written anew" for name in damaged)
 
     def checkpoint(self, bank: str) -> Path:
         """Return the file for the state of a bank in training. Publishing the bank removes it."""
@@ -131,7 +135,7 @@ class RunDirectory:
         """
         from gradlab.store import parts
 
-        found: dict[str, str] = {}
+        done: dict[str, str] = {}
         damaged: list[tuple[str, str]] = []
         for path in self._published():
             try:
@@ -142,8 +146,8 @@ class RunDirectory:
                 if path.exists():
                     raise  # otherwise a run has set it aside at this moment
             else:
-                found |= {cell: path.stem for cell in ids if cell not in found}
-        return found, tuple(damaged)
+                done |= {cell: path.stem for cell in ids if cell not in done}
+        return done, tuple(damaged)
 
     def set_aside(self, part: str) -> Path:
         """Rename a damaged part so that its cells count as not done; return its new path."""
@@ -168,75 +172,116 @@ class RunDirectory:
             self.checkpoint(bank).unlink(missing_ok=True)
         return path
 
-    def load(self, ids: Sequence[str] | None = None, *, damaged: list[tuple[str, str]] | None = None) -> Records:
+    def load(
+        self,
+        ids: Sequence[str] | None = None,
+        *,
+        names: Collection[str] | None = None,
+        banks: Collection[str] | None = None,
+        unreadable: list[Unreadable] | None = None,
+    ) -> Records:
         """Return the done cells among `ids`, in that order; without `ids` all of them, ordered by part.
 
-        Damaged parts are left out and put into `damaged` as (file name, reason). Raises StoreError for one where
-        that list is not given.
+        With `names` only these fields are read, with `banks` only these parts. Every byte is checked. Parts that are
+        damaged, or whose settings this version does not know, are left out and put into `unreadable`. Raises
+        StoreError for one where that list is not given.
         """
         import pyarrow as pa
 
         from gradlab.store import parts
 
-        tables = [parts.SCHEMA.empty_table().append_column("bank", pa.array([], pa.string()))]
+        wanted = None if ids is None else set(ids)
+        tables: list[pa.Table] = []
+        first: dict[str, Cell] = {}
+        for path in self._published():
+            if banks is not None and path.stem not in banks:
+                continue
+            try:
+                table = parts.read(path, names)
+                rows = [row for row, cell in enumerate(table.column("cell").to_pylist())
+                        if cell not in first and (wanted is None or cell in wanted)]  # fmt: skip
+                table = table.take(pa.array(rows, pa.int64()))
+                cells = [decode(text) for text in table.column("setting").to_pylist()]
+            except parts.Damaged as damage:
+                problem = Unreadable(f"parts/{path.name}", str(damage))
+            except UnknownSetting as unknown:
+                problem = Unreadable(f"parts/{path.name}", unknown.message, damaged=False)
+            else:
+                first |= dict(zip(table.column("cell").to_pylist(), cells, strict=True))
+                tables.append(table.append_column("bank", pa.array([path.stem] * len(table), pa.string())))
+                continue
+            if unreadable is None:
+                raise StoreError(f"{self.path}/{problem}", problem.hint)
+            unreadable.append(problem)
+        tables = tables or [parts.schema().empty_table().append_column("bank", pa.array([], pa.string()))]
+        whole = pa.concat_tables(tables, promote_options="default")
+        if ids is not None:
+            place = {cell: row for row, cell in enumerate(first)}
+            ids = [cell for cell in ids if cell in first]
+            whole = whole.take(pa.array([place[cell] for cell in ids], pa.int64()))
+        return parts.measured(whole, names, [first[cell] for cell in (first if ids is None else ids)])
+
+    def banks(self) -> tuple[str, ...]:
+        """Return the banks that have been published, in order."""
+        return tuple(path.stem for path in self._published())
+
+    def digests(self) -> dict[str, str]:
+        """Return the checksum that the part of each bank carries; the empty text for one without."""
+        from gradlab.store import parts
+
+        digests: dict[str, str] = {}
         for path in self._published():
             try:
-                table = parts.read(path)
-            except parts.Damaged as damage:
-                if damaged is not None:
-                    damaged.append((path.name, str(damage)))
-                    continue
-                raise StoreError(f"{path} is damaged: {damage}", "run the spec again: it repairs it") from damage
-            tables.append(table.append_column("bank", pa.array([path.stem] * len(table), pa.string())))
-        table = pa.concat_tables(tables, promote_options="default")
-        first: dict[str, int] = {}
-        for row, cell in enumerate(table.column("cell").to_pylist()):
-            first.setdefault(cell, row)
-        wanted = first.values() if ids is None else [first[cell] for cell in ids if cell in first]
-        return parts.measured(table.take(pa.array(wanted, pa.int64())))
+                digests[path.stem] = parts.digest(path)
+            except parts.Damaged:
+                digests[path.stem] = ""
+        return digests
 
     def write_tables(self, frames: Mapping[str, pd.DataFrame]) -> dict[str, Path]:
-        """Replace the tables of these file names (see `csvfile.put_csv`) at one go; return their paths."""
+        """Replace the tables of these names (see `csvfile.put_csv`) and what they were made from at one go.
+
+        Return their paths by name. A table that is not among `frames` is removed.
+        """
         from gradlab.store.csvfile import put_csv
 
-        paths = {name: self.path / name for name in frames}
-        with sums.recording(list(paths.values())) as files:
+        paths = {name: self.path / f"{name}.csv" for name in frames}
+        spec = self.read_bytes("spec.yaml")
+        made_from = self.digests()
+        tables: dict[str, str] = {}
+        with checksums.recording([*paths.values(), self.path / MANIFEST]) as (*files, last):
             for (name, frame), file in zip(frames.items(), files, strict=True):
                 with explained("write", paths[name]):
                     put_csv(file, frame)
+                    file.seek(0)
+                    tables[name] = checksums.digest_of(file)
+            last.write(Manifest(made_from, sha256(spec).hexdigest() if spec else "", tables).encode())
+        for name in TABLES:
+            if name not in frames:
+                checksums.remove(self.path / f"{name}.csv")
         return paths
-
-    def write_csv(self, name: str, frame: pd.DataFrame) -> Path:
-        """Replace the table `name`; return its path."""
-        return self.write_tables({name: frame})[name]
 
     def write_text(self, name: str, text: str) -> None:
         """Replace the file `name` atomically, if it is to hold another text."""
         data = text.encode()
         if self.read_bytes(name) != data:
-            with sums.recording([self.path / name]) as (file,):
+            with checksums.recording([self.path / name]) as (file,):
                 file.write(data)
 
     def read_bytes(self, name: str) -> bytes | None:
-        """Return the content of a file that `write_text` or `write_csv` wrote; None when it is missing or has changed.
+        """Return the content of a file that gradlab wrote here; None when it is missing or has changed.
 
         Raises StoreError when it cannot be read.
         """
-        return sums.read_unchanged(self.path / name)
+        return checksums.read_unchanged(self.path / name)
 
-    def read_table(self, name: str, columns: Collection[str] | None = None) -> pd.DataFrame | None:
-        """Return the table `name` (or those of `columns` that it has); None when it is missing or has changed.
-
-        Raises StoreError when it cannot be read or is no table.
-        """
-        from gradlab.store.csvfile import read_csv
-
-        data = self.read_bytes(f"{name}.csv")
-        return None if data is None else read_csv(self.path / f"{name}.csv", data, columns)
+    def manifest(self) -> Manifest | None:
+        """Return what the tables were made from; None where that is missing, has changed or is of another format."""
+        data = self.read_bytes(MANIFEST)
+        return None if data is None else Manifest.decode(data)
 
     def changed(self) -> tuple[str, ...]:
         """Return the names of the files, parts excepted, that are there and are not as they were written."""
-        return sums.changed(self.path)
+        return checksums.changed(self.path)
 
     def read_text(self, name: str) -> str | None:
         """Return the content as `read_bytes` does, as text."""
@@ -259,8 +304,8 @@ class RunDirectory:
             document = json.loads(self.read_text("run.json") or "{}")
         except ValueError:  # provenance that someone edited must not stop a run
             return []
-        found = document.get("sessions") if isinstance(document, dict) else None
-        return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+        sessions = document.get("sessions") if isinstance(document, dict) else None
+        return [entry for entry in sessions if isinstance(entry, dict)] if isinstance(sessions, list) else []
 
     def write_sessions(self, name: str, sessions: Sequence[Mapping[str, Any]]) -> None:
         """Replace ``run.json``: the name of the spec, and one entry for each session that computed something."""
@@ -269,4 +314,7 @@ class RunDirectory:
 
     def _published(self) -> list[Path]:
         with explained("look into", self.parts):
-            return sorted(self.parts.glob("*.parquet")) if self.parts.is_dir() else []
+            try:
+                return sorted(path for path in self.parts.iterdir() if path.suffix == ".parquet")
+            except FileNotFoundError:
+                return []

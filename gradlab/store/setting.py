@@ -7,10 +7,10 @@ import json
 from functools import lru_cache
 from typing import Any
 
-from gradlab.cell import Cell, Named
+from gradlab.cell import MILLION, REGISTRIES, Cell, Named, Setting
 from gradlab.errors import StoreError
 
-__all__ = ["decode", "encode"]
+__all__ = ["UnknownSetting", "decode", "encode"]
 
 
 def encode(cell: Cell) -> str:
@@ -19,38 +19,70 @@ def encode(cell: Cell) -> str:
     return json.dumps(values, separators=(",", ":"))
 
 
+class UnknownSetting(StoreError):
+    """A stored cell with a setting, or a value of one, that this version does not know."""
+
+    def __init__(self, what: str, *, plugin: bool = False) -> None:
+        whose = "is of a plugin" if plugin else "this version of gradlab does not know"
+        super().__init__(
+            f"a stored cell has {what}, which {whose}",
+            "name the plugin: --plugin FILE" if plugin else
+            "it was written by a newer version: update gradlab, or run into another directory with --out",
+        )  # fmt: skip
+
+
 def decode(text: str) -> Cell:
     """Return the cell behind `encode`'s text. A field that is missing, because it is newer, has its default.
 
-    Raises StoreError for a field this version does not know.
+    Raises UnknownSetting for what a spec could not say in this version. Components of plugins need not be there, but
+    for a model: the length of a profile is its family's.
     """
-    values = json.loads(text)
-    unknown = sorted(values.keys() - _KINDS.keys())
-    if unknown:
-        raise StoreError(
-            f"a stored cell has the setting {unknown[0]!r}, which this version of gradlab does not know",
-            "it was written by a newer version: update gradlab, or run into another directory with --out",
-        )
-    fields: dict[str, Any] = {name: _KINDS[name](value) for name, value in values.items()}
-    return Cell(**fields)
+    try:
+        values: dict[str, Any] = json.loads(text)
+        if unknown := sorted(values.keys() - _FIELDS.keys()):
+            raise UnknownSetting(f"the setting {unknown[0]!r}")
+        custom = bool(values.get("plugin_digest"))
+        cell = Cell(**{name: _value(name, value, custom) for name, value in values.items()})
+        if not 1 <= cell.blocks <= MILLION:
+            raise UnknownSetting(f"a profile of length {cell.blocks}")
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise UnknownSetting("a setting of another form") from error
+    return cell
+
+
+def _value(name: str, value: Any, custom: bool) -> Any:
+    default, setting = _FIELDS[name]
+    if setting is None:
+        return str(value)
+    if setting.is_component:
+        component, params = value
+        return _component(setting.key, component, tuple(params.items()), custom)
+    if value == default or (isinstance(value, list) and tuple(value) == default):
+        return default
+    try:
+        return setting.param.check(value)
+    except ValueError as error:
+        raise UnknownSetting(f"{setting.key} {value!r}") from error
+
+
+@lru_cache(maxsize=65536)
+def _component(key: str, name: str, params: tuple[tuple[str, Any], ...], custom: bool) -> Named:
+    component = REGISTRIES[key].get(name)
+    if component is None and (key == "model" or not custom):
+        raise UnknownSetting(f"the {key} {name!r}", plugin=custom)
+    if component is not None and not custom:
+        for parameter, value in params:
+            try:
+                component.params[parameter].check(value)
+            except (KeyError, ValueError) as error:
+                raise UnknownSetting(f"the {key} {name} with {parameter}={value!r}") from error
+    return Named(name, params)
 
 
 def _plain(value: Any) -> Any:
     return [value.name, dict(value.params)] if isinstance(value, Named) else value
 
 
-@lru_cache(maxsize=65536)
-def _shared(name: str, params: tuple[tuple[str, Any], ...]) -> Named:
-    return Named(name, params)
-
-
-def _named(value: Any) -> Named:
-    name, params = value
-    return _shared(name, tuple(params.items()))
-
-
-def _tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
-_KINDS = {f.name: _named if isinstance(f.default, Named) else _tuple for f in dataclasses.fields(Cell)}
+_FIELDS: dict[str, tuple[Any, Setting | None]] = {
+    field.name: (field.default, field.metadata.get("setting")) for field in dataclasses.fields(Cell)
+}

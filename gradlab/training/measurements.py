@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from gradlab.cell import Cell, cell_id
+from gradlab.columns import field_names
 from gradlab.optim import Clipping
 from gradlab.probing import Profile
 from gradlab.record import Record
@@ -87,7 +88,7 @@ class Measurements:
         self, cells: Sequence[Cell], at: tuple[int, ...], data: Data, mean_square: Sequence[float]
     ) -> tuple[Record, ...]:
         """Turn the rows of all probes into one record a cell. The only place that waits for the device."""
-        kept = {f.name for f in dataclasses.fields(Record)}
+        kept = field_names()
         columns = {name: name.rpartition("_")[0] for name in self.rows[0]}
         table = {
             column: torch.stack([row[name] for row in self.rows], 1).cpu().numpy()

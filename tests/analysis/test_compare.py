@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from math import log
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from gradlab.cell import Cell, Named
 from gradlab.cli import invoke
 from gradlab.record import Record
 from gradlab.report.model.conclusions import conclusions
+from gradlab.results.run import open_runs
 from gradlab.results.tables import tables
 
 
@@ -48,8 +48,8 @@ def test_rows_asked_for_average_the_rest_and_say_so(tmp_path: Path) -> None:
     assert row["log10_survival"] == pytest.approx(np.mean(parts))
     assert (row["configurations"], row["n"], row["cells"]) == (2, 5, 10)
     assert "averaged" in text_of(found)
-    assert "averaged" not in text_of(compare(collect([tmp_path / "r"]), Question()))
-    by_depth = compare(collect([tmp_path / "r"]), Question(by="depth"))
+    assert "averaged" not in text_of(compare(collect(open_runs([tmp_path / "r"])), Question()))
+    by_depth = compare(collect(open_runs([tmp_path / "r"])), Question(by="depth"))
     assert by_depth.table["depth"].tolist() == [4, 16]
     assert text_of(by_depth).splitlines()[5].split() == ["depth", "survival", "reach", "averaged", "n"]
 
@@ -57,7 +57,7 @@ def test_rows_asked_for_average_the_rest_and_say_so(tmp_path: Path) -> None:
 def test_the_same_cells_in_several_directories_count_once(tmp_path: Path) -> None:
     publish(tmp_path / "a", cells_of(("relu", "selu")))
     publish(tmp_path / "b", cells_of(("relu", "sigmoid")))
-    found = collect([tmp_path, tmp_path / "a"])
+    found = collect(open_runs([tmp_path, tmp_path / "a"]))
     assert len(found.cells) == 60
     assert [(run.name, run.cells, run.known) for run in found.runs] == [("a", 40, 0), ("b", 40, 20)]
 
@@ -65,12 +65,12 @@ def test_the_same_cells_in_several_directories_count_once(tmp_path: Path) -> Non
 def test_runs_that_are_not_alike_are_named(tmp_path: Path) -> None:
     publish(tmp_path / "a", cells_of(("relu",)))
     publish(tmp_path / "b", cells_of(("selu",), precision=Named("float64")), torch="2.1", device="cuda:0")
-    assert unlike(collect([tmp_path / "a"]).cells) == ""
-    assert unlike(collect([tmp_path]).cells) == (
+    assert unlike(collect(open_runs([tmp_path / "a"])).cells) == ""
+    assert unlike(collect(open_runs([tmp_path])).cells) == (
         "torch (2.0: a; 2.1: b), device (cpu: a; cuda:0: b), precision (float32: a; float64: b)"
     )
     publish(tmp_path / "c", cells_of(("tanh",)) + cells_of(("tanh",), precision=Named("float64")))
-    assert unlike(collect([tmp_path / "c"]).cells) == ""  # an axis of one run is no accident
+    assert unlike(collect(open_runs([tmp_path / "c"])).cells) == ""  # an axis of one run is no accident
 
 
 def test_a_known_difference_is_significant_and_none_is_not(tmp_path: Path) -> None:
@@ -172,8 +172,8 @@ def test_theory_that_misses_is_named(tmp_path: Path) -> None:
         reason = ""
 
     directory = publish(tmp_path / "r", cells_of(("sigmoid", "relu"), norms=("none",), depths=(4,)))
-    directory.write_csv("cells.csv", tables(directory.load(), predict=lambda cell, **_: Flat()).cells)
-    found = compare(collect([tmp_path / "r"]), Question())
+    directory.write_tables(tables(directory.load(), predict=lambda cell, **_: Flat()).frames)
+    found = compare(collect(open_runs([tmp_path / "r"])), Question())
     z = found.configurations.set_index("activation")["theory_z"]
     mean = found.configurations.set_index("activation")["log10_survival"]["relu"] * log(10)
     assert z["relu"] == pytest.approx((mean - Flat.log_survival) / (0.2 / np.sqrt(5)))
@@ -185,14 +185,14 @@ def test_cells_that_left_the_spec_are_left_out_and_said(tmp_path: Path, capsys: 
     """The tables hold the cells of the spec; what was published after them belongs to it too."""
     old, new, newer = (cells_of((name,), norms=("none",), depths=(4,)) for name in ("sigmoid", "relu", "selu"))
     directory = publish(tmp_path / "r", old + new)
-    table = tables(directory.load()).cells
-    directory.write_csv("cells.csv", table[table["activation"] == "relu"])
-    found = collect([tmp_path / "r"])
+    frames = tables(directory.load()).frames
+    cells = frames["cells"]
+    directory.write_tables({**frames, "cells": cells[cells["activation"] == "relu"]})
+    found = collect(open_runs([tmp_path / "r"]))
     assert set(found.cells["activation"]) == {"relu"}
     assert found.runs[0].aside == len(old)
-    time.sleep(0.02)  # the clock of a file system ticks in milliseconds
     directory.publish("b2", newer, [made(cell) for cell in newer], PROVENANCE)
-    assert set(collect([tmp_path / "r"]).cells["activation"]) == {"relu", "selu"}
+    assert set(collect(open_runs([tmp_path / "r"])).cells["activation"]) == {"relu", "selu"}
     assert invoke(["compare", str(tmp_path / "r")]) == 0
     assert f"{len(old)} stored cells of {tmp_path / 'r'} are not part of its spec any more" in capsys.readouterr().err
 

@@ -13,7 +13,7 @@ from numpy.testing import assert_allclose
 from gradlab.analysis.compare.paired_differences import holm, paired_differences, sign_flip
 from gradlab.analysis.compare.seed_means import joint, seed_means
 from gradlab.record import Floats
-from gradlab.results import statistics as stats
+from gradlab.results import statistics
 from gradlab.store.records import Integers
 
 
@@ -28,7 +28,7 @@ def test_the_mean_of_one_configuration_has_the_ordinary_interval() -> None:
     seed = np.concatenate([np.arange(n) for n in (1, 2, 3, 5, 8, 4)])
     values = random.normal(size=len(group))
     values[[4, 9]] = [np.nan, -np.inf]
-    found, expected = seed_means(values, group, seed, group, 7), stats.mean_interval(values, group, 7)
+    found, expected = seed_means(values, group, seed, group, 7), statistics.mean_interval(values, group, 7)
     for name in ("mean", "low", "high", "count"):
         assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-12)
 

@@ -25,7 +25,17 @@ def test_a_run_leaves_its_tables_and_where_they_come_from(tmp_path: Path, fake: 
     result, listener = run(tmp_path)
     assert (result.cells, result.computed, result.reused, result.missing) == (12, 12, 0, 0)
     assert sorted(path.name for path in result.path.iterdir()) == sorted(
-        ["spec.yaml", "run.json", "SHA256SUMS", "parts", "cells.csv", "layers.csv", "steps.csv", "summary.csv"]
+        [
+            "spec.yaml",
+            "run.json",
+            "SHA256SUMS",
+            "parts",
+            "tables.json",
+            "cells.csv",
+            "layers.csv",
+            "steps.csv",
+            "summary.csv",
+        ]
     )
     found = tables(result.path)
     assert len(found["cells"]) == 12

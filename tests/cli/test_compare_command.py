@@ -15,6 +15,7 @@ from compared import cells_of, publish
 from gradlab.analysis.compare.collect import collect
 from gradlab.analysis.compare.comparison import Question, compare
 from gradlab.cli import invoke
+from gradlab.results.run import open_runs
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def test_the_table_as_csv_reads_back(gradlab: Callable[..., tuple[int, str, str]
     table = pd.read_csv(io.StringIO(out))
     assert (code, err, len(table)) == (0, "", 6)
     assert {"activation", "depth", "n", "survival", "survival_lo", "survival_hi", "learns_to"} <= set(table)
-    expected = compare(collect([Path("results")]), Question()).table
+    expected = compare(collect(open_runs([Path("results")])), Question()).table
     np.testing.assert_array_equal(table["log10_survival"], expected["log10_survival"])
     code, shown, _ = gradlab("results", "--csv", "table.csv", "--sort", "-survival", "--top", "1")
     assert "1 of 3 rows" in shown
@@ -104,7 +105,7 @@ def test_damaged_parts_are_named_and_the_rest_compared(gradlab: Callable[..., tu
         path.write_bytes(b"PAR1")
     code, out, err = gradlab("results")
     assert (code, out) == (2, "")
-    assert "no finished cell in results/one, results/two: damaged are" in err
+    assert "no finished cell in results/one, results/two; results/one/parts/b0.parquet is damaged (" in err
 
 
 def test_usage_errors_are_exit_code_2(gradlab: Callable[..., tuple[int, str, str]]) -> None:

@@ -18,7 +18,6 @@ from processes import DEADLINE_S, until
 
 from gradlab.api.watch import Follower
 from gradlab.cli import invoke
-from gradlab.store import RunDirectory
 
 TEXT = """
 name: demo
@@ -58,7 +57,7 @@ def parts() -> int:
 
 def test_a_run_that_has_ended(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert invoke(["run", "demo.yaml", "--no-plots", "-q", "--executor", "inline"]) == 0
-    seen = Follower(RunDirectory(Path("results/demo"))).look()
+    seen = Follower(Path("results/demo")).look()
     assert (seen.ended, seen.working) == (True, False)
     assert (seen.progress.cells, seen.progress.total) == (12, 12)
     # sigmoid at depth 8: 0.25^7 = 6e-5; selu at depth 8: 2^7 = 128, below a thousand
@@ -72,7 +71,7 @@ def test_a_run_that_has_ended(place: Path, capsys: pytest.CaptureFixture[str]) -
 def test_a_run_is_followed_until_it_ends(place: Path) -> None:
     with started(gate=str(place / "gate"), free=1) as run:
         until(lambda: parts() == 1, "a part")
-        follower = Follower(RunDirectory(Path("results/demo")))
+        follower = Follower(Path("results/demo"))
         seen = follower.look()
         assert seen.working
         assert not seen.ended
@@ -97,7 +96,7 @@ def test_a_run_that_was_killed_is_told(place: Path, capsys: pytest.CaptureFixtur
         until(lambda: parts() == 1, "a part")
         run.send_signal(signal.SIGKILL)
         run.wait()
-    done = Follower(RunDirectory(Path("results/demo"))).look().progress.cells
+    done = Follower(Path("results/demo")).look().progress.cells
     assert 0 < done < 12
     assert invoke(["watch", "results/demo", "--every", "0.1"]) == 1
     out = capsys.readouterr().out
@@ -110,7 +109,7 @@ def test_failures_are_shown_and_counted(
 ) -> None:
     monkeypatch.setenv("GRADLAB_FAKE", json.dumps({"fail": "relu"}))
     assert invoke(["run", "demo.yaml", "--no-plots", "-q", "--executor", "inline"]) == 1
-    seen = Follower(RunDirectory(Path("results/demo"))).look()
+    seen = Follower(Path("results/demo")).look()
     failed = seen.session["failed"] if seen.session else 0
     assert failed >= 4
     assert seen.progress.failed == failed

@@ -11,14 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 from places import SUPPORT
 
+from gradlab.analysis.compare.collect import collect
 from gradlab.cli import invoke
-from gradlab.store import RunDirectory, sums
-from gradlab.store.selection import select
+from gradlab.results.run import Run
+from gradlab.store import RunDirectory, checksums
 from gradlab.training.checkpoint import Checkpoint
 
 TEXT = """
@@ -28,7 +28,7 @@ train: {steps: 2}
 grid: {depth: [2, 3], activation: [relu, tanh]}
 """
 TABLES = ("cells.csv", "layers.csv", "steps.csv", "summary.csv")
-FILES = ("spec.yaml", "run.json", *TABLES, sums.SUMS)
+FILES = ("spec.yaml", "run.json", "tables.json", *TABLES, checksums.SUMS)
 LONG = bool(os.environ.get("GRADLAB_LONG"))
 FLIPS = 2000 if LONG else 200
 Damage = Callable[[bytes], bytes]
@@ -100,9 +100,9 @@ def test_no_damage_to_a_file_goes_unnoticed(
     whole = path.read_bytes()
     for number, data in enumerate(damage(whole)):
         path.write_bytes(data)
-        changed = sums.changed(directory.path)
+        changed = checksums.changed(directory.path)
         told = f"{name}, damage {number}"
-        if name != sums.SUMS:
+        if name != checksums.SUMS:
             assert changed == (name,), told
             assert directory.read_bytes(name) is None, told
         else:  # a sum that is not there vouches for nothing; the newline at the very end is no loss
@@ -112,23 +112,25 @@ def test_no_damage_to_a_file_goes_unnoticed(
 
 
 def theory(directory: RunDirectory) -> list[bytes]:
-    return [select(directory).theory[name].tobytes() for name in sorted(select(directory).theory)]
+    cells = collect([Run(directory.path)]).cells
+    return [cells[name].to_numpy().tobytes() for name in ("theory_log10_survival", "theory_decay", "theory_z")]
 
 
 def test_a_comparison_takes_no_prediction_from_a_damaged_table(directory: RunDirectory) -> None:
     path = directory.path / "cells.csv"
     whole, right = path.read_bytes(), theory(directory)
-    assert not np.isnan(select(directory).theory["theory_decay"]).any()
-    samples = [*cuts(whole)[::10], *flips(whole)[::2]]
-    for data in samples:
+    assert not collect([Run(directory.path)]).cells["theory_decay"].isna().any()
+    for data in [*cuts(whole)[::25], *flips(whole)[::10]]:
         path.write_bytes(data)
-        found = select(directory)
-        assert found.damaged == (("cells.csv", "it does not fit its checksum"),)
-        assert all(np.isnan(values).all() for values in found.theory.values())
-        assert found.measured is not None
-        assert len(found.measured.cells) == 8
+        found = collect([Run(directory.path)])
+        assert list(map(str, found.runs[0].unreadable)) == ["cells.csv is damaged (it does not fit its checksum)"]
+        assert len(found.cells) == 8
+        assert theory(directory) == right  # those of theory.json
     path.write_bytes(whole)
-    assert theory(directory) == right
+    (directory.path / "theory.json").unlink()
+    assert theory(directory) == right  # those of cells.csv
+    path.write_bytes(whole.replace(b"0.", b"1."))
+    assert collect([Run(directory.path)]).cells["theory_decay"].isna().all()
 
 
 @pytest.mark.parametrize("damage", [cuts, flips])
@@ -190,7 +192,7 @@ def test_the_same_command_says_what_was_damaged_and_mends_it(
     if name in ("cells.csv", "part"):  # the only ones it reads, beside their sums
         assert code == 1
         assert str(path) in err
-    elif name != sums.SUMS:
+    elif name != checksums.SUMS:
         assert (code, err) == (0, "")
     code, _, err = gradlab("run", "demo.yaml", calls="calls")
     assert (code, "Traceback" in err) == (0, False)
@@ -202,7 +204,7 @@ def test_the_same_command_says_what_was_damaged_and_mends_it(
         assert path.with_name(path.name + ".damaged").exists()
     else:
         assert trained == []
-        if name == sums.SUMS:
+        if name == checksums.SUMS:
             assert "does not fit its checksum" in err
         else:
             aside = path.with_name(path.name + ".damaged")
@@ -224,12 +226,12 @@ def test_what_is_damaged_is_said_and_the_rest_drawn(gradlab: Callable[..., tuple
     table.write_bytes(table.read_bytes().replace(b"relu", b"tanh"))
     code, _, err = gradlab(*command)
     assert (code, drawn()) == (0, right)
-    assert err.startswith(f"warning: {table} does not fit its checksum: drawn from parts/ instead")
+    assert err.startswith(f"warning: {table} does not fit its checksum: made anew from parts/")
     part = sorted(Path("results/demo/parts").iterdir())[0]
     part.write_bytes(part.read_bytes()[:-9])
     code, _, err = gradlab(*command)
     assert code == 0
-    assert f"warning: {part} is damaged (it is not a Parquet file): drawn without it" in err or "cut short" in err
+    assert f"warning: {part} is damaged (it is not a Parquet file): left out" in err or "cut short" in err
     assert drawn() != right
 
 
@@ -247,7 +249,7 @@ def test_a_log_that_was_cut_off_is_continued_on_a_line_of_its_own(
 def test_the_sums_are_those_of_sha256sum(gradlab: Callable[..., tuple[int, str, str]]) -> None:
     if shutil.which("sha256sum") is None:
         pytest.skip("there is no sha256sum here")
-    check = ["sha256sum", "--check", "--strict", "--quiet", sums.SUMS]
+    check = ["sha256sum", "--check", "--strict", "--quiet", checksums.SUMS]
     subprocess.run(check, cwd="results/demo", check=True)
     assert gradlab("run", "demo.yaml", "--fresh")[0] == 0
     subprocess.run(check, cwd="results/demo", check=True)
@@ -258,14 +260,14 @@ def test_the_sums_are_those_of_sha256sum(gradlab: Callable[..., tuple[int, str, 
 def test_a_directory_of_a_version_without_sums_is_taken_as_it_is(
     gradlab: Callable[..., tuple[int, str, str]],
 ) -> None:
-    Path("results/demo", sums.SUMS).unlink()
+    Path("results/demo", checksums.SUMS).unlink()
     before = theory(RunDirectory(Path("results/demo")))
     assert gradlab("compare", "results")[0] == 0
     code, _, err = gradlab("run", "demo.yaml")
     assert (code, err.strip()) == (0, "8 of 8 cells were already there")
     assert theory(RunDirectory(Path("results/demo"))) == before
-    assert sums.changed(Path("results/demo")) == ()
-    Path("results/demo", sums.SUMS).unlink()
+    assert checksums.changed(Path("results/demo")) == ()
+    Path("results/demo", checksums.SUMS).unlink()
     table = Path("results/demo/cells.csv")
     table.write_bytes(table.read_bytes().replace(b"0.", b"zero."))
     code, _, err = gradlab("compare", "results")
@@ -275,6 +277,6 @@ def test_a_directory_of_a_version_without_sums_is_taken_as_it_is(
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"sessions": 3}', '{"sessions": [3]}', "null", "\x00"])
 def test_provenance_that_cannot_be_read_stops_nothing(directory: RunDirectory, text: str) -> None:
-    (directory.path / sums.SUMS).unlink()
+    (directory.path / checksums.SUMS).unlink()
     (directory.path / "run.json").write_text(text)
     assert directory.sessions() == []

@@ -15,6 +15,7 @@ from gradlab.analysis.compare.responses import RESPONSES
 from gradlab.errors import GradlabError, StoreError, UsageError
 from gradlab.report.glyphs import ASCII, UNICODE
 from gradlab.report.terminal.comparison import comparison_report
+from gradlab.results.run import open_runs
 from gradlab.store import RunDirectory
 
 
@@ -22,7 +23,7 @@ from gradlab.store import RunDirectory
 def collection(tmp_path_factory: pytest.TempPathFactory) -> Collection:
     path = tmp_path_factory.mktemp("results") / "r"
     publish(path, cells_of(depths=(2, 4, 8, 16)))
-    return collect([path])
+    return collect(open_runs([path]))
 
 
 @pytest.mark.parametrize("metric", RESPONSES)
@@ -80,8 +81,8 @@ def test_places_without_results_are_refused_in_words(tmp_path: Path) -> None:
         ("empty", "is not a run directory (it has no parts/), and none lies in it"),
     ):
         with pytest.raises(UsageError, match=message.replace("(", r"\(").replace(")", r"\)")):
-            collect([tmp_path / name])
+            collect(open_runs([tmp_path / name]))
     with pytest.raises(StoreError, match="no finished cell in"):
-        collect([tmp_path / "new"])
+        collect(open_runs([tmp_path / "new"]))
     with pytest.raises(GradlabError, match="did you mean"):
-        collect([tmp_path / "emptyy"])
+        collect(open_runs([tmp_path / "emptyy"]))

@@ -19,6 +19,7 @@ from gradlab.report.page.document import document
 from gradlab.report.page.embed import as_json, attach
 from gradlab.report.page.profiles import profiles
 from gradlab.report.page.source import read_source
+from gradlab.results.run import Run
 
 
 def test_several_runs_are_one_page_with_a_map_each(tmp_path: Path) -> None:
@@ -86,7 +87,7 @@ def test_expectations_are_judged(tmp_path: Path) -> None:
 
 
 def test_what_does_not_fit_is_left_out_and_named(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = read_source(run, "small")
+    source = read_source(Run(run), "small")
     found = configurations([source])
     whole, nothing = profiles(found, [source])
     assert (len(whole), nothing) == (9, [])

@@ -9,7 +9,7 @@ from drawn import cells_of
 from page_runs import Parsed, run_directory
 
 from gradlab.cli import invoke
-from gradlab.errors import StoreError, UsageError
+from gradlab.errors import UsageError
 from gradlab.report.page import build_page
 
 
@@ -41,15 +41,6 @@ def test_what_cannot_be_done_is_said_in_plain_words(tmp_path: Path, capsys: pyte
     assert invoke(["report", str(path), "--out", str(tmp_path)]) == 2
     assert "is a directory" in capsys.readouterr().err
     assert invoke(["report", str(tmp_path / "nothing")]) == 2
-    (path / "steps.csv").write_text("cell,step\nx,1\n", encoding="utf-8")
-    with pytest.raises(StoreError, match=r"steps\.csv does not fit its checksum"):
-        build_page([path])
-    (path / "SHA256SUMS").unlink()  # a directory of an older version has none
-    with pytest.raises(StoreError, match=r"steps\.csv is not a table of gradlab: it has no column loss"):
-        build_page([path])
-    (path / "steps.csv").unlink()
-    with pytest.raises(StoreError, match=r"steps\.csv is missing"):
-        build_page([path])
     with pytest.raises(UsageError):
         build_page([tmp_path / "nothing"])
 

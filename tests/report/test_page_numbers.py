@@ -25,6 +25,7 @@ from gradlab.report.page import build_page
 from gradlab.report.page import configurations as configured
 from gradlab.report.page.configurations import NUMBERS, shade
 from gradlab.report.page.source import TABLES
+from gradlab.results.run import open_runs
 
 
 def shown(value: Any) -> float:
@@ -118,7 +119,7 @@ def test_the_embedded_tables_are_the_files_byte_for_byte(run: Path, page: Parsed
 
 
 def test_effects_and_conclusions_are_those_of_compare(run: Path, page: Parsed) -> None:
-    found = compare(collect([run]), Question())
+    found = compare(collect(open_runs([run])), Question())
     data = page.data
     assert data["conclusions"] == conclusions(found)
     wanted = {term.factors: term.omega2 for term in found.analyses[0].shares.terms}

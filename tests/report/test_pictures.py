@@ -12,6 +12,7 @@ from drawn import NAMES, cells_of, many_cells, mean_log10, scene, tables_of, tex
 from fake_work import FACTORS, record
 
 from gradlab.cell import Cell, Named, cell_id
+from gradlab.columns import field_names
 from gradlab.record import Record
 from gradlab.report.plots import dots, effects, heatmap, paper, profiles, survival, training
 from gradlab.report.plots.data import plot_data, spread
@@ -114,7 +115,7 @@ def test_settings_of_the_training_do_not_multiply_what_is_seen_before_it() -> No
     def unlike(cell: Cell) -> Record:
         one = record(cell)
         factor = 1 + cell.lr if cell.lr is not None else 1
-        return dataclasses.replace(one, log_grad_norm=one.log_grad_norm * factor)
+        return one.with_values(log_grad_norm=one.log_grad_norm * factor)
 
     assert len(profiles.picture(scene(cells, unlike)).axes) == 9
 
@@ -126,7 +127,7 @@ def test_training_has_a_line_for_each_step_that_is_finite() -> None:
         if cell.activation.name == "selu":
             log_g[1] += 100.0
             log_g[2] = np.nan
-            return dataclasses.replace(one, log_grad_norm=log_g, status="diverged", diverged_at=2)
+            return one.with_values(log_grad_norm=log_g, status="diverged", diverged_at=2)
         return one
 
     figure = training.picture(scene(cells_of(depths=(8,)), make))
@@ -139,9 +140,9 @@ def test_training_has_a_line_for_each_step_that_is_finite() -> None:
 
 def _untrained(cell: Cell) -> Record:
     one = record(dataclasses.replace(cell, steps=1))
-    rows = {f.name: getattr(one, f.name) for f in dataclasses.fields(Record)}
-    cut = {name: value[:1] for name, value in rows.items() if isinstance(value, np.ndarray)}
-    return dataclasses.replace(one, cell=cell_id(cell), steps=0, **cut)
+    rows = {name: getattr(one, name) for name in ("probe_steps", *field_names("step", "layer", "stacked"))}
+    cut = {name: value[:1] for name, value in rows.items()}
+    return one.with_values(cell=cell_id(cell), steps=0, **cut)
 
 
 def test_effects_are_the_differences_of_means_of_a_balanced_grid() -> None:

@@ -156,9 +156,9 @@ def test_what_is_zero_not_finite_or_diverged_is_shown_and_said() -> None:
         one = record(cell)
         value = {"sigmoid": -np.inf, "relu": np.nan}.get(cell.activation.name)
         if value is not None and cell.depth == 32:
-            one = dataclasses.replace(one, log_grad_norm=np.full_like(one.log_grad_norm, value))
+            one = one.with_values(log_grad_norm=np.full_like(one.log_grad_norm, value))
         if cell.activation.name == "selu" and cell.seed == 1:
-            one = dataclasses.replace(one, status="diverged", diverged_at=3)
+            one = one.with_values(status="diverged", diverged_at=3)
         return one
 
     text = text_of(result_of(cells_of(), make))
@@ -174,7 +174,7 @@ def test_what_is_zero_not_finite_or_diverged_is_shown_and_said() -> None:
 
 def test_the_sentences_say_what_the_numbers_say() -> None:
     def make(cell: Cell) -> Record:
-        return dataclasses.replace(record(cell), learned=cell.activation.name == "selu")
+        return record(cell).with_values(learned=cell.activation.name == "selu")
 
     result = result_of(cells_of(), make)
     said = causes(rows_of(result.tables))

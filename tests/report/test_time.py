@@ -31,6 +31,7 @@ from gradlab.report.plots.data import plot_data
 from gradlab.report.plots.recurrence import picture as recurrence
 from gradlab.report.terminal.comparison import comparison_report
 from gradlab.report.terminal.run import report
+from gradlab.results.run import open_runs
 from gradlab.results.tables import Tables
 from gradlab.store import RunDirectory
 
@@ -66,7 +67,7 @@ def compared(tmp_path: Path, cells: Sequence[Cell], **question: Any) -> Comparis
     directory = RunDirectory(tmp_path / "run")
     directory.create()
     directory.publish("b0", cells, [record(cell) for cell in cells], PROVENANCE)
-    return compare(collect([tmp_path / "run"]), Question(**question))
+    return compare(collect(open_runs([tmp_path / "run"])), Question(**question))
 
 
 def report_of(found: Comparison, width: int | None = None) -> str:
@@ -92,7 +93,7 @@ def with_columns(**columns: Any) -> Any:
     def make(cell: Cell) -> Record:
         one = record(cell)
         changed = {name: np.broadcast_to(values, one.log_grad_norm.shape) for name, values in columns.items()}
-        return dataclasses.replace(one, **changed)
+        return one.with_values(**changed)
 
     return make
 
@@ -123,7 +124,7 @@ def test_zeros_behind_a_truncated_backward_pass_are_said_to_be_made() -> None:
     def make(cell: Cell) -> Record:
         log_g = record(cell).log_grad_norm.copy()
         log_g[:, :-20] = -np.inf
-        return dataclasses.replace(record(cell), log_grad_norm=log_g)
+        return record(cell).with_values(log_grad_norm=log_g)
 
     cells = recurrent_cells((10, 40), model=Named("rnn", (("truncate", 20),)))
     found = tables_of(cells, make)
@@ -256,7 +257,7 @@ def test_pictures_of_both_kinds_are_kept_apart(tmp_path: Path) -> None:
 def test_the_recurrence_is_drawn_as_measured() -> None:
     def make(cell: Cell) -> Record:
         one = record(cell)
-        return dataclasses.replace(one, spectral_radius=1.0 + 0.1 * np.arange(len(one.probe_steps)) + 0.01 * cell.seed)
+        return one.with_values(spectral_radius=1.0 + 0.1 * np.arange(len(one.probe_steps)) + 0.01 * cell.seed)
 
     data = plot_data(tables_of(recurrent_cells((10, 40)), make))
     assert data is not None

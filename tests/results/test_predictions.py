@@ -11,7 +11,7 @@ import pytest
 
 from gradlab.cell import Cell, Named
 from gradlab.mean_field import predict
-from gradlab.results.predictions import NAME, Predictions
+from gradlab.results.theory_cache import NAME, Predictions
 from gradlab.store import RunDirectory
 
 SEEN = {"in_features": 64, "out_features": 10, "input_mean_square": 0.37}
@@ -48,7 +48,7 @@ def test_they_are_the_theory_to_the_last_bit_and_after_reading_too(directory: Ru
     first.save()
     again = Predictions(directory)
     again._load()
-    again._theory = "gradlab.mean_field:gone"  # nobody is asked
+    again._function = "gone"  # nobody is asked
     for cell in CELLS:
         same(again(cell, **SEEN), predict(cell, **SEEN))
 

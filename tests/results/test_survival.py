@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 from math import log
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,8 +13,8 @@ from fake_work import record
 from numpy.testing import assert_allclose
 
 from gradlab.cell import SETTINGS, Cell, Named, cell_id
-from gradlab.results.predicted import deviations
-from gradlab.results.tables import Tables, tables
+from gradlab.results.tables import tables
+from gradlab.results.theory import deviations
 from gradlab.store import parts
 from gradlab.store.records import Failure, Records
 
@@ -220,7 +219,7 @@ def test_failed_cells_stand_in_the_order_asked_for() -> None:
 
 def test_no_cell_at_all_gives_empty_tables_with_their_columns() -> None:
     empty = tables(measured([]))
-    assert [len(getattr(empty, f.name)) for f in dataclasses.fields(Tables)] == [0, 0, 0, 0]
+    assert [len(frame) for frame in empty.frames.values()] == [0, 0, 0, 0]
     assert list(empty.summary.columns) == list(tables(measured([Cell(lr=0.1)])).summary.columns)
     lost = tables(measured([]), [Failure(Cell(lr=0.1), "no", "b")])
     assert lost.cells["status"].tolist() == ["failed"]

@@ -11,10 +11,11 @@ import pytest
 from fake_work import record
 
 from gradlab.cell import Cell, Named, cell_id
+from gradlab.columns import field_names
 from gradlab.errors import StoreError
-from gradlab.record import LAYER_FIELDS, STEP_FIELDS
-from gradlab.store import RunDirectory, decode, encode, parts, sums
+from gradlab.store import RunDirectory, checksums, decode, encode, parts
 from gradlab.store.atomic import write_bytes
+from gradlab.store.records import Unreadable
 
 PROVENANCE = {"wall_s": 0.5, "device": "cpu", "gradlab": "0.1", "torch": "2.0"}
 
@@ -52,19 +53,19 @@ def test_a_record_comes_back_bit_for_bit(directory: RunDirectory) -> None:
     special = [np.nan, np.inf, -np.inf, 5e-324, -0.0]
     records = []
     for cell in CELLS:
-        layers = {name: random.normal(size=(3, cell.depth)) for name in LAYER_FIELDS}
+        layers = {name: random.normal(size=(3, cell.depth)) for name in field_names("layer")}
         for values in layers.values():
             values.flat[: min(5, values.size)] = special[: min(5, values.size)]
-        steps = {name: random.normal(size=3) for name in STEP_FIELDS}
+        steps = {name: random.normal(size=3) for name in field_names("step")}
         records.append(record(cell, **layers, **steps, diverged_at=3, status="diverged", clip_rate=0.25))
     directory.publish("b", CELLS, records, PROVENANCE)
     found = directory.load()
     assert found.cells == CELLS
     assert found.probes.tolist() == [3, 3, 3]
     assert found.blocks.tolist() == [2, 5, 1]
-    for name in LAYER_FIELDS:
+    for name in field_names("layer"):
         assert found.by_layer[name].tobytes() == b"".join(getattr(one, name).tobytes() for one in records)
-    for name in STEP_FIELDS:
+    for name in field_names("step"):
         assert found.by_step[name].tobytes() == b"".join(getattr(one, name).tobytes() for one in records)
     assert found.scalars["diverged_at"].tolist() == [3, 3, 3]
     assert found.scalars["bank"].tolist() == ["b"] * 3
@@ -201,9 +202,9 @@ def test_damaged_parts_can_be_left_out(directory: RunDirectory) -> None:
     publish(directory, "a", CELLS[:1])
     path = publish(directory, "b", CELLS[1:])
     path.write_bytes(path.read_bytes()[:-1])
-    damaged: list[tuple[str, str]] = []
-    assert directory.load(damaged=damaged).cells == CELLS[:1]
-    assert [name for name, _ in damaged] == ["b.parquet"]
+    damaged: list[Unreadable] = []
+    assert directory.load(unreadable=damaged).cells == CELLS[:1]
+    assert [problem.file for problem in damaged] == ["parts/b.parquet"]
 
 
 def test_a_file_is_given_back_only_as_it_was_written(directory: RunDirectory) -> None:
@@ -227,7 +228,7 @@ def test_tables_take_their_places_together_or_not_at_all(
     directory: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, two = pd.DataFrame({"a": [1.5]}), pd.DataFrame({"a": [2.5]})
-    assert list(directory.write_tables({"cells.csv": one, "steps.csv": one})) == ["cells.csv", "steps.csv"]
+    assert list(directory.write_tables({"cells": one, "steps": one})) == ["cells", "steps"]
 
     class Bad(Exception):
         pass
@@ -237,7 +238,7 @@ def test_tables_take_their_places_together_or_not_at_all(
 
     monkeypatch.setattr("gradlab.store.csvfile._text", bad)
     with pytest.raises(Bad):
-        directory.write_tables({"cells.csv": two, "steps.csv": pd.DataFrame({"a": ["text"]})})
+        directory.write_tables({"cells": two, "steps": pd.DataFrame({"a": ["text"]})})
     assert directory.read_text("cells.csv") == directory.read_text("steps.csv") == "a\n1.5\n"
     assert not list(directory.path.glob("*.tmp"))
 
@@ -300,7 +301,7 @@ def test_provenance_that_someone_edited_stops_nothing(directory: RunDirectory) -
     assert directory.sessions() == []
     directory.write_sessions("x", [{"started": 1}])
     assert directory.sessions() == [{"started": 1}]
-    (directory.path / sums.SUMS).unlink()  # as older versions left it: the text itself has to say
+    (directory.path / checksums.SUMS).unlink()  # as older versions left it: the text itself has to say
     for text in ("", "[]", "{", '{"sessions": 3}', '{"sessions": [3]}'):
         (directory.path / "run.json").write_text(text)
         assert directory.sessions() == []

@@ -17,6 +17,7 @@ from gradlab.cell import Cell, Named
 from gradlab.record import Record
 from gradlab.report.glyphs import UNICODE
 from gradlab.report.terminal.comparison import comparison_report
+from gradlab.results.run import open_runs
 from gradlab.store import RunDirectory
 
 PROVENANCE = {"wall_s": 0.5, "device": "cpu", "gradlab": "0.1", "torch": "2.0"}
@@ -68,7 +69,7 @@ def publish(path: Path, cells: list[Cell], make: Callable[[Cell], Record] = made
 
 def asked(path: Path, cells: list[Cell], make: Callable[[Cell], Record] = made, **question: Any) -> Comparison:
     publish(path, cells, make)
-    return compare(collect([path]), Question(**question))
+    return compare(collect(open_runs([path])), Question(**question))
 
 
 def text_of(found: Comparison, width: int | None = None) -> str:

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from gradlab.cell import Cell
+from gradlab.columns import field_names
 from gradlab.components import Named
-from gradlab.record import LAYER_FIELDS, STEP_FIELDS, Record
+from gradlab.record import Record
 from gradlab.training.loop import train_bank
 
 __all__ = ["CLIPPED", "assert_independent", "assert_same"]
@@ -24,7 +25,7 @@ CLIPPED = [
 
 def assert_same(one: Record, other: Record) -> None:
     """Two records of one cell are the same in float64, but for the order of sums."""
-    for name in STEP_FIELDS + LAYER_FIELDS:
+    for name in field_names("step", "layer"):
         np.testing.assert_allclose(
             getattr(one, name), getattr(other, name), rtol=1e-8, atol=1e-11, err_msg=f"{name} of {one.cell}"
         )

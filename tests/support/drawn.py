@@ -62,7 +62,7 @@ def with_profile(value: float, *names: str) -> Callable[[Cell], Record]:
             return one
         log_g = one.log_grad_norm.copy()
         log_g[:, : (cell.depth + 1) // 2] = value
-        return dataclasses.replace(one, log_grad_norm=log_g)
+        return one.with_values(log_grad_norm=log_g)
 
     return make
 

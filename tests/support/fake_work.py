@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from gradlab.cell import Cell, cell_id
+from gradlab.columns import field_names
 from gradlab.errors import UsageError
 from gradlab.execution import Job, Worked
-from gradlab.record import LAYER_FIELDS, STEP_FIELDS, Record
+from gradlab.record import Record
 
 FACTORS = {"sigmoid": 0.25, "relu": 1.0, "tanh": 0.8, "selu": 2.0, "gelu": 0.5}
 """Decay of each activation in the fake: g_l = factor^(L - l), times a seed's own scatter."""
@@ -48,11 +49,11 @@ def record(cell: Cell, **changes: Any) -> Record:
         "log_grad_norm": log_g,
         "log_weight_grad_norm": log_g - 1,
     }
-    for name in STEP_FIELDS:
+    for name in field_names("step"):
         values[name] = np.linspace(2.0, 0.5, len(steps)) + cell.seed
     if cell.seq_len is None:
         values |= dict.fromkeys(("spectral_radius", "recurrent_norm"), np.full(len(steps), np.nan))
-    for name in LAYER_FIELDS[2:]:
+    for name in field_names("layer")[2:]:
         values[name] = np.full(shape, {"underflow": 0.0, "log_cell_grad_norm": np.nan}.get(name, 0.5))
     return Record(**(values | changes))
 

@@ -26,7 +26,8 @@ from gradlab.mean_field import predict
 from gradlab.record import Record
 from gradlab.report.page import build_page
 from gradlab.results.tables import tables
-from gradlab.store import RunDirectory
+from gradlab.store import RunDirectory, checksums
+from gradlab.store.manifest import MANIFEST, Manifest
 from gradlab.store.records import Failure
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
@@ -54,11 +55,10 @@ def run_directory(
         directory.publish("b0", kept, [make(cell) for cell in kept], PROVENANCE)
     failures = [Failure(cell, error, "b9") for cell in lost]
     found = tables(directory.load(), failures, order=[cell_id(cell) for cell in cells], predict=predict)
-    for name in ("cells", "layers", "steps", "summary"):
-        directory.write_csv(f"{name}.csv", getattr(found, name))
-    directory.write_sessions(path.name, [SESSION if session is None else session])
     if spec:
         directory.write_text("spec.yaml", spec)
+    directory.write_tables(found.frames)
+    directory.write_sessions(path.name, [SESSION if session is None else session])
     return path
 
 
@@ -76,15 +76,20 @@ def number(text: str) -> float:
 def rewrite(path: Path, change: Callable[[list[str], list[str]], list[str]]) -> None:
     """Write cells.csv and summary.csv anew, each of their rows as `change(head, row)` has it.
 
-    The checksums go: without them, as older versions left them, the tables are taken as they are.
+    What vouches for them is forged, as by somebody who wants to do harm.
     """
     (path / "SHA256SUMS").unlink()
+    manifest = Manifest.decode((path / MANIFEST).read_bytes())
+    assert manifest is not None
+    digests = dict(manifest.tables)
     for table in ("cells", "summary"):
         file = path / f"{table}.csv"
         with file.open(newline="", encoding="utf-8") as source:
             rows = list(csv.reader(source))
         with file.open("w", newline="", encoding="utf-8") as target:
-            csv.writer(target).writerows([change(rows[0], row) for row in rows])
+            csv.writer(target, lineterminator="\n").writerows([change(rows[0], row) for row in rows])
+        digests[table] = checksums.digest(file)
+    (path / MANIFEST).write_bytes(dataclasses.replace(manifest, tables=digests).encode())
 
 
 def hostile(tmp_path: Path) -> Path:
@@ -145,7 +150,7 @@ def scattered(cell: Cell) -> Record:
     """A record whose seeds differ in more than their factor, so that a mean over them is no seed's value."""
     one = record(cell)
     wobble = 0.3 * np.sin(1.7 * np.arange(cell.blocks) * (cell.seed + 1))
-    return dataclasses.replace(one, log_grad_norm=one.log_grad_norm + wobble)
+    return one.with_values(log_grad_norm=one.log_grad_norm + wobble)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from gradlab.analysis.compare.axes import labels_of, over_of
-from gradlab.analysis.compare.collect import Collection, Run, unlike
+from gradlab.analysis.compare.collect import Collected, Collection, unlike
 from gradlab.analysis.compare.conditions import read_condition, truth
 from gradlab.analysis.compare.design import Design, design_of, response_values
 from gradlab.analysis.compare.mean_table import mean_table, row_settings, sorted_rows
@@ -72,7 +72,7 @@ class Check:
 class Comparison:
     """The answer. `cells` are those that `where` left over, of `total`."""
 
-    runs: tuple[Run, ...]
+    runs: tuple[Collected, ...]
     question: Question
     cells: pd.DataFrame
     total: int

@@ -18,7 +18,7 @@ from gradlab.components import nearest
 from gradlab.definitions import reach, verdicts
 from gradlab.errors import UsageError
 from gradlab.record import Floats
-from gradlab.results import statistics as stats
+from gradlab.results.statistics import Interval
 from gradlab.store.records import Integers
 from gradlab.thresholds import LEARNED_SHARE
 
@@ -55,7 +55,7 @@ def mean_table(cells: pd.DataFrame, plan: Design, by: Sequence[str]) -> pd.DataF
             lengths[over[first] != key] = pd.NA
         columns[key] = lengths if lengths.isna().any() else lengths.to_numpy(np.int64)
 
-    def mean(values: Floats) -> stats.Interval:
+    def mean(values: Floats) -> Interval:
         return seed_means(values, plan.configuration, plan.seed, group, groups)
 
     def count(flags: Any) -> Integers:

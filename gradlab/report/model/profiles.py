@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from gradlab.analysis.compare.design import setting_text
 from gradlab.record import Floats
 from gradlab.report.model.rows import RowGroup
-from gradlab.results import statistics as stats
+from gradlab.results.statistics import mean_interval
 from gradlab.results.tables import Tables
 
 __all__ = ["MeanSeries", "Profile", "ProfileIndex", "longest_profiles", "mean_series", "profile", "thinned"]
@@ -68,7 +68,7 @@ def mean_series(seeds: Floats) -> MeanSeries:
     """Return the mean of those of the profiles [n, L] that are finite in all blocks."""
     usable = seeds[np.isfinite(seeds).all(axis=1)]
     blocks = seeds.shape[1]
-    interval = stats.mean_interval(usable.ravel(), np.tile(np.arange(blocks), len(usable)), blocks)
+    interval = mean_interval(usable.ravel(), np.tile(np.arange(blocks), len(usable)), blocks)
     return MeanSeries(interval.mean, interval.low, interval.high, len(usable))
 
 

@@ -25,11 +25,12 @@ _SCRIPTS = (
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A finished page: its text, what was left out of it, and the damaged parts it was made without."""
+    """A finished page, and of `Document` what was left out, what cannot be read and what was made anew."""
 
     html: str
     notes: tuple[str, ...]
-    damaged: tuple[str, ...]
+    lost: tuple[tuple[str, str], ...]
+    rebuilt: tuple[tuple[str, str], ...]
 
 
 def build_page(paths: Sequence[Path]) -> Page:
@@ -54,7 +55,7 @@ def build_page(paths: Sequence[Path]) -> Page:
         data=as_json(found.content),
         files=contents,
     )
-    return Page(text, found.notes, found.damaged)
+    return Page(text, found.notes, found.lost, found.rebuilt)
 
 
 def _asset(name: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from gradlab import __version__
-from gradlab.analysis.compare.collect import Collection, collect, run_directories
+from gradlab.analysis.compare.collect import collect
 from gradlab.analysis.compare.comparison import Comparison, Question, compare
 from gradlab.report.formatting import count
 from gradlab.report.glyphs import UNICODE
@@ -29,6 +29,7 @@ from gradlab.report.page.filter import filter_document
 from gradlab.report.page.heatmap import run_map, spread
 from gradlab.report.page.profiles import profiles
 from gradlab.report.page.source import Source, read_source
+from gradlab.results.run import Run, each_readable, names_apart, open_runs
 from gradlab.thresholds import LEARNED_SHARE
 
 __all__ = ["MOST", "Document", "document"]
@@ -44,32 +45,36 @@ _DIGITS = 7
 
 @dataclass(frozen=True)
 class Document:
-    """What the page shows (`content`), the files in it, what was left out, and the damaged parts of the runs."""
+    """What the page shows (`content`), the files in it, what was left out for want of room, the parts and runs that
+    cannot be read, and the tables that were made anew: what it is, what to do about it."""
 
     title: str
     content: dict[str, Any]
     attached: Attached
     notes: tuple[str, ...]
-    damaged: tuple[str, ...]
+    lost: tuple[tuple[str, str], ...]
+    rebuilt: tuple[tuple[str, str], ...]
 
 
 def document(paths: Sequence[Path], most: int = MOST) -> Document:
     """Return the document of the run directories among `paths` and directly below them.
 
-    Raises UsageError and StoreError as `collect.run_directories`, `collect.collect` and `read_source` do.
+    Raises UsageError and StoreError as `open_runs`, `collect` and `read_source` do.
     """
-    directories = run_directories(paths)
-    names = [path.resolve().name for path in directories]
-    names = [name if names.count(name) == 1 else str(path) for path, name in zip(directories, names, strict=True)]
-    sources = [read_source(path, name) for path, name in zip(directories, names, strict=True)]
+    opened = open_runs(paths)
+    of_run = dict(zip(opened, names_apart(opened), strict=True))
+    readable, errors = each_readable(opened, lambda run: read_source(run, of_run[run]))
+    runs, sources = tuple(readable), tuple(readable.values())
+    names = [source.name for source in sources]
     whole = configurations(sources)
     found, notes = _limited(whole, most)
     profile, less = profiles(found, sources)
     attached = attach(sources)
     notes += [*less, *attached.notes]
-    collection, answer = _compared(directories, sources)
-    damaged = [f"{run.path}/parts/{part} is damaged ({why})" for run in (collection.runs if collection else ())
-               for part, why in run.damaged]  # fmt: skip
+    answer = _compared(runs, sources)
+    lost = [(f"{run.path}/{problem}: left out", problem.hint) for run in runs for problem in run.unreadable]
+    lost += [(f"{error.message}: left out", error.hint) for error in errors]
+    rebuilt = [warning for run in runs for warning in run.warnings if warning not in lost]
     metric = metric_name(name for source in sources for name in source.tables.cells["metric_name"])
     title = names[0] if len(names) == 1 else count(len(names), "run")
     content = {
@@ -91,17 +96,14 @@ def document(paths: Sequence[Path], most: int = MOST) -> Document:
         "profiles": profile,
         "conclusions": conclusions(answer) if answer else [],
         "effects": effects(answer) if answer else None,
-        "warnings": [*(answer.warnings if answer else ()), *damaged],
+        "warnings": [*(answer.warnings if answer else ()), *(what for what, _ in (*lost, *rebuilt))],
         "left_out": notes,
     }
-    return Document(title, content, attached, tuple(notes), tuple(damaged))
+    return Document(title, content, attached, tuple(notes), tuple(lost), tuple(rebuilt))
 
 
-def _compared(directories: Sequence[Path], sources: Sequence[Source]) -> tuple[Collection | None, Comparison | None]:
-    if not any(len(source.tables.summary) for source in sources):
-        return None, None
-    collection = collect(directories)
-    return collection, compare(collection, Question())
+def _compared(runs: Sequence[Run], sources: Sequence[Source]) -> Comparison | None:
+    return compare(collect(runs), Question()) if any(len(source.tables.summary) for source in sources) else None
 
 
 def _limited(found: Configurations, most: int) -> tuple[Configurations, list[str]]:

@@ -65,13 +65,13 @@ def attach(sources: Sequence[Source], budget: int = BUDGET) -> Attached:
     lost = []
     for table in TABLES:
         for run, source in enumerate(sources):
-            path = source.file(table)
+            path = source.path / f"{table}.csv"
             with explained("read", path):
-                length = path.stat().st_size
-                text = ""
-                if length <= _LARGEST:
-                    packed = gzip.compress(path.read_bytes(), mtime=0)
-                    text = base64.b64encode(packed).decode("ascii")
+                length = path.stat().st_size if path.is_file() else 0
+            text = ""
+            if length <= _LARGEST:
+                data = source.run.csv(table)
+                length, text = len(data), base64.b64encode(gzip.compress(data, mtime=0)).decode("ascii")
             known = getattr(source.tables, table)
             rows = len(known) if table != "layers" else None
             fits = bool(text) and len(text) <= budget

@@ -15,7 +15,7 @@ from gradlab.report.glyphs import UNICODE, shorten
 from gradlab.report.model.rows import Row
 from gradlab.report.plots.data import PlotData, spread
 from gradlab.report.plots.paper import COLOURS, GREY, LINES, MARKERS, frame, new
-from gradlab.results import statistics as stats
+from gradlab.results.statistics import mean_interval
 
 __all__ = ["picture"]
 
@@ -64,7 +64,7 @@ def _line(plot: Plot, index: int, data: PlotData, row: Row, table: pd.DataFrame,
     if not len(each):
         return
     step, group = np.unique(each["step"].to_numpy(), return_inverse=True)
-    interval = stats.mean_interval(each[column].to_numpy(np.float64), group.astype(np.int64), len(step))
+    interval = mean_interval(each[column].to_numpy(np.float64), group.astype(np.int64), len(step))
     look: dict[str, Any] = {
         "color": COLOURS[index % len(COLOURS)], "marker": MARKERS[index % len(MARKERS)],
         "linestyle": LINES[index // len(COLOURS) % len(LINES)],

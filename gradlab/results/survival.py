@@ -1,19 +1,30 @@
-"""One number for each profile: survival, decay and verdict of every probed step of every cell (SCIENCE §1)."""
+"""Survival, decay and verdict of every probed step of every cell: one number for each profile (SCIENCE §1)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import log
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gradlab.definitions import fitted_blocks, verdicts
 from gradlab.record import Floats
-from gradlab.results import statistics as stats
+from gradlab.results.statistics import slope
 from gradlab.store.records import Integers, Records
 
-__all__ = ["Profiles", "Underflow", "cell_path", "number", "summarise", "underflow"]
+__all__ = [
+    "LN10",
+    "Profiles",
+    "Underflow",
+    "cell_state_survival",
+    "log_ratio",
+    "number",
+    "summarise",
+    "underflow",
+]
 
+LN10 = log(10.0)
 _LARGEST = float(np.log(np.finfo(np.float64).max))
 _SMALLEST = float(np.log(np.finfo(np.float64).tiny))
 
@@ -40,6 +51,12 @@ def number(logarithm: Floats) -> Floats:
     return np.where(shown, np.exp(np.where(shown, logarithm, 0.0)), np.nan)
 
 
+def log_ratio(first: Floats, last: Floats) -> Floats:
+    """Return ln(g_1/g_L) of logarithms: NaN where g_L is zero, as 0/0 is nothing and not 1, or either is infinite."""
+    ratio = first - np.where(np.isneginf(last), np.nan, last)
+    return np.where(np.isposinf(ratio), np.nan, ratio)
+
+
 def summarise(measured: Records) -> Profiles:
     """Return survival, decay and verdict of every row.
 
@@ -52,30 +69,27 @@ def summarise(measured: Records) -> Profiles:
     for depth in np.unique(measured.blocks):
         at = np.flatnonzero(measured.blocks_of_row == depth)
         log_g = measured.profiles("log_grad_norm", at)
-        last = np.where(np.isneginf(log_g[:, -1]), np.nan, log_g[:, -1])  # 0/0 is nothing, and not 1
-        log_survival[at] = log_g[:, 0] - last
+        log_survival[at] = log_ratio(log_g[:, 0], log_g[:, -1])
         dead[at] = np.isneginf(log_g).any(axis=1)
         nonfinite[at] = (np.isnan(log_g) | np.isposinf(log_g)).any(axis=1)
-        slope, error = stats.slope(fitted_blocks(log_g))
-        log_decay[at], log_decay_se[at] = -slope, error
-    log_survival[np.isposinf(log_survival)] = np.nan
+        fitted, error = slope(fitted_blocks(log_g))
+        log_decay[at], log_decay_se[at] = -fitted, error
     thresholds = np.log([(cell.vanish, cell.explode) for cell in measured.cells]).reshape(-1, 2)[measured.cell_of_row]
     verdict = verdicts(log_survival, thresholds[:, 0], thresholds[:, 1], dead=dead, nonfinite=nonfinite)
     return Profiles(log_survival, log_decay, log_decay_se, verdict)
 
 
-def cell_path(measured: Records, rows: Integers) -> Floats:
+def cell_state_survival(measured: Records, rows: Integers) -> Floats:
     """Return ln survival of the gradient with respect to the cell state of an LSTM, for each of `rows`; NaN without.
 
     As `Profiles.log_survival`: at the first time step against the last.
     """
-    found = np.full(len(rows), np.nan)
+    log_survival = np.full(len(rows), np.nan)
     for blocks in np.unique(measured.blocks_of_row[rows]):
         at = np.flatnonzero(measured.blocks_of_row[rows] == blocks)
         log_g = measured.profiles("log_cell_grad_norm", rows[at])
-        found[at] = log_g[:, 0] - np.where(np.isneginf(log_g[:, -1]), np.nan, log_g[:, -1])
-    found[np.isposinf(found)] = np.nan
-    return found
+        log_survival[at] = log_ratio(log_g[:, 0], log_g[:, -1])
+    return log_survival
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,18 +98,18 @@ class Underflow:
 
     share: Floats
     """NaN where it was not measured."""
-    block: Integers
-    """The block with it, 1 the first; 0 where nothing is lost."""
+    block: Floats
+    """The block with it, 1 the first; NaN where nothing is lost."""
 
 
 def underflow(measured: Records, rows: Integers) -> Underflow:
     """Return how much underflows in each of `rows`."""
-    share, block = np.full(len(rows), np.nan), np.zeros(len(rows), dtype=np.int64)
+    share, block = (np.full(len(rows), np.nan) for _ in range(2))
     for blocks in np.unique(measured.blocks_of_row[rows]):
         at = np.flatnonzero(measured.blocks_of_row[rows] == blocks)
         lost = measured.profiles("underflow", rows[at])
         known = ~np.isnan(lost).all(axis=1)
         filled = np.where(np.isnan(lost), -1.0, lost)
         share[at] = np.where(known, filled.max(axis=1), np.nan)
-        block[at] = np.where(filled.max(axis=1) > 0, filled.argmax(axis=1) + 1, 0)
+        block[at] = np.where(filled.max(axis=1) > 0, filled.argmax(axis=1) + 1, np.nan)
     return Underflow(share, block)

@@ -1,4 +1,4 @@
-"""The one place where theory enters the tables: a function from a configuration to its prediction."""
+"""Predictions of the configurations of a run: the only place where theory enters the tables."""
 
 from __future__ import annotations
 
@@ -60,10 +60,10 @@ def deviations(measured: Floats, predicted: Floats, sd: Floats) -> Floats:
     difference = measured - predicted
     exact = sd < _EXACT
     missed = np.where(np.abs(difference) < _EXACT, 0.0, np.copysign(np.inf, difference))
-    found: Floats = np.where(
+    scaled: Floats = np.where(
         exact, np.where(np.isnan(difference), np.nan, missed), difference / np.where(exact, 1.0, sd)
     )
-    return found
+    return scaled
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Predicted:
 
 def ask(predict: Predict | None, measured: Records, group: Integers, configurations: Sequence[Cell]) -> Predicted:
     """Return the predictions for `configurations`; `group` [C] says which one each measured cell belongs to."""
-    found = np.full((4, len(configurations)), np.nan)
+    numbers = np.full((4, len(configurations)), np.nan)
     profiles: list[Floats | None] = [None] * len(configurations)
     reasons = [""] * len(configurations)
     if predict is not None:
@@ -94,8 +94,8 @@ def ask(predict: Predict | None, measured: Records, group: Integers, configurati
                 input_mean_square=float(measured.scalars["input_mean_square"][group == index].mean()),
             )
             if prediction is not None:
-                found[:, index] = [
+                numbers[:, index] = [
                     prediction.log_survival, prediction.log_survival_sd, prediction.decay, prediction.log_cell_survival
                 ]  # fmt: skip
                 profiles[index], reasons[index] = prediction.log_grad_norm, prediction.reason
-    return Predicted(found[0], found[1], found[2], found[3], tuple(profiles), tuple(reasons))
+    return Predicted(numbers[0], numbers[1], numbers[2], numbers[3], tuple(profiles), tuple(reasons))

@@ -14,13 +14,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from gradlab.columns import TABLES
 from gradlab.store.atomic import explained, replacing_all, write_bytes
+from gradlab.store.manifest import MANIFEST
 
-__all__ = ["SUMS", "changed", "read_unchanged", "recording", "settle"]
+__all__ = ["SUMS", "changed", "digest", "digest_of", "read_unchanged", "recording", "remove", "settle"]
 
 SUMS = "SHA256SUMS"
 
-_KNOWN = ("spec.yaml", "run.json", "cells.csv", "layers.csv", "steps.csv", "summary.csv", "theory.json")
+_KNOWN = ("spec.yaml", "run.json", MANIFEST, *(f"{table}.csv" for table in TABLES), "theory.json")
 _LINE = re.compile(r"([0-9a-f]{64})  ([^\0\n/]+)")
 
 Sums = Mapping[str, tuple[str, ...]]
@@ -32,7 +34,7 @@ def recording(paths: Sequence[Path]) -> Iterator[tuple[BinaryIO, ...]]:
 
     def note(files: Sequence[BinaryIO]) -> None:
         sums = _settled(paths[0].parent)
-        new = {path.name: (*sums.get(path.name, ()), _digest_of(file)) for path, file in zip(paths, files, strict=True)}
+        new = {path.name: (*sums.get(path.name, ()), digest_of(file)) for path, file in zip(paths, files, strict=True)}
         _write(paths[0].parent, {**sums, **new})
 
     with replacing_all(paths, before=note) as files:
@@ -63,7 +65,15 @@ def changed(folder: Path) -> tuple[str, ...]:
         return ()
     names = dict.fromkeys((*_KNOWN, *sums))
     there = [name for name in names if (folder / name).is_file()]
-    return tuple(name for name in there if _digest(folder / name) not in sums.get(name, ()))
+    return tuple(name for name in there if digest(folder / name) not in sums.get(name, ()))
+
+
+def remove(path: Path) -> None:
+    """Remove a file that `recording` wrote, and its sum."""
+    if path.is_file():
+        _write(path.parent, {name: kept for name, kept in _settled(path.parent).items() if name != path.name})
+        with explained("remove", path):
+            path.unlink()
 
 
 def settle(folder: Path) -> None:
@@ -77,26 +87,28 @@ def _settled(folder: Path) -> dict[str, tuple[str, ...]]:
     """Return the sums with the lines that hold; of a directory without any, those of what lies there."""
     sums = _read(folder)
     if sums is None:
-        return {name: (_digest(folder / name),) for name in _KNOWN if (folder / name).is_file()}
-    found = {}
+        return {name: (digest(folder / name),) for name in _KNOWN if (folder / name).is_file()}
+    settled = {}
     for name, digests in sums.items():
         if len(digests) > 1:  # the last replacement may have been cut off before, or after, the rename
-            actual = _digest(folder / name) if (folder / name).is_file() else None
+            actual = digest(folder / name) if (folder / name).is_file() else None
             digests = (actual,) if actual in digests else digests[:1]
-        found[name] = digests
-    return found
+        settled[name] = digests
+    return settled
 
 
-def _digest(path: Path) -> str:
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file. Raises StoreError when it cannot be read."""
     with explained("read", path), path.open("rb") as file:
-        return _digest_of(file)
+        return digest_of(file)
 
 
-def _digest_of(file: BinaryIO) -> str:
-    found = hashlib.sha256()
+def digest_of(file: BinaryIO) -> str:
+    """Return the SHA-256 of an open file from where it stands to its end."""
+    sha256 = hashlib.sha256()
     for piece in iter(lambda: file.read(1 << 20), b""):
-        found.update(piece)
-    return found.hexdigest()
+        sha256.update(piece)
+    return sha256.hexdigest()
 
 
 def _read(folder: Path) -> dict[str, tuple[str, ...]] | None:
@@ -105,10 +117,10 @@ def _read(folder: Path) -> dict[str, tuple[str, ...]] | None:
         if not path.exists():
             return None
         text = path.read_bytes().decode("utf-8", errors="replace")
-    found: dict[str, tuple[str, ...]] = {}
+    sums: dict[str, tuple[str, ...]] = {}
     for match in filter(None, map(_LINE.fullmatch, text.split("\n"))):  # others are damage
-        found[match[2]] = (*found.get(match[2], ()), match[1])
-    return found
+        sums[match[2]] = (*sums.get(match[2], ()), match[1])
+    return sums
 
 
 def _write(folder: Path, sums: Sums) -> None:
