@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
 import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,8 @@ __all__ = ["invoke", "main"]
 INTERRUPTED = 130
 BUG = 70
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+
+_WIDTH = re.compile("[1-9][0-9]{0,4}")
 
 _ClickException: Any = typer.BadParameter.__mro__[2]
 """Base of the parser's own errors; typer brings click under different names in different versions."""
@@ -37,9 +41,8 @@ def invoke(arguments: Sequence[str]) -> int:
 
     0 fine; 1 some cells failed; 2 usage or spec error; 70 a bug in gradlab; 130 after Ctrl-C.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a label the terminal cannot show must not end a run
-            stream.reconfigure(errors="replace")
+    _mend_streams()
+    verbose = "--verbose" in arguments or "-v" in arguments
     try:
         code = _dispatch(arguments)
         sys.stdout.flush()
@@ -57,13 +60,33 @@ def invoke(arguments: Sequence[str]) -> int:
         return error.exit_code
     except OSError as error:
         if error.filename is not None or error.errno not in _NO_ROOM:
-            return _bug(error, shown="--verbose" in arguments or "-v" in arguments)
+            return _bug(error, verbose)
         _drop_output()
         _say(f"gradlab: cannot write the output: {error.strerror}\n  make room where it goes, then run it again")
         return 2
     except Exception as error:  # the boundary: nobody should have to read a traceback
-        return _bug(error, shown="--verbose" in arguments or "-v" in arguments)
+        return _bug(error, verbose)
     return code
+
+
+def _mend_streams() -> None:
+    """See to it that there are streams, that they take every text, and that their width is a number.
+
+    A stream that was closed (``gradlab run spec.yaml >&-``) leads nowhere: its number would otherwise be that of the
+    first file that is opened.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            with suppress(OSError):
+                while os.open(os.devnull, os.O_RDWR) < number:
+                    pass
+            nowhere = Path(os.devnull).open("r" if name == "stdin" else "w", encoding="utf-8")  # noqa: SIM115 - to the end
+            setattr(sys, name, nowhere)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a label the terminal cannot show must not end a run
+            stream.reconfigure(errors="replace")
+    if not _WIDTH.fullmatch(os.environ.get("COLUMNS", "")):
+        os.environ.pop("COLUMNS", None)
 
 
 def _drop_output() -> None:
@@ -88,11 +111,11 @@ def _say(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
-def _bug(error: Exception, *, shown: bool) -> int:
+def _bug(error: Exception, verbose: bool) -> int:
     text = "".join(traceback.format_exception(error))
     with tempfile.NamedTemporaryFile("w", prefix="gradlab-", suffix=".log", delete=False, encoding="utf-8") as file:
         file.write(text)
-    if shown:
+    if verbose:
         _say(text)
     _say(
         f"gradlab: this is a bug in gradlab: {type(error).__name__}: {error}\n"

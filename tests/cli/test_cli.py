@@ -302,6 +302,34 @@ def test_a_closed_pipe_is_nothing_to_speak_of(tmp_path: Path) -> None:
     assert "Exception" not in err
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="closes streams as a POSIX shell does")
+@pytest.mark.parametrize(
+    ("arguments", "closed", "code"),
+    [
+        ("run demo.yaml -q --no-plots --executor inline", ">&- 2>&- <&-", 0),
+        ("plan demo.yaml --json", ">&-", 0),
+        ("list actvations", "2>&-", 2),
+        ("list actvations", ">&- 2>&-", 2),
+    ],
+)
+def test_streams_that_are_closed_lead_nowhere(tmp_path: Path, arguments: str, closed: str, code: int) -> None:
+    (tmp_path / "demo.yaml").write_text(TEXT)
+    command = f"exec {sys.executable} -m gradlab {arguments} {closed}"
+    done = subprocess.run(["sh", "-c", command], cwd=tmp_path, env=environment(), capture_output=True, text=True)
+    assert done.returncode == code
+    if arguments.startswith("run"):
+        assert len((tmp_path / "results" / "demo" / "cells.csv").read_text().splitlines()) == 13
+
+
+@pytest.mark.parametrize("columns", ["0", "-3", "abc", "²", "9" * 5000, ""])
+def test_a_width_that_is_none_is_not_taken(
+    gradlab: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch, columns: str
+) -> None:
+    usual = gradlab("list", "norms")
+    monkeypatch.setenv("COLUMNS", columns)
+    assert gradlab("list", "norms") == usual
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a device that is always full")
 def test_output_that_finds_no_room_is_one_message():
     with Path("/dev/full").open("w") as full:
