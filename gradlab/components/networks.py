@@ -13,8 +13,8 @@ __all__ = [
 ]
 
 
-def _act(name: str, summary: str, **params: Param) -> Activation:
-    return Activation(f"gradlab.nn.activations:{name}", summary, params)
+def _act(target: str, summary: str, **params: Param) -> Activation:
+    return Activation(target, summary, params)
 
 
 def _init(name: str, summary: str, **params: Param) -> Component:
@@ -26,26 +26,26 @@ def _norm(name: str, summary: str) -> Component:
 
 
 ACTIVATIONS: dict[str, Activation] = {
-    "linear": _act("linear", "x"),
-    "sigmoid": _act("sigmoid", "1/(1+exp(-x)); slope at most 1/4"),
-    "tanh": _act("tanh", "tanh(x); slope 1 at 0, saturates"),
-    "hardtanh": _act("hardtanh", "x cut to [-1, 1]"),
-    "softsign": _act("softsign", "x/(1+|x|)"),
-    "erf": _act("erf", "erf(x); every mean-field integral in closed form"),
-    "relu": _act("relu", "max(0, x)"),
-    "leaky_relu": _act("leaky_relu", "x, or negative_slope*x below 0", negative_slope=Param(0.01)),
+    "linear": _act("gradlab.nn.activations:linear", "x"),
+    "sigmoid": _act("torch:sigmoid", "1/(1+exp(-x)); slope at most 1/4"),
+    "tanh": _act("torch:tanh", "tanh(x); slope 1 at 0, saturates"),
+    "hardtanh": _act("torch.nn.functional:hardtanh", "x cut to [-1, 1]"),
+    "softsign": _act("torch.nn.functional:softsign", "x/(1+|x|)"),
+    "erf": _act("torch:erf", "erf(x); every mean-field integral in closed form"),
+    "relu": _act("torch:relu", "max(0, x)"),
+    "leaky_relu": _act("torch.nn.functional:leaky_relu", "x, or negative_slope*x below 0", negative_slope=Param(0.01)),
     "prelu": Activation(
         "gradlab.nn.activations:prelu",
         "leaky_relu whose slope each block learns, from `start`",
         {"start": Param(0.25)},
         learned=True,
     ),
-    "elu": _act("elu", "x, or alpha*(exp(x)-1) below 0", alpha=Param(1.0, low=0)),
-    "selu": _act("selu", "scaled elu with fixed point (0, 1) (Klambauer 2017)"),
-    "gelu": _act("gelu", "x*Phi(x), exact"),
-    "silu": _act("silu", "x*sigmoid(x), also called swish"),
-    "mish": _act("mish", "x*tanh(softplus(x))"),
-    "softplus": _act("softplus", "log(1+exp(beta*x))/beta", beta=Param(1.0, low=0, above=True)),
+    "elu": _act("torch.nn.functional:elu", "x, or alpha*(exp(x)-1) below 0", alpha=Param(1.0, low=0)),
+    "selu": _act("torch.nn.functional:selu", "scaled elu with fixed point (0, 1) (Klambauer 2017)"),
+    "gelu": _act("torch.nn.functional:gelu", "x*Phi(x), exact"),
+    "silu": _act("torch.nn.functional:silu", "x*sigmoid(x), also called swish"),
+    "mish": _act("torch.nn.functional:mish", "x*tanh(softplus(x))"),
+    "softplus": _act("torch.nn.functional:softplus", "log(1+exp(beta*x))/beta", beta=Param(1.0, low=0, above=True)),
 }
 
 INITS: dict[str, Component] = {

@@ -1,4 +1,4 @@
-"""Activations: plain functions of a tensor of any shape. A new one is a function here and a line in the registry.
+"""Activations: plain functions of a tensor of any shape, mostly torch's own. A new one is a line in the registry.
 
 One with a learned parameter is a `Learned` pair; its parameter is a scalar for each block and replica.
 """
@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from gradlab.components import ACTIVATIONS, Named
 
@@ -21,58 +20,6 @@ __all__ = ["Activation", "ActivationPullback", "Learned", "Mixture", "activation
 
 def linear(x: Tensor) -> Tensor:
     return x
-
-
-def sigmoid(x: Tensor) -> Tensor:
-    return torch.sigmoid(x)
-
-
-def tanh(x: Tensor) -> Tensor:
-    return torch.tanh(x)
-
-
-def hardtanh(x: Tensor) -> Tensor:
-    return F.hardtanh(x)
-
-
-def softsign(x: Tensor) -> Tensor:
-    return F.softsign(x)
-
-
-def erf(x: Tensor) -> Tensor:
-    return torch.erf(x)
-
-
-def relu(x: Tensor) -> Tensor:
-    return torch.relu(x)
-
-
-def leaky_relu(x: Tensor, negative_slope: float) -> Tensor:
-    return F.leaky_relu(x, negative_slope)
-
-
-def elu(x: Tensor, alpha: float) -> Tensor:
-    return F.elu(x, alpha)
-
-
-def selu(x: Tensor) -> Tensor:
-    return F.selu(x)
-
-
-def gelu(x: Tensor) -> Tensor:
-    return F.gelu(x)
-
-
-def silu(x: Tensor) -> Tensor:
-    return F.silu(x)
-
-
-def mish(x: Tensor) -> Tensor:
-    return F.mish(x)
-
-
-def softplus(x: Tensor, beta: float) -> Tensor:
-    return F.softplus(x, beta)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +41,9 @@ ActivationPullback = Callable[[Tensor], tuple[Tensor, Tensor | None]]
 
 _FROM_VALUE: dict[Callable[..., Tensor], Callable[[Tensor, Tensor], Tensor]] = {
     linear: lambda dy, y: dy,
-    sigmoid: torch.ops.aten.sigmoid_backward,
-    tanh: torch.ops.aten.tanh_backward,
-    relu: lambda dy, y: torch.ops.aten.threshold_backward(dy, y, 0),
+    torch.sigmoid: torch.ops.aten.sigmoid_backward,
+    torch.tanh: torch.ops.aten.tanh_backward,
+    torch.relu: lambda dy, y: torch.ops.aten.threshold_backward(dy, y, 0),
 }
 """Of activations whose slope follows from their value: (gradient of y, y) to the gradient of x."""
 
