@@ -7,8 +7,8 @@ import os
 from gradlab.api.options import PlanOptions, RunOptions
 from gradlab.execution import Executor, InlineExecutor, LocalExecutor
 from gradlab.execution.base import load_devices
-from gradlab.execution.processes.machine import has_gpu
-from gradlab.planning.banks import CPU, CUDA, Limits
+from gradlab.execution.devices import limits_of, uses_gpu
+from gradlab.planning.banks import Limits
 
 __all__ = ["devices", "executor", "limits"]
 
@@ -31,7 +31,7 @@ def executor(options: RunOptions) -> Executor:
 
 def limits(options: PlanOptions) -> Limits:
     """Return how large banks may be on the kind of device that `options` name, as far as is known without torch."""
-    return CUDA if has_gpu(options.device) else CPU
+    return limits_of(options.device)
 
 
 def devices(options: PlanOptions) -> tuple[str, ...]:
@@ -43,4 +43,4 @@ def devices(options: PlanOptions) -> tuple[str, ...]:
     of_cluster = isinstance(options, RunOptions) and options.executor == "ray"
     if options.device.startswith("cuda") and not of_cluster:
         return load_devices(os.environ.get("GRADLAB_WORK", WORK))(options.device)
-    return (options.device if options.device != "auto" else "GPU" if has_gpu("auto") else "cpu",)
+    return (options.device if options.device != "auto" else "GPU" if uses_gpu("auto") else "cpu",)

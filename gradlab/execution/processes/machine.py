@@ -1,4 +1,4 @@
-"""What the operating system tells: how many CPUs are ours, whether there are GPUs, why a process ended."""
+"""What the operating system tells: how many CPUs are ours, how a process ended."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import os
 import signal
 from pathlib import Path
 
-__all__ = ["available_cpus", "ending", "has_gpu", "maybe_gpu", "oom_kills"]
+__all__ = ["available_cpus", "ending", "oom_kills"]
 
 _CGROUP = Path("/sys/fs/cgroup")
-_SIGNS_OF_A_GPU = ("/proc/driver/nvidia", "/dev/nvidiactl", "/dev/dxg")
 
 
 def available_cpus() -> int:
@@ -28,14 +27,14 @@ def _quota() -> float | None:
     for line in _read(Path("/proc/self/cgroup")).splitlines():
         _, controllers, path = line.split(":", 2)
         groups |= dict.fromkeys(controllers.split(","), path)
-    found = []
+    limits = []
     for root, path in ((_CGROUP, groups.get("", "/")), (_CGROUP / "cpu", groups.get("cpu", "/"))):
         place = root / path.lstrip("/")
         for folder in (place, *place.parents):
             if not folder.is_relative_to(root):
                 break
-            found += _limits(folder)
-    return min(found, default=None)
+            limits += _limits(folder)
+    return min(limits, default=None)
 
 
 def _limits(folder: Path) -> list[float]:
@@ -52,22 +51,6 @@ def _read(path: Path) -> str:
         return path.read_text()
     except OSError:
         return ""
-
-
-def maybe_gpu(device: str) -> bool:
-    """Return whether workers for `device` may find a CUDA device; only torch, which the parent does not load, knows."""
-    if device != "auto":
-        return device.startswith("cuda")
-    return os.name == "nt" or _signs_of_a_gpu()
-
-
-def has_gpu(device: str) -> bool:
-    """Return whether banks for `device` are to be as large as a GPU wants them, as far as is known without torch."""
-    return device.startswith("cuda") or (device == "auto" and _signs_of_a_gpu())
-
-
-def _signs_of_a_gpu() -> bool:
-    return any(Path(place).exists() for place in _SIGNS_OF_A_GPU)
 
 
 def oom_kills() -> int:

@@ -10,7 +10,8 @@ from multiprocessing.connection import wait
 
 from gradlab.errors import GradlabError
 from gradlab.execution.base import Outcome, job_of
-from gradlab.execution.processes.machine import available_cpus, maybe_gpu
+from gradlab.execution.devices import uses_gpu
+from gradlab.execution.processes.machine import available_cpus
 from gradlab.execution.processes.worker import Died, Worker
 from gradlab.planning.banks import Bank
 
@@ -57,7 +58,7 @@ class LocalExecutor:
         self._slots: list[_Slot] = []
         self._grown = 0
         """How many slots there have been; those whose workers do not come up are gone."""
-        self._grow(1 if maybe_gpu(device) else self._wanted)
+        self._grow(1 if uses_gpu(device) else self._wanted)
 
     @property
     def workers(self) -> int:
@@ -67,8 +68,7 @@ class LocalExecutor:
     def expect(self, banks: int) -> None:
         """Keep no more workers than there will be banks: the others would only take their time."""
         self._wanted = max(1, min(self._most, banks))
-        for slot in [slot for slot in self._slots if slot.index >= self._wanted]:
-            self._remove(slot)
+        self._shrink()
 
     def submit(self, bank: Bank, checkpoint: str = "") -> None:
         """Queue a bank. They are begun in this order."""
@@ -79,7 +79,7 @@ class LocalExecutor:
         try:
             while (self._waiting and not self._draining) or any(slot.bank for slot in self._slots):
                 self._assign()
-                answers = [self._receive(slot) for slot in self._wait()]
+                answers = [self._receive(slot) for slot in self._wait() if slot.worker is not None]
                 self._assign()  # before the outcomes are dealt with: the workers need not wait for that
                 for answer in answers:
                     if isinstance(answer, GradlabError):
@@ -106,6 +106,10 @@ class LocalExecutor:
             self._slots.append(_Slot(self._grown))
             self._grown += 1
             self._start(self._slots[-1])
+
+    def _shrink(self) -> None:
+        for slot in [slot for slot in self._slots if slot.index >= self._wanted and slot.bank is None]:
+            self._remove(slot)
 
     def _start(self, slot: _Slot) -> None:
         try:
@@ -162,9 +166,10 @@ class LocalExecutor:
 
     def _receive(self, slot: _Slot) -> Outcome | GradlabError | None:
         """Return the outcome of the bank in work there, what is for the user, or None for news of the worker alone."""
-        assert slot.worker is not None
+        worker = slot.worker
+        assert worker is not None
         try:
-            kind, *rest = slot.worker.receive()
+            kind, *rest = worker.receive()
         except Died as death:
             return self._died(slot, death)
         if kind == "ready":
@@ -212,6 +217,7 @@ class LocalExecutor:
             self._most = self._asked or len(devices)
             self._wanted = min(self._wanted, self._most) if self._asked else self._most
         self._grow(self._wanted)
+        self._shrink()  # nobody had expected GPUs here, and there are fewer of them than CPUs
 
     def _device_of(self, slot: _Slot) -> str:
         return self._devices[slot.index % len(self._devices)]
