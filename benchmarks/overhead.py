@@ -26,7 +26,7 @@ import numpy as np
 
 from gradlab.cell import cell_id
 from gradlab.columns import field_names
-from gradlab.execution import Job, Worked
+from gradlab.execution import BankResult, Job
 from gradlab.record import Record
 
 SPEC = """
@@ -43,7 +43,7 @@ grid:
 CONFIGURATIONS = 5 * 5 * 2
 
 
-def nothing(job: Job) -> Worked:
+def nothing(job: Job) -> BankResult:
     """Stand in for training: records of the right shapes."""
     others = dict.fromkeys(field_names("cell"), 1.0)
     others |= {"status": "ok", "diverged_at": None, "steps": 1, "metric_name": "accuracy", "learned": True}
@@ -53,7 +53,7 @@ def nothing(job: Job) -> Worked:
         Record(**others | {name: np.ones((2, cell.blocks)) for name in field_names("layer")} | {"cell": cell_id(cell)})
         for cell in job.cells
     ]
-    return Worked(records, "cpu", "")
+    return BankResult(records, "cpu", "")
 
 
 def start(directory: Path, work: str) -> subprocess.Popen[bytes]:

@@ -6,7 +6,7 @@ import os
 
 from gradlab.api.options import PlanOptions, RunOptions
 from gradlab.execution import Executor, InlineExecutor, LocalExecutor
-from gradlab.execution.base import load_devices
+from gradlab.execution.base import load_work
 from gradlab.execution.devices import limits_of, uses_gpu
 from gradlab.planning.banks import Limits
 
@@ -42,5 +42,5 @@ def devices(options: PlanOptions) -> tuple[str, ...]:
     """
     of_cluster = isinstance(options, RunOptions) and options.executor == "ray"
     if options.device.startswith("cuda") and not of_cluster:
-        return load_devices(os.environ.get("GRADLAB_WORK", WORK))(options.device)
+        return load_work(os.environ.get("GRADLAB_WORK", WORK), options.device)[1]
     return (options.device if options.device != "auto" else "GPU" if uses_gpu("auto") else "cpu",)

@@ -15,7 +15,7 @@ from gradlab.api.plan import Plan, planned
 from gradlab.cell import cell_id
 from gradlab.execution import Executor, InlineExecutor, LocalExecutor, failures
 from gradlab.execution.progress import Listener
-from gradlab.execution.provenance import Session
+from gradlab.execution.provenance import Provenance
 from gradlab.execution.scheduling import Policy, Scheduler
 from gradlab.report.formatting import count
 from gradlab.results.theory_cache import Predictions
@@ -203,8 +203,8 @@ def execute(
             _report_state(plan, listener)
             directory.write_text("spec.yaml", dump(plan.spec))
             kept = bool(plan.banks)
-            session = Session(directory, plan.spec.name, command, device, cells=len(plan.cells), kept=kept)
-            work = Scheduler(directory, session, executor, listener, policy)
+            provenance = Provenance(directory, plan.spec.name, command, device, cells=len(plan.cells), kept=kept)
+            work = Scheduler(directory, provenance, executor, listener, policy)
             if plan.banks:
                 work.run(plan.banks)
                 _remember(plan, work)
@@ -216,7 +216,9 @@ def execute(
             files = directory.write_tables(made.frames)
             if isinstance(predict, Predictions):
                 predict.save()
-            session.end(computed=work.computed, reused=len(plan.done), failed=len(failed), interrupted=work.interrupted)
+            provenance.end(
+                computed=work.computed, reused=len(plan.done), failed=len(failed), interrupted=work.interrupted
+            )
             result = RunResult(
                 name=plan.spec.name,
                 path=directory.path,
@@ -242,8 +244,7 @@ def execute(
 
 def _remember(plan: Plan, work: Scheduler) -> None:
     """Note the failures that would come again. One that ended the run is to be mended: it is run again."""
-    new = [] if work.stopped else [failure for failure in work.failures if failure.error in work.lasting]
-    failures.remember(plan.directory, [*plan.failed, *new])
+    failures.remember(plan.directory, [*plan.failed, *([] if work.stopped else work.repeatable)])
 
 
 def _report_state(plan: Plan, listener: Listener) -> None:

@@ -1,7 +1,7 @@
-"""How banks are computed: here, in processes, elsewhere. Knows no tensors, no models and no terminal."""
+"""How banks are computed: in this process, in worker processes, on a Ray cluster; scheduling, retries and failures."""
 
-from gradlab.execution.base import Cause, Executor, Job, Outcome, Worked
+from gradlab.execution.base import BankResult, Cause, Executor, Job, Outcome
 from gradlab.execution.inline import InlineExecutor
 from gradlab.execution.processes import LocalExecutor
 
-__all__ = ["Cause", "Executor", "InlineExecutor", "Job", "LocalExecutor", "Outcome", "Worked"]
+__all__ = ["BankResult", "Cause", "Executor", "InlineExecutor", "Job", "LocalExecutor", "Outcome"]

@@ -1,36 +1,36 @@
-"""What `gradlab.api.run` asks of an executor, whatever is behind it."""
+"""The interface between a run and its executors: jobs, outcomes, and how the work function is loaded."""
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from gradlab.cell import Cell, named_components
 from gradlab.components import Origin
+from gradlab.errors import GradlabError
 from gradlab.planning.banks import Bank
 from gradlab.plugins import shipped
 from gradlab.record import Record
 
 __all__ = [
-    "Cause", "Executor", "Job", "Outcome", "Work", "Worked", "cause_of", "job_of", "load_devices", "load_work",
-    "one_line",
+    "BankResult", "Cause", "Executor", "Job", "Outcome", "Work", "cause_of", "job_of", "load_work", "one_line",
 ]  # fmt: skip
 
-Cause = Literal["", "exception", "memory", "death", "timeout"]
-"""Of a failure: raised by the work, no memory for it, its worker gone in the middle of it, too long."""
+Cause = Literal["", "exception", "memory", "death", "timeout", "start"]
+"""Of a failure: an exception of the work, no memory for it, the death of its worker process, its timeout, no start."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What the work function is given: the cells of one bank, in order, and where to compute them."""
+    """The argument of the work function: the cells of one bank, in order, and the device to train them on."""
 
     cells: tuple[Cell, ...]
     device: str
     """``auto``, ``cpu``, ``cuda`` or ``cuda:1``."""
     checkpoint: str = ""
-    """File to keep the state in while it lasts, and to go on from when it is there; empty: none."""
+    """File for the state of training, which is resumed from where it exists; empty: none."""
     every_s: float = 30.0
     """Seconds between checkpoints."""
     plugins: tuple[Origin, ...] = ()
@@ -38,16 +38,16 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Worked:
-    """What the work function gives back: one record per cell, in the order of the cells, and with what it was made."""
+class BankResult:
+    """The result of the work function: one record per cell, in the order of the cells, and how they were computed."""
 
     records: Sequence[Record]
     device: str
     """The device used, never ``auto``."""
     torch: str
-    """Version of torch; empty when the work did without."""
+    """Version of torch; empty for work that does not use it."""
     resumed_at: int = 0
-    """The step of the checkpoint it went on from; 0 for none."""
+    """The step of the checkpoint that training was resumed from; 0 for none."""
 
 
 def job_of(bank: Bank, device: str, checkpoint: str = "") -> Job:
@@ -59,68 +59,73 @@ def job_of(bank: Bank, device: str, checkpoint: str = "") -> Job:
     return Job(bank.cells, device, checkpoint, plugins=shipped(sorted(custom)))
 
 
-Work = Callable[[Job], Worked]
-"""A GradlabError is for the user and ends the run, any other exception fails this bank."""
+Work = Callable[[Job], BankResult]
+"""A GradlabError that it raises is for the user and ends the run, any other exception fails this bank."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one bank: either `worked`, or `error` and `traceback`."""
+    """The outcome of one bank: its `result`, or the `error` and `traceback` that it failed with."""
 
     bank: Bank
-    worked: Worked | None
+    result: BankResult | None
     error: str
     """Empty, or the exception as one line: its class and its message."""
     traceback: str
     wall_s: float
     worker: str
-    """Name of whoever did it, for the log."""
+    """Name of the worker, for the log."""
     cause: Cause = ""
-    """What kind of failure it was; empty when `worked`."""
+    """The kind of failure; empty with a `result`."""
 
 
 class Executor(Protocol):
     """Takes banks and gives back one outcome for each, in any order.
 
-    A bank that fails is an `Outcome` with an error and stops no other bank: to try it again is up to whoever
-    submitted it (`gradlab.execution.scheduling`). KeyboardInterrupt and GradlabError pass through `outcomes`; what it
-    had not yet given back is not done.
+    A bank that fails is an `Outcome` with an error and stops no other bank; `gradlab.execution.scheduling` decides
+    whether it is submitted again. KeyboardInterrupt and GradlabError pass through `outcomes`; a bank whose outcome it
+    has not yielded by then is not done.
     """
 
     @property
     def workers(self) -> int:
-        """How many banks it computes at a time, as far as is known."""
+        """How many banks it computes at the same time, as far as is known."""
         ...
 
     def submit(self, bank: Bank, checkpoint: str = "") -> None:
-        """Queue a bank with the file for its state (see `Job`). Returns at once; also allowed between two outcomes."""
+        """Queue a bank with the file for its checkpoint (see `Job`). Returns at once; allowed between outcomes too."""
 
     def outcomes(self) -> Iterator[Outcome]:
-        """Give back the outcomes as they come, until every bank submitted has had one or, after `drain`, none runs."""
+        """Yield the outcomes as they come, until every bank submitted has had one or, after `drain`, none runs."""
 
     def drain(self) -> int:
         """Begin no other bank, and return how many are in work; their outcomes still come. Safe in a signal handler."""
 
     def close(self) -> None:
-        """Drop what has not begun, stop what has, and free everything. May be called twice."""
+        """Drop the banks not yet begun, stop those in work, and free all resources. May be called twice."""
 
 
-def load_work(target: str) -> Work:
-    """Return the function behind ``"module:function"``. Called in the worker, so that its parent imports nothing."""
-    module, _, name = target.partition(":")
-    work: Any = getattr(importlib.import_module(module), name)
-    found: Work = work
-    return found
+def load_work(target: str, device: str) -> tuple[Work, tuple[str, ...]]:
+    """Return the function behind ``"module:function"``, and the devices that ``--device`` stands for there.
 
+    A function ``devices`` in the same module tells them; without one the work takes any device by its name. Called in
+    the worker, so that its parent imports nothing.
 
-def load_devices(target: str) -> Callable[[str], tuple[str, ...]]:
-    """Return the function ``devices`` beside the work function: from ``--device`` to the devices it stands for.
-
-    A module without one works wherever it is told to.
+    Raises GradlabError when that fails, for then no bank can be computed, and whatever ``devices`` has for the user.
     """
-    module = importlib.import_module(target.partition(":")[0])
-    found: Callable[[str], tuple[str, ...]] = getattr(module, "devices", lambda device: (device,))
-    return found
+    module, _, name = target.partition(":")
+    try:
+        loaded = importlib.import_module(module)
+        work: Work = getattr(loaded, name)
+        devices: tuple[str, ...] = loaded.devices(device) if hasattr(loaded, "devices") else (device,)
+    except GradlabError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise GradlabError(
+            f"the workers cannot load {target}: {one_line(error)}",
+            "install what is missing into the environment gradlab runs in, or mend GRADLAB_WORK if you have set it",
+        ) from error
+    return work, devices
 
 
 def cause_of(error: BaseException) -> Cause:

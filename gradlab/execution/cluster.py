@@ -1,4 +1,4 @@
-"""Finding a Ray cluster, or starting one for this run."""
+"""Connecting to a Ray cluster, or starting one for this run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 _OBJECT_STORE_BYTES = 256 * 2**20
-"""Of a cluster started here; a bank's records are some megabytes at most, and are fetched as soon as they are there."""
+"""Of a cluster started here; a bank's records are some megabytes at most, and are fetched as soon as they exist."""
 
 _ANSWER_S = 5.0
 """How long an address may take to accept a connection."""
@@ -81,8 +81,8 @@ def _check_answers(address: str) -> None:
 
 def placed(ray: Any, device: str) -> tuple[str, str]:
     """Return the resource that a bank takes, and the device its task is told. Raises UsageError if there is none."""
-    there = ray.cluster_resources()
-    gpus = int(there.get("GPU", 0))
+    resources = ray.cluster_resources()
+    gpus = int(resources.get("GPU", 0))
     if device not in ("auto", "cpu", "cuda"):
         raise UsageError(
             f"--device {device}: with --executor ray the cluster chooses the GPU", "use --device cuda, cpu or auto"
@@ -91,6 +91,6 @@ def placed(ray: Any, device: str) -> tuple[str, str]:
         raise UsageError("--device cuda: the Ray cluster has no GPU", "leave --device out, or use --device cpu")
     if device != "cpu" and gpus:
         return "GPU", "cuda"
-    if not there.get("CPU"):
+    if not resources.get("CPU"):
         raise UsageError("the Ray cluster has no CPU to give", "start its nodes with --num-cpus")
     return "CPU", "cpu"

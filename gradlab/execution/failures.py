@@ -1,9 +1,10 @@
-"""Failures that would come again: cells whose computation raised an error are not run a second time unasked.
+"""Repeatable failures: cells whose training raised an exception are not run again unless asked for.
 
-``failures.jsonl`` in the run directory has one JSON object a line: `cell`, `bank`, `error` and `versions`, those of
-what the cell was run with; with other versions it is run again. It is a reminder and no record of truth: a line that
-cannot be read means that its cell is run again, a cell that is done is done whatever stands here, and who deletes the
-file loses nothing.
+``failures.jsonl`` in the run directory has one JSON object a line: `cell`, `bank`, `error` and `versions`, those that
+the cell was run with; with other versions it is run again. Only exceptions of the work function are kept there: the
+death of a worker, a timeout, too little memory or a work function that cannot be loaded say nothing about the cell. The
+file is a cache: a line that cannot be read means that its cell is run again, a cell that is done is done whatever the
+file says, and deleting it costs time only.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ NAME = "failures.jsonl"
 
 
 def remembered(directory: RunDirectory, cells: dict[str, Cell]) -> tuple[Failure, ...]:
-    """Return the failures of `cells` (by id) that would come again, in their order."""
+    """Return the kept failures of `cells` (by id) with the present versions, in their order."""
     try:
         lines = (directory.path / NAME).read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return ()
     now = _versions()
-    found: dict[str, Failure] = {}
+    kept: dict[str, Failure] = {}
     for line in lines:
         try:
             entry = json.loads(line)
@@ -38,30 +39,30 @@ def remembered(directory: RunDirectory, cells: dict[str, Cell]) -> tuple[Failure
         except (ValueError, KeyError, TypeError):  # a line cut short by a kill
             continue
         if current and cell in cells:
-            found[cell] = Failure(cells[cell], error, bank)
-    return tuple(found[cell] for cell in cells if cell in found)
+            kept[cell] = Failure(cells[cell], error, bank)
+    return tuple(kept[cell] for cell in cells if cell in kept)
 
 
 def remember(directory: RunDirectory, failures: Sequence[Failure]) -> None:
-    """Replace what is remembered. Raises StoreError when it cannot be written."""
+    """Replace the kept failures. Raises StoreError when they cannot be written."""
     if not failures:
         forget(directory)
         return
     now = _versions()
     lines = [
-        json.dumps({"cell": cell_id(one.cell), "bank": one.bank, "error": one.error, "versions": now})
-        for one in failures
+        json.dumps({"cell": cell_id(failure.cell), "bank": failure.bank, "error": failure.error, "versions": now})
+        for failure in failures
     ]
     write_bytes(directory.path / NAME, ("\n".join(lines) + "\n").encode())
 
 
 def forget(directory: RunDirectory) -> None:
-    """Remember nothing any more. Raises StoreError when it cannot be removed."""
+    """Remove the kept failures. Raises StoreError when that is not possible."""
     path = directory.path / NAME
     with explained("remove", path):
         path.unlink(missing_ok=True)
 
 
 def _versions() -> str:
-    found = versions()
-    return ", ".join(f"{name} {found[name]}" for name in ("gradlab", "torch", "numpy") if name in found)
+    installed = versions()
+    return ", ".join(f"{name} {installed[name]}" for name in ("gradlab", "torch", "numpy") if name in installed)

@@ -1,4 +1,4 @@
-"""The executor that computes in this very process, one bank after the other: for a debugger, and for one short bank."""
+"""The executor that computes in this process, one bank after the other: for debugging, and for one short bank."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from gradlab.errors import GradlabError
-from gradlab.execution.base import Job, Outcome, cause_of, load_devices, load_work, one_line
+from gradlab.execution.base import Job, Outcome, cause_of, load_work, one_line
 from gradlab.planning.banks import Bank
 
 __all__ = ["InlineExecutor"]
@@ -20,7 +20,7 @@ class InlineExecutor:
     workers = 1
 
     def __init__(self, work: str, device: str) -> None:
-        """`work` is ``"module:function"``, see `Work`; of the devices that `device` stands for the first is used."""
+        """`work` is ``"module:function"``, see `Work`; the first of the devices that `device` stands for is used."""
         self._work = work
         self._device = device
         self._waiting: deque[tuple[Bank, str]] = deque()
@@ -31,11 +31,11 @@ class InlineExecutor:
         self._waiting.append((bank, checkpoint))
 
     def outcomes(self) -> Iterator[Outcome]:
-        """Compute the queued banks in their order and give back each outcome."""
+        """Compute the queued banks in their order and yield each outcome."""
         while True:
             try:
                 bank, checkpoint = self._waiting.popleft()
-            except IndexError:  # none is left, or a signal has drained them just now
+            except IndexError:  # none is left, or a signal handler has just drained them
                 return
             self._in_work = 1
             try:
@@ -45,7 +45,7 @@ class InlineExecutor:
             yield outcome
 
     def drain(self) -> int:
-        """Forget the banks not yet begun; one is in work while `outcomes` computes it."""
+        """Drop the banks not yet begun; one is in work while `outcomes` computes it."""
         self._waiting.clear()
         return self._in_work
 
@@ -54,14 +54,13 @@ class InlineExecutor:
         self._waiting.clear()
 
     def _compute(self, bank: Bank, checkpoint: str) -> Outcome:
+        work, devices = load_work(self._work, self._device)
         begun = time.perf_counter()
         try:
-            work = load_work(self._work)
-            device = load_devices(self._work)(self._device)[0]
-            worked = work(Job(bank.cells, device, checkpoint))
+            result = work(Job(bank.cells, devices[0], checkpoint))
         except GradlabError:
             raise
         except Exception as error:  # any failure belongs to this bank alone; it is reported with its traceback
-            passed = time.perf_counter() - begun
-            return Outcome(bank, None, one_line(error), traceback.format_exc(), passed, "inline", cause_of(error))
-        return Outcome(bank, worked, "", "", time.perf_counter() - begun, "inline")
+            wall_s = time.perf_counter() - begun
+            return Outcome(bank, None, one_line(error), traceback.format_exc(), wall_s, "inline", cause_of(error))
+        return Outcome(bank, result, "", "", time.perf_counter() - begun, "inline")

@@ -1,4 +1,4 @@
-"""One session of a run as it stands in ``run.json``: where, when and with what its numbers were made."""
+"""The provenance of the numbers of a run, as ``run.json`` keeps it: when, where and with which versions."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from gradlab import __version__
 from gradlab.execution.base import Outcome
 from gradlab.store import RunDirectory
 
-__all__ = ["Session", "git_commit", "versions"]
+__all__ = ["Provenance", "git_commit", "versions"]
 
 
-class Session:
-    """This run's entry in ``run.json``: there from the start, so that a killed run has left one too."""
+class Provenance:
+    """The entry of this run in ``run.json``, written at the start, so that a killed run has one too."""
 
     def __init__(
         self, directory: RunDirectory, name: str, command: Sequence[str], device: str, *, cells: int, kept: bool
     ) -> None:
-        """Write the entry. One that computes nothing (not `kept`) stays only where there is no other."""
+        """Write the entry. That of a run without anything to compute (not `kept`) is written only as the first."""
         self._directory, self._name, self._kept = directory, name, kept
         self._versions = versions()
         self._entry: dict[str, Any] = {
@@ -41,26 +41,27 @@ class Session:
         self._write()
 
     def publish(self, outcome: Outcome) -> None:
-        """Publish a bank that was worked, with what its cells need to know of this session."""
-        worked = outcome.worked
-        if worked is None:
+        """Publish the result of a bank with the provenance of its cells. Raises ValueError for a failed bank."""
+        result = outcome.result
+        if result is None:
             raise ValueError(f"bank {outcome.bank.id} has failed: there is nothing to publish")
         shared = {
             "wall_s": outcome.wall_s / len(outcome.bank.cells),
-            "device": worked.device,
+            "device": result.device,
             "gradlab": self._versions["gradlab"],
-            "torch": worked.torch,
+            "torch": result.torch,
         }
-        self._entry["device"] = worked.device.partition(":")[0]
-        self._directory.publish(outcome.bank.id, outcome.bank.cells, worked.records, shared)
+        self._entry["device"] = result.device.partition(":")[0]
+        self._directory.publish(outcome.bank.id, outcome.bank.cells, result.records, shared)
 
     def end(self, **counts: int | bool) -> None:
-        """Complete the entry with the time and with what came of it."""
+        """Complete the entry with the time of the end and with `counts`."""
         self._entry |= {"finished": _now(), **counts}
         self._write()
 
     def _write(self) -> None:
-        others = [one for one in self._directory.sessions() if one.get("started") != self._entry["started"]]
+        started = self._entry["started"]
+        others = [entry for entry in self._directory.sessions() if entry.get("started") != started]
         if self._kept or not others:
             self._directory.write_sessions(self._name, [*others, self._entry])
 
@@ -71,13 +72,13 @@ def _now() -> str:
 
 def versions() -> dict[str, str]:
     """Return the versions of gradlab, Python, the libraries behind the numbers, and the operating system."""
-    found = {"gradlab": __version__, "python": platform.python_version()}
+    installed = {"gradlab": __version__, "python": platform.python_version()}
     for name in ("numpy", "torch", "pandas", "pyarrow", "scikit-learn"):
         try:
-            found[name] = importlib.metadata.version(name)
+            installed[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:  # a report can be made where nothing is trained
             continue
-    return found | {"os": platform.platform()}
+    return installed | {"os": platform.platform()}
 
 
 def git_commit(directory: Path) -> str | None:

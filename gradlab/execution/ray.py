@@ -1,8 +1,8 @@
 """The executor that hands banks to a Ray cluster, there already or started here: ``pip install 'gradlab[ray]'``.
 
-Nothing is written where a bank is computed: the records come back to the driver, which publishes them. Ray itself is
-told to retry nothing. A bank whose node was lost is handed out again here; one that ended its worker is a failure,
-and whoever submitted it decides, as with any other executor.
+Nothing is written where a bank is computed: the records are returned to the driver, which publishes them. Ray itself
+retries nothing. A bank whose node was lost is submitted again here; one that ended its worker is a failure, about which
+the scheduler decides, as with any other executor.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from gradlab.errors import GradlabError, UsageError
-from gradlab.execution.base import Cause, Job, Outcome, Worked, cause_of, job_of, load_work, one_line
+from gradlab.execution.base import BankResult, Cause, Job, Outcome, cause_of, job_of, load_work, one_line
 from gradlab.execution.cluster import connect, load_ray, placed
 from gradlab.planning.banks import Bank
 
 __all__ = ["RayExecutor"]
 
-_LOOK_S = 5.0
-"""Seconds between looks at how large the cluster is."""
+_REFRESH_S = 5.0
+"""Seconds after which the size of the cluster is asked for again."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Returned:
-    """What comes back from a task: the records, or the exception."""
+    """The return value of a task: the result, or the exception."""
 
-    worked: Worked | None
+    result: BankResult | None
     error: BaseException | None
     traceback: str
     wall_s: float
@@ -42,29 +42,31 @@ class _Returned:
 
 @dataclass(frozen=True, slots=True)
 class _Running:
-    """A bank that is with the cluster: how often its node was lost, and since when."""
+    """A bank that was submitted to the cluster."""
 
     bank: Bank
     lost: int
+    """How often its node was lost."""
     begun: float
+    """By `time.monotonic`."""
 
 
 def _compute(target: str, job: Job, timeout_s: float | None) -> _Returned:
     begun = time.perf_counter()
     name = f"{socket.gethostname()}, process {os.getpid()}"
     try:
-        work = load_work(target)
+        work, _ = load_work(target, job.device)
         if timeout_s is not None:  # ends the process, whatever it hangs in: the driver sees a lost worker
             faulthandler.dump_traceback_later(timeout_s, exit=True, file=2)
         try:
-            worked = work(job)
+            result = work(job)
         finally:
             faulthandler.cancel_dump_traceback_later()
     except Exception as error:  # any failure belongs to this bank alone
         text = traceback.format_exc()
-        kept = error if isinstance(error, GradlabError) else _plain(error)
-        return _Returned(None, kept, text, time.perf_counter() - begun, name)
-    return _Returned(worked, None, "", time.perf_counter() - begun, name)
+        plain = error if isinstance(error, GradlabError) else _Failed(one_line(error), cause_of(error))
+        return _Returned(None, plain, text, time.perf_counter() - begun, name)
+    return _Returned(result, None, "", time.perf_counter() - begun, name)
 
 
 class _Failed(Exception):
@@ -73,10 +75,6 @@ class _Failed(Exception):
     def __init__(self, line: str, cause: Cause) -> None:
         super().__init__(line, cause)
         self.line, self.cause = line, cause
-
-
-def _plain(error: Exception) -> _Failed:
-    return _Failed(one_line(error), cause_of(error))
 
 
 class RayExecutor:
@@ -104,7 +102,7 @@ class RayExecutor:
         self._work, self._most, self._timeout_s, self._max_retries = work, workers, timeout_s, max_retries
         self._waiting: deque[tuple[Bank, int]] = deque()
         self._running: dict[Any, _Running] = {}
-        self._looked, self._slots = 0.0, 0
+        self._refreshed, self._slots = 0.0, 0
         self._ray = load_ray()
         self._ours = not self._ray.is_initialized()
         if self._ours:
@@ -121,9 +119,9 @@ class RayExecutor:
     @property
     def workers(self) -> int:
         """How many banks the cluster computes at once."""
-        if time.monotonic() - self._looked > _LOOK_S or not self._slots:
+        if time.monotonic() - self._refreshed > _REFRESH_S or not self._slots:
             self._slots = max(1, int(self._ray.cluster_resources().get(self._resource, 0)))
-            self._looked = time.monotonic()
+            self._refreshed = time.monotonic()
         return min(self._slots, self._most) if self._most else self._slots
 
     def submit(self, bank: Bank, checkpoint: str = "") -> None:
@@ -131,32 +129,32 @@ class RayExecutor:
         self._waiting.append((bank, 0))
 
     def outcomes(self) -> Iterator[Outcome]:
-        """Give back the outcomes as the cluster returns them."""
+        """Yield the outcomes as the cluster returns them."""
         while self._waiting or self._running:
             # one more than there is room for, as a reserve, unless that was asked not to be
             while self._waiting and len(self._running) < self.workers + (not self._most):
                 try:
                     bank, lost = self._waiting.popleft()
-                except IndexError:  # a signal has drained them just now
+                except IndexError:  # a signal handler has just drained them
                     break
                 job = job_of(bank, self._device)
                 reference = self._task.remote(self._work, job, self._timeout_s)
                 self._running[reference] = _Running(bank, lost, time.monotonic())
             if not self._running:
                 return
-            ready, _ = self._ray.wait(list(self._running), num_returns=1, timeout=_LOOK_S)
+            ready, _ = self._ray.wait(list(self._running), num_returns=1, timeout=_REFRESH_S)
             for reference in ready:
                 outcome = self._fetched(reference, self._running.pop(reference))
                 if outcome is not None:
                     yield outcome
 
     def drain(self) -> int:
-        """Forget the banks not yet handed to the cluster; return how many are with it."""
+        """Drop the banks not yet submitted to the cluster; return how many it has."""
         self._waiting.clear()
         return len(self._running)
 
     def close(self) -> None:
-        """Cancel what runs, and leave the cluster; one started here ends."""
+        """Cancel the running tasks and disconnect; a cluster started here ends."""
         self._waiting.clear()
         if not self._ray.is_initialized():
             return
@@ -168,7 +166,7 @@ class RayExecutor:
             self._ray.shutdown()
 
     def _fetched(self, reference: Any, task: _Running) -> Outcome | None:
-        """Return the outcome of a task that has ended, or None when its node was lost and it is queued again."""
+        """Return the outcome of a task that has ended, or None when its node was lost and its bank is queued again."""
         errors, bank, lost = self._ray.exceptions, task.bank, task.lost
         try:
             returned: _Returned = self._ray.get(reference)
@@ -187,11 +185,11 @@ class RayExecutor:
                 return Outcome(bank, None, line, "", took, "ray", "timeout")
             return Outcome(bank, None, "its worker process ended in the middle of it", str(error), 0.0, "ray", "death")
         except errors.RayError as error:  # the task could not even begin: gradlab is not installed on that node, say
-            return Outcome(bank, None, one_line(error), str(error), 0.0, "ray", "exception")
+            return Outcome(bank, None, one_line(error), str(error), 0.0, "ray", "start")
         if isinstance(returned.error, GradlabError):
             raise returned.error
         if isinstance(returned.error, _Failed):
             failed = returned.error
             return Outcome(bank, None, failed.line, returned.traceback, returned.wall_s, returned.worker, failed.cause)
         again = f", after {lost} lost node{'s' * (lost > 1)}" if lost else ""
-        return Outcome(bank, returned.worked, "", "", returned.wall_s, returned.worker + again)
+        return Outcome(bank, returned.result, "", "", returned.wall_s, returned.worker + again)

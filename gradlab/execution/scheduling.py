@@ -1,4 +1,4 @@
-"""What happens to a bank: done, tried again, halved, failed; and when to stop. No tensors, no processes."""
+"""Scheduling of banks: publish, retry, halve or fail each of them, and stop a run. No tensors, no processes."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from gradlab.cell import SETTINGS, Cell
 from gradlab.execution.base import Executor, Outcome
-from gradlab.execution.progress import Clock, Listener
-from gradlab.execution.provenance import Session
+from gradlab.execution.progress import Listener, ProgressTracker
+from gradlab.execution.provenance import Provenance
 from gradlab.planning import banks as plan
 from gradlab.planning.banks import Bank
 from gradlab.store import RunDirectory
@@ -20,55 +20,55 @@ from gradlab.store.records import Failure
 __all__ = ["Policy", "Scheduler"]
 
 _ALIKE = 5
-"""Banks that fail for one reason, before any has succeeded, until that is taken for the reason of all."""
+"""Banks that fail for the same reason, before any has succeeded, until the run stops."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What to do about failures."""
+    """The policy on failures."""
 
     fail_fast: bool = False
     retries: int | None = None
-    """How often a failed bank is tried again; None: once if its worker died, as that may have been chance, else not."""
+    """How often a failed bank is retried; None: once after the death of its worker, which may be chance, else never."""
 
 
 class Scheduler:
-    """Sees to it that every bank is published or has failed for good.
+    """Submits banks until each is published or has failed for good.
 
-    A bank for which there was no memory is halved, down to single cells: the halves are banks of their own, whose
-    numbers do not depend on that.
+    A bank that ran out of memory is halved, down to single cells: the halves are banks of their own, and the numbers of
+    a cell do not depend on its bank.
     """
 
     def __init__(
-        self, directory: RunDirectory, session: Session, executor: Executor, listener: Listener, policy: Policy
+        self, directory: RunDirectory, provenance: Provenance, executor: Executor, listener: Listener, policy: Policy
     ) -> None:
-        self._directory, self._session, self._executor = directory, session, executor
+        self._directory, self._provenance, self._executor = directory, provenance, executor
         self._listener, self._policy = listener, policy
         self._tries: Counter[str] = Counter()
         self._open: dict[str, Bank] = {}
         self._alike: list[Outcome] = []
         self.failures: list[Failure] = []
-        self.lasting: set[str] = set()
-        """Errors among `failures` that the same cells would meet again: raised by the work itself."""
+        self.repeatable: list[Failure] = []
+        """Those of `failures` that are exceptions of the work function: the same cells would fail again."""
         self.computed = 0
         self.interrupted = False
         self.stopped = ""
-        """Why it ended early, other than by an interrupt."""
+        """Why the run ended early, other than by an interrupt; empty if it did not."""
 
     def run(self, banks: Sequence[Bank]) -> None:
-        """Get `banks` done, the longest first. An interrupt ends it early, and a GradlabError, which passes through."""
-        clock = Clock(banks, self._executor.workers)
+        """Run `banks`, the longest first. An interrupt ends that early, and so does a GradlabError, which is raised."""
+        tracker = ProgressTracker(banks, self._executor.workers)
         try:
-            for bank in sorted(banks, key=lambda one: -plan.estimate(one).seconds):
+            for bank in sorted(banks, key=lambda bank: -plan.estimate(bank).seconds):
                 self._submit(bank)
-            self._listener.advance(clock.progress(), None)
-            for answer in self._executor.outcomes():
-                outcome = self._settle(answer, clock)
-                if outcome is None:
+            self._listener.advance(tracker.progress(), None)
+            for outcome in self._executor.outcomes():
+                final = self._settle(outcome, tracker)
+                if final is None:
                     continue
-                clock.passed(outcome)
-                self._listener.advance(clock.progress(), outcome)
-                self.stopped = self._why_stop(outcome)
+                tracker.count(final)
+                self._listener.advance(tracker.progress(), final)
+                self.stopped = self._reason_to_stop(final)
                 if self.stopped:
                     self._log(self.stopped)
                     return
@@ -84,25 +84,25 @@ class Scheduler:
         self._open[bank.id] = bank
         self._executor.submit(bank, str(self._directory.checkpoint(bank.id)))
 
-    def _settle(self, outcome: Outcome, clock: Clock) -> Outcome | None:
-        """Return the last outcome of a bank, which is published or has failed for good; None when it goes on."""
+    def _settle(self, outcome: Outcome, tracker: ProgressTracker) -> Outcome | None:
+        """Return the final outcome of a bank, published or failed for good; None when it is retried or halved."""
         bank = outcome.bank
-        if outcome.worked is not None:
-            self._session.publish(outcome)
+        if outcome.result is not None:
+            self._provenance.publish(outcome)
             self.computed += len(bank.cells)
             del self._open[bank.id]
-            if outcome.worked.resumed_at:
-                self._log(f"bank {bank.id} went on from its checkpoint at step {outcome.worked.resumed_at}")
+            if outcome.result.resumed_at:
+                self._log(f"bank {bank.id} went on from its checkpoint at step {outcome.result.resumed_at}")
             return outcome
         self._log(f"bank {bank.id} failed in {outcome.worker}: {outcome.error}\n{outcome.traceback}")
         if outcome.cause == "memory" and len(bank.cells) > 1:
             half = len(bank.cells) // 2
             halves = [plan.bank_of(bank.cells[:half]), plan.bank_of(bank.cells[half:])]
             self._tell(f"bank {bank.id}: out of memory; its {len(bank.cells)} cells go on as {_sizes(halves)}")
-            clock.halved(bank, halves)
+            tracker.halve(bank, halves)
             del self._open[bank.id]
-            for part in halves:
-                self._submit(part)
+            for half_bank in halves:
+                self._submit(half_bank)
             return None
         self._tries[bank.id] += 1
         if self._tries[bank.id] <= self._allowed(outcome):
@@ -111,9 +111,10 @@ class Scheduler:
             return None
         del self._open[bank.id]
         outcome = dataclasses.replace(outcome, error=self._final(outcome))
-        self.failures += [Failure(cell, outcome.error, bank.id) for cell in bank.cells]
+        failures = [Failure(cell, outcome.error, bank.id) for cell in bank.cells]
+        self.failures += failures
         if outcome.cause == "exception":
-            self.lasting.add(outcome.error)
+            self.repeatable += failures
         return outcome
 
     def _allowed(self, outcome: Outcome) -> int:
@@ -127,8 +128,8 @@ class Scheduler:
         times = self._tries[outcome.bank.id]
         return f"{outcome.error}, {times} times" if outcome.cause == "death" and times > 1 else outcome.error
 
-    def _why_stop(self, outcome: Outcome) -> str:
-        if outcome.worked is not None:
+    def _reason_to_stop(self, outcome: Outcome) -> str:
+        if outcome.result is not None:
             self._alike.clear()
             return ""
         if self._policy.fail_fast:
@@ -139,7 +140,7 @@ class Scheduler:
             return ""
         self._alike.append(outcome)
         waiting = [cell for bank in self._open.values() for cell in bank.cells]
-        failed = [cell for one in self._alike for cell in one.bank.cells]
+        failed = [cell for alike in self._alike for cell in alike.bank.cells]
         if len(self._alike) < _ALIKE or not waiting or _peculiar(failed, waiting):
             return ""
         return f"stopped, as all of the first {len(self._alike)} banks failed for one reason: {self._alike[0].error}"
@@ -161,7 +162,7 @@ def _sizes(banks: Sequence[Bank]) -> str:
 
 
 def _peculiar(failed: Sequence[Cell], others: Sequence[Cell]) -> bool:
-    """Whether all that failed share a component, an activation say, which not all others have: it may be that."""
+    """Return whether the failed cells share a component (an activation, say) that not all others have."""
     for field in SETTINGS.values():
         if field.is_component:
             values = {getattr(cell, field.attribute) for cell in failed}

@@ -1,4 +1,4 @@
-"""What a worker does with a bank: choose the device and train. Only workers import this module, for it loads torch."""
+"""The work function of gradlab: train a bank on a device. Only workers import this module, as it loads torch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from gradlab import plugins
-from gradlab.execution.base import Job, Worked
+from gradlab.execution.base import BankResult, Job
 from gradlab.execution.devices import resolve as devices
 from gradlab.training.checkpoint import Checkpoint
 from gradlab.training.loop import train_bank
@@ -15,8 +15,8 @@ from gradlab.training.loop import train_bank
 __all__ = ["devices", "train"]
 
 
-def train(job: Job) -> Worked:
-    """Train a bank on its device, the first of those that its name stands for.
+def train(job: Job) -> BankResult:
+    """Train a bank on the first of the devices that its job names.
 
     Raises UsageError for a device this machine does not have, PluginError for components that cannot be made here.
     """
@@ -25,4 +25,4 @@ def train(job: Job) -> Worked:
     chosen = devices(job.device)[0]
     checkpoint = Checkpoint(Path(job.checkpoint), job.every_s) if job.checkpoint else None
     records = train_bank(job.cells, chosen, checkpoint)
-    return Worked(records, chosen, torch.__version__, 0 if checkpoint is None else checkpoint.resumed_at)
+    return BankResult(records, chosen, torch.__version__, 0 if checkpoint is None else checkpoint.resumed_at)

@@ -87,7 +87,7 @@ class ProgressDisplay:
 
     def _tell(self, outcome: Outcome) -> None:
         cells = count(len(outcome.bank.cells), "cell")
-        if outcome.worked is not None:
+        if outcome.result is not None:
             if self._verbose:
                 self.say(f"bank {outcome.bank.id} done ({cells}) in {duration(outcome.wall_s)}, {outcome.worker}")
             return

@@ -14,7 +14,7 @@ from gradlab import spec
 from gradlab.api.plan import prepare
 from gradlab.api.run import execute
 from gradlab.errors import StoreError
-from gradlab.execution import Outcome, Worked
+from gradlab.execution import BankResult, Outcome
 from gradlab.planning import banks as plan
 from gradlab.planning.banks import Bank
 
@@ -154,7 +154,7 @@ def test_records_of_other_cells_are_a_bug_and_publish_nothing(tmp_path: Path) ->
             return 0
 
         def outcomes(self) -> Any:
-            yield Outcome(self.banks[0], Worked((), "cpu", ""), "", "", 0.1, "liar")
+            yield Outcome(self.banks[0], BankResult((), "cpu", ""), "", "", 0.1, "liar")
 
         def close(self) -> None:
             self.banks.clear()

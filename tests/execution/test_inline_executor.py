@@ -9,7 +9,7 @@ import pytest
 from fake_runs import wishing
 
 from gradlab.cell import Cell, Named, cell_id
-from gradlab.errors import DataError, UsageError
+from gradlab.errors import DataError, GradlabError, UsageError
 from gradlab.execution import InlineExecutor
 from gradlab.planning.banks import Bank
 
@@ -26,16 +26,18 @@ class TestInlineExecutor:
         executor.submit(self.bank)
         executor.submit(other)
         bad, good = executor.outcomes()
-        assert (bad.bank, bad.worked, bad.error) == (self.bank, None, "RuntimeError: no such luck with relu")
+        assert (bad.bank, bad.result, bad.error) == (self.bank, None, "RuntimeError: no such luck with relu")
         assert bad.traceback.startswith("Traceback")
-        assert good.worked is not None
-        assert [one.cell for one in good.worked.records] == [cell_id(other.cells[0])]
+        assert good.result is not None
+        assert [one.cell for one in good.result.records] == [cell_id(other.cells[0])]
         assert list(executor.outcomes()) == []
 
-    def test_a_work_function_that_is_not_there_is_a_failure_too(self) -> None:
+    def test_a_work_function_that_is_not_there_ends_the_run(self) -> None:
         executor = InlineExecutor("no.such:thing", "cpu")
         executor.submit(self.bank)
-        assert [one.error for one in executor.outcomes()] == ["ModuleNotFoundError: No module named 'no'"]
+        message = "the workers cannot load no.such:thing: ModuleNotFoundError: No module named 'no'"
+        with pytest.raises(GradlabError, match=message):
+            list(executor.outcomes())
 
     def test_closed_it_forgets_what_waits(self) -> None:
         executor = InlineExecutor("no.such:thing", "cpu")

@@ -128,8 +128,8 @@ def test_failures_are_outcomes_of_their_own_kind(executor: RayExecutor) -> None:
         "6": ("took longer than 4 s (--bank-timeout)", "timeout"),
     }
     assert 'raise ZeroDivisionError("nothing to divide by")' in found["2"].traceback
-    assert found["1"].worked is not None
-    assert found["1"].worked.records[0].log_grad_norm.shape == (3, 1)
+    assert found["1"].result is not None
+    assert found["1"].result.records[0].log_grad_norm.shape == (3, 1)
     for depth in range(11, 31):
         executor.submit(Bank(str(depth), (Cell(depth=depth, lr=0.1),)))
     outcomes = executor.outcomes()
@@ -157,8 +157,8 @@ def test_a_bank_has_a_gpu_of_its_own_where_there_are_some(executor: RayExecutor)
     assert executor.workers == 1  # the cluster says it has one; nothing here looks for it
     executor.submit(Bank("b", (Cell(lr=0.1),)))
     (outcome,) = executor.outcomes()
-    assert outcome.worked is not None
-    assert outcome.worked.device == "cuda on 0"
+    assert outcome.result is not None
+    assert outcome.result.device == "cuda on 0"
 
 
 @pytest.mark.parametrize(

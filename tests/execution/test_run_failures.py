@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from fake_runs import TEXT, run, same, tables, wishing
+from fake_runs import TEXT, Listening, run, same, tables, wishing
 
 from gradlab import __version__, spec
 from gradlab.api.plan import prepare
+from gradlab.api.run import execute
+from gradlab.execution import Cause, InlineExecutor, Outcome
 
 fake = pytest.fixture(wishing)
 
@@ -53,6 +55,22 @@ def test_other_versions_or_a_lost_note_mean_another_try(tmp_path: Path, fake: Ca
     note.write_text(whole.replace(f"gradlab {__version__}", "gradlab 0.0.1"))
     again, _ = run(tmp_path)
     assert (again.computed, again.failures) == (6, ())
+
+
+def test_only_what_the_work_itself_raised_is_remembered(tmp_path: Path) -> None:
+    """Also where a worker that died, or a task that could not begin, left the same message."""
+    causes: list[Cause] = ["death", "exception", "timeout", "start"]
+
+    class Failing(InlineExecutor):
+        def outcomes(self) -> Iterator[Outcome]:
+            while self._waiting:
+                bank, _ = self._waiting.popleft()
+                yield Outcome(bank, None, "no luck", "", 0.1, "worker 1", causes[bank.cells[0].depth - 1])
+
+    plan = prepare(spec.loads("name: demo\ngrid: {depth: 1..4}\nseeds: 1\n"), tmp_path, limit=10)
+    result = execute(plan, Failing("", ""), Listening(), command=[], device="cpu", retries=0)
+    assert len(result.failures) == 4
+    assert [failure.cell.depth for failure in prepare(plan.spec, tmp_path, limit=10).failed] == [2]
 
 
 def test_a_failure_that_is_remembered_is_not_one_of_cells_added_since(

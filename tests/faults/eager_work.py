@@ -3,9 +3,9 @@
 import dataclasses
 
 import gradlab.execution.worker
-from gradlab.execution import Job, Worked
+from gradlab.execution import BankResult, Job
 
 
-def train(job: Job) -> Worked:
+def train(job: Job) -> BankResult:
     """Train as `gradlab.execution.worker.train` does."""
     return gradlab.execution.worker.train(dataclasses.replace(job, every_s=0.05))

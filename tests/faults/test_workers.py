@@ -242,7 +242,7 @@ def test_gpus_are_found_by_the_first_worker_and_each_gets_one(tmp_path: Path, mo
     executor = LocalExecutor("gpu_work:train", "cuda", timeout_s=60)
     for bank in prepare(spec.loads(TEXT), tmp_path, limit=1000).banks:
         executor.submit(bank)
-    devices = {outcome.worker: outcome.worked.device for outcome in executor.outcomes() if outcome.worked}
+    devices = {outcome.worker: outcome.result.device for outcome in executor.outcomes() if outcome.result}
     executor.close()
     assert devices == {"worker 1": "cuda:0", "worker 2": "cuda:2", "worker 3": "cuda:5"}
 

@@ -19,7 +19,7 @@ import numpy as np
 from gradlab.cell import Cell, cell_id
 from gradlab.columns import field_names
 from gradlab.errors import UsageError
-from gradlab.execution import Job, Worked
+from gradlab.execution import BankResult, Job
 from gradlab.record import Record
 
 FACTORS = {"sigmoid": 0.25, "relu": 1.0, "tanh": 0.8, "selu": 2.0, "gelu": 0.5}
@@ -58,7 +58,7 @@ def record(cell: Cell, **changes: Any) -> Record:
     return Record(**(values | changes))
 
 
-def train(job: Job) -> Worked:
+def train(job: Job) -> BankResult:
     """Stand in for `execution.worker.train`. The environment can make it count, wait, and come to any end there is.
 
     ``GRADLAB_FAKE`` holds JSON: `calls` (a file that gets one line per cell), `sleep` (seconds a bank), `gate` (a file
@@ -79,7 +79,7 @@ def train(job: Job) -> Worked:
     if "calls" in wishes:
         with Path(wishes["calls"]).open("a") as file:
             file.write("".join(cell_id(cell) + "\n" for cell in cells))
-    return Worked([record(cell) for cell in cells], "cpu", "")
+    return BankResult([record(cell) for cell in cells], "cpu", "")
 
 
 def wait_at(gate: Path, free: int) -> None:

@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 
 from gradlab.cell import cell_id
-from gradlab.execution import Job, Worked
+from gradlab.execution import BankResult, Job
 
 
-def train(job: Job) -> Worked:
+def train(job: Job) -> BankResult:
     """Train as `gradlab.execution.worker.train` does, after a line of node and cells in the file ``GRADLAB_BEGUN``.
 
     On the node that the file ``GRADLAB_BEGUN.doomed`` names it never comes to an end.
@@ -28,7 +28,7 @@ def train(job: Job) -> Worked:
     return real(job)
 
 
-def spoil(job: Job) -> Worked:
+def spoil(job: Job) -> BankResult:
     """End in one of several ways, by the depth of the first cell."""
     from fake_work import train as fake
 
@@ -44,9 +44,9 @@ def spoil(job: Job) -> Worked:
     return fake(job)
 
 
-def where(job: Job) -> Worked:
+def where(job: Job) -> BankResult:
     """Compute nothing, and say what device the task was given."""
     from fake_work import record
 
     device = f"{job.device} on {os.environ.get('CUDA_VISIBLE_DEVICES')}"
-    return Worked([record(cell) for cell in job.cells], device, "")
+    return BankResult([record(cell) for cell in job.cells], device, "")

@@ -13,7 +13,7 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 from gradlab.errors import GradlabError
-from gradlab.execution.base import Job, Work, cause_of, load_devices, load_work, one_line
+from gradlab.execution.base import Job, Work, cause_of, load_work, one_line
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -24,9 +24,8 @@ __all__ = ["main"]
 def main(work: str, device: str, handle: int, parent: int, timeout_s: float | None) -> None:
     """Serve the process `parent` over the connection `handle`. Never returns.
 
-    Answers first ``("ready", devices)``, ``("broken", line, traceback)`` when the work cannot be loaded or
-    ``("user", error)``; then to each `Job` one of ``("worked", worked, wall_s)``,
-    ``("failed", line, traceback, cause, wall_s)`` and ``("user", error)``.
+    Answers first ``("ready", devices)`` or ``("error", error)``, then to each `Job` one of ``("result", result,
+    wall_s)``, ``("failure", line, traceback, cause, wall_s)`` and ``("error", error)``. An error is a GradlabError.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's: the bank in work is to be finished
     _die_with(parent)
@@ -46,11 +45,9 @@ def _serve(
     connection: Connection, inbox: queue.SimpleQueue[Job], work: str, device: str, timeout_s: float | None
 ) -> None:
     try:
-        function, devices = load_work(work), load_devices(work)(device)
+        function, devices = load_work(work, device)
     except GradlabError as error:
-        return connection.send(("user", error))
-    except BaseException as error:
-        return connection.send(("broken", one_line(error), traceback.format_exc()))
+        return connection.send(("error", error))
     connection.send(("ready", devices))
     while True:
         answer = _answer(function, inbox.get(), timeout_s)
@@ -58,8 +55,8 @@ def _serve(
             connection.send(answer)
         except OSError:
             raise
-        except Exception as error:  # what came back cannot be pickled, or there is no memory to do it
-            connection.send(("failed", one_line(error), traceback.format_exc(), cause_of(error), 0.0))
+        except Exception as error:  # the result cannot be pickled, or there is no memory to do it
+            connection.send(("failure", one_line(error), traceback.format_exc(), cause_of(error), 0.0))
 
 
 def _die_with(parent: int) -> None:
@@ -101,11 +98,11 @@ def _answer(work: Work, job: Job, timeout_s: float | None) -> tuple[Any, ...]:
         faulthandler.dump_traceback_later(timeout_s)
     begun = time.perf_counter()
     try:
-        worked = work(job)
-        return "worked", worked, time.perf_counter() - begun
+        result = work(job)
+        return "result", result, time.perf_counter() - begun
     except GradlabError as error:
-        return "user", error
+        return "error", error
     except BaseException as error:  # sys.exit too: whatever the work raises belongs to its bank alone
-        return "failed", one_line(error), traceback.format_exc(), cause_of(error), time.perf_counter() - begun
+        return "failure", one_line(error), traceback.format_exc(), cause_of(error), time.perf_counter() - begun
     finally:
         faulthandler.cancel_dump_traceback_later()

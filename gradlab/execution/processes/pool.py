@@ -75,7 +75,7 @@ class LocalExecutor:
         self._waiting.append((bank, checkpoint))
 
     def outcomes(self) -> Iterator[Outcome]:
-        """Give back the outcomes as the workers have them. Raises what a worker says is for the user."""
+        """Give back the outcomes as the workers have them. Raises the GradlabError of a worker."""
         try:
             while (self._waiting and not self._draining) or any(slot.bank for slot in self._slots):
                 self._assign()
@@ -165,7 +165,7 @@ class LocalExecutor:
         return [slot for slot, worker in working if worker.connection in ready]
 
     def _receive(self, slot: _Slot) -> Outcome | GradlabError | None:
-        """Return the outcome of the bank in work there, what is for the user, or None for news of the worker alone."""
+        """Return the outcome of the bank in work there, an error for the user, or None when only the worker changed."""
         worker = slot.worker
         assert worker is not None
         try:
@@ -176,16 +176,14 @@ class LocalExecutor:
             slot.ready, slot.failed_starts = True, 0
             self._set_devices(*rest)
             return None
-        if kind == "user":
+        if kind == "error":
             error: GradlabError = rest[0]
             return error
-        if kind == "broken":
-            return _broken(self._work, rest[0])
         bank, slot.bank = slot.bank, None
         assert bank is not None
-        if kind == "worked":
-            worked, wall_s = rest
-            return Outcome(bank, worked, "", "", wall_s, slot.name)
+        if kind == "result":
+            result, wall_s = rest
+            return Outcome(bank, result, "", "", wall_s, slot.name)
         text, trace, cause, wall_s = rest
         if cause == "memory" or self._device_of(slot).startswith("cuda"):
             self._stop(slot)  # fragments of memory or a CUDA context that has failed would hurt the next bank
@@ -221,10 +219,3 @@ class LocalExecutor:
 
     def _device_of(self, slot: _Slot) -> str:
         return self._devices[slot.index % len(self._devices)]
-
-
-def _broken(work: str, line: str) -> GradlabError:
-    return GradlabError(
-        f"the workers cannot load {work}: {line}",
-        "install what is missing into the environment gradlab runs in, or mend GRADLAB_WORK if you have set it",
-    )
