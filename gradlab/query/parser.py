@@ -1,7 +1,8 @@
 """The grammar of queries, and its one parser.
 
-    expression = conjunction {"or" conjunction}
-    conjunction = negation {["and" | ","] negation}
+    expression = alternatives {"," alternatives}
+    alternatives = conjunction {"or" conjunction}
+    conjunction = negation {["and"] negation}
     negation   = "not" negation | "(" expression ")" | condition
     condition  = NAME SIGN value | NAME SIGN list | NAME ["not"] "in" list | NAME ["not"] "in" RANGE
     list       = "[" value {"," value} "]"
@@ -13,6 +14,8 @@
 A SIGN is one of ``= == != < <= > >=``. A RANGE is ``2..64``, ``2..64:2`` or ``1e-3..1*10``, a COMPONENT
 ``lstm(forget_bias=1)``; its name alone means it in every form. A text that holds a space, a sign or a bracket needs
 quotation marks, a pair of which inside of the text stands for one.
+
+A comma is an `and` that joins what stands on both sides of it, alternatives included.
 
 An expression stands in `--where`, `--fail-on`, `exclude` and the filter of the page; a statement under `expect`, the
 expression in its brackets being a selection of configurations; `--baseline` is an expression of equalities.
@@ -28,7 +31,7 @@ from gradlab.cell import REGISTRIES, SETTINGS
 from gradlab.components import ALIASES
 from gradlab.errors import shorten
 from gradlab.query.columns import Comparison, like
-from gradlab.query.expressions import And, Condition, Expression, Not, Or
+from gradlab.query.expressions import And, Condition, Expression, Not, Or, conjuncts
 from gradlab.query.scanner import DEEPEST, STATEMENT, QueryError, Scanner, Token
 from gradlab.query.statements import AGGREGATES, COLUMNS, Quantity, Statement
 
@@ -68,6 +71,12 @@ class _Expressions:
         self._depth = 0
 
     def expression(self) -> Expression:
+        parts = [self._alternatives()]
+        while self.scanner.take(","):
+            parts.append(self._alternatives())
+        return parts[0] if len(parts) == 1 else And(tuple(part for each in parts for part in conjuncts(each)))
+
+    def _alternatives(self) -> Expression:
         parts = [self._conjunction()]
         while self.scanner.take_word("or"):
             parts.append(self._conjunction())
@@ -75,7 +84,7 @@ class _Expressions:
 
     def _conjunction(self) -> Expression:
         parts = [self._negation()]
-        while self.scanner.take_word("and") or self.scanner.take(",") or self._begins():
+        while self.scanner.take_word("and") or self._begins():
             parts.append(self._negation())
         return parts[0] if len(parts) == 1 else And(tuple(parts))
 

@@ -42,15 +42,14 @@ def test_recurrent_networks_run_over_time(tmp_path: Path) -> None:
     plain = Cell(model=Named("rnn"), task=Named("adding"), depth=1, activation=Named("tanh"), lr=0.1)
     cells = [dataclasses.replace(plain, seq_len=length, seed=seed) for length in (5, 20) for seed in range(2)]
     data = Parsed(build_page([run_directory(tmp_path / "memory", cells)]).html).data
-    assert data["along"]["name"] == "seq_len"
-    assert data["along"]["unit"] == "time step"
+    assert [(axis["name"], axis["unit"]) for axis in data["axes"]] == [("seq_len", "time step")]
     assert data["runs"][0]["map"]["columns"] == ["5", "20"]
     assert len(data["profiles"]["1"]["mean"]) == 20
     assert data["profiles"]["1"]["mean"][0] == pytest.approx(column(data, "log10_survival")[1], abs=6e-4)
     run_directory(tmp_path / "plain", cells_of(depths=(3,)))
     both = Parsed(build_page([tmp_path]).html).data
-    assert [run["along"]["unit"] for run in both["runs"]] == ["time step", "block"]
-    assert column(both, "along") == [5, 20, 3, 3, 3]
+    assert [[both["axes"][axis]["unit"] for axis in run["axes"]] for run in both["runs"]] == [["time step"], ["block"]]
+    assert column(both, "length") == [5, 20, 3, 3, 3]
 
 
 @pytest.mark.parametrize("value", [-np.inf, np.nan])
@@ -79,9 +78,11 @@ def test_expectations_are_judged(tmp_path: Path) -> None:
     data = Parsed(build_page([run_directory(tmp_path / "r", cells, spec=text)]).html).data
     found = data["runs"][0]["expected"]
     assert [one["outcome"] for one in found] == ["held", "did not hold"]
-    assert found[1]["failed"] == found[1]["compared"] == 2
-    one = list(zip(column(data, "activation"), column(data, "along"), strict=True)).index(("sigmoid", 32))
-    assert float(found[0]["numbers"][0]) == pytest.approx(10 ** column(data, "log10_survival")[one], rel=5e-3)
+    assert found[1]["detail"].endswith("; not in 2 of 2")
+    one = list(zip(column(data, "activation"), column(data, "length"), strict=True)).index(("sigmoid", 32))
+    measured = float(found[0]["detail"].split(";")[0].split(" ")[0])
+    assert measured == pytest.approx(10 ** column(data, "log10_survival")[one], rel=5e-3)
+    assert found[0]["selection"]["text"] == "activation=sigmoid and depth=32"
     other = run_directory(tmp_path / "s", cells_of(names=("gelu",)), spec=text)  # cells of another spec
     assert Parsed(build_page([other]).html).data["runs"][0]["expected"] == []
 
@@ -95,7 +96,7 @@ def test_what_does_not_fit_is_left_out_and_named(run: Path, monkeypatch: pytest.
     assert 0 < len(as_json(less)) < 4_000
     assert len(notes) == 2
     assert all("profile" in note for note in notes)
-    few = attach([source], budget=5_000)
+    few = attach([source], "block", budget=5_000)
     assert 0 < sum(map(len, few.contents.values())) <= 5_000
     assert few.files[0][-1]["id"] is None
     assert "layers.csv" in few.notes[0]
@@ -122,4 +123,4 @@ def test_a_table_of_an_older_gradlab_lacks_settings(tmp_path: Path) -> None:
         return [one for at, one in enumerate(row) if at not in gone]
 
     rewrite(path, without)
-    assert column(Parsed(build_page([path]).html).data, "along") == [2, 8, 32] * 3
+    assert column(Parsed(build_page([path]).html).data, "length") == [2, 8, 32] * 3

@@ -17,7 +17,10 @@ from page_in_browser import folder as folder
 from page_in_browser import open_page as open_page
 from page_in_browser import page as page
 from page_in_browser import run as run
-from page_runs import rows_of
+from page_runs import rows_of, run_directory
+
+from gradlab import grid, spec
+from gradlab.report.page import build_page
 
 pytestmark = needs_chromium
 
@@ -58,7 +61,7 @@ def test_the_filter_leaves_what_fits_in_table_and_map(
 ) -> None:
     wanted = {(row["activation"], row["depth"]) for row in rows_of(run, "summary") if fits(row)}
     one_of(page, "#filter").send_keys(text)
-    shown = {(row["activation"], row["along"]) for row in table(page) if row["verdict"] != "× failed"}
+    shown = {(row["activation"], row["length"]) for row in table(page) if row["verdict"] != "× failed"}
     assert shown == wanted
     fields = [one.get_attribute("aria-label") or "" for one in all_of(page, ".map td[data-row]")]
     assert {tuple(one.split(":")[0].split(", depth ")) for one in fields if "failed" not in one} == wanted
@@ -192,3 +195,21 @@ def test_what_the_page_shows_can_be_saved(page: Any, run: Path, folder: Path) ->
     one_of(page, "#effects > button").click()
     effects = list(csv.DictReader(io.StringIO(saved(folder, "effects.csv").decode())))
     assert {"depth", "activation"} <= {row["setting"] for row in effects}
+
+
+def test_an_expectation_shows_the_configurations_it_speaks_of(open_page: Callable[..., Any], folder: Path) -> None:
+    text = "name: expected\ngrid: {activation: [sigmoid, relu, leaky_relu(negative_slope=0.2)], depth: [2, 8, 32]}\n"
+    text += "expect:\n  - survival[activation=leaky_relu or depth=2..8:6, activation!=relu] > 0\n  - survival > 0\n"
+    cells = grid.expand(spec.loads(text)).cells
+    path = run_directory(folder / "expected", cells, spec=text)
+    (path / "report.html").write_bytes(build_page([path]).html.encode())
+    page = open_page(path)
+    (button,) = all_of(page, "#expected button")  # the other statement speaks of all
+    button.click()
+    left = [(row["activation"], row["length"]) for row in table(page)]
+    other = "leaky_relu(negative_slope=0.2)"
+    assert left == [("sigmoid", "2"), ("sigmoid", "8"), (other, "2"), (other, "8"), (other, "32")]
+    written = one_of(page, "#filter").get_attribute("value")
+    assert written == "(activation=leaky_relu or depth=2..8:6) and activation!=relu"
+    one_of(page, "#filter").send_keys(" depth=8")
+    assert [row["length"] for row in table(page)] == ["8", "8"]

@@ -22,7 +22,6 @@ from gradlab.analysis.compare.comparison import Question, compare
 from gradlab.report.model.conclusions import conclusions
 from gradlab.report.model.marks import mark
 from gradlab.report.page import build_page
-from gradlab.report.page import configurations as configured
 from gradlab.report.page.configurations import NUMBERS, shade
 from gradlab.report.page.source import TABLES
 from gradlab.results.run import open_runs
@@ -36,7 +35,7 @@ def test_every_number_of_a_configuration_is_that_of_the_summary(run: Path, page:
     rows = rows_of(run, "summary")
     data = page.data
     assert column(data, "activation") == [row["activation"] for row in rows]
-    assert column(data, "along") == [int(row["depth"]) for row in rows]
+    assert column(data, "length") == [int(row["depth"]) for row in rows]
     assert column(data, "verdict") == [row["verdict"] for row in rows]
     compared = 0
     for name in NUMBERS:
@@ -65,7 +64,7 @@ def test_a_profile_is_the_geometric_mean_of_the_seeds_with_its_interval(
         row["cell"] for row in rows_of(run, "cells") if row["activation"] == activation and int(row["depth"]) == depth
     }
     data = page.data
-    row = list(zip(column(data, "activation"), column(data, "along"), strict=True)).index((activation, depth))
+    row = list(zip(column(data, "activation"), column(data, "length"), strict=True)).index((activation, depth))
     profile = data["profiles"][str(row)]
     relative = [[one - seed[-1] for one in seed] for seed in log_profiles(run, cells, 0)]
     assert len(relative) == 3
@@ -105,7 +104,7 @@ def test_the_history_is_the_mean_of_the_steps_table(run: Path, page: Parsed) -> 
     rows = rows_of(run, "steps")
     cells = {row["cell"] for row in rows_of(run, "cells") if row["activation"] == "relu" and row["depth"] == "8"}
     data = page.data
-    row = list(zip(column(data, "activation"), column(data, "along"), strict=True)).index(("relu", 8))
+    row = list(zip(column(data, "activation"), column(data, "length"), strict=True)).index(("relu", 8))
     history = data["profiles"][str(row)]["history"]
     for index, step in enumerate(history["step"]):
         for name in ("metric", "log10_survival", "loss"):
@@ -123,7 +122,7 @@ def test_effects_and_conclusions_are_those_of_compare(run: Path, page: Parsed) -
     data = page.data
     assert data["conclusions"] == conclusions(found)
     wanted = {term.factors: term.omega2 for term in found.analyses[0].shares.terms}
-    terms = {tuple(one["factors"]): one["shares"][0] for one in data["effects"]["terms"] if "factors" in one}
+    terms = {tuple(one["factors"]): one["shares"][0] for one in data["effects"]["terms"] if one["factors"]}
     assert terms[("depth",)] == pytest.approx(wanted[("depth",)])
     assert set(terms) <= set(wanted)
     for one, level in zip(data["effects"]["levels"][0]["rows"], found.analyses[0].levels, strict=True):
@@ -139,7 +138,7 @@ def test_the_map_has_every_configuration_once(page: Parsed) -> None:
     for row in found["rows"]:
         for index, depth in zip(row["fields"], found["columns"], strict=True):
             assert row["labels"] == [column(data, "activation")[index]]
-            assert depth == str(column(data, "along")[index])
+            assert depth == str(column(data, "length")[index])
 
 
 def test_with_one_depth_another_setting_goes_across(tmp_path: Path) -> None:
@@ -154,7 +153,7 @@ def test_with_one_depth_another_setting_goes_across(tmp_path: Path) -> None:
 
 def test_marks_and_shades_follow_the_thresholds(page: Parsed) -> None:
     data = page.data
-    seen = dict(zip(zip(column(data, "activation"), column(data, "along"), strict=True),
+    seen = dict(zip(zip(column(data, "activation"), column(data, "length"), strict=True),
                     zip(column(data, "mark"), column(data, "shade"), strict=True), strict=True))  # fmt: skip
     assert seen["sigmoid", 32][0] == "✗"
     assert seen["selu", 32][0] == "▲"
@@ -171,4 +170,3 @@ def test_a_configuration_name_needs_what_varies_only(page: Parsed) -> None:
     assert data["keys"] == ["activation"]
     assert data["fixed"]["task"] == "digits"
     assert "activation" not in data["fixed"]
-    assert configured.label(None) == configured.label(nan) == ""

@@ -15,8 +15,9 @@ from page_in_browser import folder as folder
 from page_in_browser import open_page as open_page
 from page_in_browser import page as page
 from page_in_browser import run as run
-from page_runs import EVIL, hostile, rows_of, run_directory
+from page_runs import EVIL, hostile, number, rows_of, run_directory
 
+from gradlab.report.model.marks import reach_text
 from gradlab.report.page import build_page
 
 pytestmark = needs_chromium
@@ -43,10 +44,10 @@ def test_the_overview_shows_the_numbers_of_the_summary(page: Any, run: Path) -> 
     shown = table(page)
     assert len(shown) == len(rows) + 1  # the last configuration has failed
     for row, seen in zip(rows, shown, strict=False):
-        assert (seen["activation"], seen["along"]) == (row["activation"], row["depth"])
+        assert (seen["activation"], seen["length"]) == (row["activation"], row["depth"])
         assert float(seen["log10_survival"]) == pytest.approx(float(row["log10_survival"]), abs=0.0051)
         assert float(seen["decay"]) == pytest.approx(float(row["decay"]), rel=6e-4)
-        assert float(seen["reach"]) == pytest.approx(float(row["reach"]), rel=6e-3)
+        assert seen["reach"] == reach_text({key: number(row[key]) for key in ("reach", "decay_lo", "decay_hi")}, "inf")
         assert float(seen["metric"]) == pytest.approx(float(row["metric"]), rel=6e-3)
         assert seen["learned"] == f"{round(float(row['learned']) * int(row['n']))}/{row['n']}"
         assert seen["n"] == row["n"]
@@ -97,7 +98,7 @@ for (const shade of "v1 v2 v3 v4 v5 e1 e2 e3 e4 e5 l1 l2 l3 l4 off none".split("
   cell.className = shade;
   found[shade] = ratio(light(getComputedStyle(cell).color), light(behind(cell)));
 }
-for (const selector of [".hint", ".tile dt", ".tile.v dd", ".tile.e dd", ".readout", "a", ".facts dt"]) {
+for (const selector of [".hint", ".tile dt", ".tile.v dd", ".tile.e dd", ".readout", "a", ".number-list dt"]) {
   const one = document.querySelector(selector);
   found[selector] = ratio(light(getComputedStyle(one).color), light(behind(one)));
 }

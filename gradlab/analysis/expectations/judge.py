@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from gradlab.analysis.expectations.configurations import Configuration, configurations
 from gradlab.analysis.expectations.pairs import partners
 from gradlab.cell import Cell
-from gradlab.query import And, Expectation, Quantity, Statement, evaluate, names
+from gradlab.query import And, Expectation, Expression, Quantity, Statement, evaluate, names
 
 if TYPE_CHECKING:
     from gradlab.results.tables import Tables
@@ -46,6 +46,8 @@ class Judgement:
     """Comparisons made: configurations, or pairs of them."""
     failed: int
     """Of them."""
+    configurations: Expression = And()
+    """Holds for the configurations that the statement speaks of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,9 @@ def judge(
 
 def _judge(expectation: Expectation, every: Sequence[Configuration]) -> Judgement:
     def unknown(reason: str) -> Judgement:
-        return Judgement(expectation.text, expectation.because, "not judged", reason, None, None, "", 0, 0)
+        return Judgement(
+            expectation.text, expectation.because, "not judged", reason, None, None, "", 0, 0, statement.configurations
+        )
 
     statement = expectation.statement
     if not all(_chosen(side, every) for side in statement.quantities):
@@ -102,6 +106,7 @@ def _judge(expectation: Expectation, every: Sequence[Configuration]) -> Judgemen
         _where(at, [of for pair in pairs if (of := pair[0].of or pair[1].of)]) if at else "",
         len(compared),
         len(wrong),
+        statement.configurations,
     )
 
 

@@ -15,6 +15,7 @@ from gradlab.thresholds import FADING, LEARNED_SHARE, UNEXPLAINED_Z
 
 __all__ = [
     "FAILED",
+    "VERDICT_NAMES",
     "Mark",
     "Point",
     "Sign",
@@ -36,6 +37,10 @@ _SHADES = (FADING / 3, FADING, 1.0, 3.0, 9.0)
 _BEYOND: dict[str, Sign] = {
     "vanishing": "vanished", "exploding": "exploded", "dead": "dead", "nonfinite": "nonfinite", "failed": "failed",
 }  # fmt: skip
+VERDICT_NAMES = {
+    "vanishing": "vanished", "exploding": "exploded", "dead": "exactly zero", "nonfinite": "not finite",
+}  # fmt: skip
+"""What a verdict is called where it is said of a survival; the others are called as they are."""
 _WITHOUT_NUMBER = {"dead": "zero", "nonfinite": "nan"}
 
 

@@ -17,8 +17,10 @@ from gradlab.report.page.embed import as_json
 __all__ = ["Page", "build_page"]
 
 _SCRIPTS = (
-    "dom", "numbers", "data", "query/scanner", "query/parser", "query/columns", "query/expressions", "filter", "chart",
-    "facts", "profile", "training", "measures", "map", "walk", "table", "effects", "files", "about", "main",
+    "elements", "formatting", "document", "selection", "query/scanner", "query/parser", "query/columns",
+    "query/expressions", "filter", "chart", "configuration", "profile", "profile_training", "heatmap_measures",
+    "heatmap", "heatmap_navigation", "overview_columns", "overview", "effects", "downloads", "header", "conclusions",
+    "provenance", "page",
 )  # fmt: skip
 """Files of ``assets/`` that make up the script, in the order in which they build on each other."""
 
@@ -40,22 +42,22 @@ def build_page(paths: Sequence[Path]) -> Page:
     text nodes, and by its content security policy the page runs no script but ours and loads nothing.
     Raises UsageError and StoreError as `document` does.
     """
-    found = document(paths)
+    page = document(paths)
     style, script = _asset("page.css"), _script()
     contents = "\n".join(
         f'<script type="application/gzip;base64" id="{name}">{text}</script>'
-        for name, text in found.attached.contents.items()
+        for name, text in page.attached.contents.items()
     )
     text = Template(_asset("page.html")).substitute(
-        title=html.escape(found.title),
+        title=html.escape(page.title),
         style=style,
         style_hash=_hash(style),
         script=script,
         script_hash=_hash(script),
-        data=as_json(found.content),
+        data=as_json(page.content),
         files=contents,
     )
-    return Page(text, found.notes, found.lost, found.rebuilt)
+    return Page(text, page.notes, page.lost, page.rebuilt)
 
 
 def _asset(name: str) -> str:

@@ -1,23 +1,22 @@
-"""The configurations of all runs of a page, one row each: the overview table and the heat map are made of them."""
+"""The configurations of all runs of a page, one row each: overview, heat map, profiles and filter are made of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from gradlab.analysis.compare.design import setting_text
 from gradlab.cell import SETTINGS, Cell, settings_of
-from gradlab.families.axes import length_settings
+from gradlab.families import Axis
+from gradlab.families.axes import length_settings, models_by_axis
 from gradlab.report.glyphs import UNICODE
-from gradlab.report.model.marks import FAILED, Mark, mark
-from gradlab.report.page.axis import Along, along_of, settings_along
+from gradlab.report.model.marks import FAILED, VERDICT_NAMES, Mark, mark, reach_text
 from gradlab.report.page.source import Source
 
-__all__ = ["NUMBERS", "Configurations", "Within", "configurations", "label", "shade"]
+__all__ = ["NUMBERS", "Configurations", "RunSettings", "configurations", "shade"]
 
 NUMBERS = (
     "n", "survival", "survival_lo", "survival_hi", "log10_survival", "log10_survival_lo", "log10_survival_hi", "decay",
@@ -27,44 +26,43 @@ NUMBERS = (
 )  # fmt: skip
 """Columns of ``summary.csv`` that the page has of every configuration."""
 
+_TEXTS = ("verdict", "verdict_final", "theory_note")
 _SETTINGS = tuple(key for key in SETTINGS if key != "seed")
-_ALWAYS = ("model", "task", "width", "optimizer", "lr", "train.steps")
+_ALWAYS_NAMED = ("model", "task", "width", "optimizer", "lr", "train.steps")
 
 
 @dataclass(frozen=True, slots=True)
-class Within:
-    """The same for one run by itself: what varies in it, what is fixed in it and not everywhere, its words."""
+class RunSettings:
+    """The settings of one run: those that vary in it, and those that are fixed in it and not everywhere."""
 
     keys: tuple[str, ...]
     fixed: dict[str, str]
-    along: Along
+    axes: tuple[int, ...]
+    """Its axes, as indices of `Configurations.axes`."""
 
 
 @dataclass(frozen=True)
 class Configurations:
-    """`frame` has `run` (an index), `along` (the length of a profile), `failed`, the settings that vary as texts, the
-    `NUMBERS`, `verdict`, `verdict_final`, `theory_note`, and for survival before and after training a `mark` and a
-    `shade`. `group` says for each cell of each run to which row it belongs."""
+    """`frame` has `run` and `axis` (indices), `length` (of a profile), `failed`, the settings that vary as texts, the
+    `NUMBERS`, `verdict`, `verdict_final`, `theory_note`, `reach_text`, and of the survival before and after training
+    (``_final``) `text`, `mark` and `shade`; `verdict_text` is mark and name. `group` says for each cell of each run to
+    which row it belongs."""
 
     frame: pd.DataFrame
     keys: tuple[str, ...]
     """Settings that tell the configurations of one length apart."""
     fixed: dict[str, str]
-    """Settings that are the same everywhere and worth saying: those not at their default, and a few always."""
-    along: Along
-    runs: tuple[Within, ...]
+    """Settings that are the same everywhere: those not at their default, and a few always."""
+    axes: tuple[Axis, ...]
+    runs: tuple[RunSettings, ...]
     group: tuple[pd.Series[int], ...]
     settings: pd.DataFrame
     """The value of every setting but the seed, as a table has it; the rows are those of `frame`."""
 
 
-def label(value: Any) -> str:
-    """Return a setting as a table prints it; an empty field is the empty text."""
-    return "" if value is None or value != value else setting_text(value)
-
-
 def shade(mark: Mark) -> str:
-    """Return the shade of a mark: ``v1`` to ``v5`` on the way down, ``e1`` to ``e5`` on the way up, or none."""
+    """Return the shade of a mark: ``v1`` to ``v5`` the further it vanishes, ``e1`` to ``e5`` the further it explodes,
+    ``lost`` without a number, empty near 1."""
     if not mark.shade:
         return "lost" if mark.shade is None and mark.sign in ("dead", "nonfinite", "failed") else ""
     return f"{'v' if mark.shade < 0 else 'e'}{abs(mark.shade)}"
@@ -72,91 +70,110 @@ def shade(mark: Mark) -> str:
 
 def configurations(sources: Sequence[Source]) -> Configurations:
     """Return one row for each row of each ``summary.csv``, then those of which all cells failed."""
-    cells = [source.tables.cells for source in sources]
-    texts = [{key: _labels(frame, key) for key in _SETTINGS} for frame in cells]
-    identity = [key for key in _SETTINGS if _varies([one[key] for one in texts])]
-    along = [settings_along(frame["model"]) for frame in cells]
-    fixed = _fixed(texts)
-    for columns, lengths in zip(texts, along, strict=True):  # the length of a profile is its place, not its name
+    labels = [{key: _labels(source.tables.cells, key) for key in _SETTINGS} for source in sources]
+    identity = [key for key in _SETTINGS if _varies([own[key] for own in labels])]
+    fixed = _fixed(labels)
+    every = [model for source in sources for model in source.tables.cells["model"].unique()]
+    axis_of_model = {model: axis for axis, own in models_by_axis(every or ["mlp"]).items() for model in own}
+    axes = tuple(dict.fromkeys(axis_of_model.values()))
+    for source, own in zip(sources, labels, strict=True):  # the length of a profile is its column, not its name
+        lengths = source.tables.cells["model"].map(lambda model: axis_of_model[model].along)
         for key in length_settings():
-            columns[key] = columns[key].where(lengths != key, "")
-    told = [key for key in _SETTINGS if _varies([one[key] for one in texts])]
+            own[key] = own[key].where(lengths != key, "")
+    keys = tuple(key for key in _SETTINGS if _varies([own[key] for own in labels]))
     frames, groups, runs, settings, start = [], [], [], [], 0
-    for run, source in enumerate(sources):
-        frame, group, own_settings = _one(source, run, identity, [texts[run][key] for key in told], told)
-        own = {key: text for key, text in _fixed(texts[run : run + 1]).items() if key not in fixed}
-        keys = tuple(key for key in told if _varies([texts[run][key]]))
-        runs.append(Within(keys, own, along_of(source.tables.cells["model"].unique().tolist())))
-        frames.append(frame)
-        settings.append(own_settings)
-        groups.append(group + start)
+    for run, (source, own) in enumerate(zip(sources, labels, strict=True)):
+        row_of_cell, example = _rows(source, identity)
+        cells = source.tables.cells.iloc[example].reset_index(drop=True)
+        frame = _measured(source, len(cells)).assign(run=run)
+        for key in keys:
+            frame[key] = own[key].to_numpy()[example]
+        failed = (source.tables.cells["status"] == "failed").to_numpy()
+        frame["failed"] = np.bincount(row_of_cell[failed], minlength=len(frame)).astype(np.int64)
+        own_axes = [axis_of_model[model] for model in cells["model"]]
+        frame["axis"] = [axes.index(axis) for axis in own_axes]
+        frame["length"] = [int(cells[axis.along].iloc[row]) for row, axis in enumerate(own_axes)]
+        frames.append(_marked(frame, cells))
+        groups.append(row_of_cell + start)
+        settings.append(cells[list(_SETTINGS)].astype(object))
+        own_keys = tuple(key for key in keys if _varies([own[key]]))
+        own_fixed = {key: text for key, text in _fixed([own]).items() if key not in fixed}
+        runs.append(RunSettings(own_keys, own_fixed, tuple(sorted(set(frame["axis"]))) or (0,)))
         start += len(frame)
-    everywhere = along_of({model for frame in cells for model in frame["model"].unique()})
     return Configurations(
-        pd.concat(frames, ignore_index=True), tuple(told), fixed, everywhere, tuple(runs), tuple(groups),
+        pd.concat(frames, ignore_index=True), keys, fixed, axes, tuple(runs), tuple(groups),
         pd.concat(settings, ignore_index=True),
     )  # fmt: skip
 
 
-def _fixed(texts: Sequence[Mapping[str, pd.Series[str]]]) -> dict[str, str]:
+def _fixed(labels: Sequence[Mapping[str, pd.Series[str]]]) -> dict[str, str]:
     default = settings_of(Cell())
-    found = {}
+    fixed = {}
     for key in _SETTINGS:
-        levels = {text for one in texts for text in one[key].unique()}
+        levels = {text for own in labels for text in own[key].unique()}
         text = levels.pop() if len(levels) == 1 else ""
-        if text and (key in _ALWAYS or text != setting_text(default[key])):
-            found[key] = text
-    return found
+        if text and (key in _ALWAYS_NAMED or text != setting_text(default[key])):
+            fixed[key] = text
+    return fixed
 
 
 def _labels(frame: pd.DataFrame, key: str) -> pd.Series[str]:
-    known = {value: label(value) for value in frame[key].unique() if value == value and value is not None}
-    found = [known.get(value, "") for value in frame[key]]
-    return pd.Series(found, index=frame.index, dtype=object)
+    """Return a setting as a table prints it; an empty field is the empty text."""
+    known = {value: setting_text(value) for value in frame[key].unique() if value == value and value is not None}
+    return pd.Series([known.get(value, "") for value in frame[key]], index=frame.index, dtype=object)
 
 
 def _varies(columns: Sequence[pd.Series[str]]) -> bool:
     return len({text for column in columns for text in column.unique()}) > 1
 
 
-def _one(
-    source: Source, run: int, keys: Sequence[str], texts: Sequence[pd.Series[str]], told: Sequence[str]
-) -> tuple[pd.DataFrame, pd.Series[int], pd.DataFrame]:
-    cells, summary = source.tables.cells, source.tables.summary
-    rows = _identity(summary, keys)
-    first = {identity: row for row, identity in enumerate(rows)}
-    mine = _identity(cells, keys)
-    for identity in mine:
-        first.setdefault(identity, len(first))
-    group = pd.Series([first[identity] for identity in mine], index=cells.index, dtype=np.int64)
-    measured = summary.reindex(columns=[*NUMBERS, "verdict", "verdict_final", "theory_note"]).reset_index(drop=True)
-    frame = measured.reindex(range(len(first)))
-    example = pd.Series(np.arange(len(cells))).groupby(group.to_numpy()).first().reindex(range(len(first)))
-    at = example.fillna(0).astype(np.int64).to_numpy()  # every row of a summary has a cell, unless someone cut the file
-    for key, column in zip(told, texts, strict=True):
-        frame[key] = column.to_numpy()[at] if len(column) else ""
-    lost = (cells["status"] == "failed").to_numpy()
-    frame["run"] = run
-    frame["failed"] = np.bincount(group[lost], minlength=len(first)).astype(np.int64)
-    frame["n"] = frame["n"].fillna(0).astype(np.int64)
-    frame["verdict"] = frame["verdict"].astype(object).where(frame["verdict"].notna(), "failed")
-    frame["verdict_final"] = frame["verdict_final"].astype(object).where(frame["verdict_final"].notna(), "")
-    frame["theory_note"] = frame["theory_note"].astype(object).where(frame["theory_note"].notna(), "")
-    along = settings_along(cells["model"]).to_numpy()[at]
-    lengths = np.zeros(len(at), np.int64)
-    for key in set(along):
-        lengths[along == key] = cells[key].to_numpy()[at][along == key].astype(np.int64)
-    frame["along"] = lengths
-    limits = cells[["thresholds.vanish", "thresholds.explode"]].to_numpy(np.float64)[at]
-    for ending in ("", "_final"):
-        survival = frame[f"log10_survival{ending}"].astype(float)
-        seen = zip(frame[f"verdict{ending}"], survival, *limits.T, strict=True)
-        marks = [FAILED if values[0] == "failed" else mark(*values) for values in seen]
-        frame[f"mark{ending}"] = [UNICODE.sign(each.sign).strip() for each in marks]
-        frame[f"shade{ending}"] = [shade(each) for each in marks]
-    return frame, group, cells[list(_SETTINGS)].astype(object).iloc[at if len(cells) else []]
+def _rows(source: Source, keys: Sequence[str]) -> tuple[pd.Series[int], list[int]]:
+    """Return the row that each cell belongs to, and a cell of each row: first those of the summary, in its order."""
+    rows = {identity: row for row, identity in enumerate(_identities(source.tables.summary, keys))}
+    identities = _identities(source.tables.cells, keys)
+    examples: dict[int, int] = {}
+    for cell, identity in enumerate(identities):
+        examples.setdefault(rows.setdefault(identity, len(rows)), cell)
+    group = pd.Series([rows[identity] for identity in identities], index=source.tables.cells.index, dtype=np.int64)
+    return group, [examples.get(row, 0) for row in range(len(rows))]  # each has a cell, unless someone cut the file
 
 
-def _identity(frame: pd.DataFrame, keys: Sequence[str]) -> list[tuple[str, ...]]:
+def _identities(frame: pd.DataFrame, keys: Sequence[str]) -> list[tuple[str, ...]]:
     columns = [_labels(frame, key) for key in keys]
     return list(zip(*columns, strict=True)) if columns else [()] * len(frame)
+
+
+def _measured(source: Source, rows: int) -> pd.DataFrame:
+    """Return the columns of the summary in so many rows, those that it does not have being of failed cells."""
+    summary = source.tables.summary.reindex(columns=[*NUMBERS, *_TEXTS]).reset_index(drop=True)
+    frame = summary.reindex(range(rows))
+    frame["n"] = frame["n"].fillna(0).astype(np.int64)
+    for name, otherwise in zip(_TEXTS, ("failed", "", ""), strict=True):
+        frame[name] = frame[name].astype(object).where(frame[name].notna(), otherwise)
+    return frame
+
+
+def _name(mark: Mark, verdict: str) -> str:
+    """Return the name of a verdict; what is fading or growing is not called healthy."""
+    return mark.sign if mark.sign in ("fading", "growing") else VERDICT_NAMES.get(verdict, verdict)
+
+
+def _marked(frame: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
+    limits = cells[["thresholds.vanish", "thresholds.explode"]].to_numpy(np.float64)
+    columns: dict[str, list[str]] = {}
+    for ending in ("", "_final"):
+        survivals = zip(frame[f"verdict{ending}"], frame[f"log10_survival{ending}"].astype(float), *limits.T,
+                        strict=True)  # fmt: skip
+        marks = [FAILED if verdict == "failed" else mark(verdict, *numbers) for verdict, *numbers in survivals]
+        columns[f"text{ending}"] = [each.text for each in marks]
+        columns[f"mark{ending}"] = [UNICODE.sign(each.sign).strip() for each in marks]
+        columns[f"shade{ending}"] = [shade(each) for each in marks]
+        if not ending:
+            columns["verdict_text"] = [
+                f"{sign} {_name(each, verdict)}".strip()
+                for sign, each, verdict in zip(columns["mark"], marks, frame["verdict"], strict=True)
+            ]
+    points = frame[["reach", "decay_lo", "decay_hi"]].astype(float).to_dict("records")
+    columns["reach_text"] = [reach_text({str(key): value for key, value in point.items()}, UNICODE.infinite)
+                             for point in points]  # fmt: skip
+    return frame.assign(**columns)

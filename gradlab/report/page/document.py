@@ -6,7 +6,6 @@ import dataclasses
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +14,25 @@ import numpy as np
 from gradlab import __version__
 from gradlab.analysis.compare.collect import collect
 from gradlab.analysis.compare.comparison import Comparison, Question, compare
+from gradlab.analysis.expectations import Judgement
+from gradlab.query import And, Condition, conjuncts, expression_json
 from gradlab.report.formatting import count
 from gradlab.report.glyphs import UNICODE
 from gradlab.report.model.causes import causes
 from gradlab.report.model.conclusions import conclusions
-from gradlab.report.model.expectations import document as expected
-from gradlab.report.model.expectations import number_text
+from gradlab.report.model.expectations import measured_text
+from gradlab.report.model.marks import VERDICT_NAMES
 from gradlab.report.model.rows import by_axis, metric_name, rows_of
 from gradlab.report.page.configurations import NUMBERS, Configurations, configurations
 from gradlab.report.page.effects import effects
 from gradlab.report.page.embed import Attached, attach
 from gradlab.report.page.filter import filter_document
 from gradlab.report.page.heatmap import run_map, spread
+from gradlab.report.page.overview import csv_columns, legend, overview_columns, terms
 from gradlab.report.page.profiles import profiles
 from gradlab.report.page.source import Source, read_source
 from gradlab.results.run import Run, each_readable, names_apart, open_runs
-from gradlab.thresholds import LEARNED_SHARE
+from gradlab.thresholds import LEARNED_SHARE, UNEXPLAINED_Z
 
 __all__ = ["MOST", "Document", "document"]
 
@@ -39,6 +41,10 @@ MOST = 12_000
 
 _VERDICTS = ("healthy", "vanishing", "exploding", "dead", "nonfinite", "failed")
 _COUNTS = ("n", "diverged", "dead", "nonfinite")
+_REPEATED = (
+    "verdict", "verdict_text", "text", "mark", "shade", "verdict_final", "text_final", "mark_final", "shade_final",
+    "reach_text", "theory_note",
+)  # fmt: skip
 _DIGITS = 7
 """Significant digits of the numbers of a configuration; what is shown has four at most."""
 
@@ -66,39 +72,50 @@ def document(paths: Sequence[Path], most: int = MOST) -> Document:
     readable, errors = each_readable(opened, lambda run: read_source(run, of_run[run]))
     runs, sources = tuple(readable), tuple(readable.values())
     names = [source.name for source in sources]
-    whole = configurations(sources)
-    found, notes = _limited(whole, most)
-    profile, less = profiles(found, sources)
-    attached = attach(sources)
-    notes += [*less, *attached.notes]
-    answer = _compared(runs, sources)
+    every = configurations(sources)
+    listed, notes = _limited(every, most)
+    of_row, left_out = profiles(listed, sources)
+    attached = attach(sources, " or ".join(axis.unit for axis in listed.axes))
+    notes += [*left_out, *attached.notes]
+    comparison = _compared(runs, sources)
     lost = [(f"{run.path}/{problem}: left out", problem.hint) for run in runs for problem in run.unreadable]
     lost += [(f"{error.message}: left out", error.hint) for error in errors]
     rebuilt = [warning for run in runs for warning in run.warnings if warning not in lost]
     metric = metric_name(name for source in sources for name in source.tables.cells["metric_name"])
     title = names[0] if len(names) == 1 else count(len(names), "run")
+    counts, limits, several_runs = _counts(sources, every), _limits(sources), len(sources) > 1
+    verdicts = set(counts["verdicts"])
     content = {
-        "format": 1,
+        "format": 2,
         "version": __version__,
         "title": title,
-        "counts": _counts(sources, whole),
+        "counts": counts,
         "metric": metric,
-        "along": dataclasses.asdict(found.along),
-        "keys": list(found.keys),
-        "fixed": found.fixed,
-        "limits": _limits(sources),
+        "axes": [{"name": axis.along, "unit": axis.unit, "ends": axis.ends} for axis in listed.axes],
+        "keys": list(listed.keys),
+        "fixed": listed.fixed,
+        "thresholds": {"learned": LEARNED_SHARE, "unexplained": UNEXPLAINED_Z},
+        "verdicts": VERDICT_NAMES,
+        "legend": {"before": legend(limits, verdicts), "after": legend(limits, verdicts | {"nonfinite"})},
+        "terms": terms(listed.axes),
         "runs": [
-            _run(source, files) | dataclasses.asdict(found.runs[run]) | {"map": run_map(found, run)}
+            _run(source, files, several_runs=several_runs)
+            | dataclasses.asdict(listed.runs[run])
+            | {"map": run_map(listed, run)}
             for run, (source, files) in enumerate(zip(sources, attached.files, strict=True))
         ],
-        "configurations": _columns(found),
-        "filter": filter_document(found),
-        "profiles": profile,
-        "conclusions": conclusions(answer) if answer else [],
-        "effects": effects(answer) if answer else None,
-        "warnings": [*(answer.warnings if answer else ()), *(what for what, _ in (*lost, *rebuilt))],
+        "configurations": _columns(listed),
+        "overview": overview_columns(
+            listed, metric, trained=counts["learned"] is not None, several_runs=several_runs
+        ),
+        "csv": csv_columns(listed, several_runs=several_runs),
+        "filter": filter_document(listed),
+        "profiles": of_row,
+        "conclusions": conclusions(comparison) if comparison else [],
+        "effects": effects(comparison) if comparison else None,
+        "warnings": [*(comparison.warnings if comparison else ()), *(what for what, _ in (*lost, *rebuilt))],
         "left_out": notes,
-    }
+    }  # fmt: skip
     return Document(title, content, attached, tuple(notes), tuple(lost), tuple(rebuilt))
 
 
@@ -106,23 +123,22 @@ def _compared(runs: Sequence[Run], sources: Sequence[Source]) -> Comparison | No
     return compare(collect(runs), Question()) if any(len(source.tables.summary) for source in sources) else None
 
 
-def _limited(found: Configurations, most: int) -> tuple[Configurations, list[str]]:
-    total = len(found.frame)
+def _limited(every: Configurations, most: int) -> tuple[Configurations, list[str]]:
+    total = len(every.frame)
     if total <= most:
-        return found, []
-    rows = spread(found.frame, most)
+        return every, []
+    rows = spread(every.frame, most)
     new = np.full(total, -1, dtype=np.int64)
     new[rows] = np.arange(len(rows))
-    group = tuple(one.map(lambda row: int(new[row])) for one in found.group)
-    frame = found.frame.iloc[rows].reset_index(drop=True)
+    group = tuple(own.map(lambda row: int(new[row])) for own in every.group)
+    frame, settings = (table.iloc[rows].reset_index(drop=True) for table in (every.frame, every.settings))
     note = f"{len(rows):,} of {total:,} configurations are listed, evenly from the least to the most gradient left"
-    settings = found.settings.iloc[rows].reset_index(drop=True)
-    return dataclasses.replace(found, frame=frame, group=group, settings=settings), [f"{note}; all are in summary.csv"]
+    return dataclasses.replace(every, frame=frame, group=group, settings=settings), [f"{note}; all are in summary.csv"]
 
 
-def _counts(sources: Sequence[Source], found: Configurations) -> dict[str, Any]:
+def _counts(sources: Sequence[Source], configurations: Configurations) -> dict[str, Any]:
     status = Counter(text for source in sources for text in source.tables.cells["status"])
-    frame = found.frame
+    frame = configurations.frame
     verdicts = Counter(frame["verdict"])
     seeds = {int(seed) for source in sources for seed in source.tables.cells["seed"]}
     trained = any((source.tables.cells["train.steps"] > 0).any() for source in sources)
@@ -132,6 +148,8 @@ def _counts(sources: Sequence[Source], found: Configurations) -> dict[str, Any]:
         "diverged": status["diverged"],
         "seeds": len(seeds),
         "configurations": len(frame),
+        "healthy": int((frame["verdict_text"] == "healthy").sum()),
+        "near_threshold": int(((frame["verdict"] == "healthy") & (frame["verdict_text"] != "healthy")).sum()),
         "verdicts": {name: verdicts[name] for name in _VERDICTS if verdicts[name]},
         "learned": int((frame["learned"].astype(float) > LEARNED_SHARE).sum()) if trained else None,
     }
@@ -139,33 +157,30 @@ def _counts(sources: Sequence[Source], found: Configurations) -> dict[str, Any]:
 
 def _limits(sources: Sequence[Source]) -> dict[str, float | None]:
     """Return the thresholds, None where they are not the same everywhere."""
-    found = {}
+    limits = {}
     for name in ("vanish", "explode"):
         values = {float(value) for source in sources for value in source.tables.cells[f"thresholds.{name}"].unique()}
-        found[name] = values.pop() if len(values) == 1 else None
-    return found
+        limits[name] = values.pop() if len(values) == 1 else None
+    return limits
 
 
-def _run(source: Source, files: list[dict[str, Any]]) -> dict[str, Any]:
+def _run(source: Source, files: list[dict[str, Any]], *, several_runs: bool) -> dict[str, Any]:
     cells = source.tables.cells
-    lost = cells[cells["status"] == "failed"]
-    groups = lost.assign(error=lost["error"].fillna("")).groupby("error", sort=False)
+    failed = cells[cells["status"] == "failed"]
+    groups = failed.assign(error=failed["error"].fillna("")).groupby("error", sort=False)
     return {
         "name": source.name,
         "directory": str(source.path),
         "description": source.description,
         "cells": len(cells),
-        "why": [
+        "causes": [
             sentence
             for tables in (by_axis(source.tables) if len(source.tables.summary) else ())
             for sentence in causes(rows_of(tables))
         ],
-        "expected": [
-            one | {"numbers": [_digits(judgement.measured), _digits(judgement.against)]}
-            for one, judgement in zip(expected(source.judged), source.judged, strict=True)
-        ],
+        "expected": [_judgement(judgement, source.name if several_runs else "") for judgement in source.judged],
         "failures": [
-            {"error": str(error), "cells": len(some), "bank": str(some["bank"].iloc[0])} for error, some in groups
+            {"error": str(error), "cells": len(own), "bank": str(own["bank"].iloc[0])} for error, own in groups
         ],
         "sessions": list(source.sessions),
         "spec": source.spec,
@@ -173,14 +188,23 @@ def _run(source: Source, files: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _digits(number: Decimal | None) -> str | None:
-    return None if number is None else number_text(number, UNICODE.infinite)
+def _judgement(judgement: Judgement, run: str) -> dict[str, Any]:
+    """Return a judgement with an expression for the configurations that it speaks of, in a `run` where it is named."""
+    parts = conjuncts(judgement.configurations)
+    selection = And((Condition("run", "=", (run,)), *parts)) if run else judgement.configurations
+    return {
+        "that": judgement.text,
+        "because": judgement.because,
+        "outcome": judgement.outcome,
+        "detail": measured_text(judgement, UNICODE.infinite),
+        "selection": {"text": str(selection), "tree": expression_json(selection)} if parts else None,
+    }
 
 
-def _columns(found: Configurations) -> dict[str, list[Any]]:
-    frame = found.frame
-    columns: dict[str, list[Any]] = {}
-    for name in ("run", "along", "failed", *found.keys, *NUMBERS):
+def _columns(configurations: Configurations) -> dict[str, Any]:
+    frame = configurations.frame
+    columns: dict[str, Any] = {}
+    for name in ("run", "axis", "length", "failed", *configurations.keys, *NUMBERS):
         values = frame[name].tolist()
         if name in _COUNTS:
             columns[name] = [int(value) if value == value else None for value in values]
@@ -188,9 +212,8 @@ def _columns(found: Configurations) -> dict[str, list[Any]]:
             columns[name] = [None if value is None else float(f"{float(value):.{_DIGITS}g}") for value in values]
         else:
             columns[name] = values
-    for name in ("verdict", "verdict_final", "mark", "mark_final", "shade", "shade_final", "theory_note"):
-        columns[name] = _coded(frame[name].tolist())
-    return {name: values for name, values in columns.items() if name not in NUMBERS or any(v == v for v in values)}
+    columns = {name: column for name, column in columns.items() if name not in NUMBERS or frame[name].notna().any()}
+    return columns | {name: _coded(frame[name].tolist()) for name in _REPEATED}
 
 
 def _coded(values: list[Any]) -> Any:

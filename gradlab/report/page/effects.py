@@ -10,7 +10,7 @@ from gradlab.report.model.effects import EffectTable, effect_table, variance_tab
 
 __all__ = ["effects"]
 
-_LEVELS = 40
+_MOST_LEVELS = 40
 
 
 def effects(comparison: Comparison) -> dict[str, Any]:
@@ -19,16 +19,15 @@ def effects(comparison: Comparison) -> dict[str, Any]:
     return {
         "responses": list(table.responses),
         "terms": [
-            ({"factors": list(row.factors)} if row.factors else {"rest": row.name}) | {"shares": list(row.shares)}
-            for row in table.rows
+            {"name": row.name, "factors": list(row.factors), "shares": list(row.shares)} for row in table.rows
         ],
         "levels": [
-            _levels(effect_table(analysis, comparison.metric_name, _LEVELS))
+            _levels(effect_table(analysis, comparison.metric_name, _MOST_LEVELS))
             for analysis in comparison.analyses
             if analysis.shares.terms
         ],
         "notes": list(table.notes),
-    }
+    }  # fmt: skip
 
 
 def _levels(table: EffectTable) -> dict[str, Any]:

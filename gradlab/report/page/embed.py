@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
+from gradlab.columns import TABLES as MEANINGS
 from gradlab.report.formatting import size
 from gradlab.report.page.source import TABLES, Source
 from gradlab.store.atomic import explained
@@ -58,8 +59,11 @@ class Attached:
     notes: list[str]
 
 
-def attach(sources: Sequence[Source], budget: int = BUDGET) -> Attached:
-    """Return the CSV files of all runs, byte for byte, the shortest tables first, as many as fit into `budget`."""
+def attach(sources: Sequence[Source], unit: str, budget: int = BUDGET) -> Attached:
+    """Return the CSV files of all runs, byte for byte, the shortest tables first, as many as fit into `budget`.
+
+    `unit` is the word for an element of a profile.
+    """
     files: list[list[dict[str, Any]]] = [[] for _ in sources]
     contents: dict[str, str] = {}
     lost = []
@@ -76,7 +80,9 @@ def attach(sources: Sequence[Source], budget: int = BUDGET) -> Attached:
             rows = len(known) if table != "layers" else None
             fits = bool(text) and len(text) <= budget
             name = f"file-{run}-{table}"
-            files[run].append({"name": path.name, "bytes": length, "rows": rows, "id": name if fits else None})
+            rows_are = f"one row per cell, probed step and {unit}" if table == "layers" else MEANINGS[table]
+            about = {"name": path.name, "rows_are": rows_are, "bytes": length, "rows": rows}
+            files[run].append(about | {"id": name if fits else None})
             if fits:
                 budget -= len(text)
                 contents[name] = text

@@ -5,26 +5,27 @@ from __future__ import annotations
 from typing import Any
 
 from gradlab.query import NUMBER, TEXT, Column, columns_json, setting_columns
+from gradlab.report.model.marks import VERDICT_NAMES
 from gradlab.report.page.configurations import NUMBERS, Configurations
 
 __all__ = ["filter_document"]
 
-_VERDICT = Column("text", {"vanished": "vanishing", "exploded": "exploding", "zero": "dead"})
+_VERDICT = Column("text", {name: verdict for verdict, name in VERDICT_NAMES.items()})
 
 
-def filter_document(found: Configurations) -> dict[str, Any]:
+def filter_document(configurations: Configurations) -> dict[str, Any]:
     """Return `columns`, for `gradlab.query`'s interpreter in the page, and the values of `settings`: for each its
     `levels` and, where it has several, one code for each configuration.
     """
     settings = {key: column for key, column in setting_columns().items() if key != "seed"}
-    numbers = [name for name in NUMBERS if found.frame[name].notna().any()]
+    numbers = [name for name in NUMBERS if configurations.frame[name].notna().any()]
     columns = {
         **settings,
         **dict.fromkeys((*numbers, "failed"), NUMBER),
         **dict.fromkeys(("verdict", "verdict_final"), _VERDICT),
         **dict.fromkeys(("run", "theory_note"), TEXT),
     }
-    values = {key: _coded(found.settings[key].tolist()) for key in settings}
+    values = {key: _coded(configurations.settings[key].tolist()) for key in settings}
     return {"columns": columns_json(columns), "settings": values}
 
 

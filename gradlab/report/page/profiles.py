@@ -42,50 +42,50 @@ _DETAILS = (_Detail(64, 10, 16), _Detail(64, 5, 9), _Detail(48, 3, 6), _Detail(3
 
 
 def profiles(
-    found: Configurations, sources: Sequence[Source], budget: int = BUDGET
+    configurations: Configurations, sources: Sequence[Source], budget: int = BUDGET
 ) -> tuple[dict[str, Any], list[str]]:
     """Return the profiles by the row of the configuration (as text), and sentences about what is left out."""
     probed = [_probed(source) for source in sources]
-    sizes = _sizes(found, probed)
-    detail = next((one for one in _DETAILS if _bytes(sizes, one) <= budget), _DETAILS[-1])
-    chosen = [row for row in range(len(found.frame)) if sizes[row][1]]
+    sizes = _sizes(configurations, probed)
+    detail = next((detail for detail in _DETAILS if _bytes(sizes, detail) <= budget), _DETAILS[-1])
+    rows = [row for row, (_, seeds, _) in enumerate(sizes) if seeds]
     notes = []
     if _bytes(sizes, detail) > budget:
-        most = max(int(budget / _bytes(sizes, detail) * len(chosen)), 1)
-        rows = spread(found.frame.iloc[chosen], most)
+        most = max(int(budget / _bytes(sizes, detail) * len(rows)), 1)
+        kept = spread(configurations.frame.iloc[rows], most)
         notes.append(
-            f"profiles are here for {len(rows):,} of {count(len(chosen), 'configuration')}, evenly from the least to "
+            f"profiles are here for {len(kept):,} of {count(len(rows), 'configuration')}, evenly from the least to "
             f"the most gradient left: all of them would take {size(_bytes(sizes, detail))} (they are in layers.csv)"
         )
-        chosen = [chosen[row] for row in rows]
+        rows = [rows[row] for row in kept]
     if detail is not _DETAILS[0]:
         notes.append(
             f"to keep this file small, a profile has at most {detail.points} points, {detail.steps} of the probed "
             f"steps and " + (f"{detail.seeds} single seeds" if detail.seeds else "no single seeds")
         )
-    made: dict[str, Any] = {}
+    of_row: dict[str, Any] = {}
     for run, source in enumerate(sources):
-        rows_here = [row for row in chosen if found.frame["run"].iat[row] == run]
-        made |= _of_run(found, source, run, rows_here, probed[run], detail)
-    return made, notes
+        own = [row for row in rows if configurations.frame["run"].iat[row] == run]
+        of_row |= _of_run(configurations, source, run, own, probed[run], detail)
+    return of_row, notes
 
 
 def _probed(source: Source) -> dict[str, list[int]]:
     """Return the probed steps of each cell, ascending."""
     steps = source.tables.steps
-    return {str(cell): sorted(one.tolist()) for cell, one in steps.groupby("cell", sort=False)["step"]}
+    return {str(cell): sorted(own.tolist()) for cell, own in steps.groupby("cell", sort=False)["step"]}
 
 
-def _sizes(found: Configurations, probed: Sequence[Mapping[str, list[int]]]) -> list[tuple[int, int, int]]:
+def _sizes(configurations: Configurations, probed: Sequence[Mapping[str, list[int]]]) -> list[tuple[int, int, int]]:
     """Return blocks, seeds and probed steps of each configuration."""
-    most = [max((len(steps) for steps in one.values()), default=0) for one in probed]
-    columns = found.frame[["along", "n", "run"]].to_numpy(np.int64).tolist()
+    most = [max(map(len, steps.values()), default=0) for steps in probed]
+    columns = configurations.frame[["length", "n", "run"]].to_numpy(np.int64).tolist()
     return [(blocks, seeds, most[run]) for blocks, seeds, run in columns]
 
 
 def _bytes(sizes: Sequence[tuple[int, int, int]], detail: _Detail) -> float:
     return sum(
-        _NUMBER * min(blocks, detail.points) * (5 + min(seeds, detail.seeds) + min(steps, detail.steps))
+        _NUMBER * min(blocks, detail.points) * (6 + min(seeds, detail.seeds) + min(steps, detail.steps))
         + _NUMBER * 3 * steps
         + 80
         for blocks, seeds, steps in sizes
@@ -94,46 +94,47 @@ def _bytes(sizes: Sequence[tuple[int, int, int]], detail: _Detail) -> float:
 
 
 def _of_run(
-    found: Configurations, source: Source, run: int, rows: Sequence[int], probed: Mapping[str, list[int]],
+    configurations: Configurations, source: Source, run: int, rows: Sequence[int], probed: Mapping[str, list[int]],
     detail: _Detail,
 ) -> dict[str, Any]:  # fmt: skip
     cells = source.tables.cells
     members: dict[int, list[str]] = {row: [] for row in rows}
-    for cell, row, status in zip(cells["cell"], found.group[run], cells["status"], strict=True):
+    for cell, row, status in zip(cells["cell"], configurations.group[run], cells["status"], strict=True):
         if row in members and status != "failed":
             members[row].append(cell)
-    steps = {row: _some(sorted({at for cell in ids for at in probed.get(cell, ())}), detail.steps)
-             for row, ids in members.items()}  # fmt: skip
-    ids = {cell for cells_of in members.values() for cell in cells_of}
-    at_all = {step for some in steps.values() for step in some}
-    index = ProfileIndex(source.profiles(ids, at_all))
-    row_of = {cell: row for row, cells_of in members.items() for cell in cells_of}
-    history = _History(source.tables.steps, row_of)
-    made = {}
-    for row, cells_of in members.items():
-        if cells_of:
-            made[str(row)] = _profile(index, cells_of, steps[row], detail) | {"history": history.of(row)}
-    return made
-
-
-def _some(values: Sequence[int], most: int) -> list[int]:
-    last = len(values) - 1
-    return [values[at] for at in sorted({round(k * last / max(most - 1, 1)) for k in range(min(most, last + 1))})] if (
-        last >= most) else list(values)  # fmt: skip
-
-
-def _profile(index: ProfileIndex, cells: Sequence[str], steps: Sequence[int], detail: _Detail) -> dict[str, Any]:
-    drawn = profile(index, cells)
-    at, mean = thinned(drawn.blocks, detail.points), drawn.mean
+    steps: dict[int, list[int]] = {}
+    for row, own in members.items():
+        every = sorted({step for cell in own for step in probed.get(cell, ())})
+        steps[row] = [every[at] for at in thinned(len(every), detail.steps)] if every else []
+    index = ProfileIndex(
+        source.profiles(
+            {cell for own in members.values() for cell in own}, {at for own in steps.values() for at in own}
+        )
+    )
+    history = _History(source.tables.steps, {cell: row for row, own in members.items() for cell in own})
+    scatter = configurations.frame["theory_log10_sd"].astype(float).tolist()
     return {
-        "at": (at + 1).tolist() if len(at) < drawn.blocks else None,
+        str(row): _profile(index, own, steps[row], detail, scatter[row]) | {"history": history.of(row)}
+        for row, own in members.items()
+        if own
+    }
+
+
+def _profile(
+    index: ProfileIndex, cells: Sequence[str], steps: Sequence[int], detail: _Detail, theory_sd: float
+) -> dict[str, Any]:
+    series = profile(index, cells, theory_sd)
+    at, mean = thinned(series.blocks, detail.points), series.mean
+    return {
+        "at": (at + 1).tolist() if len(at) < series.blocks else None,
         "mean": _short(mean.mean[at]),
         "low": _short(mean.low[at]) if mean.count > 1 else None,
         "high": _short(mean.high[at]) if mean.count > 1 else None,
-        "theory": None if drawn.theory is None else _short(drawn.theory[at]),
-        "state": None if drawn.state is None else _short(drawn.state[at]),
-        "seeds": [_short(seed[at]) for seed in drawn.seeds[: detail.seeds]],
-        "lost": drawn.lost,
+        "theory": None if series.theory is None else _short(series.theory[at]),
+        "scatter": None if series.scatter is None else _short(series.scatter[at]),
+        "state": None if series.state is None else _short(series.state[at]),
+        "seeds": [_short(seed[at]) for seed in series.seeds[: detail.seeds]],
+        "lost": series.lost,
         "steps": list(steps),
         "by_step": [_short(mean_series(index.of(cells, step)).mean[at]) for step in steps],
     }
@@ -147,9 +148,9 @@ class _History:
     """Means over seeds of survival, metric and loss at each probed step; what is not finite is left out."""
 
     def __init__(self, steps: pd.DataFrame, row_of: Mapping[str, int]) -> None:
-        mine = steps[steps["cell"].isin(row_of)]
-        numbers = mine[list(_HISTORY)].astype(np.float64).replace([np.inf, -np.inf], np.nan)
-        groups = [mine["cell"].map(row_of).to_numpy(np.int64), mine["step"].to_numpy(np.int64)]
+        own = steps[steps["cell"].isin(row_of)]
+        numbers = own[list(_HISTORY)].astype(np.float64).replace([np.inf, -np.inf], np.nan)
+        groups = [own["cell"].map(row_of).to_numpy(np.int64), own["step"].to_numpy(np.int64)]
         mean = numbers.groupby(groups, sort=True).mean()
         rows = mean.index.get_level_values(0).to_numpy()
         self._steps = mean.index.get_level_values(1).to_numpy()
@@ -161,5 +162,5 @@ class _History:
     def of(self, row: int) -> dict[str, Any]:
         """Return the history of a row of configurations."""
         place = self._places.get(row, slice(0, 0))
-        values = {key: _short(every[place]) for key, every in self._values.items()}
+        values = {key: _short(column[place]) for key, column in self._values.items()}
         return {"step": self._steps[place].tolist(), **values}

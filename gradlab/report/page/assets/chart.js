@@ -5,15 +5,15 @@ function ticks(low, high, most, least = 0) {
   const rough = (high - low) / Math.max(most, 1) || 1;
   const size = 10 ** Math.floor(Math.log10(rough));
   const step = Math.max(
-    [1, 2, 5, 10].map((one) => one * size).find((one) => one >= rough * 0.999),
+    [1, 2, 5, 10].map((digit) => digit * size).find((width) => width >= rough * 0.999),
     least,
   );
-  const found = [];
-  for (let k = Math.ceil(low / step - 1e-9); k * step <= high + 1e-9 * step; k += 1) found.push(k * step);
-  return found;
+  const values = [];
+  for (let k = Math.ceil(low / step - 1e-9); k * step <= high + 1e-9 * step; k += 1) values.push(k * step);
+  return values;
 }
 
-const finite = (values) => values.filter((one) => one !== null && Number.isFinite(one));
+const finite = (values) => values.filter((value) => value !== null && Number.isFinite(value));
 
 /** Return the path through points; a missing one breaks the line. */
 function pathOf(xs, ys, toX, toY) {
@@ -139,7 +139,7 @@ function chart(spec) {
     line.classList.toggle("shown", place >= 0);
     if (place < 0) return;
     const x = toX(spec.xs[place]);
-    dress(line, { x1: x, x2: x });
+    setAttributes(line, { x1: x, x2: x });
   };
   const read = (index) => {
     place = Math.min(Math.max(index, 0), spec.xs.length - 1);
@@ -154,7 +154,7 @@ function chart(spec) {
   });
   holder.addEventListener("pointermove", (event) => {
     const x = event.clientX - holder.getBoundingClientRect().left;
-    const distances = spec.xs.map((one) => Math.abs(toX(one) - x));
+    const distances = spec.xs.map((place) => Math.abs(toX(place) - x));
     read(distances.indexOf(Math.min(...distances)));
   });
   new ResizeObserver(() => {

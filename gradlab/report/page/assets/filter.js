@@ -1,4 +1,4 @@
-// The filter above map and table: conditions such as depth>=16 or norm=none, and words that a row's texts must contain.
+// The filter above heat map and table: conditions such as depth>=16, and words that must occur in the texts of a row.
 
 const { columns: FILTER_COLUMNS, settings: SETTINGS } = DATA.filter;
 
@@ -9,7 +9,7 @@ function filterValue(row, name) {
     const { levels, codes } = SETTINGS[name];
     return levels[codes.length ? codes[row] : 0];
   }
-  return FILTER_COLUMNS[name].kind === "number" ? value(row, name) : raw(row, name);
+  return FILTER_COLUMNS[name].kind === "number" ? numberAt(row, name) : valueAt(row, name);
 }
 
 /** Return the rows for which the tree of a query holds. */
@@ -18,51 +18,62 @@ const rowsWith = (tree) =>
     evaluateQuery(
       tree,
       (name) => filterValue(row, name),
-      () => textsOf(row),
+      () => searchText(row),
     ),
   );
 
-/** Return all that is written of a configuration, for a search. */
-const textsOf = (row) =>
+/** Return all texts of a configuration as one. */
+const searchText = (row) =>
   [
     runOf(row).name,
     nameOf(row),
-    ...DATA.keys.map((key) => raw(row, key)),
+    ...DATA.keys.map((key) => valueAt(row, key)),
     lengthOf(row),
-    raw(row, "verdict"),
-    WORDS[raw(row, "verdict")],
+    valueAt(row, "verdict"),
+    verdictName(valueAt(row, "verdict")),
   ].join(" ");
 
-/** Return the field for the filter; `changed` is called when other rows fit. */
+/** Return the box of the filter as `element`; `changed` is called when other rows are left. */
 function filterBox(changed) {
   const message = el("p", { id: "filter-message", class: "hint", role: "status" });
-  const example = DATA.counts.verdicts.vanishing ? "vanished" : "healthy";
+  const show = (tree) => {
+    state.rows = rowsWith(tree);
+    box.setAttribute("aria-invalid", "false");
+    message.classList.remove("wrong");
+    message.textContent = box.value.trim()
+      ? `${whole(state.rows.length)} of ${counted(SIZE, "configuration")}`
+      : counted(SIZE, "configuration");
+    changed();
+  };
   const apply = () => {
-    let problem = null;
     try {
-      state.rows = rowsWith(parseQuery(box.value, FILTER_COLUMNS));
+      show(parseQuery(box.value, FILTER_COLUMNS));
     } catch (error) {
       if (!(error instanceof QueryError)) throw error;
-      problem = error;
+      box.setAttribute("aria-invalid", "true");
+      message.classList.add("wrong");
+      message.textContent = `column ${error.at + 1}: ${error.message}${error.hint ? `; ${error.hint}` : ""}`;
     }
-    box.setAttribute("aria-invalid", problem ? "true" : "false");
-    message.classList.toggle("wrong", Boolean(problem));
-    message.textContent = problem
-      ? `column ${problem.at + 1}: ${problem.message}${problem.hint ? `; ${problem.hint}` : ""}`
-      : box.value.trim()
-        ? `${whole(state.rows.length)} of ${counted(SIZE, "configuration")}`
-        : counted(SIZE, "configuration");
-    if (!problem) changed();
   };
+  const example = verdictName(DATA.counts.verdicts.vanishing ? "vanishing" : "healthy");
   const box = el("input", {
     id: "filter",
     type: "search",
     autocomplete: "off",
     spellcheck: "false",
     "aria-describedby": "filter-message",
-    placeholder: `e.g. ${example} ${DATA.along.name.split(" or ")[0]}>=16`,
+    placeholder: `e.g. ${example} ${DATA.axes[0].name}>=16`,
     input: apply,
   });
   message.textContent = counted(SIZE, "configuration");
-  return el("div", { class: "filter noprint" }, el("label", { for: "filter" }, "Filter"), box, message);
+  const showSelection = ({ text, tree }) => {
+    box.value = text;
+    show(tree);
+    box.scrollIntoView({ block: "start", behavior: reducedMotion() ? "auto" : "smooth" });
+    box.focus({ preventScroll: true });
+  };
+  return {
+    element: el("div", { class: "filter noprint" }, el("label", { for: "filter" }, "Filter"), box, message),
+    showSelection,
+  };
 }

@@ -9,9 +9,9 @@ function profilePanel() {
     shown = row;
     panel.replaceChildren(...contents(row));
   };
-  state.listeners.push((row, glance) => {
+  state.listeners.push((row, preview) => {
     show(row);
-    if (!glance) announce(`${fullName(row)}: ${sentence(row)}`);
+    if (!preview) announce(`${fullName(row)}: ${survivalSentence(row)}`);
   });
   return panel;
 }
@@ -24,18 +24,18 @@ function contents(row) {
     " ",
     el("span", { class: "quiet" }, `${lengthOf(row)}${SEVERAL ? `, ${runOf(row).name}` : ""}`),
   );
-  const said = el(
+  const verdict = el(
     "p",
-    { class: "said" },
-    el("b", { class: `badge ${raw(row, "shade")}` }, raw(row, "mark") || "\u2713"),
+    { class: "survival" },
+    el("b", { class: `badge ${valueAt(row, "shade")}` }, valueAt(row, "mark") || "\u2713"),
     " ",
-    sentence(row),
+    survivalSentence(row),
   );
-  const note = raw(row, "theory_note");
-  const parts = [title, said, facts(row)];
+  const note = valueAt(row, "theory_note");
+  const parts = [title, verdict, numberList(row)];
   const profile = DATA.profiles[row];
-  if (profile) parts.push(el("div", { class: "charts" }, before(row, profile), during(row, profile)));
-  else if (value(row, "n"))
+  if (profile) parts.push(el("div", { class: "charts" }, profileBefore(row, profile), profileDuring(row, profile)));
+  else if (numberAt(row, "n"))
     parts.push(
       el("p", { class: "hint" }, "The profile of this configuration is not in this file; it is in layers.csv."),
     );
@@ -43,8 +43,8 @@ function contents(row) {
   return parts;
 }
 
-function before(row, profile) {
-  const blocks = raw(row, "along");
+function profileBefore(row, profile) {
+  const blocks = valueAt(row, "length");
   const xs = profile.at || Array.from({ length: blocks }, (_, index) => index + 1);
   const several = profile.low !== null;
   const lines = profile.seeds.length > 1 ? profile.seeds.map((ys) => ({ xs, ys, kind: "seed" })) : [];
@@ -54,14 +54,12 @@ function before(row, profile) {
   if (lines.length) entries.push({ name: "single seeds", kind: "seed" });
   lines.push({ xs, ys: profile.mean, kind: "mean", points: xs.length <= 12 });
   if (profile.theory) {
-    const sd = value(row, "theory_log10_sd");
     const all = finite([...profile.mean, ...profile.theory]);
     // a scatter as thin as the line itself would only blur it
-    if (Number.isFinite(sd) && 1.96 * sd > 0.03 * Math.max(Math.max(...all) - Math.min(...all), 2)) {
-      const half = xs.map((x) => 1.96 * sd * Math.sqrt((blocks - x) / Math.max(blocks - 1, 1)));
+    if (profile.scatter && profile.scatter[0] > 0.03 * Math.max(Math.max(...all) - Math.min(...all), 2)) {
       for (const sign of [1, -1])
-        lines.push({ xs, ys: profile.theory.map((y, index) => y + sign * half[index]), kind: "scatter" });
-      entries.push({ name: "where theory expects 95 % of single seeds", kind: "scatter" });
+        lines.push({ xs, ys: profile.theory.map((y, index) => y + sign * profile.scatter[index]), kind: "scatter" });
+      entries.push({ name: "95 % of single seeds, as theory expects", kind: "scatter" });
     }
     lines.push({ xs, ys: profile.theory, kind: "theory" });
     entries.splice(1, 0, { name: "theory", kind: "theory" });
@@ -86,7 +84,7 @@ function before(row, profile) {
     height: 240,
     read: reading,
     hint: "",
-    xLabel: runOf(row).along.ends,
+    xLabel: axisOf(row).ends,
     xTicks: (most) => wholeTicks(1, blocks, most),
   });
   const lost = profile.lost

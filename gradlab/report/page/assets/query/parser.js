@@ -11,13 +11,18 @@ function parseQuery(text, columns) {
   let depth = 0;
 
   const expression = () => {
+    const parts = [alternatives()];
+    while (scanner.take(",")) parts.push(alternatives());
+    return parts.length === 1 ? parts[0] : { and: parts.flatMap((part) => part.and || [part]) };
+  };
+  const alternatives = () => {
     const parts = [conjunction()];
     while (scanner.takeWord("or")) parts.push(conjunction());
     return parts.length === 1 ? parts[0] : { or: parts };
   };
   const conjunction = () => {
     const parts = [negation()];
-    while (scanner.takeWord("and") || scanner.take(",") || begins()) parts.push(negation());
+    while (scanner.takeWord("and") || begins()) parts.push(negation());
     return parts.length === 1 ? parts[0] : { and: parts };
   };
   const begins = () =>

@@ -1,11 +1,11 @@
 // Putting the page together.
 
 function exploreSection() {
-  if (!SIZE) return [wordsSection(), failuresSection()];
+  if (!SIZE) return [conclusionsSection(), failuresSection()];
   const map = heatMap();
   const panel = profilePanel();
   const table = overview();
-  const box = filterBox(() => {
+  const filter = filterBox(() => {
     map.update();
     table.update();
   });
@@ -13,11 +13,11 @@ function exploreSection() {
     section(
       "map",
       "Gradient left, by configuration",
-      box,
-      el("div", { class: isFlat() ? "explore flat" : "explore" }, map.element, panel),
+      filter.element,
+      el("div", { class: profileBelow() ? "explore flat" : "explore" }, map.element, panel),
     ),
-    wordsSection(),
-    expectedSection(),
+    conclusionsSection(),
+    expectationsSection(filter.showSelection),
     failuresSection(),
     section("overview", "All configurations", table.element),
   ];
@@ -25,7 +25,7 @@ function exploreSection() {
 
 function build() {
   fillHeader();
-  const parts = [...exploreSection(), effectsSection(), filesSection(), provenanceSection(), readingSection()]
+  const parts = [...exploreSection(), effectsSection(), tablesSection(), provenanceSection(), termsSection()]
     .flat()
     .filter((part) => part);
   const links = parts.map((part) =>
@@ -38,15 +38,15 @@ function build() {
   document
     .getElementById("footer")
     .append(`Made by gradlab ${DATA.version}. This file needs no network; everything it shows is in it.`);
-  if (SIZE) select(firstChoice());
+  if (SIZE) select(initialSelection());
   // paper cannot be opened by a click
   let opened = [];
   window.addEventListener("beforeprint", () => {
-    opened = [...document.querySelectorAll("details:not([open])")].filter((one) => !one.closest("#profile"));
-    for (const one of opened) one.open = true;
+    opened = [...document.querySelectorAll("details:not([open])")].filter((part) => !part.closest("#profile"));
+    for (const part of opened) part.open = true;
   });
   window.addEventListener("afterprint", () => {
-    for (const one of opened) one.open = false;
+    for (const part of opened) part.open = false;
   });
 }
 

@@ -1,9 +1,9 @@
-// Making elements. Text goes into text nodes only: nothing from a run is ever parsed as markup.
+// HTML and SVG elements. Text goes into text nodes only: nothing from a run is ever parsed as markup.
 
 const SVG = "http://www.w3.org/2000/svg";
 
 /** Set attributes; a function is a listener, null and false leave one out, true is an empty one. */
-function dress(element, attributes) {
+function setAttributes(element, attributes) {
   for (const [name, value] of Object.entries(attributes)) {
     if (value === null || value === undefined || value === false) continue;
     if (typeof value === "function") element.addEventListener(name, value);
@@ -14,14 +14,14 @@ function dress(element, attributes) {
 
 /** Return an HTML element with attributes and children, which are elements or texts. */
 function el(tag, attributes = {}, ...children) {
-  const element = dress(document.createElement(tag), attributes);
+  const element = setAttributes(document.createElement(tag), attributes);
   element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
   return element;
 }
 
 /** Return an SVG element. */
 function svg(tag, attributes = {}, ...children) {
-  const element = dress(document.createElementNS(SVG, tag), attributes);
+  const element = setAttributes(document.createElementNS(SVG, tag), attributes);
   element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
   return element;
 }
@@ -47,7 +47,7 @@ function scroller(label, ...children) {
   return el("div", { class: "scroller", role: "region", "aria-label": label, tabindex: "0" }, ...children);
 }
 
-/** Let a screen reader say something. */
+/** Let a screen reader spoken something. */
 function announce(text) {
   document.getElementById("announcer").textContent = text;
 }

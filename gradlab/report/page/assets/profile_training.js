@@ -6,7 +6,7 @@ const toneOf = (share) => `color-mix(in oklab, var(--late) ${Math.round(100 * sh
 /** How far beyond the profile before training the axis goes: one step of a diverging run must not flatten the rest. */
 const DECADES = 4;
 
-function during(row, profile) {
+function profileDuring(row, profile) {
   if (profile.steps.length < 2) return [];
   const last = profile.steps.length - 1;
   const xs = profile.at || profile.mean.map((_, index) => index + 1);
@@ -23,7 +23,7 @@ function during(row, profile) {
   const start = finite(profile.by_step[0]);
   const every = finite(profile.by_step.flat());
   const within = start.length ? [Math.min(...start) - DECADES, Math.max(...start) + DECADES] : [-Infinity, Infinity];
-  const leaves = every.some((one) => one < within[0] || one > within[1]);
+  const leaves = every.some((log10) => log10 < within[0] || log10 > within[1]);
   const drawn = chart({
     within,
     label: `Gradient norm along the ${unitOf(row)}s at the probed steps of training`,
@@ -32,7 +32,7 @@ function during(row, profile) {
     log: true,
     height: 240,
     read: reading,
-    xLabel: runOf(row).along.ends,
+    xLabel: axisOf(row).ends,
     xTicks: (most) => wholeTicks(xs[0], xs[xs.length - 1], most),
   });
   const names = lines.map((line, index) => ({ ...line, name: index === 0 ? "step 0, before training" : line.name }));
@@ -51,7 +51,7 @@ function during(row, profile) {
 }
 
 function histories(history) {
-  const one = (key, title, log) => {
+  const historyChart = (key, title, log) => {
     if (!finite(history[key]).length) return null;
     const reading = (index) =>
       `step ${whole(history.step[index])}: ${log ? amount(num(history[key][index])) : significant(num(history[key][index]), 3)}`;
@@ -72,8 +72,8 @@ function histories(history) {
   return el(
     "div",
     { class: "histories" },
-    one("log10_survival", "Survival over training", true),
-    one("metric", `${DATA.metric} over training`, false),
+    historyChart("log10_survival", "Survival over training", true),
+    historyChart("metric", `${DATA.metric} over training`, false),
   );
 }
 

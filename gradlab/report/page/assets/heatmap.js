@@ -1,4 +1,4 @@
-// The heat map: a row for each configuration, a column for each depth. Colour and sign say the same thing.
+// The heat map: a row for each configuration, a column for each depth. Colour and sign mean the same.
 
 const WIDEST_WITH_NUMBERS = 16;
 const WIDEST_WITH_ROOM = 7;
@@ -10,12 +10,12 @@ function heatMap() {
   let measure = MEASURES[0];
   const most = DATA.runs.map(() => ROWS_AT_FIRST);
   const place = el("div", {});
-  const key = el("p", { class: "hint keys" });
+  const legend = el("p", { class: "hint keys" });
 
   const draw = () => {
     const wanted = new Set(state.rows);
     const drawn = DATA.runs
-      .map((run, index) => ({ run, index, map: wanted.size === SIZE ? run.map : mapWith(run.map, wanted) }))
+      .map((run, index) => ({ run, index, map: wanted.size === SIZE ? run.map : filteredMap(run.map, wanted) }))
       .filter(({ map }) => map.rows.length);
     place.replaceChildren(
       ...drawn.map(({ run, index, map }) =>
@@ -42,50 +42,50 @@ function heatMap() {
       ),
     );
     if (!drawn.length) place.append(el("p", { class: "hint" }, "Nothing fits the filter."));
-    key.replaceChildren(...explanation(measure));
+    legend.replaceChildren(...measure.legend().flat());
     mark(state.selected);
   };
   const mark = (row) => {
     for (const cell of place.querySelectorAll("td[data-row]")) {
       const chosen = cell.dataset.row === String(row);
       cell.setAttribute("aria-selected", String(chosen));
-      if (chosen) rove(cell, false);
+      if (chosen) setTabStop(cell, false);
     }
     for (const table of place.querySelectorAll("table")) {
-      if (!table.querySelector('td[tabindex="0"]')) rove(table.querySelector("td[data-row]"), false);
+      if (!table.querySelector('td[tabindex="0"]')) setTabStop(table.querySelector("td[data-row]"), false);
     }
   };
   const choices = el(
     "fieldset",
     { class: "choices noprint" },
     el("legend", {}, "Show"),
-    MEASURES.map((one, index) =>
+    MEASURES.map((choice, index) =>
       el(
         "label",
         {},
         el("input", {
           type: "radio",
           name: "measure",
-          value: one.key,
+          value: choice.key,
           checked: index === 0,
           change: () => {
-            measure = one;
+            measure = choice;
             draw();
           },
         }),
-        one.name,
+        choice.name,
       ),
     ),
   );
-  state.listeners.push((row, glance) => {
-    if (!glance) mark(row);
+  state.listeners.push((row, preview) => {
+    if (!preview) mark(row);
   });
   draw();
-  return { element: el("div", {}, choices, place, key), update: draw };
+  return { element: el("div", {}, choices, place, legend), update: draw };
 }
 
 /** Say whether the profile has more room below the map than beside it. */
-function isFlat() {
+function profileBelow() {
   const { rows, columns } = DATA.runs[0].map;
   return (
     !SEVERAL && columns.length > WIDEST_WITH_ROOM && rows.length <= (columns.length > WIDEST_WITH_NUMBERS ? 14 : 5)
@@ -102,13 +102,13 @@ const runHeading = (run) =>
       "span",
       { class: "quiet hint" },
       Object.entries(run.fixed)
-        .map(([key, text]) => worded(key, text))
+        .map(([key, text]) => settingText(key, text))
         .join(" \u00b7 "),
     ),
   );
 
 /** Return the map with nothing but some configurations: rows and columns without one are not there. */
-function mapWith(map, wanted) {
+function filteredMap(map, wanted) {
   const rows = map.rows
     .map((row) => ({ labels: row.labels, fields: row.fields.map((index) => (wanted.has(index) ? index : -1)) }))
     .filter((row) => row.fields.some((index) => index >= 0));
@@ -123,13 +123,13 @@ function mapWith(map, wanted) {
 function grid(map, rows, measure) {
   const { keys, columns, name } = map;
   const dense = columns.length > WIDEST_WITH_NUMBERS;
-  const one = keys.length > MOST_LABELS;
-  const heads = one ? ["configuration"] : keys.length ? keys : [""];
+  const joined = keys.length > MOST_LABELS;
+  const heads = joined ? ["configuration"] : keys.length ? keys : [""];
   const labels = (row) =>
-    one
+    joined
       ? [
           row.labels
-            .map((label, index) => worded(keys[index], label))
+            .map((label, index) => settingText(keys[index], label))
             .filter((text) => text)
             .join(" \u00b7 "),
         ]
@@ -163,7 +163,7 @@ function grid(map, rows, measure) {
       labels(row).map((label, index) =>
         el(
           "th",
-          { scope: "row", class: one ? "label words-of" : changed(rows, y, index) ? "label" : "label again" },
+          { scope: "row", class: joined ? "label joined" : differsFromAbove(rows, y, index) ? "label" : "label again" },
           label,
         ),
       ),
@@ -176,10 +176,10 @@ function grid(map, rows, measure) {
       class: dense ? "map dense" : columns.length > WIDEST_WITH_ROOM ? "map tight" : "map",
       role: "grid",
       "aria-label": `${measure.name}, by configuration and ${name}`,
-      keydown: walk,
-      click: pick,
-      pointerover: glance,
-      pointerleave: back,
+      keydown: moveByKey,
+      click: selectField,
+      pointerover: previewField,
+      pointerleave: endPreview,
     },
     el("thead", {}, head),
     el("tbody", {}, body),
@@ -187,7 +187,7 @@ function grid(map, rows, measure) {
 }
 
 /** Say whether a label differs from the one above it: the same again is printed lightly. */
-const changed = (rows, y, index) =>
+const differsFromAbove = (rows, y, index) =>
   y === 0 || rows[y].labels.slice(0, index + 1).some((label, k) => label !== rows[y - 1].labels[k]);
 
 function field(index, measure, dense, x, y) {
@@ -203,7 +203,7 @@ function field(index, measure, dense, x, y) {
       "data-y": y,
       class: measure.shade(index) || "none",
       "aria-selected": "false",
-      "aria-label": `${fullName(index)}: ${measure.say(index)}`,
+      "aria-label": `${fullName(index)}: ${measure.label(index)}`,
       title: dense ? `${fullName(index)}: ${text}` : null,
     },
     dense ? text.split(" ")[1] || "" : text,

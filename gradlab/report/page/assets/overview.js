@@ -12,7 +12,7 @@ function overview() {
     const button = el(
       "button",
       { type: "button", title: column.help || null, click: () => sortBy(column) },
-      column.label,
+      column.heading,
       el("span", { class: "arrow", "aria-hidden": "true" }),
     );
     return el(
@@ -24,14 +24,14 @@ function overview() {
 
   const sortBy = (column) => {
     // the first click on a number shows the largest first, on a word the first of the alphabet
-    order = order.column === column ? { column, down: !order.down } : { column, down: Boolean(column.right) };
+    order = order.column === column ? { column, down: !order.down } : { column, down: column.right };
     heads.forEach((head) =>
       head.setAttribute(
         "aria-sort",
         head.dataset.key !== column.key ? "none" : order.down ? "descending" : "ascending",
       ),
     );
-    announce(`sorted by ${column.label}, ${order.down ? "largest first" : "smallest first"}`);
+    announce(`sorted by ${column.heading}, ${order.down ? "largest first" : "smallest first"}`);
     update();
   };
   const update = () => {
@@ -67,8 +67,8 @@ function overview() {
       line.querySelector("button").setAttribute("aria-pressed", String(chosen));
     }
   };
-  state.listeners.push((row, glanced) => {
-    if (!glanced) mark(row);
+  state.listeners.push((row, preview) => {
+    if (!preview) mark(row);
   });
   update();
   const table = el("table", { class: "overview", id: "overview-table" }, el("thead", {}, el("tr", {}, heads)), body);
@@ -80,15 +80,15 @@ function overview() {
   return { element: el("div", {}, scroller("Overview table", table), more, save), update };
 }
 
-/** Return rows in an order; what has no value comes last either way, and equal ones keep their order. */
+/** Return rows in an order; what has no value comes last in both, and equal ones keep their order. */
 function sorted(rows, order) {
   if (!order.column) return rows;
   const keyed = rows.map((row) => ({ row, key: order.column.sort(row) }));
   const empty = (key) => key === "" || Number.isNaN(key);
   keyed.sort((a, b) => {
     if (empty(a.key) || empty(b.key)) return Number(empty(a.key)) - Number(empty(b.key));
-    const way = a.key < b.key ? -1 : a.key > b.key ? 1 : 0;
-    return order.down ? -way : way;
+    const sign = a.key < b.key ? -1 : a.key > b.key ? 1 : 0;
+    return order.down ? -sign : sign;
   });
   return keyed.map(({ row }) => row);
 }
@@ -96,13 +96,7 @@ function sorted(rows, order) {
 function tableRow(row) {
   const cells = OVERVIEW.map((column, index) => {
     const text = column.text(row);
-    const class_ = [
-      column.right ? "right" : "",
-      column.key === "verdict" ? `verdict ${raw(row, "verdict")}` : "",
-      column.key === "theory_z" && Math.abs(value(row, "theory_z")) > 3.5 ? "strong" : "",
-    ]
-      .join(" ")
-      .trim();
+    const class_ = `${column.right ? "right" : ""} ${column.shade(row)}`.trim();
     if (index) return el("td", { class: class_, "data-key": column.key }, text);
     const button = el(
       "button",
@@ -130,30 +124,7 @@ function tableRow(row) {
 
 /** Return rows of configurations as CSV: the settings that vary, then every number the page has. */
 function overviewCsv(rows) {
-  const names = [
-    ...(SEVERAL ? ["run"] : []),
-    ...DATA.keys,
-    DATA.along.name,
-    "verdict",
-    ...Object.keys(COLUMNS).filter(
-      (name) =>
-        ![
-          "run",
-          "along",
-          "verdict",
-          "verdict_final",
-          "mark",
-          "mark_final",
-          "shade",
-          "shade_final",
-          "theory_note",
-          ...DATA.keys,
-        ].includes(name),
-    ),
-    "verdict_final",
-    "theory_note",
-  ];
-  const cell = (row, name) =>
-    name === "run" ? DATA.runs[raw(row, "run")].name : raw(row, name === DATA.along.name ? "along" : name);
-  return csv([names, ...rows.map((row) => names.map((name) => cell(row, name)))]);
+  const heading = (name) => (name === "length" ? LENGTH : name);
+  const field = (row, name) => (name === "run" ? runOf(row).name : valueAt(row, name));
+  return csv([DATA.csv.map(heading), ...rows.map((row) => DATA.csv.map((name) => field(row, name)))]);
 }

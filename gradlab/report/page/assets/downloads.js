@@ -3,16 +3,16 @@
 /** Return rows as CSV; a text that a spreadsheet would run as a formula gets an apostrophe in front. */
 function csv(rows) {
   const quoted = (text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-  const field = (one) => {
-    if (one === null || one === undefined) return "";
+  const field = (value) => {
+    if (value === null || value === undefined) return "";
     if (
-      typeof one === "number" ||
-      one === "inf" ||
-      one === "-inf" ||
-      (typeof one === "string" && one !== "" && !Number.isNaN(Number(one)))
+      typeof value === "number" ||
+      value === "inf" ||
+      value === "-inf" ||
+      (typeof value === "string" && value !== "" && !Number.isNaN(Number(value)))
     )
-      return String(one);
-    return quoted(/^[=+\-@\t\r]/.test(one) ? `'${one}` : String(one));
+      return String(value);
+    return quoted(/^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value));
   };
   return `${rows.map((row) => row.map(field).join(",")).join("\n")}\n`;
 }
@@ -44,9 +44,9 @@ function profilesCsv() {
   const heads = [
     ...(SEVERAL ? ["run"] : []),
     ...DATA.keys,
-    DATA.along.name,
+    LENGTH,
     "step",
-    DATA.along.unit,
+    UNIT,
     "log10_grad_norm",
     "log10_of_last",
     "low",
@@ -55,16 +55,16 @@ function profilesCsv() {
   ];
   const rows = Object.entries(DATA.profiles).flatMap(([row, profile]) => {
     const names = [
-      ...(SEVERAL ? [DATA.runs[raw(row, "run")].name] : []),
-      ...DATA.keys.map((key) => raw(row, key)),
-      raw(row, "along"),
+      ...(SEVERAL ? [runOf(row).name] : []),
+      ...DATA.keys.map((key) => valueAt(row, key)),
+      valueAt(row, "length"),
     ];
     return profile.by_step.flatMap((values, index) =>
-      values.map((one, k) => [
+      values.map((log10, k) => [
         ...names,
         profile.steps[index],
         profile.at ? profile.at[k] : k + 1,
-        one,
+        log10,
         ...(profile.steps[index] === 0
           ? [
               profile.mean[k],
@@ -79,14 +79,7 @@ function profilesCsv() {
   return csv([heads, ...rows]);
 }
 
-const MEANINGS = {
-  "summary.csv": "one row per configuration",
-  "cells.csv": "one row per cell, that is configuration and seed",
-  "steps.csv": "one row per cell and probed step",
-  "layers.csv": `one row per cell, probed step and ${DATA.along.unit}`,
-};
-
-function filesSection() {
+function tablesSection() {
   const prefix = (run) => (SEVERAL ? `${run.name}-` : "");
   const list = (run) =>
     el(
@@ -114,7 +107,7 @@ function filesSection() {
             "span",
             { class: "hint" },
             [
-              MEANINGS[file.name],
+              file.rows_are,
               bytes(file.bytes),
               ...(file.rows === null ? [] : [counted(file.rows, "row")]),
               ...(file.id ? [] : [`too large for this page: ${run.directory}/${file.name}`]),

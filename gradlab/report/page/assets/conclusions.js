@@ -1,0 +1,90 @@
+// The sentences of the page: conclusions, causes run by run, expectations with what came of them, and failures.
+
+/** Return a sentence with the words before its first colon in bold, where they are few, and 10^-3 as a power. */
+function sentenceItem(text) {
+  const clean = text.trim();
+  const colon = clean.indexOf(": ");
+  const lead = colon > 0 && colon < 60 ? el("b", {}, clean.slice(0, colon + 1)) : null;
+  const rest = lead ? clean.slice(colon + 1) : clean;
+  const pieces = rest
+    .split(/10\^(-?[\d.]*\d)/)
+    .map((piece, index) => (index % 2 ? ["10", el("sup", {}, signed(piece))] : [piece]));
+  return el("li", {}, lead, pieces.flat());
+}
+
+function conclusionsSection() {
+  const runs = DATA.runs.filter((run) => run.causes.length);
+  if (!DATA.conclusions.length && !runs.length) return null;
+  const each = runs.map((run) => [
+    SEVERAL ? el("h3", {}, run.name) : null,
+    SEVERAL && run.description ? el("p", {}, run.description) : null,
+    el("ul", { class: "sentences" }, run.causes.map(sentenceItem)),
+  ]);
+  return section(
+    "conclusions",
+    "Conclusions",
+    el("ul", { class: "sentences" }, DATA.conclusions.map(sentenceItem)),
+    runs.length ? details(SEVERAL ? "Run by run" : "Configuration by configuration", ...each.flat()) : null,
+  );
+}
+
+/** Return the statements of the specs with what came of them; `showSelection` filters by a selection of one. */
+function expectationsSection(showSelection) {
+  const runs = DATA.runs.filter((run) => run.expected.length);
+  if (!runs.length) return null;
+  const every = runs.flatMap((run) => run.expected);
+  const held = every.filter((judgement) => judgement.outcome === "held").length;
+  return section(
+    "expected",
+    "Expectations",
+    el("p", {}, `${held} of ${counted(every.length, "statement")} of the spec${SEVERAL ? "s" : ""} held.`),
+    runs.map((run) => [
+      SEVERAL ? el("h3", {}, run.name) : null,
+      el(
+        "ul",
+        { class: "expected" },
+        run.expected.map((judgement) => expectationItem(judgement, showSelection)),
+      ),
+    ]),
+  );
+}
+
+function expectationItem(judgement, showSelection) {
+  const [sign, shade] = { held: ["\u2713", "l3"], "did not hold": ["\u2717", "e3"] }[judgement.outcome] || ["?", ""];
+  const { selection } = judgement;
+  return el(
+    "li",
+    {},
+    el("b", { class: `badge ${shade}` }, sign),
+    el("code", {}, judgement.that),
+    ` ${judgement.outcome}. `,
+    el("span", { class: "hint" }, judgement.detail),
+    selection
+      ? [" ", el("button", { type: "button", class: "noprint link", click: () => showSelection(selection) }, "show")]
+      : null,
+    judgement.because ? el("p", { class: "hint" }, judgement.because) : null,
+  );
+}
+
+function failuresSection() {
+  const rows = DATA.runs.flatMap((run) =>
+    run.failures.map((failure) =>
+      el(
+        "tr",
+        {},
+        SEVERAL ? el("td", {}, run.name) : null,
+        el("td", { class: "right" }, whole(failure.cells)),
+        el("td", {}, el("code", {}, failure.error)),
+        el("td", {}, failure.bank),
+      ),
+    ),
+  );
+  if (!rows.length) return null;
+  const heads = [...(SEVERAL ? ["run"] : []), "cells", "error", "bank"];
+  return section(
+    "failures",
+    "Failures",
+    el("p", {}, "The tracebacks are in run.log of the run directory."),
+    scroller("Failures", plainTable({}, heads, rows)),
+  );
+}
