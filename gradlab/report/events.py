@@ -50,7 +50,7 @@ class Events:
         if values:
             self._write(step=step, summary=Summary(value=values))
 
-    def session(self, name: str, settings: Mapping[str, float | str | bool]) -> None:
+    def hyper_parameters(self, name: str, settings: Mapping[str, float | str | bool]) -> None:
         """Say with which hyper-parameters this run was made, for the HParams tab."""
         from tensorboard.plugins.hparams import metadata
         from tensorboard.plugins.hparams.api_pb2 import Status

@@ -22,6 +22,7 @@ from gradlab.cell import SETTINGS
 from gradlab.families.axes import axis_of
 from gradlab.record import Floats
 from gradlab.report.events import Events, require
+from gradlab.report.model.profiles import ProfileIndex
 from gradlab.results.tables import Tables
 from gradlab.store.atomic import TEMPORARY, explained
 
@@ -69,7 +70,7 @@ def write(
         chosen = cells.iloc[run.rows]
         stamp = max((published.get(str(bank), 0.0) for bank in chosen["bank"]), default=0.0)
         events = Events(stamp)
-        events.session(run.name, run.settings)
+        events.hyper_parameters(run.name, run.settings)
         steps, by_step, log_g, theory = measured.of([str(cell) for cell in chosen["cell"]])
         for step, scalars, histograms in _steps(chosen, steps, by_step, log_g):
             events.step(step, scalars, histograms)
@@ -82,36 +83,32 @@ def write(
 
 
 class _Measured:
-    """What `steps` and `layers` say, as arrays that a cell is cut out of: the rows of a cell lie together."""
+    """The numbers of ``steps`` and ``layers`` by cell."""
 
     def __init__(self, tables: Tables) -> None:
-        steps, layers = tables.steps, tables.layers
+        steps = tables.steps
+        self._profiles = ProfileIndex(tables.layers)
         self._steps = {
             str(key): steps[key].to_numpy(dtype=float)
             for key in steps
             if key != "cell" and pd.api.types.is_numeric_dtype(steps[key])
         }
-        self._layer = layers["layer"].to_numpy()
-        self._log_g = layers["log10_grad_norm"].to_numpy(dtype=float)
-        self._theory = layers["theory_log10_grad_norm"].to_numpy(dtype=float)
-        self._rows, self._blocks = _ranges(steps["cell"]), _ranges(layers["cell"])
+        self._rows = _ranges(steps["cell"])
 
     def of(self, cells: Sequence[str]) -> tuple[list[int], dict[str, Floats], Floats, Floats]:
         """Return the probed steps [K] of cells of one setting, the columns of `steps` [S, K], log10 g [S, K, L] and
         theory's [L]; what a cell does not have is NaN."""
-        own = [self._steps["step"][slice(*self._rows[cell])].astype(int).tolist() for cell in cells]
-        steps = sorted({step for listed in own for step in listed})
-        length = max(int(self._layer[slice(*self._blocks[cell])].max()) for cell in cells)
+        steps = self._profiles.steps(cells)
+        length = self._profiles.of(cells, steps[0]).shape[1]
         by_step = {key: np.full((len(cells), len(steps)), np.nan) for key in self._steps}
         log_g = np.full((len(cells), len(steps), length), np.nan)
-        theory = np.full(length, np.nan)
-        for index, (cell, listed) in enumerate(zip(cells, own, strict=True)):
-            at = [steps.index(step) for step in listed]
+        for index, cell in enumerate(cells):
+            probed = self._profiles.steps([cell])
+            at = [steps.index(step) for step in probed]
             for key, values in self._steps.items():
                 by_step[key][index, at] = values[slice(*self._rows[cell])]
-            log_g[index, at] = self._log_g[slice(*self._blocks[cell])].reshape(len(at), -1)
-            theory = self._theory[slice(*self._blocks[cell])][:length]
-        return steps, by_step, log_g, theory
+            log_g[index, at] = np.concatenate([self._profiles.of([cell], step) for step in probed])
+        return steps, by_step, log_g, self._profiles.of(cells[-1:], steps[0], "theory_log10_grad_norm")[0]
 
 
 def _ranges(owner: pd.Series[Any]) -> dict[str, tuple[int, int]]:
@@ -126,17 +123,14 @@ def _runs(cells: pd.DataFrame, *, per_cell: bool) -> Iterator[_Run]:
     keys = [key for key in SETTINGS if key in cells and (per_cell or key != "seed")]
     texts = {key: [setting_text(value) for value in cells[key]] for key in keys}
     varying = [key for key in keys if len(set(texts[key])) > 1]
-    plain = {
-        key: setting_text(str(setting.default) if setting.is_component else setting.default)
-        for key, setting in SETTINGS.items()
-    }
-    told = [key for key in keys if key in varying or texts[key][:1] != [plain[key]]]
+    defaults = {key: setting_text(setting.default) for key, setting in SETTINGS.items()}
+    shown = [key for key in keys if key in varying or texts[key][:1] != [defaults[key]]]
     groups: dict[tuple[str, ...], list[int]] = {}
     for row, labels in enumerate(zip(*(texts[key] for key in keys), strict=True)):
         groups.setdefault(labels, []).append(row)
     for rows in groups.values():
         label = ",".join(f"{key.rpartition('.')[2]}={texts[key][rows[0]]}" for key in varying) or "all"
-        settings = {key: _plain(cells[key].iloc[rows[0]]) for key in told}
+        settings = {key: _plain(cells[key].iloc[rows[0]]) for key in shown}
         yield _Run(_directory_name(label), {key: value for key, value in settings.items() if value is not None}, rows)
 
 
@@ -147,7 +141,7 @@ def _plain(value: Any) -> float | str | bool | None:
 
 def _directory_name(label: str) -> str:
     """Return a label as a name that every file system takes; a long or changed one gets a digest, to be no other's."""
-    safe = "".join(one if one.isalnum() or one in "=,.+-_() " else "_" for one in label)
+    safe = "".join(sign if sign.isalnum() or sign in "=,.+-_() " else "_" for sign in label)
     if safe == label and len(safe) <= _LONGEST_NAME:
         return safe
     return f"{safe[: _LONGEST_NAME - 9]}-{hashlib.sha256(label.encode()).hexdigest()[:8]}"

@@ -31,8 +31,9 @@ class ProfileIndex:
         stops = np.append(starts, len(layers))[1:]
         cells = layers["cell"].astype(object).to_numpy()[starts].tolist()
         steps = layers["step"].to_numpy()[starts].tolist()
-        spans = zip(starts.tolist(), stops.tolist(), strict=True)
-        self._spans = dict(zip(zip(cells, steps, strict=True), spans, strict=True))
+        self._spans: dict[str, dict[int, slice]] = {}
+        for cell, step, start, stop in zip(cells, steps, starts.tolist(), stops.tolist(), strict=True):
+            self._spans.setdefault(cell, {})[step] = slice(start, stop)
         self._columns: dict[str, Floats] = {}
 
     def of(self, cells: Sequence[str], step: int, column: str = "log10_grad_norm") -> Floats:
@@ -40,13 +41,12 @@ class ProfileIndex:
         if column not in self._columns:
             self._columns[column] = self._layers[column].to_numpy(np.float64, na_value=np.nan)
         values = self._columns[column]
-        spans = [self._spans[cell, step] for cell in cells if (cell, step) in self._spans]
-        return np.stack([values[start:stop] for start, stop in spans]) if spans else np.empty((0, 0))
+        spans = [own[step] for cell in cells if step in (own := self._spans.get(cell, {}))]
+        return np.stack([values[span] for span in spans]) if spans else np.empty((0, 0))
 
     def steps(self, cells: Sequence[str]) -> list[int]:
         """Return the probed steps of these cells, ascending."""
-        wanted = set(cells)
-        return sorted({step for cell, step in self._spans if cell in wanted})
+        return sorted({step for cell in cells for step in self._spans.get(cell, {})})
 
     def has(self, column: str) -> bool:
         """Whether the table has this column; that of an older gradlab has fewer."""

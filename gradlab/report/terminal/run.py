@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from rich.text import Text
 
 from gradlab.analysis.compare.design import setting_text
-from gradlab.cell import SETTINGS, Named
+from gradlab.cell import SETTINGS
 from gradlab.report.formatting import count, duration
 from gradlab.report.glyphs import Glyphs
 from gradlab.report.model.causes import causes
@@ -109,15 +109,11 @@ def _heading(name: str, group: RowGroup, glyphs: Glyphs) -> str:
             parts.append(_PHRASES[key].format(fixed[key]))
         elif key == "optimizer":
             parts.append(fixed[key] + (f" lr {fixed['lr']}" if "lr" in fixed else ""))
-        elif fixed[key] != _default(setting.default):
+        elif fixed[key] != setting_text(setting.default):
             parts.append(f"{key.rpartition('.')[2].replace('_', ' ')} {fixed[key]}")
     seeds = group.seeds
     parts.append(count(len(seeds), "seed") if len(seeds) > 1 else f"seed {seeds[0]}")
     return f" {glyphs.dot} ".join(part for part in parts if part)
-
-
-def _default(value: Any) -> str:
-    return str(value) if isinstance(value, Named) else setting_text(value)
 
 
 def _counts(result: RunReport, glyphs: Glyphs) -> str:

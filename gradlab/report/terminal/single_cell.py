@@ -72,7 +72,7 @@ def cell_report(tables: Tables, cell: Cell, run: str, glyphs: Glyphs, width: int
 def _setting(cell: Cell, width: int | None) -> list[Text]:
     settings = settings_of(cell).items()
     texts = {key: setting_text(value) for key, value in settings if value is not None and key != "seed"}
-    plain = {key: str(setting_text(setting.default)) for key, setting in SETTINGS.items()}
+    plain = {key: setting_text(setting.default) for key, setting in SETTINGS.items()}
     always = ("model", "task", "depth", "width", "activation", "init", "optimizer", "lr", "train.steps")
     chosen = [key for key in texts if key in always or texts[key] != plain[key]]
     rest = [key for key in texts if key not in chosen]
