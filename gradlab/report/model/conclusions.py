@@ -141,7 +141,7 @@ def _improvements(comparison: Comparison, verdict: str) -> list[str]:
 
     seeds = count(min(improvement.change.difference.seeds for improvement in best.values()), "seed")
     texts = "; ".join(map(say, list(best.values())[:_NAMED]))
-    return [f"largest paired improvements of those {verdict}, all else equal ({seeds}): {texts}."]
+    return [f"largest paired improvements of the {verdict} ones, all else equal ({seeds}): {texts}."]
 
 
 def _unmeasurable(comparison: Comparison) -> list[str]:
@@ -239,7 +239,7 @@ def _too_few_seeds(comparison: Comparison) -> list[str]:
     if len(wide):
         widest = table.iloc[[int(np.nanargmax(width))]]
         parts.append(
-            f"the survival of {count(len(wide), 'configuration')} is known to a factor ten either way at best"
+            f"the survival of {count(len(wide), 'configuration')} is known to no better than a factor ten either way"
             f" (widest: {_names(comparison, widest)})"
         )
     split = table[(table["learned"] > 0) & (table["learned"] < 1)]
