@@ -32,6 +32,7 @@ _MODULES = {
     "activation": "plugins",
     "compare": "python.functions",
     "critical_line": "python.functions",
+    "family": "plugins",
     "init": "plugins",
     "load": "python.functions",
     "norm": "plugins",

@@ -10,6 +10,7 @@ from gradlab.errors import StoreError as StoreError
 from gradlab.errors import UsageError as UsageError
 from gradlab.mean_field.activations import NumpyActivation as NumpyActivation
 from gradlab.plugins import activation as activation
+from gradlab.plugins import family as family
 from gradlab.plugins import init as init
 from gradlab.plugins import norm as norm
 from gradlab.plugins import optimizer as optimizer

@@ -189,7 +189,10 @@ class Cell:
 
         Raises ValueError for a cell of sequences whose `seq_len` the grid has not filled in.
         """
-        return FAMILIES[self.model.name].length(self)
+        family = FAMILIES.get(self.model.name)
+        if family is None:  # of a plugin that is not loaded; `grid` leaves a seq_len to what has time steps alone
+            return self.depth if self.seq_len is None else self.seq_len
+        return family.length(self)
 
     def configuration(self) -> Cell:
         """Return what the seeds of a cell share: this cell with seed 0."""

@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "columns": {"cell"},
     "record": {"columns"},
     "definitions": {"record"},
-    "plugins": {"errors", "components", "cell"},
+    "plugins": {"errors", "components", "families", "cell"},
     "query": {"errors", "components", "cell"},
     "spec": {"errors", "components", "families", "cell", "query"},
     "grid": {"errors", "components", "families", "cell", "spec"},
@@ -34,7 +34,8 @@ MAY_IMPORT = {
     "optim": {"components", "nn"},
     "probing": {"families", "nn"},
     "training": {
-        "__init__", "components", "streams", "nn", "cell", "columns", "record", "tasks", "families", "optim", "probing",
+        "__init__", "errors", "components", "streams", "nn", "cell", "columns", "record", "tasks", "families", "optim",
+        "probing",
     },
     "mean_field": {"errors", "components", "families", "cell", "definitions"},
     "store": {"errors", "components", "cell", "columns", "record"},

@@ -6,6 +6,11 @@ import numpy as np
 import torch
 
 import gradlab as gl
+from gradlab.families.network import Network
+from gradlab.nn.activations import activations
+from gradlab.nn.inits import bias_draw, weight_draw
+from gradlab.nn.linear import linear
+from gradlab.nn.parameters import Layout, Parameter
 from gradlab.streams import generator
 from gradlab.tasks import ACCURACY, classification
 
@@ -66,3 +71,45 @@ class SignSGD(torch.optim.Optimizer):
             for parameter in group["params"]:
                 if parameter.grad is not None:
                     parameter.sub_(group["lr"] * parameter.grad.sign())
+
+
+@gl.family("highway", params={"gate_bias": gl.Param(-1.0)}, mixes_activations=True)
+class Highway(Network):
+    """x' = g*act(Wx + b) + (1 - g)*x with gates g = sigmoid(Gx + gate_bias) (Srivastava 2015)."""
+
+    def __init__(self, arch):
+        self.arch, self.length = arch, arch.depth
+        self.activation = activations(arch.activations)
+        first = self._map(arch.in_features, arch.width, 0, "first")
+        blocks = [
+            {
+                **self._map(arch.width, arch.width, block, "blocks"),
+                "gate": Parameter((arch.width, arch.width), "matrix", block, (weight_draw("gates"),), arch.width),
+                "gate_bias": Parameter((arch.width,), "bias", block, arch.options["gate_bias"]),
+            }
+            for block in range(1, arch.depth)
+        ]
+        self.layout = Layout([first, *blocks, self._map(arch.width, arch.out_features, "leave", "readout")])
+
+    @staticmethod
+    def _map(fan_in, fan_out, block, stream):
+        profiled = block != "leave"
+        weight = Parameter((fan_out, fan_in), "matrix", block, (weight_draw(stream),), fan_in, fan_out, profiled)
+        return {"weight": weight, "bias": Parameter((fan_out,), "bias", block, (bias_draw(fan_in, stream),))}
+
+    def steepest(self):
+        return self.activation.steepest()
+
+    def enter(self, params, inputs, ctx):
+        return (inputs,)
+
+    def block(self, i, params, x, inputs, ctx):
+        (x,), own = x, params[i]
+        y = ctx.activate(self.activation, linear(x, own["weight"], own["bias"]), None)
+        if i > 0:
+            gate = ctx.gate(linear(x, own["gate"], own["gate_bias"]))
+            y = gate * y + (1 - gate) * x
+        return (y,), y
+
+    def leave(self, params, top):
+        return linear(top, params[-1]["weight"], params[-1]["bias"])

@@ -11,11 +11,13 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from gradlab.components import Named
+from gradlab.families import FAMILIES
 from gradlab.nn.norms import Mode, Norm
 from gradlab.nn.parameters import Layout, Params
 
@@ -57,6 +59,11 @@ class Architecture:
     """Whether the task has a target for every time step, `[R, N, T, C]`, or one in the end, `[R, N, C]`."""
     activations: tuple[Named, ...] = ()
     """Of every replica, where they may differ inside a bank; empty: all have `activation`."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The parameters of the model, defaults filled in."""
+        return self.model.resolve(FAMILIES)
 
     @property
     def learns_scale(self) -> bool:

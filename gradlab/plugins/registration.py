@@ -11,15 +11,16 @@ true or false. `params` says more of them, or bounds: ``params={"slope": gl.Para
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from gradlab.components import Activation, Component, InputKind, Lengths, Optimizer, Param, Task
 from gradlab.errors import PluginError
+from gradlab.families import FAMILIES, Family
 from gradlab.plugins.loading import register
 
-__all__ = ["activation", "init", "norm", "optimizer", "task"]
+__all__ = ["activation", "family", "init", "norm", "optimizer", "task"]
 
 _KINDS = {kind.__name__: kind for kind in (bool, int, float, str)}
 
@@ -138,6 +139,62 @@ def optimizer(
     return _register("optimizer", name, kind, 1, {"lr": Param(lr, low=0), **(params or {})}, rule)
 
 
+def family(
+    name: str,
+    network: Callable[..., Any] | None = None,
+    *,
+    params: Mapping[str, Param] | None = None,
+    summary: str = "",
+    like: str = "mlp",
+    inputs: Sequence[InputKind] = (),
+    uses: Sequence[str] = (),
+    mixes_activations: bool = False,
+    parameters: Callable[[Any], int] | None = None,
+) -> Any:
+    """Register an architecture, a class of `gradlab.families.network.Network` that is made by ``network(arch)``.
+
+    `depth`, `width`, `activation`, `init` and `bias_std` are its own to use; it is trained and probed along its links
+    like any other. It has no prediction.
+
+    Args:
+        name, network, summary: as in `activation`.
+        params: its options, which it finds in ``arch.options``.
+        like: the family whose profile has the same axis: ``mlp``, one block after another, or ``rnn``, time steps.
+        inputs: the kinds of inputs it takes; empty: numbers.
+        uses: of "norm" and "residual" those that it has; with any other than none it is refused else.
+        mixes_activations: it applies ``arch.activations``, one a replica, so that a bank may hold several.
+        parameters: about how many it has, of a cell, for estimates; None: as many as `like`.
+
+    Raises:
+        PluginError: see `activation`; or there is no such family to be like, or no such setting to use.
+    """
+    if like not in FAMILIES:
+        raise PluginError(f"{name} is like {like!r}, which is no family", f"there are {', '.join(FAMILIES)}")
+    if unknown := set(uses) - set(_OPTIONAL):
+        raise PluginError(f"{name} uses {sorted(unknown)[0]!r}", f"what a family may use is {' and '.join(_OPTIONAL)}")
+    known = FAMILIES[like]
+    unused = {key: setting for key, setting in _OPTIONAL.items() if key not in uses}
+    made = Family(
+        None,
+        summary,
+        axis=known.axis,
+        length=known.length,
+        inputs=tuple(inputs) or tuple(kind for kind in known.inputs if kind in ("features", "sequences")),
+        cost=known.cost if parameters is None else replace(known.cost, parameters=parameters),
+        defaults=known.defaults,
+        allows=dict.fromkeys(unused, ("none",)),
+        ignores=(*known.ignores, *unused.values()),
+        mixes_activations=mixes_activations,
+        sweep=known.sweep,
+        init_of_activation=known.init_of_activation,
+    )
+    return _register("model", name, network, 1, params, made)
+
+
+_OPTIONAL = {"norm": "norm_position", "residual": "residual_scale"}
+"""What not every network has, and the setting that means nothing without it."""
+
+
 def _register(
     key: str,
     name: str,
@@ -152,7 +209,7 @@ def _register(
     def registered(target: Any) -> Any:
         if not callable(target):
             raise PluginError(f"{name} must be a function or a class, found {type(target).__name__}")
-        own = _params(name, target, positional, params or {})
+        own = dict(params or {}) if key == "model" else _params(name, target, positional, params or {})
         fields: dict[str, Any] = {}
         if isinstance(component, Optimizer):  # a setting of its own
             fields["weight_decay"] = own.pop("weight_decay", None) is not None

@@ -22,20 +22,17 @@ def encode(cell: Cell) -> str:
 class UnknownSetting(StoreError):
     """A stored cell with a setting, or a value of one, that this version does not know."""
 
-    def __init__(self, what: str, *, plugin: bool = False) -> None:
-        whose = "is of a plugin" if plugin else "this version of gradlab does not know"
+    def __init__(self, what: str) -> None:
         super().__init__(
-            f"a stored cell has {what}, which {whose}",
-            "name the plugin: --plugin FILE" if plugin else
+            f"a stored cell has {what}, which this version of gradlab does not know",
             "it was written by a newer version: update gradlab, or run into another directory with --out",
-        )  # fmt: skip
+        )
 
 
 def decode(text: str) -> Cell:
     """Return the cell behind `encode`'s text. A field that is missing, because it is newer, has its default.
 
-    Raises UnknownSetting for what a spec could not say in this version. Components of plugins need not be there, but
-    for a model: the length of a profile is its family's.
+    Raises UnknownSetting for what a spec could not say in this version. Components of plugins need not be there.
     """
     try:
         values: dict[str, Any] = json.loads(text)
@@ -68,8 +65,8 @@ def _value(name: str, value: Any, custom: bool) -> Any:
 @lru_cache(maxsize=65536)
 def _component(key: str, name: str, params: tuple[tuple[str, Any], ...], custom: bool) -> Named:
     component = REGISTRIES[key].get(name)
-    if component is None and (key == "model" or not custom):
-        raise UnknownSetting(f"the {key} {name!r}", plugin=custom)
+    if component is None and not custom:
+        raise UnknownSetting(f"the {key} {name!r}")
     if component is not None and not custom:
         for parameter, value in params:
             try:

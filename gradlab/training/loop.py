@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from gradlab.cell import SETTINGS, Cell, cell_id, mixes_activations, probe_steps
+from gradlab.errors import UsageError
 from gradlab.families import FAMILIES
 from gradlab.families.chain import gradients, outputs
 from gradlab.families.network import Architecture, Context, Network
@@ -88,6 +89,8 @@ class Trainer:
         seed_of_R = torch.tensor([seeds.index(cell.seed) for cell in cells])
         self.data = load(self.shared.task, seeds, self.shared.seq_len)
         self.model: Network = FAMILIES[self.shared.model.name].load()(_architecture(cells, self.data))
+        if self.shared.dropout and not self.model.dropped:
+            raise UsageError(f"model {self.shared.model.name} has nothing that dropout acts on", "leave dropout out")
         starts = [Start(cell.seed, cell.init, cell.bias_std) for cell in cells]
         self.flat_RP = self.model.layout.initial(starts).to(device, master)
         self.grad_RP = torch.zeros_like(self.flat_RP)

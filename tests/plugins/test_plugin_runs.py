@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,13 +14,16 @@ from typing import Any
 import pytest
 import torch
 from places import ROOT
+from torch.nn import functional as F
 
 import gradlab as gl
 from gradlab import grid, spec
 from gradlab.cell import REGISTRIES, cell_id
 from gradlab.cli import invoke
-from gradlab.errors import PluginError, SpecError
-from gradlab.training.loop import train_bank
+from gradlab.errors import PluginError, SpecError, UsageError
+from gradlab.families.chain import outputs
+from gradlab.families.network import Context
+from gradlab.training.loop import Trainer, train_bank
 
 LAB = ROOT / "docs" / "examples" / "my_lab.py"
 SPEC = LAB.with_suffix(".yaml")
@@ -38,7 +44,7 @@ def test_the_example_trains_in_workers_as_it_does_here(lab: Path) -> None:
     assert run(Path("here"), "--executor", "inline") == 0
     tables = [[rows(Path(out, "my_lab", name)) for name in ("layers.csv", "steps.csv")] for out in ("workers", "here")]
     assert tables[0] == tables[1]
-    assert len({row["cell"] for row in tables[0][0]}) == 8
+    assert len({row["cell"] for row in tables[0][0]}) == 10
 
 
 def test_the_digest_of_the_example_is_in_its_cell_ids(lab: Path) -> None:
@@ -67,14 +73,17 @@ def test_a_run_with_a_plugin_is_reported_without_it(lab: Path, capsys: pytest.Ca
     for key, registry in REGISTRIES.items():
         for name in registry.keys() - before[key].keys():
             del registry[name]
-    cell = next(row["cell"] for row in rows(Path("results/my_lab/cells.csv")) if row["activation"] == "snake")
+    cell = next(row["cell"] for row in rows(Path("results/my_lab/cells.csv")) if row["model"] == "highway")
     capsys.readouterr()
     for command in (
-        ["compare", "results", "--where", "activation=snake"], ["compare", "results", "--by", "init"], ["show", cell],
-        ["report", "results"], ["plot", "results"], ["watch", "results/my_lab"],
+        ["compare", "results", "--where", "activation=snake"], ["compare", "results", "--by", "init,model"],
+        ["show", cell], ["report", "results"], ["plot", "results"], ["watch", "results/my_lab"],
     ):  # fmt: skip
         assert invoke(command) == 0
         assert capsys.readouterr().err == "", command
+    process = [sys.executable, "-m", "gradlab", "compare", "results", "--json"]  # which has never seen the plugin
+    compared = subprocess.run(process, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, check=True)
+    assert b"highway" in compared.stdout
 
 
 @pytest.fixture
@@ -97,10 +106,8 @@ def test_an_object_registered_from_python_works_here_and_in_workers(workers: int
 
 
 def test_without_cloudpickle_the_message_says_what_to_do(lab: Path, bent: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def without(name: str) -> Any:
-        raise ImportError(name)
-
-    monkeypatch.setattr("gradlab.plugins.loading.importlib.import_module", without)
+    for name in ("cloudpickle", "ray", "ray.cloudpickle"):
+        monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(PluginError) as caught:
         gl.run({**DEMO, "activation": "bent"}, workers=1, quiet=True)
     assert str(caught.value) == (
@@ -174,3 +181,59 @@ def test_a_failure_of_the_user_s_code_fails_its_cells_alone(lab: Path) -> None:
 
     results = gl.run({**DEMO, "activation": ["broken", "relu"]}, workers=0, quiet=True)
     assert results.cells["error"].fillna("").tolist() == ["ValueError: no such thing", ""]
+
+
+def test_a_family_is_the_network_that_it_says(lab: Path) -> None:
+    gl.plugin(LAB)
+    (cell,) = grid.expand(
+        spec.loads("name: x\nmodel: highway\ndepth: 3\nwidth: 5\ntask: {parity: 4}\nactivation: tanh")
+    ).cells
+    trainer = Trainer([cell], torch.device("cpu"))
+    x, params = trainer.probe_x, [{name: p[0].detach() for name, p in block.items()} for block in trainer.params]
+
+    def plain(h: torch.Tensor) -> torch.Tensor:
+        for i, own in enumerate(params[:-1]):
+            y = torch.tanh(F.linear(h, own["weight"], own["bias"]))
+            gate = torch.sigmoid(F.linear(h, own["gate"], own["gate_bias"])) if i else torch.ones(())
+            h = gate * y + (1 - gate) * (h if i else 0)
+        return F.linear(h, params[-1]["weight"], params[-1]["bias"])
+
+    output = outputs(trainer.model, trainer.params, x.float(), Context("eval"))
+    torch.testing.assert_close(output[0], plain(x[0].float()))
+    assert [own["gate_bias"][0].item() for own in params[1:-1]] == [-1.0, -1.0]
+    assert len({len(block) for block in params}) == 2
+
+
+REFUSED = {
+    "norm: layer": "highway cannot have norm layer",
+    "residual: add": "highway cannot have residual add",
+    "task: adding": "adding is a task of sequences, highway takes none",
+    "model: {highway: x}": "gate_bias of highway must be a number, found 'x'",
+}
+
+
+@pytest.mark.parametrize("line", REFUSED)
+def test_what_a_family_has_not_is_refused(line: str, lab: Path) -> None:
+    gl.plugin(LAB)
+    model = "" if line.startswith("model") else "model: highway\n"
+    with pytest.raises(SpecError, match=REFUSED[line]):
+        spec.loads(f"name: x\n{model}{line}")
+
+
+def test_dropout_of_a_family_that_drops_nothing_is_refused(lab: Path) -> None:
+    gl.plugin(LAB)
+    (cell,) = grid.expand(spec.loads("name: x\nmodel: highway\ndropout: 0.1")).cells
+    with pytest.raises(UsageError, match="model highway has nothing that dropout acts on"):
+        train_bank([cell], "cpu")
+
+
+def test_a_family_along_time_has_time_steps_without_its_plugin_too(lab: Path) -> None:
+    gl.family("later", type("Later", (), {}), like="rnn", uses=("norm",))
+    (cell,) = grid.expand(spec.loads("name: x\nmodel: later\ntask: {name: adding}\nseq_len: 7\nnorm: layer")).cells
+    assert (cell.blocks, cell.depth, str(cell.activation)) == (7, 1, "tanh")
+    del REGISTRIES["model"]["later"]
+    assert cell.blocks == 7
+    with pytest.raises(PluginError, match="like 'cnn', which is no family"):
+        gl.family("later", type("Later", (), {}), like="cnn")
+    with pytest.raises(PluginError, match="uses 'dropout'"):
+        gl.family("later", type("Later", (), {}), uses=("dropout",))

@@ -18,7 +18,6 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from gradlab.families import FAMILIES
 from gradlab.families.network import Architecture, Context, Network, Pullback, State
 from gradlab.nn.activations import activations
 from gradlab.nn.embedding import embed
@@ -40,7 +39,7 @@ class MLP(Network):
         self.norm = norm(arch.norm)
         self.learns_scale, self.scale = arch.learns_scale, arch.scale
         self.dropped = ((arch.width,),) * arch.depth
-        options = arch.model.resolve(FAMILIES)
+        options = arch.options
         self._embedding_std: float = options["embedding_std"]
         self._embedding: int = options["embedding"] if arch.vocabulary else 0
         """E, the length of an index's vector; 0 where the inputs are numbers."""

@@ -19,7 +19,6 @@ import math
 import torch
 from torch import Tensor
 
-from gradlab.families import FAMILIES
 from gradlab.families.network import Architecture, Context, Network, State
 from gradlab.families.recurrent.cells import CELLS, cuts
 from gradlab.nn.inits import bias_draw
@@ -44,7 +43,7 @@ class Recurrent(Network):
         if arch.seq_len is None:
             raise ValueError("a recurrent network needs a seq_len")
         self.length = arch.seq_len
-        options = arch.model.resolve(FAMILIES)
+        options = arch.options
         self.cell = CELLS[arch.model.name](arch.activation, norm(arch.norm))
         self._inputs = sum(arch.vocabulary) or arch.in_features
         """Columns of the first layer's input matrix: of indices, as many as they have values together."""
