@@ -71,6 +71,10 @@ def test_every_number_is_that_of_plain_autograd(name, form):
         close(profile.log_grad_norm_total_R[r].exp(), whole.norm())
         at_h = [torch.stack(torch.autograd.grad(watched, h, retain_graph=True)) for h in walk.h]
         close(profile.log_grad_norm_RL[r].exp(), [g.norm() for g in at_h])
+        layers = [torch.stack([g[layer].norm() for g in at_h]) for layer in range(2)] if stacked else []
+        assert profile.log_grad_norm_by_layer_RLD.shape == (2, 7, len(layers))
+        for layer, norms in enumerate(layers):
+            close(profile.log_grad_norm_by_layer_RLD[r, :, layer].exp(), norms)
         close(profile.zero_grad_RL[r], [(g == 0).double().mean() for g in at_h])
         close(profile.underflow_RL[r], [((g != 0) & (g.abs() < smallest_R[r])).double().mean() for g in at_h])
         if name == "lstm":
