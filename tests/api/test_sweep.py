@@ -1,13 +1,12 @@
-"""`gradlab sweep`: the grid it makes of flags, its defaults, its name, and the file it saves."""
+"""The spec of a sweep: its grid, its defaults and its name."""
 
 from __future__ import annotations
 
 import pytest
 
-from gradlab import grid, spec
+from gradlab import grid
 from gradlab.api.defaults import USUAL_INIT
 from gradlab.api.sweep import sweep_spec
-from gradlab.cli import invoke
 from gradlab.components import ACTIVATIONS, INITS
 from gradlab.errors import SpecError
 
@@ -17,25 +16,25 @@ def cells(settings: dict[str, str]):
 
 
 def test_depth_alone_compares_the_classical_activations_with_their_usual_inits():
-    found = cells({"depth": "2..4"})
-    pairs = {(str(cell.activation), str(cell.init)) for cell in found}
+    swept = cells({"depth": "2..4"})
+    pairs = {(str(cell.activation), str(cell.init)) for cell in swept}
     assert pairs == {("sigmoid", "xavier_normal"), ("tanh", "xavier_normal"), ("relu", "he_normal")}
-    assert {cell.depth for cell in found} == {2, 3, 4}
-    assert {cell.seed for cell in found} == {0, 1, 2}
-    assert len(found) == 27
+    assert {cell.depth for cell in swept} == {2, 3, 4}
+    assert {cell.seed for cell in swept} == {0, 1, 2}
+    assert len(swept) == 27
 
 
 def test_every_flag_of_the_manual_becomes_an_axis():
-    found = cells({
+    swept = cells({
         "depth": "2..8*2", "activation": "sigmoid,relu", "lr": "1e-3..1e-1*10", "norm": "none,batch", "seeds": "2",
     })  # fmt: skip
-    assert len(found) == 3 * 2 * 3 * 2 * 2
-    assert sorted({cell.lr for cell in found}) == [0.001, 0.01, 0.1]
+    assert len(swept) == 3 * 2 * 3 * 2 * 2
+    assert sorted({cell.lr for cell in swept}) == [0.001, 0.01, 0.1]
 
 
 def test_an_activation_brings_its_usual_init_and_parameters():
-    found = cells({"activation": "leaky_relu(negative_slope=0.2),selu,erf"})
-    pairs = {(str(cell.activation), str(cell.init)) for cell in found}
+    swept = cells({"activation": "leaky_relu(negative_slope=0.2),selu,erf"})
+    pairs = {(str(cell.activation), str(cell.init)) for cell in swept}
     assert pairs == {
         ("leaky_relu(negative_slope=0.2)", "he_normal"), ("selu", "lecun_normal"), ("erf", "xavier_normal")
     }  # fmt: skip
@@ -53,29 +52,29 @@ def test_an_optimizer_brings_its_own_learning_rate():
 
 
 def test_a_seq_len_alone_compares_the_classical_recurrent_networks():
-    found = cells({"seq_len": "10..40*2"})
-    assert {(str(cell.model), str(cell.activation), str(cell.init)) for cell in found} == {
+    swept = cells({"seq_len": "10..40*2"})
+    assert {(str(cell.model), str(cell.activation), str(cell.init)) for cell in swept} == {
         ("rnn", "tanh", "orthogonal"), ("lstm", "tanh", "orthogonal"), ("gru", "tanh", "orthogonal")
     }  # fmt: skip
-    assert {cell.seq_len for cell in found} == {10, 20, 40}
-    assert {(cell.task.name, cell.depth, cell.optimizer.name, cell.lr) for cell in found} == {
+    assert {cell.seq_len for cell in swept} == {10, 20, 40}
+    assert {(cell.task.name, cell.depth, cell.optimizer.name, cell.lr) for cell in swept} == {
         ("adding", 1, "adam", 0.01)
     }
-    assert len(found) == 27
+    assert len(swept) == 27
     assert {str(cell.model) for cell in cells({"task": "copy_memory"})} == {"rnn", "lstm", "gru"}
 
 
 def test_a_recurrent_model_is_swept_with_defaults_that_learn():
-    found = cells({"model": "lstm", "seq_len": "10..80*2"})
-    assert len(found) == 12
-    assert {(cell.activation.name, cell.init.name, cell.steps) for cell in found} == {("tanh", "orthogonal", 300)}
-    found = cells(
+    swept = cells({"model": "lstm", "seq_len": "10..80*2"})
+    assert len(swept) == 12
+    assert {(cell.activation.name, cell.init.name, cell.steps) for cell in swept} == {("tanh", "orthogonal", 300)}
+    swept = cells(
         {"model": "rnn", "activation": "tanh,relu", "init": "orthogonal,identity", "optimizer": "sgd", "lr": "1"}
     )
-    assert {(cell.activation.name, cell.init.name) for cell in found} == {
+    assert {(cell.activation.name, cell.init.name) for cell in swept} == {
         (activation, init) for activation in ("tanh", "relu") for init in ("orthogonal", "identity")
     }  # fmt: skip
-    assert {(cell.optimizer.name, cell.lr) for cell in found} == {("sgd", 1.0)}
+    assert {(cell.optimizer.name, cell.lr) for cell in swept} == {("sgd", 1.0)}
 
 
 def test_a_sweep_that_does_not_fit_together_is_told():
@@ -106,30 +105,3 @@ def test_problems_name_the_flag():
         "--activation rleu: unknown activation 'rleu'",
         "    did you mean 'relu'?",
     ]
-
-
-def test_a_saved_sweep_is_the_same_cells_and_nothing_is_overwritten(tmp_path, capsys):
-    path = tmp_path / "mine.yaml"
-    flags = ["sweep", "--depth", "2..4", "--train.steps", "5", "--weight-decay", "0,1e-4", "--save", str(path)]
-    assert invoke(flags) == 0
-    assert f"gradlab run {path}" in capsys.readouterr().out
-    expected = cells({"depth": "2..4", "train.steps": "5", "weight_decay": "0,1e-4"})
-    assert set(grid.expand(spec.load(path)).cells) == set(expected)
-    before = path.read_text()
-    assert invoke(flags) == 2
-    assert "there is such a file already" in capsys.readouterr().err
-    assert path.read_text() == before
-    assert invoke([*flags[:-1], str(tmp_path / "no" / "such" / "folder.yaml")]) == 2
-
-
-@pytest.mark.slow
-def test_the_command_runs_its_grid(tmp_path, capsys):
-    flags = ["sweep", "--depth", "1,2", "--activation", "tanh", "--seeds", "2", "--steps", "2", "--width", "4"]
-    assert invoke([*flags, "--out", str(tmp_path)]) == 0
-    shown = capsys.readouterr().out
-    assert "4 cells" in shown
-    assert [path.name for path in tmp_path.iterdir()] == [sweep_spec({
-        "depth": "1,2", "activation": "tanh", "seeds": "2", "train.steps": "2", "width": "4",
-    }).name]  # fmt: skip
-    assert invoke([*flags, "--dry-run", "--out", str(tmp_path)]) == 0
-    assert "0 new, 4 done" in capsys.readouterr().out
