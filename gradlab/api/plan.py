@@ -86,7 +86,7 @@ class Plan:
             (self.excluded, "excluded"),
             (self.aside, "stored, not in this spec"),
         ]
-        lines += [f"          {number:,} {what}" for number, what in dropped if number]
+        lines += [f"          {number:,} {reason}" for number, reason in dropped if number]
         lines += [f"          {part} is damaged ({reason}): its cells run again" for part, reason in self.damaged]
         if not self.banks:
             return [*lines, f"  nothing to do: {self.directory.path} has it all"]
@@ -108,10 +108,10 @@ class Plan:
         for bank in self.banks:
             rows = [settings_of(cell) for cell in bank.cells]
             each = {key: list(dict.fromkeys(str(row[key]) for row in rows)) for key in varying}
-            what = ", ".join(f"{key} {' '.join(values)}" for key, values in each.items())
+            varied = ", ".join(f"{key} {' '.join(values)}" for key, values in each.items())
             cost = estimate(bank)
             costs = f"{duration(cost.seconds)}, {size(cost.memory_bytes)}"
-            lines.append(f"    {bank.id}  {count(len(bank.cells), 'cell')}, {costs}: {what}")
+            lines.append(f"    {bank.id}  {count(len(bank.cells), 'cell')}, {costs}: {varied}")
         return lines
 
     def document(self) -> dict[str, Any]:

@@ -72,7 +72,7 @@ class Results:
     @property
     def warnings(self) -> tuple[str, ...]:
         """Which tables, of those used so far, were made anew because those on the disk are stale, damaged or edited."""
-        return tuple(what for run in self.runs for what, _ in run.warnings)
+        return tuple(warning for run in self.runs for warning, _ in run.warnings)
 
     def __len__(self) -> int:
         return len(self.runs)
@@ -117,22 +117,22 @@ class Results:
     def expected(self) -> tuple[Judgement, ...]:
         """What came of the expectations of the specs, in order; nothing of a spec that cannot be read."""
         if len(self) > 1:
-            return tuple(one for name in self.names for one in self[name].expected)
+            return tuple(judgement for name in self.names for judgement in self[name].expected)
         run = self.runs[0]
         if run.spec is None or not run.spec.expect:
             return ()
         return judge(run.spec.expect, tuple(run.cells.values()), tuple(run.cells), self.tables)
 
     def picture(self, name: str = "survival") -> Picture:
-        """Return a picture of the tables: profiles, survival, heatmap, training or effects.
+        """Return a picture of the tables: profiles, survival, heatmap, training, effects or recurrence.
 
         Raises UsageError for another name, or where the tables have nothing for it.
         """
-        found = self.pictures(name)
-        if name not in found:
-            others = ", ".join(found) or "none"
+        pictures = self.pictures(name)
+        if name not in pictures:
+            others = ", ".join(self.pictures()) or "none"
             raise UsageError(f"these tables have nothing for the picture {name!r}", f"there are {others}")
-        return found[name]
+        return pictures[name]
 
     def pictures(self, *names: str) -> dict[str, Picture]:
         """Return the pictures of these names (all, if there are none) that the tables have something for."""
@@ -164,10 +164,10 @@ class Results:
         failed = self.cells[(self.cells["status"] == "failed").to_numpy()]
         errors = zip(failed["error"], failed["bank"], strict=True)
         failures = [Failure(Cell(), str(error), str(bank)) for error, bank in errors]  # a report names no cell of them
-        there = len(self.cells)
+        cells = len(self.cells)
         return RunResult(
-            name=self.names[0], path=self.paths[0], tables=self.tables, files={}, cells=there, computed=0,
-            reused=there - len(failures), failures=tuple(failures), seconds=0.0, interrupted=False,
+            name=self.names[0], path=self.paths[0], tables=self.tables, files={}, cells=cells, computed=0,
+            reused=cells - len(failures), failures=tuple(failures), seconds=0.0, interrupted=False,
         )  # fmt: skip
 
     def __repr__(self) -> str:

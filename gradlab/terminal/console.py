@@ -6,7 +6,6 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable
-from math import isfinite, isnan
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
     from gradlab.report.glyphs import Glyphs
 
-__all__ = ["console", "plain", "print_json", "print_report", "warn"]
+__all__ = ["console", "print_json", "print_report", "warn"]
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -42,22 +41,11 @@ def print_report(lines: Callable[[Glyphs, int | None], Iterable[Text]]) -> None:
         target.print(line, soft_wrap=True)
 
 
-def plain(value: Any) -> Any:
-    """Return a value that strict JSON can carry: NaN becomes null, infinities the texts inf and -inf."""
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if hasattr(value, "item"):
-        value = value.item()
-    if isinstance(value, float) and not isfinite(value):
-        return None if isnan(value) else str(value)
-    return value if isinstance(value, str | int | float | bool) or value is None else str(value)
-
-
 def print_json(document: Any) -> None:
     """Print one document on stdout."""
-    print(json.dumps(plain(document), indent=2, allow_nan=False))
+    from gradlab.report.json_values import json_value
+
+    print(json.dumps(json_value(document), indent=2, allow_nan=False))
 
 
 def warn(*lines: str) -> None:

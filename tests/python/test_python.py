@@ -23,7 +23,7 @@ from gradlab import spec
 from gradlab.api.options import CompareOptions, Options, PlanOptions, RunOptions, described
 from gradlab.cli import invoke
 from gradlab.mean_field import predict
-from gradlab.terminal.console import plain
+from gradlab.report.json_values import json_value
 
 MAPPING = {
     "name": "demo",
@@ -154,7 +154,7 @@ def test_a_comparison_is_that_of_the_command(capsys: pytest.CaptureFixture[str])
     compared = gl.compare("results", **options)
     flags = ["--where", "depth=8", "--baseline", "activation=relu", "--fail-on", "survival<1e-3"]
     assert invoke(["compare", "results", *flags, "--json"]) == 3
-    assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(plain(compared.document())))
+    assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(json_value(compared.document())))
     assert [check.failed for check in compared.checks] == [True]
     assert invoke(["compare", "results", *flags]) == 3
     assert capsys.readouterr().out.rstrip() == compared.report(None).rstrip()
@@ -277,11 +277,11 @@ def test_one_function_decides_what_theory_is_asked(name: str, capsys: pytest.Cap
     rows = rows_of(capsys, **settings)
     table = gl.theory_table(**settings)
     columns = ["activation", "init", "depth", "log10_survival", "decay", "reach"]
-    mine = json.loads(json.dumps(plain(table[columns].to_dict("records"))))
+    mine = json.loads(json.dumps(json_value(table[columns].to_dict("records"))))
     assert mine == [{key: row[key] for key in columns} for row in rows]
     alone = gl.theory(**settings)
     (row,) = [row for row in rows if row["activation"] == str(alone.cell.activation)]
-    assert json.loads(json.dumps(plain(alone.row()))) == row
+    assert json.loads(json.dumps(json_value(alone.row()))) == row
 
 
 def test_theory_says_where_it_has_none_and_takes_other_inputs() -> None:

@@ -7,11 +7,11 @@ import gzip
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any
 
 from gradlab.columns import TABLES as MEANINGS
 from gradlab.report.formatting import size
+from gradlab.report.json_values import json_value
 from gradlab.report.page.source import TABLES, Source
 from gradlab.store.atomic import explained
 
@@ -30,22 +30,8 @@ def as_json(document: Any) -> str:
 
     `<`, `>`, `&` and the line separators of JavaScript occur in strings only, where an escape means the same.
     """
-    text = json.dumps(_plain(document), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    text = json.dumps(json_value(document), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text.translate(_ESCAPES)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    if hasattr(value, "item"):
-        value = value.item()
-    if isinstance(value, float) and not isfinite(value):
-        return None if value != value else "inf" if value > 0 else "-inf"
-    if isinstance(value, str):  # half a surrogate pair, as in a file name that is no UTF-8, cannot be written
-        return value.encode("utf-8", "replace").decode("utf-8")
-    return value if isinstance(value, int | float | bool) or value is None else str(value)
 
 
 @dataclass(frozen=True, slots=True)
