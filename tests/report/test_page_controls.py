@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import time
 from collections.abc import Callable
 from math import log10
 from pathlib import Path
@@ -18,6 +17,7 @@ from page_in_browser import open_page as open_page
 from page_in_browser import page as page
 from page_in_browser import run as run
 from page_runs import rows_of, run_directory
+from processes import until
 
 from gradlab import grid, spec
 from gradlab.report.page import build_page
@@ -171,11 +171,8 @@ def test_the_map_shows_what_is_asked_for(page: Any, run: Path) -> None:
 
 def saved(folder: Path, name: str) -> bytes:
     path = folder / "saved" / name
-    for _ in range(100):
-        if path.is_file() and path.stat().st_size:
-            return path.read_bytes()
-        time.sleep(0.05)
-    raise AssertionError(f"{name} was not saved; there are {sorted((folder / 'saved').iterdir())}")
+    until(lambda: path.is_file() and path.stat().st_size, f"{name} saved")
+    return path.read_bytes()
 
 
 def test_every_table_can_be_saved_and_is_the_file(page: Any, run: Path, folder: Path) -> None:
