@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from gradlab.analysis.expectations import Judgement, judge
+from gradlab.analysis.expectations import Judgement, judge_run
 from gradlab.api.run import RunResult
 from gradlab.cell import Cell
 from gradlab.columns import TABLES
@@ -118,10 +118,7 @@ class Results:
         """What came of the expectations of the specs, in order; nothing of a spec that cannot be read."""
         if len(self) > 1:
             return tuple(judgement for name in self.names for judgement in self[name].expected)
-        run = self.runs[0]
-        if run.spec is None or not run.spec.expect:
-            return ()
-        return judge(run.spec.expect, tuple(run.cells.values()), tuple(run.cells), self.tables)
+        return judge_run(self.runs[0], self.tables)
 
     def picture(self, name: str = "survival") -> Picture:
         """Return a picture of the tables: profiles, survival, heatmap, training, effects or recurrence.

@@ -134,12 +134,12 @@ def evaluate_columns(expression: Expression, columns: Mapping[str, Sequence[Any]
     """Return what `evaluate` says of each row of a table of so many rows; equal rows are evaluated once."""
     keys = names(expression)
     known: dict[tuple[Any, ...], bool | None] = {}
-    found = []
+    truths = []
     for values in zip(*(columns[key] for key in keys), strict=True) if keys else [()] * rows:
         if values not in known:
             known[values] = evaluate(expression, dict(zip(keys, values, strict=True)))
-        found.append(known[values])
-    return found
+        truths.append(known[values])
+    return truths
 
 
 def names(expression: Expression) -> tuple[str, ...]:

@@ -13,15 +13,13 @@ from math import isinf, log
 
 from gradlab.errors import shorten
 
-__all__ = ["LONGEST", "NUMBER", "Range", "RangeError", "is_range", "parse"]
+__all__ = ["END", "LONGEST", "Range", "RangeError", "is_range", "parse"]
 
 LONGEST = 100_000
 """Most values a range may hold."""
-NUMBER = r"[-+]?(?:\.[0-9]+|[0-9]+(?:_[0-9]+)*(?:\.[0-9]+)?)(?:[eE][-+]?[0-9]{1,4})?"
+END = r"[-+]?(?:\.[0-9]+|[0-9]+(?:_[0-9]+)*(?:\.[0-9]+)?)(?:[eE][-+]?[0-9]{1,4})?"
 """One end of a range; a number here cannot end in a dot."""
-_RANGE = re.compile(
-    rf"\s*(?P<first>{NUMBER})\s*\.\.(?!\.)\s*(?P<last>{NUMBER})\s*(?:(?P<kind>[:*])\s*(?P<by>{NUMBER})\s*)?"
-)
+_RANGE = re.compile(rf"\s*(?P<first>{END})\s*\.\.(?!\.)\s*(?P<last>{END})\s*(?:(?P<kind>[:*])\s*(?P<by>{END})\s*)?")
 _ATTEMPT = re.compile(r"\s*[-+]?\.?\d.*\.\.|\s*\.\.+\s*[-+]?\.?\d|.*\.\.\s*[-+]?\.?\d")
 _CONTEXT = decimal.Context(prec=40, Emax=decimal.MAX_EMAX, Emin=decimal.MIN_EMIN)
 _FORMS = "a range is written 2..64, 2..64:2 (step) or 2..64*2 (factor)"
@@ -63,14 +61,14 @@ class Range:
 
     def values(self) -> list[int | float]:
         """Return the values, ascending; whole numbers as int, others as the nearest float."""
-        found: list[int | float] = []
+        values: list[int | float] = []
         number = self.first
         while number <= self.last:
-            found.append(_plain(number))
+            values.append(_plain(number))
             number = _CONTEXT.multiply(number, self.by) if self.factor else (
-                _CONTEXT.fma(self.by, len(found), self.first)
+                _CONTEXT.fma(self.by, len(values), self.first)
             )  # fmt: skip
-        return found
+        return values
 
 
 def is_range(text: str) -> bool:
@@ -86,7 +84,7 @@ def parse(text: str) -> Range:
     shown = shorten(text.strip())
     match = _RANGE.fullmatch(text)
     if not match:
-        end = " has no end" if re.fullmatch(rf"\s*{NUMBER}\s*\.\.\s*", text) else " cannot be read"
+        end = " has no end" if re.fullmatch(rf"\s*{END}\s*\.\.\s*", text) else " cannot be read"
         raise RangeError(f"the range '{shown}'{end}")
     first, last = (Decimal(match[name].replace("_", "")) for name in ("first", "last"))
     by = Decimal(match["by"].replace("_", "")) if match["by"] else None

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from gradlab.errors import shorten
-from gradlab.query.ranges import NUMBER
+from gradlab.query.ranges import END
+from gradlab.query.values import NUMBER
 
 __all__ = ["DEEPEST", "LONGEST", "STATEMENT", "Operand", "QueryError", "Scanner", "Token", "needs_quotes"]
 
@@ -21,9 +22,9 @@ STATEMENT = "as in survival[activation=relu, depth=32] > 1e-3"
 _SPACE = re.compile(r"\s*")
 _SIGN = re.compile(r"<=|>=|==|!=|=|<|>")
 _WORD = re.compile(r"""[^\s"'()\[\]{},=<>!;]+""")
-_NUMBER = re.compile(r"[-+]?(?:[0-9][0-9_]*(?:\.[0-9_]*)?|\.[0-9][0-9_]*|inf(?![A-Za-z0-9_.]))(?:[eE][-+]?[0-9]+)?")
+_NUMBER = re.compile(rf"{NUMBER}|[-+]?inf(?![A-Za-z0-9_.])")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
-_SPACED_RANGE = re.compile(rf"{NUMBER}\s*\.\.\s*{NUMBER}(?:\s*[:*]\s*{NUMBER})?")
+_SPACED_RANGE = re.compile(rf"{END}\s*\.\.\s*{END}(?:\s*[:*]\s*{END})?")
 _BRACKETS = {"(": ")", "[": "]", "{": "}"}
 
 
@@ -136,15 +137,15 @@ class Scanner:
         """Return the list whose opening bracket stands next, and go on."""
         opening = self.token
         self.step()
-        found = [self.operand(place)]
+        items = [self.operand(place)]
         while self.take(","):
-            found.append(self.operand("after the comma"))
+            items.append(self.operand("after the comma"))
         if self.token.kind == "end":
             raise QueryError("this list is never closed", opening.at)
         if self.token.kind != "]":
             self.fail(f"expected a comma or ], found {self.token}")
         end = self.step().at + 1
-        return Operand(self.text[opening.at : end], opening.at, items=tuple(found))
+        return Operand(self.text[opening.at : end], opening.at, items=tuple(items))
 
     def _finish(self, start: int, end: int) -> Operand:
         self.move(end)

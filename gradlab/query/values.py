@@ -7,9 +7,10 @@ from functools import lru_cache
 
 from gradlab.components import Value
 
-__all__ = ["read_component", "read_number", "read_value"]
+__all__ = ["NUMBER", "read_component", "read_number", "read_value", "split_component"]
 
-_NUMBER = re.compile(r"[-+]?(?:[0-9][0-9_]*(?:\.[0-9_]*)?|\.[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)?")
+NUMBER = r"[-+]?(?:[0-9][0-9_]*(?:\.[0-9_]*)?|\.[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)?"
+_NUMBER = re.compile(NUMBER)
 _INFINITE = re.compile(r"([-+]?)\.?inf(?:inity)?", re.IGNORECASE)
 _OTHER_BASE = re.compile(r"0x[0-9a-fA-F]+|0o[0-7]+")
 
@@ -33,15 +34,21 @@ def read_value(text: str) -> Value:
     return {"true": True, "false": False}.get(text.lower(), text)
 
 
-@lru_cache(maxsize=4096)
-def read_component(text: str) -> tuple[str, tuple[tuple[str, Value | None], ...]]:
-    """Return name and parameters of a component as a table prints it, ``leaky_relu(negative_slope=0.2)``.
+def split_component(text: str) -> tuple[str, list[tuple[str, str | None]]]:
+    """Return name and parameters of a component as a table prints it, ``leaky_relu(negative_slope=0.2)``, as texts.
 
     A parameter that is given no value has None.
     """
     name, opening, rest = text.partition("(")
-    parameters: list[tuple[str, Value | None]] = []
+    parameters: list[tuple[str, str | None]] = []
     for part in filter(str.strip, rest.rpartition(")")[0].split(",") if opening else ()):
         key, equals, value = part.partition("=")
-        parameters.append((key.strip(), read_value(value.strip().strip("'\"")) if equals else None))
-    return name.strip(), tuple(parameters)
+        parameters.append((key.strip(), value.strip() if equals else None))
+    return name.strip(), parameters
+
+
+@lru_cache(maxsize=4096)
+def read_component(text: str) -> tuple[str, tuple[tuple[str, Value | None], ...]]:
+    """Return name and parameters of a component as `split_component` does, with their values."""
+    name, parameters = split_component(text)
+    return name, tuple((key, None if value is None else read_value(value.strip("'\""))) for key, value in parameters)

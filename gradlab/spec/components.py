@@ -13,6 +13,7 @@ from pathlib import Path
 
 from gradlab.cell import REGISTRIES
 from gradlab.components import ALIASES, Component, Named, Value, nearest
+from gradlab.query.values import split_component
 from gradlab.spec import parameters
 from gradlab.spec.node import Entry, MappingNode, Mark, Node, Problems, ScalarNode, SequenceNode, shorten, show
 
@@ -112,7 +113,7 @@ def _file(reading: _Reading, path: str, mark: Mark) -> str | None:
     return str(file)
 
 
-_PRINTED = re.compile(r"\s*(?P<name>[^\s()]+)\s*\((?P<params>.*)\)\s*", re.DOTALL)
+_PRINTED = re.compile(r"\s*[^\s()]+\s*\(.*\)\s*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,21 +163,21 @@ def _named(key: str, node: Node, params: tuple[Entry, ...], problems: Problems) 
 
 
 def _printed(key: str, node: ScalarNode, problems: Problems) -> WrittenComponent | None:
-    printed = _PRINTED.fullmatch(str(node.value))
-    if printed is None:
+    text = str(node.value)
+    if _PRINTED.fullmatch(text) is None:
         problems.add(
             node.mark, f"{show(node)} is half of a component", 'put the whole of it in quotes: "name(a=1, b=2)"'
         )
         return None
+    name, written_params = split_component(text)
     params = []
-    for part in filter(str.strip, printed["params"].split(",")):
-        name, equals, value = part.partition("=")
-        if not equals:
+    for parameter, value in written_params:
+        if value is None:
             hint = "parameters are written name=value, as in leaky_relu(negative_slope=0.2)"
-            problems.add(node.mark, f"cannot read '{shorten(part.strip())}' as a parameter", hint)
+            problems.add(node.mark, f"cannot read '{shorten(parameter)}' as a parameter", hint)
             return None
-        params.append(Entry(name.strip(), node.mark, ScalarNode.plain(node.mark, value.strip())))
-    return _named(key, ScalarNode.plain(node.mark, printed["name"]), tuple(params), problems)
+        params.append(Entry(parameter, node.mark, ScalarNode.plain(node.mark, value)))
+    return _named(key, ScalarNode.plain(node.mark, name), tuple(params), problems)
 
 
 def _table(key: str, node: MappingNode, problems: Problems) -> WrittenComponent | None:

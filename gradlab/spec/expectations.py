@@ -40,7 +40,7 @@ def expectations(
         return ()
     listed = entry.value.items if isinstance(entry.value, SequenceNode) else (entry.value,)
     reading = _Reading(subgrids if strict and not len(problems) else None, base, problems)
-    return tuple(found for node in listed if (found := reading.expectation(node)) is not None)
+    return tuple(each for node in listed if (each := reading.expectation(node)) is not None)
 
 
 def speaks_of_cells(expectation: Expectation, subgrids: Sequence[Subgrid]) -> bool:

@@ -84,7 +84,8 @@ def test_expectations_are_judged(tmp_path: Path) -> None:
     assert measured == pytest.approx(10 ** column(data, "log10_survival")[one], rel=5e-3)
     assert found[0]["selection"]["text"] == "activation=sigmoid and depth=32"
     other = run_directory(tmp_path / "s", cells_of(names=("gelu",)), spec=text)  # cells of another spec
-    assert Parsed(build_page([other]).html).data["runs"][0]["expected"] == []
+    judgements = Parsed(build_page([other]).html).data["runs"][0]["expected"]
+    assert [(one["outcome"], one["detail"]) for one in judgements] == [("not judged", "not judged: no such cell")] * 2
 
 
 def test_what_does_not_fit_is_left_out_and_named(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

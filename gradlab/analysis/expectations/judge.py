@@ -18,9 +18,10 @@ from gradlab.cell import Cell
 from gradlab.query import And, Expectation, Expression, Quantity, Statement, evaluate, names
 
 if TYPE_CHECKING:
+    from gradlab.results.run import Run
     from gradlab.results.tables import Tables
 
-__all__ = ["Judgement", "judge"]
+__all__ = ["Judgement", "judge", "judge_run"]
 
 GEOMETRIC = frozenset({"survival", "survival_final", "theory_survival", "cell_survival", "decay", "theory_decay"})
 """Columns whose mean is that of their logarithm, as everywhere in gradlab."""
@@ -69,6 +70,13 @@ def judge(
     columns = {side.column for expectation in expectations for side in expectation.statement.quantities}
     every = configurations(cells, ids, tables, columns)
     return tuple(_judge(expectation, every) for expectation in expectations)
+
+
+def judge_run(run: Run, tables: Tables) -> tuple[Judgement, ...]:
+    """Return the judgements on the spec of a run by `tables` of it; none where it expects nothing or cannot be read."""
+    if run.spec is None or not run.spec.expect:
+        return ()
+    return judge(run.spec.expect, tuple(run.cells.values()), tuple(run.cells), tables)
 
 
 def _judge(expectation: Expectation, every: Sequence[Configuration]) -> Judgement:
@@ -125,8 +133,8 @@ def _pairs(statement: Statement, every: Sequence[Configuration]) -> list[tuple[_
         leader = right if left.selection is None else left
         return [(_value(left, each), _value(right, each)) for each in _chosen(leader, every)]
     lefts, rights = _chosen(left, every), _chosen(right, every)
-    found = partners(lefts, rights, set(names(left.selection)), set(names(right.selection)))
-    return [(_value(left, mine), _value(right, other)) for mine, other in found]
+    compared = partners(lefts, rights, set(names(left.selection)), set(names(right.selection)))
+    return [(_value(left, mine), _value(right, other)) for mine, other in compared]
 
 
 def _single(side: Quantity) -> bool:

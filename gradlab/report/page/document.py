@@ -170,20 +170,20 @@ def _run(source: Source, files: list[dict[str, Any]], *, several_runs: bool) -> 
     groups = failed.assign(error=failed["error"].fillna("")).groupby("error", sort=False)
     return {
         "name": source.name,
-        "directory": str(source.path),
-        "description": source.description,
+        "directory": str(source.run.path),
+        "description": source.run.spec.description if source.run.spec else "",
         "cells": len(cells),
         "causes": [
             sentence
             for tables in (by_axis(source.tables) if len(source.tables.summary) else ())
             for sentence in causes(rows_of(tables))
         ],
-        "expected": [_judgement(judgement, source.name if several_runs else "") for judgement in source.judged],
+        "expected": [_judgement(judgement, source.name if several_runs else "") for judgement in source.judgements],
         "failures": [
             {"error": str(error), "cells": len(own), "bank": str(own["bank"].iloc[0])} for error, own in groups
         ],
-        "sessions": list(source.sessions),
-        "spec": source.spec,
+        "sessions": list(source.run.sessions),
+        "spec": source.run.spec_text,
         "files": files,
     }
 

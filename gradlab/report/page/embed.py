@@ -55,7 +55,7 @@ def attach(sources: Sequence[Source], unit: str, budget: int = BUDGET) -> Attach
     lost = []
     for table in TABLES:
         for run, source in enumerate(sources):
-            path = source.path / f"{table}.csv"
+            path = source.run.path / f"{table}.csv"
             with explained("read", path):
                 length = path.stat().st_size if path.is_file() else 0
             text = ""

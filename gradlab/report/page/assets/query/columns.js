@@ -138,16 +138,16 @@ function patternOf(column, key, text, at) {
 
 /** Return a hint for somebody who wrote an unknown name: the known one that is most like it, or `otherwise`. */
 function likeOf(name, known, otherwise) {
-  const close = known.find((one) => one.endsWith(`.${name}`) || one.endsWith(`_${name}`)) || nearestOf(name.toLowerCase(), known);
+  const close = known.find((other) => other.endsWith(`.${name}`) || other.endsWith(`_${name}`)) || nearestOf(name.toLowerCase(), known);
   return close ? `did you mean '${close}'?` : otherwise;
 }
 
 /** Return the known name of which most letters stand in `name`, in order; null when that is little. */
 function nearestOf(name, known) {
   let [best, share] = [null, 0.6];
-  for (const one of known) {
+  for (const other of known) {
     let row = new Array(name.length + 1).fill(0); // longest common subsequence
-    for (const letter of one) {
+    for (const letter of other) {
       row = row.reduce((next, above, index) => {
         if (index === 0) return [0];
         const same = letter === name[index - 1] ? row[index - 1] + 1 : 0;
@@ -155,8 +155,8 @@ function nearestOf(name, known) {
         return next;
       }, []);
     }
-    const alike = (2 * row[name.length]) / (name.length + one.length);
-    if (alike >= share) [best, share] = [one, alike];
+    const alike = (2 * row[name.length]) / (name.length + other.length);
+    if (alike >= share) [best, share] = [other, alike];
   }
   return best;
 }
