@@ -1,48 +1,27 @@
-"""What a spec can name: the settings, and the components of each kind."""
+"""What a spec can name: the settings, and the components of each kind, as rows of plain values."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from gradlab.cell import REGISTRIES, SETTINGS, Named
-from gradlab.components import ALIASES, Component, nearest
+from gradlab.components import ALIASES, nearest
 from gradlab.errors import UsageError
 
-__all__ = ["ComponentRow", "Kind", "SettingRow", "components", "kinds", "settings"]
+__all__ = ["components", "kinds", "settings"]
+
+Row = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class SettingRow:
-    """One setting of a spec."""
-
-    name: str
-    summary: str
-    default: Any
-
-
-@dataclass(frozen=True, slots=True)
-class ComponentRow:
-    """One component; `params` maps each parameter to its default, None where it must be given."""
-
-    name: str
-    summary: str
-    params: dict[str, Any]
-    aliases: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """All components of one kind."""
-
-    setting: str
-    """The setting whose values they are."""
-    components: tuple[ComponentRow, ...]
-
-
-def settings() -> tuple[SettingRow, ...]:
-    """Return every setting of a spec, in the order of the columns of the tables."""
-    return tuple(map(_setting, SETTINGS))
+def settings() -> list[Row]:
+    """Return every setting of a spec, in the order of the columns of the tables: `name`, `summary`, `default`."""
+    rows = []
+    for key, setting in SETTINGS.items():
+        default = str(setting.default) if isinstance(setting.default, Named) else setting.default
+        if default is None:
+            default = f"the {'task' if key == 'seq_len' else 'optimizer'}'s own"
+        rows.append({"name": "seeds" if key == "seed" else key, "summary": setting.help, "default": default})
+    return rows
 
 
 def kinds() -> dict[str, str]:
@@ -50,13 +29,12 @@ def kinds() -> dict[str, str]:
     return {f"{key.rpartition('.')[2]}s": key for key in REGISTRIES}
 
 
-def components(kind: str) -> Kind:
-    """Return the components of a kind or of a setting: ``activations``, ``norm``. Raises UsageError for another one."""
-    key = _key(kind)
-    return Kind(key, tuple(_component(key, name, component) for name, component in REGISTRIES[key].items()))
+def components(kind: str) -> tuple[str, list[Row]]:
+    """Return the components of a kind or of a setting, ``activations`` or ``norm``, behind the setting they are for.
 
-
-def _key(kind: str) -> str:
+    A row has `name`, `summary`, `params` (with their defaults, None where one must be given) and `aliases`.
+    Raises UsageError for another kind.
+    """
     known = kinds()
     wanted = kind.lower().replace("-", "_").replace("optimiser", "optimizer").rpartition(".")[2]
     key = known.get(wanted) or known.get(f"{wanted}s")
@@ -66,20 +44,13 @@ def _key(kind: str) -> str:
             f"there is no list of {kind!r}" + (f"; did you mean {close}?" if close else ""),
             f"choose from {', '.join(known)}",
         )
-    return key
-
-
-def _setting(key: str) -> SettingRow:
-    setting = SETTINGS[key]
-    default = str(setting.default) if isinstance(setting.default, Named) else setting.default
-    shown = f"the {'task' if key == 'seq_len' else 'optimizer'}'s own" if default is None else default
-    return SettingRow("seeds" if key == "seed" else key, setting.help, shown)
-
-
-def _component(key: str, name: str, component: Component) -> ComponentRow:
-    return ComponentRow(
-        name,
-        component.summary,
-        {param: None if p.required else p.default for param, p in component.params.items()},
-        [alias for alias, meant in ALIASES.get(key, {}).items() if meant == name],
-    )
+    aliases = ALIASES.get(key, {})
+    return key, [
+        {
+            "name": name,
+            "summary": component.summary,
+            "params": {param: None if p.required else p.default for param, p in component.params.items()},
+            "aliases": [alias for alias, meant in aliases.items() if meant == name],
+        }
+        for name, component in REGISTRIES[key].items()
+    ]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,8 +12,6 @@ from gradlab.cli.flags import Output
 
 if TYPE_CHECKING:
     from rich.text import Text
-
-    from gradlab.api.catalogue import ComponentRow
 
 __all__ = ["list_names"]
 
@@ -26,38 +24,35 @@ def list_names(
     ] = None,
 ) -> int:
     """Say what a spec can name: all settings, or every name of one KIND with its parameters."""
-    from dataclasses import asdict
-
     from gradlab.api import catalogue
     from gradlab.terminal.console import print_json, print_report
 
-    if kind is not None:
-        listed = catalogue.components(kind)
-        if output.json:
-            print_json({"kind": listed.setting, "names": [asdict(row) for row in listed.components]})
-        else:
-            rows = [(row.name, _description(row)) for row in listed.components]
-            print_report(lambda glyphs, width: _lines(rows, width))
-        return 0
-    settings = catalogue.settings()
+    if kind is None:
+        rows, kinds = catalogue.settings(), catalogue.kinds()
+        document = {"settings": rows, "kinds": sorted(kinds)}
+        described = [(row["name"], f"{row['summary']} [{row['default']}]") for row in rows]
+    else:
+        key, rows = catalogue.components(kind)
+        document = {"kind": key, "names": rows}
+        described = [(row["name"], _description(row)) for row in rows]
     if output.json:
-        print_json({"settings": [asdict(row) for row in settings], "kinds": sorted(catalogue.kinds())})
+        print_json(document)
         return 0
-    described = [(row.name, f"{row.summary} [{row.default}]") for row in settings]
     print_report(lambda glyphs, width: _lines(described, width))
-    print(f"\nNames: gradlab list {' | '.join(catalogue.kinds())}")
+    if kind is None:
+        print(f"\nNames: gradlab list {' | '.join(kinds)}")
     return 0
 
 
-def _description(row: ComponentRow) -> str:
-    text = row.summary
-    if row.params:
+def _description(row: Mapping[str, Any]) -> str:
+    text = str(row["summary"])
+    if row["params"]:
         params = (
             name if value is None else f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}"
-            for name, value in row.params.items()
+            for name, value in row["params"].items()
         )
         text += f" [{', '.join(params)}]"
-    return text + (f"; also {', '.join(row.aliases)}" if row.aliases else "")
+    return text + (f"; also {', '.join(row['aliases'])}" if row["aliases"] else "")
 
 
 def _lines(rows: Sequence[tuple[str, str]], width: int | None) -> list[Text]:
