@@ -284,15 +284,24 @@ def markdown() -> str:
     ]
     for table, rows in TABLES.items():
         lines += ["", f"## {table}.csv", "", f"{rows[0].upper()}{rows[1:]}.", ""]
-        lines += ["| column | what it is | unit | over seeds | since |", "| --- | --- | --- | --- | --- |"]
+        over_seeds = table == "summary"
+        lines += _row("column", "what it is", "unit", "since", *["over seeds"] * over_seeds, head=True)
+        lines += _row("the settings", "as in cells.csv, without `seed`", "", "", "") if over_seeds else []
         for entry in columns_of(table):  # type: ignore[arg-type]
-            over = _AGGREGATES.get(entry.over_seeds, "") if table == "summary" else ""
-            help = entry.help.replace("|", "\\|")
-            lines.append(f"| `{entry.name}` | {help} | {entry.unit} | {over} | {entry.since} |")
-    kept = [entry for entry in COLUMNS if entry.kept and not entry.tables]
-    lines += ["", "## Only in parts/*.parquet", "", "| field | what it is |", "| --- | --- |"]
-    lines += [f"| `{entry.name}` | {entry.help.replace('|', chr(92) + '|')} |" for entry in kept]
+            if over_seeds and entry.kept == "setting":
+                continue
+            over = [_AGGREGATES.get(entry.over_seeds, "")] * over_seeds
+            lines += _row(f"`{entry.name}`", entry.help, entry.unit, entry.since, *over)
+    lines += ["", "## Only in parts/*.parquet", "", *_row("field", "what it is", "since", head=True)]
+    for entry in COLUMNS:
+        if entry.kept and not entry.tables:
+            lines += _row(f"`{entry.name}`", entry.help, entry.since)
     return "\n".join(lines) + "\n"
+
+
+def _row(*fields: str, head: bool = False) -> list[str]:
+    texts = [field.replace("|", "\\|") for field in fields]
+    return [f"| {' | '.join(texts)} |", *[f"|{' --- |' * len(texts)}"] * head]
 
 
 if __name__ == "__main__":

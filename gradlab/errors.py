@@ -14,6 +14,7 @@ __all__ = [
     "StoreError",
     "UsageError",
     "pointer",
+    "printable",
     "shorten",
 ]
 
@@ -25,17 +26,18 @@ QUOTED = 60
 
 def shorten(text: str, limit: int = QUOTED) -> str:
     """Return text fit for one line of a message: cut when long, without characters that a terminal would obey."""
-    clean = _printable(text[:limit])
+    clean = printable(text[:limit])
     return clean if len(text) <= limit else clean[:-1] + "…"
 
 
 def pointer(text: str, column: int) -> list[str]:
     """Return the line `text`, cut around `column` (from 1) where it is long, and below it a sign at that column."""
     cut = max(0, column - 1 - SHOWN // 2) if len(text) > SHOWN else 0
-    return [f"    {_printable(text[cut : cut + SHOWN])}", "    " + " " * (column - 1 - cut) + "^"]
+    return [f"    {printable(text[cut : cut + SHOWN])}", "    " + " " * (column - 1 - cut) + "^"]
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """Return text with a question mark for each character that a terminal would obey, or that ends a line."""
     return "".join(character if character.isprintable() else "?" for character in text)
 
 

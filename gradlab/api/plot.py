@@ -11,6 +11,7 @@ from gradlab.api.options import PlotOptions
 from gradlab.errors import StoreError, UsageError
 from gradlab.report import plots
 from gradlab.results.run import Run, each_readable, open_runs
+from gradlab.store.atomic import make_folder
 
 if TYPE_CHECKING:
     from gradlab.api.run import RunResult
@@ -46,6 +47,8 @@ def plot(paths: Sequence[Path], options: PlotOptions) -> tuple[tuple[Drawn, ...]
     def draw(run: Run) -> Drawn:
         target = run.path / "plots" if out is None else out / run.name if len(runs) > 1 else out
         tables = run.tables_with({"layers": _LAYERS, "steps": _STEPS})
+        if out is None:
+            make_folder(target)
         return Drawn(plots.draw(tables, target, formats=options.format, only=options.only), run.warnings)
 
     drawn, errors = each_readable(runs, draw)
@@ -55,4 +58,5 @@ def plot(paths: Sequence[Path], options: PlotOptions) -> tuple[tuple[Drawn, ...]
 def draw_result(result: RunResult) -> Path | None:
     """Draw all pictures of a run into its ``plots/``; return that directory, None when nothing was measured."""
     directory = result.path / "plots"
+    make_folder(directory)
     return directory if plots.draw(result.tables, directory) else None

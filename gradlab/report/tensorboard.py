@@ -24,7 +24,7 @@ from gradlab.record import Floats
 from gradlab.report.events import Events, require
 from gradlab.report.model.profiles import ProfileIndex
 from gradlab.results.tables import Tables
-from gradlab.store.atomic import TEMPORARY, explained
+from gradlab.store.atomic import TEMPORARY, explained, make_folder
 
 __all__ = ["FILE", "write"]
 
@@ -205,11 +205,14 @@ def _profile(log_g: Floats, theory: Floats, direction: str) -> Iterator[tuple[in
 
 def _put(path: Path, content: bytes) -> Path:
     """Put `content` into the place of `path`, without waiting for the disk: it can be made again at any time."""
+    make_folder(path.parent.parent)
+    make_folder(path.parent)
     with explained("write", path):
-        path.parent.mkdir(parents=True, exist_ok=True)
         if not path.is_file() or path.read_bytes() != content:
             temporary = path.with_name(f"{FILE}.{os.getpid()}{TEMPORARY}")
-            temporary.write_bytes(content)
+            temporary.unlink(missing_ok=True)
+            with temporary.open("xb") as file:
+                file.write(content)
             temporary.replace(path)
     return path
 
@@ -220,5 +223,10 @@ def _remove_others(directory: Path, kept: set[str]) -> None:
         return
     with explained("remove", directory):
         for path in directory.iterdir():
-            if path.name not in kept and (path / FILE).is_file() and len(list(path.iterdir())) == 1:
+            if (
+                path.name not in kept
+                and not path.is_symlink()
+                and (path / FILE).is_file()
+                and len(list(path.iterdir())) == 1
+            ):
                 shutil.rmtree(path)

@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterator, Sequence
+import re
+import stat
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from gradlab.errors import StoreError
 
-__all__ = ["TEMPORARY", "explained", "replacing", "replacing_all", "write_bytes"]
+__all__ = [
+    "TEMPORARY",
+    "appending",
+    "explained",
+    "is_temporary",
+    "make_folder",
+    "replacing",
+    "replacing_all",
+    "write_bytes",
+]
 
 TEMPORARY = ".tmp"
 """Ending of a file that is being written; one that is left over comes from a process that was killed."""
+
+_FLAGS = ("O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK", "O_NOINHERIT", "O_BINARY")
+"""Where the system knows them. Without waiting, a pipe in the place of a file stops nothing."""
 
 _REASONS = {
     errno.ENOSPC: ("no space left on the device", "make room, then run the same command again: nothing done is lost"),
@@ -29,6 +43,10 @@ _REASONS = {
     errno.ENOENT: (
         "it is not there, or not any more",
         "if something moved or deleted it while gradlab was at work, run the same command again",
+    ),
+    errno.ELOOP: (
+        "it is a symbolic link: gradlab writes only into the run directory itself",
+        "remove the link, or choose another directory with --out",
     ),
     errno.ENAMETOOLONG: ("the path is too long for this file system", "choose a shorter --out or name"),
 }
@@ -68,7 +86,7 @@ def replacing_all(
     with explained("write", paths[0] if len(paths) == 1 else folder):
         try:
             with ExitStack() as stack:
-                files: list[BinaryIO] = [stack.enter_context(one.open("w+b")) for one in temporaries]
+                files: list[BinaryIO] = [stack.enter_context(_new(temporary)) for temporary in temporaries]
                 yield tuple(files)
                 for file in files:
                     file.flush()
@@ -84,6 +102,38 @@ def replacing_all(
                 temporary.unlink(missing_ok=True)
             raise
         _sync_directory(folder)
+
+
+def _new(path: Path) -> BinaryIO:
+    path.unlink(missing_ok=True)  # of a killed process that had this number
+    return path.open("x+b")  # which follows no link that somebody has put there
+
+
+@contextmanager
+def appending(path: Path) -> Iterator[BinaryIO]:
+    """Open a file to read it and to append to it. Raises StoreError where its name is a link or no file."""
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | sum(getattr(os, name, 0) for name in _FLAGS)
+    with explained("write", path):
+        descriptor = os.open(path, flags, 0o666)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise StoreError(f"{path} is not a file", "remove it, or choose another directory with --out")
+        with os.fdopen(descriptor, "a+b") as file:
+            yield file
+
+
+def make_folder(path: Path) -> None:
+    """Make a directory where it is missing. Raises StoreError where it cannot be, or where its name is a link."""
+    with explained("write into", path):
+        if path.is_symlink():
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+        path.mkdir(parents=True, exist_ok=True)
+
+
+def is_temporary(path: Path, names: Collection[str], endings: tuple[str, ...]) -> bool:
+    """Return whether a file is the temporary of one that has one of these names, or one of these endings."""
+    match = re.fullmatch(r"(.+)\.\d+" + re.escape(TEMPORARY), path.name, re.DOTALL)
+    return match is not None and (match[1] in names or match[1].endswith(endings))
 
 
 def write_bytes(path: Path, data: bytes) -> None:

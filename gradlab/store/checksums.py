@@ -18,11 +18,12 @@ from gradlab.columns import TABLES
 from gradlab.store.atomic import explained, replacing_all, write_bytes
 from gradlab.store.manifest import MANIFEST
 
-__all__ = ["SUMS", "changed", "digest", "digest_of", "read_unchanged", "recording", "remove", "settle"]
+__all__ = ["KNOWN", "SUMS", "changed", "digest", "digest_of", "read_unchanged", "recording", "remove", "settle"]
 
 SUMS = "SHA256SUMS"
 
-_KNOWN = ("spec.yaml", "run.json", MANIFEST, *(f"{table}.csv" for table in TABLES), "theory.json")
+KNOWN = ("spec.yaml", "run.json", MANIFEST, *(f"{table}.csv" for table in TABLES), "theory.json")
+"""The files of a run directory that gradlab rewrites, parts and reminders excepted."""
 _LINE = re.compile(r"([0-9a-f]{64})  ([^\0\n/]+)")
 
 Sums = Mapping[str, tuple[str, ...]]
@@ -63,7 +64,7 @@ def changed(folder: Path) -> tuple[str, ...]:
     sums = _read(folder)
     if sums is None:
         return ()
-    names = dict.fromkeys((*_KNOWN, *sums))
+    names = dict.fromkeys((*KNOWN, *sums))
     there = [name for name in names if (folder / name).is_file()]
     return tuple(name for name in there if digest(folder / name) not in sums.get(name, ()))
 
@@ -87,7 +88,7 @@ def _settled(folder: Path) -> dict[str, tuple[str, ...]]:
     """Return the sums with the lines that hold; of a directory without any, those of what lies there."""
     sums = _read(folder)
     if sums is None:
-        return {name: (digest(folder / name),) for name in _KNOWN if (folder / name).is_file()}
+        return {name: (digest(folder / name),) for name in KNOWN if (folder / name).is_file()}
     settled = {}
     for name, digests in sums.items():
         if len(digests) > 1:  # the last replacement may have been cut off before, or after, the rename

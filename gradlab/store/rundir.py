@@ -17,14 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 from gradlab.cell import Cell
 from gradlab.columns import TABLES
-from gradlab.errors import StoreError
+from gradlab.errors import StoreError, printable
 from gradlab.record import Record
 from gradlab.store import checksums
-from gradlab.store.atomic import TEMPORARY, explained
+from gradlab.store.atomic import appending, explained, is_temporary, make_folder
 from gradlab.store.lock import LOCK, held, locked
 from gradlab.store.manifest import MANIFEST, Manifest
 from gradlab.store.records import Records, Unreadable
-from gradlab.store.setting import UnknownSetting, decode
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,26 +83,37 @@ class RunDirectory:
         Raises StoreError when the place is taken by something else or cannot be written to.
         """
         self.exists()
-        for folder in (self.path, self.parts, self.checkpoints):
-            with explained("create", folder):
-                folder.mkdir(parents=True, exist_ok=True)
+        with explained("create", self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+        make_folder(self.parts)
+        if not self.checkpoints.is_symlink():  # otherwise see `mend`
+            make_folder(self.checkpoints)
         if not held(self.path):  # another process may be writing them at this moment
             return
         with explained("clear", self.path):
+            names = {*checksums.KNOWN, checksums.SUMS, "failures.jsonl"}
             for folder in (self.path, self.parts, self.checkpoints):
-                for left_over in folder.glob(f"*{TEMPORARY}"):
-                    left_over.unlink(missing_ok=True)
+                for path in () if folder != self.path and folder.is_symlink() else folder.iterdir():
+                    if is_temporary(path, names, (".parquet", ".ckpt")) and not path.is_dir():
+                        path.unlink(missing_ok=True)
 
     def mend(self) -> tuple[str, ...]:
         """Set aside the files, parts excepted, that are not as they were written; return what to say of it.
 
-        A run writes them anew. Only for whoever holds the lock.
+        A run writes them anew. A link in the place of ``checkpoints/`` is removed. Only for whoever holds the lock.
         """
+        messages = []
+        if self.checkpoints.is_symlink():
+            with explained("remove", self.checkpoints):
+                self.checkpoints.unlink()
+                self.checkpoints.mkdir()
+            messages.append("checkpoints was a link: it is removed, nothing is written outside of the run directory")
         damaged = self.changed()
         for name in damaged:
             with explained("rename", self.path / name):
                 (self.path / name).replace(self.path / f"{name}{DAMAGED}")
-        return tuple(f"{name} does not fit its checksum: kept as {name}{DAMAGED}, written anew" for name in damaged)
+            messages.append(f"{name} does not fit its checksum: kept as {name}{DAMAGED}, written anew")
+        return tuple(messages)
 
     def checkpoint(self, bank: str) -> Path:
         """Return the file for the state of a bank in training. Publishing the bank removes it."""
@@ -112,7 +122,9 @@ class RunDirectory:
     def drop_checkpoints(self) -> None:
         """Remove every checkpoint: of a run that is complete no bank goes on, those of other specs included."""
         with explained("clear", self.checkpoints):
-            if self.checkpoints.is_dir():
+            if self.checkpoints.is_symlink():
+                self.checkpoints.unlink()
+            elif self.checkpoints.is_dir():
                 shutil.rmtree(self.checkpoints)
 
     def start_over(self) -> Path | None:
@@ -121,7 +133,9 @@ class RunDirectory:
         with explained("set aside", self.parts):
             if not self.parts.is_dir() or not any(self.parts.iterdir()):
                 return None
-            if old.exists():
+            if old.is_symlink():
+                old.unlink()
+            elif old.exists():
                 shutil.rmtree(old)
             self.parts.rename(old)
             self.parts.mkdir()
@@ -186,40 +200,15 @@ class RunDirectory:
         damaged, or whose settings this version does not know, are left out and put into `unreadable`. Raises
         StoreError for one where that list is not given.
         """
-        import pyarrow as pa
+        from gradlab.store.loading import load
 
-        from gradlab.store import parts
-
-        wanted = None if ids is None else set(ids)
-        tables: list[pa.Table] = []
-        first: dict[str, Cell] = {}
-        for path in self._published():
-            if banks is not None and path.stem not in banks:
-                continue
-            try:
-                table = parts.read(path, names)
-                rows = [row for row, cell in enumerate(table.column("cell").to_pylist())
-                        if cell not in first and (wanted is None or cell in wanted)]  # fmt: skip
-                table = table.take(pa.array(rows, pa.int64()))
-                cells = [decode(text) for text in table.column("setting").to_pylist()]
-            except parts.Damaged as damage:
-                problem = Unreadable(f"parts/{path.name}", str(damage))
-            except UnknownSetting as unknown:
-                problem = Unreadable(f"parts/{path.name}", unknown.message, damaged=False)
-            else:
-                first |= dict(zip(table.column("cell").to_pylist(), cells, strict=True))
-                tables.append(table.append_column("bank", pa.array([path.stem] * len(table), pa.string())))
-                continue
-            if unreadable is None:
-                raise StoreError(f"{self.path}/{problem}", problem.hint)
-            unreadable.append(problem)
-        tables = tables or [parts.schema().empty_table().append_column("bank", pa.array([], pa.string()))]
-        whole = pa.concat_tables(tables, promote_options="default")
-        if ids is not None:
-            place = {cell: row for row, cell in enumerate(first)}
-            ids = [cell for cell in ids if cell in first]
-            whole = whole.take(pa.array([place[cell] for cell in ids], pa.int64()))
-        return parts.measured(whole, names, [first[cell] for cell in (first if ids is None else ids)])
+        paths = [path for path in self._published() if banks is None or path.stem in banks]
+        records, problems = load(paths, ids, names)
+        if problems and unreadable is None:
+            raise StoreError(f"{self.path}/{problems[0]}", problems[0].hint)
+        if unreadable is not None:
+            unreadable += problems
+        return records
 
     def banks(self) -> tuple[str, ...]:
         """Return the banks that have been published, in order."""
@@ -289,14 +278,13 @@ class RunDirectory:
         return None if data is None else data.decode("utf-8", errors="replace")
 
     def log(self, text: str) -> None:
-        """Append to ``run.log``, each entry with the time in UTC."""
-        path = self.path / "run.log"
-        with explained("write", path), path.open("a+b") as file:
+        """Append to ``run.log``, each entry with the time in UTC; its further lines are indented."""
+        with appending(self.path / "run.log") as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - 1))
             torn = file.read(1) not in (b"", b"\n")  # a process was killed, or the disk full, in the middle of a line
-            entry = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}Z {text.rstrip()}\n"
-            file.write(b"\n" * torn + entry.encode())
+            lines = "\n  ".join(map(printable, text.rstrip().splitlines()))
+            file.write(b"\n" * torn + f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}Z {lines}\n".encode())
 
     def sessions(self) -> list[dict[str, Any]]:
         """Return the sessions of ``run.json``, oldest first; none when it is missing or is not as gradlab wrote it."""

@@ -305,3 +305,65 @@ def test_provenance_that_someone_edited_stops_nothing(directory: RunDirectory) -
     for text in ("", "[]", "{", '{"sessions": 3}', '{"sessions": [3]}'):
         (directory.path / "run.json").write_text(text)
         assert directory.sessions() == []
+
+
+def test_only_temporaries_of_ours_are_cleared(directory: RunDirectory) -> None:
+    kept = [
+        directory.path / "draft.tmp",
+        directory.path / "thesis.csv.12.tmp",
+        directory.path / "cells.csv.tmp",
+        directory.parts / "b.parquet.x12.tmp",
+        directory.checkpoints / "notes.12.tmp",
+    ]
+    for path in kept:
+        path.write_text("mine")
+    with directory.lock():
+        directory.create()
+    assert all(path.read_text() == "mine" for path in kept)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_no_link_in_a_run_directory_is_followed(directory: RunDirectory, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    mine = {name: outside / name for name in ("bashrc", "cells.csv.1.tmp", "b.ckpt", "b.parquet")}
+    for path in mine.values():
+        path.write_text("mine")
+    (directory.path / "run.log").symlink_to(mine["bashrc"])
+    with pytest.raises(StoreError, match=r"cannot write .*run\.log: it is a symbolic link"):
+        directory.log("text")
+    (directory.path / f"note.txt.{os.getpid()}.tmp").symlink_to(mine["bashrc"])
+    (directory.path / "note.txt").symlink_to(mine["bashrc"])
+    directory.write_text("note.txt", "text")
+    assert not (directory.path / "note.txt").is_symlink()
+    directory.checkpoints.rmdir()
+    directory.checkpoints.symlink_to(outside)
+    with directory.lock():
+        directory.create()
+        assert directory.mend()[0].startswith("checkpoints was a link")
+    assert not directory.checkpoints.is_symlink()
+    directory.checkpoints.rmdir()
+    directory.checkpoints.symlink_to(outside)
+    directory.drop_checkpoints()
+    (directory.path / "parts.old").symlink_to(outside)
+    publish(directory, "a")
+    directory.start_over()
+    directory.parts.rmdir()
+    directory.parts.symlink_to(outside)
+    with directory.lock(), pytest.raises(StoreError, match="parts: it is a symbolic link"):
+        directory.create()
+    assert {path.name: path.read_text() for path in outside.iterdir()} == dict.fromkeys(mine, "mine")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes of a name")
+def test_a_pipe_in_the_place_of_the_log_is_refused(directory: RunDirectory) -> None:
+    os.mkfifo(directory.path / "run.log")
+    with pytest.raises(StoreError, match=r"run\.log is not a file"):
+        directory.log("text")
+
+
+def test_an_entry_of_the_log_cannot_look_like_another(directory: RunDirectory) -> None:
+    directory.log("part x\n2026-01-01 00:00:00Z bank 0 failed\x1b[2J\u2028now")
+    lines = (directory.path / "run.log").read_text(encoding="utf-8").splitlines()
+    assert lines[0].endswith("Z part x")
+    assert lines[1:] == ["  2026-01-01 00:00:00Z bank 0 failed?[2J", "  now"]
