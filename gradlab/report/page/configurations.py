@@ -45,8 +45,8 @@ class RunSettings:
 class Configurations:
     """`frame` has `run` and `axis` (indices), `length` (of a profile), `failed`, the settings that vary as texts, the
     `NUMBERS`, `verdict`, `verdict_final`, `theory_note`, `reach_text`, and of the survival before and after training
-    (``_final``) `text`, `mark` and `shade`; `verdict_text` is mark and name. `group` says for each cell of each run to
-    which row it belongs."""
+    (``_final``) `text`, `mark` and `shade`; `verdict_name` is the verdict in words. `group` says for each cell of each
+    run to which row it belongs."""
 
     frame: pd.DataFrame
     keys: tuple[str, ...]
@@ -169,10 +169,7 @@ def _marked(frame: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
         columns[f"mark{ending}"] = [UNICODE.sign(each.sign).strip() for each in marks]
         columns[f"shade{ending}"] = [shade(each) for each in marks]
         if not ending:
-            columns["verdict_text"] = [
-                f"{sign} {_name(each, verdict)}".strip()
-                for sign, each, verdict in zip(columns["mark"], marks, frame["verdict"], strict=True)
-            ]
+            columns["verdict_name"] = [_name(*pair) for pair in zip(marks, frame["verdict"], strict=True)]
     points = frame[["reach", "decay_lo", "decay_hi"]].astype(float).to_dict("records")
     columns["reach_text"] = [reach_text({str(key): value for key, value in point.items()}, UNICODE.infinite)
                              for point in points]  # fmt: skip

@@ -42,7 +42,7 @@ MOST = 12_000
 _VERDICTS = ("healthy", "vanishing", "exploding", "dead", "nonfinite", "failed")
 _COUNTS = ("n", "diverged", "dead", "nonfinite")
 _REPEATED = (
-    "verdict", "verdict_text", "text", "mark", "shade", "verdict_final", "text_final", "mark_final", "shade_final",
+    "verdict", "verdict_name", "text", "mark", "shade", "verdict_final", "text_final", "mark_final", "shade_final",
     "reach_text", "theory_note",
 )  # fmt: skip
 _DIGITS = 7
@@ -148,8 +148,8 @@ def _counts(sources: Sequence[Source], configurations: Configurations) -> dict[s
         "diverged": status["diverged"],
         "seeds": len(seeds),
         "configurations": len(frame),
-        "healthy": int((frame["verdict_text"] == "healthy").sum()),
-        "near_threshold": int(((frame["verdict"] == "healthy") & (frame["verdict_text"] != "healthy")).sum()),
+        "healthy": int((frame["verdict_name"] == "healthy").sum()),
+        "near_threshold": int(((frame["verdict"] == "healthy") & (frame["verdict_name"] != "healthy")).sum()),
         "verdicts": {name: verdicts[name] for name in _VERDICTS if verdicts[name]},
         "learned": int((frame["learned"].astype(float) > LEARNED_SHARE).sum()) if trained else None,
     }

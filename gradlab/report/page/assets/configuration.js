@@ -1,10 +1,9 @@
 // The numbers of one configuration: its survival as a sentence, and all of them as a list.
 
 function survivalSentence(row) {
-  const verdict = valueAt(row, "verdict");
-  if (verdict === "failed") return "failed: see below";
+  if (valueAt(row, "verdict") === "failed") return "failed: see below";
   const survival = survivalPhrase(row, "log10_survival");
-  return survival ? `${survival}, ${verdictName(verdict)}` : verdictName(verdict);
+  return `${survival}${survival && ", "}${valueAt(row, "verdict_name")}`;
 }
 
 /** Return a survival as a phrase; empty where there is none. */

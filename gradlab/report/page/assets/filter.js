@@ -31,6 +31,7 @@ const searchText = (row) =>
     lengthOf(row),
     valueAt(row, "verdict"),
     verdictName(valueAt(row, "verdict")),
+    valueAt(row, "verdict_name"),
   ].join(" ");
 
 /** Return the box of the filter as `element`; `changed` is called when other rows are left. */

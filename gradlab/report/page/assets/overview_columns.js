@@ -9,7 +9,7 @@ const FORMATS = {
   count: (row, key) => whole(numberAt(row, key)),
   seeds: learnedText,
   reach: (row) => valueAt(row, "reach_text"),
-  verdict: (row) => valueAt(row, "verdict_text"),
+  verdict: (row) => `${valueAt(row, "mark")} ${valueAt(row, "verdict_name")}`.trim(),
   run: (row) => runOf(row).name,
   label: (row, key) => String(valueAt(row, key)),
 };
