@@ -53,17 +53,17 @@ MAY_IMPORT = {
         "spec", "grid", "query", "store", "results", "analysis",
     },
     "api": {
-        "__init__", "errors", "components", "families", "cell", "columns", "record", "spec", "grid", "query",
-        "planning", "mean_field", "store", "results", "execution", "analysis", "report",
+        "errors", "components", "families", "cell", "record", "spec", "grid", "planning", "mean_field", "store",
+        "results", "execution", "analysis", "report",
     },
-    "terminal": {"components", "cell", "columns", "record", "planning", "execution", "report"},
+    "terminal": {"execution", "report"},
     "python": {
-        "errors", "components", "cell", "columns", "spec", "grid", "query", "store", "results", "analysis", "report",
-        "api", "terminal",
+        "errors", "components", "cell", "columns", "spec", "grid", "store", "results", "analysis", "report", "api",
+        "terminal",
     },
     "cli": {
-        "__init__", "errors", "components", "families", "cell", "plugins", "planning", "spec", "store", "execution",
-        "analysis", "report", "api", "terminal",
+        "__init__", "errors", "components", "cell", "plugins", "spec", "store", "execution", "analysis", "report",
+        "api", "terminal",
     },
     "__main__": {"cli"},
 }  # fmt: skip
