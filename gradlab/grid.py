@@ -132,15 +132,15 @@ def _fold(values: dict[str, Any]) -> None:
 def _fold_model(values: dict[str, Any]) -> None:
     """Fold what the model or the task makes meaningless, and give sequences the length that the task has by itself."""
     model, task = (values.get(name, _DEFAULTS[name]) for name in ("model", "task"))
-    known = FAMILIES[model.name]
+    family = FAMILIES[model.name]
     if not TASKS[task.name].of_indices and model.params:
-        kept = tuple((key, value) for key, value in model.params if key not in known.of_indices)
+        kept = tuple((key, value) for key, value in model.params if key not in family.of_indices)
         values["model"] = Named(model.name, kept)
-    for name in known.ignores:
+    for name in family.ignores:
         values.pop(name, None)
-        if name in known.defaults:
-            values[name] = known.defaults[name]
-    if "seq_len" not in known.ignores and values.get("seq_len") is None:
+        if name in family.defaults:
+            values[name] = family.defaults[name]
+    if "seq_len" not in family.ignores and values.get("seq_len") is None:
         lengths = TASKS[task.name].lengths
         values["seq_len"] = lengths.default if lengths else None
 

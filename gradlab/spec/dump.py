@@ -28,35 +28,35 @@ def dump(spec: Spec, *, defaults: bool = True) -> str:
     subgrids = spec.subgrids
     fixed = [dict(subgrid.fixed) for subgrid in subgrids]
     varied = frozenset().union(*(subgrid.varied for subgrid in subgrids))
-    given = {key for one in fixed for key in one}
+    given = {key for settings in fixed for key in settings}
     keys = [key for key in SETTINGS if key != "seed" and (key in given or (defaults and key not in varied))]
-    common = {key for key in keys if key not in varied and len({_value(one, key) for one in fixed}) == 1}
+    common = {key for key in keys if key not in varied and len({_value(settings, key) for settings in fixed}) == 1}
     for key in keys:
         if key in common and _value(fixed[0], key) is not None:  # a seq_len that is left to the task
             _put(document, key, _plain(key, _value(fixed[0], key)))
     seeds = {subgrid.axes[-1] for subgrid in subgrids}
     if len(seeds) == 1:
         document["seeds"] = _seeds(subgrids[0].axes[-1])
-    blocks = [_block(subgrid, common, own_seeds=len(seeds) > 1) for subgrid in subgrids]
-    document |= blocks[0] if len(blocks) == 1 else {"grids": blocks}
-    if expect := [_expectation(one) for one in spec.expect if speaks_of_cells(one, subgrids)]:
+    sections = [_section(subgrid, common, own_seeds=len(seeds) > 1) for subgrid in subgrids]
+    document |= sections[0] if len(sections) == 1 else {"grids": sections}
+    if expect := [_expectation(expected) for expected in spec.expect if speaks_of_cells(expected, subgrids)]:
         document["expect"] = expect
     return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
-def _expectation(one: Expectation) -> str | dict[str, str]:
-    return {"that": one.text, "because": one.because} if one.because else one.text
+def _expectation(expected: Expectation) -> str | dict[str, str]:
+    return {"that": expected.text, "because": expected.because} if expected.because else expected.text
 
 
 def _value(fixed: dict[str, Any], key: str) -> Any:
     return fixed.get(key, SETTINGS[key].default)
 
 
-def _block(subgrid: Subgrid, common: set[str], *, own_seeds: bool) -> dict[str, Any]:
-    block: dict[str, Any] = {}
+def _section(subgrid: Subgrid, common: set[str], *, own_seeds: bool) -> dict[str, Any]:
+    section: dict[str, Any] = {}
     for key, value in subgrid.fixed:
         if key not in common:
-            _put(block, key, _plain(key, value))
+            _put(section, key, _plain(key, value))
     grid: dict[str, Any] = {}
     zipped: list[dict[str, Any]] = []
     for axis in subgrid.axes[:-1]:
@@ -66,14 +66,14 @@ def _block(subgrid: Subgrid, common: set[str], *, own_seeds: bool) -> dict[str, 
         else:
             zipped.append(columns)
     if grid:
-        block["grid"] = grid
+        section["grid"] = grid
     if zipped:
-        block["zip"] = zipped[0] if len(zipped) == 1 else zipped
+        section["zip"] = zipped[0] if len(zipped) == 1 else zipped
     if subgrid.exclude:
-        block["exclude"] = [_exclude(exclude) for exclude in subgrid.exclude]
+        section["exclude"] = [_exclude(exclude) for exclude in subgrid.exclude]
     if own_seeds:
-        block["seeds"] = _seeds(subgrid.axes[-1])
-    return block
+        section["seeds"] = _seeds(subgrid.axes[-1])
+    return section
 
 
 def _columns(axis: Axis) -> dict[str, list[Any]]:
@@ -123,12 +123,12 @@ def _plain(key: str, value: Any, *, explicit: bool = False) -> Any:
     return {"name": value.name, **params} if params else value.name
 
 
-def _put(block: dict[str, Any], key: str, value: Any) -> None:
+def _put(section: dict[str, Any], key: str, value: Any) -> None:
     group, _, member = key.rpartition(".")
     if group:
-        block.setdefault(group, {})[member] = value
+        section.setdefault(group, {})[member] = value
     else:
-        block[key] = value
+        section[key] = value
 
 
 def _seeds(axis: Axis) -> int | list[int]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from gradlab.analysis.compare.design import setting_text
+from gradlab.cell import SETTINGS
 from gradlab.report.formatting import count
 from gradlab.report.model.heatmap import evenly
 from gradlab.report.model.profiles import Profile, ProfileIndex, profile
@@ -20,10 +21,7 @@ __all__ = ["PlotData", "at_longest", "plot_data", "spread"]
 _BARE = {"model", "task", "activation", "init", "optimizer", "precision", "train.lr_schedule"}
 """Settings whose values alone say what they are."""
 
-_IN_TRAINING = {
-    "optimizer", "lr", "clip", "l1", "l2", "weight_decay", "precision", "train.steps", "train.batch_size",
-    "train.lr_schedule", "train.warmup", "probe.at",
-}  # fmt: skip
+_IN_TRAINING = {key for key, setting in SETTINGS.items() if setting.training and not key.startswith("thresholds.")}
 """Settings that cannot change what is measured before the first update."""
 
 
