@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_runs import TEXT, Listening, run, same, tables, wishing
+from fake_runs import TEXT, Listening, run, same, tables
 
 from gradlab import spec
 from gradlab.api.plan import prepare
@@ -17,8 +17,6 @@ from gradlab.errors import StoreError
 from gradlab.execution import BankResult, Outcome
 from gradlab.planning import banks as plan
 from gradlab.planning.banks import Bank
-
-fake = pytest.fixture(wishing)
 
 
 def test_a_run_leaves_its_tables_and_where_they_come_from(tmp_path: Path, fake: Callable[..., list[str]]) -> None:

@@ -15,7 +15,6 @@ from places import SUPPORT
 
 from gradlab import __version__
 from gradlab.cell import Cell, Named
-from gradlab.cli import invoke as run
 from gradlab.mean_field import predict
 
 TEXT = """
@@ -27,23 +26,13 @@ grid: {depth: [2, 8], activation: [sigmoid, relu, selu]}
 
 
 @pytest.fixture
-def gradlab(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[int, str, str]]:
-    """Run the command line in this process, in an empty directory with demo.yaml, with the fake work."""
-    (tmp_path / "demo.yaml").write_text(TEXT)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("GRADLAB_WORK", "fake_work:train")
-    monkeypatch.delenv("COLUMNS", raising=False)
+def gradlab(command_line: Callable[..., tuple[int, str, str]]) -> Callable[..., tuple[int, str, str]]:
+    """Run the command line in a directory with demo.yaml."""
+    Path("demo.yaml").write_text(TEXT)
 
     def call(*arguments: str, **wishes: Any) -> tuple[int, str, str]:
-        monkeypatch.setenv("GRADLAB_FAKE", json.dumps(wishes))
-        no_plots = ("--no-plots",) * (
-            arguments[:1] in (("run",), ("sweep",))
-        )  # drawing has its own tests and takes long
-        code = run((*arguments, *no_plots))
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
+        draws = arguments[:1] in (("run",), ("sweep",))  # which has its own tests and takes long
+        return command_line(*arguments, *["--no-plots"] * draws, **wishes)
 
     return call
 

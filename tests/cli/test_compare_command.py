@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,26 +15,15 @@ from compared import cells_of, publish
 
 from gradlab.analysis.compare.collect import collect
 from gradlab.analysis.compare.comparison import Question, compare
-from gradlab.cli import invoke
 from gradlab.results.run import open_runs
 
 
 @pytest.fixture
-def gradlab(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[int, str, str]]:
-    """Run the command line in this process, in a directory with results/one and results/two, which share ten cells."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("COLUMNS", raising=False)
+def gradlab(command_line: Callable[..., tuple[int, str, str]]) -> Callable[..., tuple[int, str, str]]:
+    """Run ``gradlab compare`` in a directory with results/one and results/two, which share ten cells."""
     publish(Path("results/one"), cells_of(("sigmoid", "relu"), norms=("none",)))
     publish(Path("results/two"), cells_of(("relu", "selu"), norms=("none",)))
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        code = invoke(["compare", *arguments])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
+    return partial(command_line, "compare")
 
 
 def test_a_comparison_is_one_report_on_stdout(gradlab: Callable[..., tuple[int, str, str]]) -> None:

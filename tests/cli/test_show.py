@@ -10,27 +10,17 @@ from pathlib import Path
 import pytest
 
 from gradlab.cell import Cell, Named, cell_id
-from gradlab.cli import invoke
 
 TEXT = "name: demo\nseeds: 2\nlr: 0.1\ntrain: {steps: 5}\ngrid: {depth: [2, 40], activation: [sigmoid, relu]}\n"
 Call = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def gradlab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
-    (tmp_path / "demo.yaml").write_text(TEXT)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("GRADLAB_WORK", "fake_work:train")
-    monkeypatch.delenv("COLUMNS", raising=False)
-    assert invoke(["run", "demo.yaml", "--no-plots", "-q", "--executor", "inline"]) == 0
-    capsys.readouterr()
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        code = invoke(arguments)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
+def gradlab(command_line: Call) -> Call:
+    """Run the command line in a directory with a run of demo.yaml."""
+    Path("demo.yaml").write_text(TEXT)
+    assert command_line("run", "demo.yaml", "--no-plots", "-q", "--executor", "inline")[0] == 0
+    return command_line
 
 
 DEEP = cell_id(Cell(depth=40, activation=Named("sigmoid"), lr=0.1, steps=5, seed=1))

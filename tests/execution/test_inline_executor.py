@@ -6,14 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fake_runs import wishing
 
 from gradlab.cell import Cell, Named, cell_id
 from gradlab.errors import DataError, GradlabError, UsageError
 from gradlab.execution import InlineExecutor
 from gradlab.planning.banks import Bank
-
-fake = pytest.fixture(wishing)
 
 
 class TestInlineExecutor:

@@ -6,15 +6,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
-import pytest
-from fake_runs import TEXT, Listening, run, same, tables, wishing
+from fake_runs import TEXT, Listening, run, same, tables
 
 from gradlab import __version__, spec
 from gradlab.api.plan import prepare
 from gradlab.api.run import execute
 from gradlab.execution import Cause, InlineExecutor, Outcome
-
-fake = pytest.fixture(wishing)
 
 
 def test_a_failed_bank_stops_no_other_and_is_tried_again(tmp_path: Path, fake: Callable[..., list[str]]) -> None:

@@ -19,7 +19,6 @@ import pytest
 from injected import Server
 from places import SUPPORT
 
-from gradlab.cli import invoke
 from gradlab.store import RunDirectory
 
 TEXT = """
@@ -44,19 +43,13 @@ def trained() -> list[str]:
 
 
 @pytest.fixture
-def gradlab(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[int, str]]:
-    """Run the command line in this process, in an empty directory with demo.yaml: exit code and standard error."""
+def gradlab(tmp_path: Path, command_line: Callable[..., tuple[int, str, str]]) -> Callable[..., tuple[int, str]]:
+    """Run the command line in a directory with demo.yaml: exit code and standard error."""
     (tmp_path / "demo.yaml").write_text(TEXT)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(SUPPORT)
-    monkeypatch.setenv("GRADLAB_WORK", "fake_work:train")
-    monkeypatch.setenv("GRADLAB_FAKE", json.dumps({"calls": str(tmp_path / "calls")}))
 
     def call(*arguments: str) -> tuple[int, str]:
-        code = invoke([*arguments, *MORE * (arguments[0] == "run")])
-        return code, capsys.readouterr().err
+        code, _, err = command_line(*arguments, *MORE * (arguments[0] == "run"), calls=str(tmp_path / "calls"))
+        return code, err
 
     return call
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import shutil
@@ -67,20 +66,13 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def gradlab(
-    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    finished: Path, tmp_path: Path, command_line: Callable[..., tuple[int, str, str]]
 ) -> Callable[..., tuple[int, str, str]]:
-    """Run the command line in this process, in a copy of the finished run, with the fake work."""
+    """Run the command line in a copy of the finished run."""
     shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(SUPPORT)
-    monkeypatch.setenv("GRADLAB_WORK", "fake_work:train")
 
     def call(*arguments: str, **wishes: Any) -> tuple[int, str, str]:
-        monkeypatch.setenv("GRADLAB_FAKE", json.dumps(wishes))
-        more = ("--executor", "inline", "--no-plots") * (arguments[0] == "run")
-        code = invoke([*arguments, *more])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
+        return command_line(*arguments, *["--executor", "inline", "--no-plots"] * (arguments[0] == "run"), **wishes)
 
     return call
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 from judged import judged
 
 from gradlab import spec
-from gradlab.cli import invoke
 from gradlab.report.glyphs import ASCII, UNICODE, glyphs_for
 from gradlab.report.model.expectations import document, number_text
 from gradlab.report.terminal.expectations import expectation_lines
@@ -61,21 +60,10 @@ expect:
 
 
 @pytest.fixture
-def gradlab(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[int, str, str]]:
-    (tmp_path / "demo.yaml").write_text(RUN)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("GRADLAB_WORK", "fake_work:train")
-    monkeypatch.delenv("COLUMNS", raising=False)
-
-    def call(*arguments: str, **wishes: Any) -> tuple[int, str, str]:
-        monkeypatch.setenv("GRADLAB_FAKE", json.dumps(wishes))
-        code = invoke(["run", "demo.yaml", "--no-plots", "--executor", "inline", *arguments])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
+def gradlab(command_line: Callable[..., tuple[int, str, str]]) -> Callable[..., tuple[int, str, str]]:
+    """Run demo.yaml."""
+    Path("demo.yaml").write_text(RUN)
+    return partial(command_line, "run", "demo.yaml", "--no-plots", "--executor", "inline")
 
 
 def test_a_run_judges_and_fails_only_when_asked_to(gradlab: Callable[..., tuple[int, str, str]]) -> None:

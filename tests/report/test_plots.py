@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 import numpy as np
@@ -19,7 +17,6 @@ from fake_work import record
 from PIL import Image
 
 from gradlab.cell import Cell, Named
-from gradlab.cli import invoke
 from gradlab.errors import UsageError
 from gradlab.record import Record
 from gradlab.report import plots
@@ -116,21 +113,10 @@ grid: {depth: [2, 8], activation: [sigmoid, relu, selu]}
 
 
 @pytest.fixture
-def gradlab(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[int, str, str]]:
-    """Run the command line in this process, in an empty directory with demo.yaml, with the fake work."""
-    (tmp_path / "demo.yaml").write_text(TEXT)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("GRADLAB_WORK", "fake_work:train")
-
-    def call(*arguments: str, **wishes: Any) -> tuple[int, str, str]:
-        monkeypatch.setenv("GRADLAB_FAKE", json.dumps(wishes))
-        code = invoke(arguments)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
+def gradlab(command_line: Callable[..., tuple[int, str, str]]) -> Callable[..., tuple[int, str, str]]:
+    """Run the command line in a directory with demo.yaml."""
+    Path("demo.yaml").write_text(TEXT)
+    return command_line
 
 
 def test_a_run_draws_and_plot_draws_the_same_from_the_tables(gradlab: Callable[..., tuple[int, str, str]]) -> None:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pytest
 
 from gradlab import spec
 from gradlab.api.plan import prepare
@@ -39,18 +36,6 @@ class Listening:
 
     def rest(self) -> None:
         self.resting = True
-
-
-def wishing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., list[str]]:
-    """Give the fake work its wishes; the answer reads the cells it has computed so far."""
-    calls = tmp_path / "calls"
-
-    def wish(**wishes: Any) -> list[str]:
-        monkeypatch.setenv("GRADLAB_FAKE", json.dumps({"calls": str(calls), **wishes}))
-        return calls.read_text().split() if calls.exists() else []
-
-    wish()
-    return wish
 
 
 def run(out: Path, text: str = TEXT, **options: Any) -> tuple[RunResult, Listening]:

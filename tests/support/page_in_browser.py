@@ -9,16 +9,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from drawn import cells_of
-from page_runs import rows_of, run_directory, scattered
-
-from gradlab.report.page import build_page
+from page_runs import rows_of
 
 BROWSER = os.environ.get("GRADLAB_BROWSER", "")
 if BROWSER != "required":
@@ -42,22 +38,8 @@ FLAGS = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("browser")
-
-
-@pytest.fixture(scope="module")
-def run(folder: Path) -> Path:
-    cells = cells_of(seeds=3)
-    text = "name: small\ndescription: Which of these keeps its gradient?\n"
-    path = run_directory(folder / "results" / "small", cells, scattered, spec=text, lost=cells[-3:])
-    (path / "report.html").write_bytes(build_page([path]).html.encode())
-    return path
-
-
-@pytest.fixture(scope="module")
-def browser(folder: Path) -> Iterator[Any]:
+def chromium(folder: Path) -> Any:
+    """Return a driver of a new browser that keeps its profile, and in ``saved`` what it downloads, in `folder`."""
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
     for flag in (*FLAGS, f"--user-data-dir={folder / 'profile'}"):
@@ -68,8 +50,7 @@ def browser(folder: Path) -> Iterator[Any]:
     (folder / "saved").mkdir()
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
     driver.execute_cdp_cmd("Page.enable", {})
-    yield driver
-    driver.quit()
+    return driver
 
 
 def emulate(browser: Any, width: int = 1400, height: int = 1000, scheme: str = "light", media: str = "") -> None:
@@ -77,21 +58,6 @@ def emulate(browser: Any, width: int = 1400, height: int = 1000, scheme: str = "
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": features})
     size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-
-
-@pytest.fixture
-def open_page(browser: Any) -> Callable[..., Any]:
-    def show(path: Path, **look: Any) -> Any:
-        emulate(browser, **look)
-        browser.get((path / "report.html").as_uri())
-        return browser
-
-    return show
-
-
-@pytest.fixture
-def page(open_page: Callable[..., Any], run: Path) -> Any:
-    return open_page(run)
 
 
 def all_of(page: Any, selector: str) -> list[Any]:

@@ -17,14 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from drawn import PROVENANCE, cells_of
 from fake_work import record
 
 from gradlab.cell import Cell, cell_id
 from gradlab.mean_field import predict
 from gradlab.record import Record
-from gradlab.report.page import build_page
 from gradlab.results.tables import tables
 from gradlab.store import RunDirectory, checksums
 from gradlab.store.manifest import MANIFEST, Manifest
@@ -151,13 +149,3 @@ def scattered(cell: Cell) -> Record:
     one = record(cell)
     wobble = 0.3 * np.sin(1.7 * np.arange(cell.blocks) * (cell.seed + 1))
     return one.with_values(log_grad_norm=one.log_grad_norm + wobble)
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return run_directory(tmp_path_factory.mktemp("results") / "small", cells_of(), scattered)
-
-
-@pytest.fixture(scope="module")
-def page(run: Path) -> Parsed:
-    return Parsed(build_page([run]).html)

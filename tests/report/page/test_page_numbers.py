@@ -13,8 +13,6 @@ import pytest
 from drawn import NAMES, cells_of
 from fake_work import FACTORS
 from page_runs import DIGITS, Parsed, column, number, rows_of, run_directory
-from page_runs import page as page
-from page_runs import run as run
 from scipy.stats import t as student
 
 from gradlab.analysis.compare.collect import collect

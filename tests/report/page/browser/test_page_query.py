@@ -7,8 +7,6 @@ from importlib import resources
 from typing import Any
 
 import pytest
-from page_in_browser import browser as browser
-from page_in_browser import folder as folder
 from page_in_browser import needs_chromium
 from query_cases import CASES, COLUMNS, HOSTILE, read
 

@@ -16,8 +16,6 @@ from drawn import cells_of
 from hypothesis import given
 from hypothesis import strategies as st
 from page_runs import EVIL, Parsed, column, hostile, run_directory
-from page_runs import page as page
-from page_runs import run as run
 
 from gradlab.report.page import build_page
 from gradlab.report.page.build import _SCRIPTS

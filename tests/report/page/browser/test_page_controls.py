@@ -11,11 +11,6 @@ from typing import Any
 
 import pytest
 from page_in_browser import ActionChains, By, Keys, all_of, field, log_g, needs_chromium, one_of, plain, table
-from page_in_browser import browser as browser
-from page_in_browser import folder as folder
-from page_in_browser import open_page as open_page
-from page_in_browser import page as page
-from page_in_browser import run as run
 from page_runs import rows_of, run_directory
 from processes import until
 

@@ -10,11 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 from page_in_browser import all_of, emulate, field, log_g, needs_chromium, one_of, table, texts
-from page_in_browser import browser as browser
-from page_in_browser import folder as folder
-from page_in_browser import open_page as open_page
-from page_in_browser import page as page
-from page_in_browser import run as run
 from page_runs import EVIL, hostile, number, rows_of, run_directory
 
 from gradlab.report.model.marks import reach_text

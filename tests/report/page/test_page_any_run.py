@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from drawn import cells_of, with_profile
 from page_runs import DIGITS, Parsed, column, number, rewrite, rows_of, run_directory
-from page_runs import run as run
 
 from gradlab import grid, spec
 from gradlab.cell import Cell, Named
