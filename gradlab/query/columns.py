@@ -34,6 +34,12 @@ class Comparison:
         """The items of a list, or the one value."""
         return (self.operand,) if self.operand.items is None else self.operand.items
 
+    @property
+    def lists(self) -> tuple[Operand, ...]:
+        """The values, for a column of lists: numbers alone in brackets are one value, ``[0, 10]``."""
+        numbers = all(ranges.is_range(item.text) or read_number(item.text) is not None for item in self.operands)
+        return (self.operand,) if numbers else self.operands
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -66,10 +72,8 @@ class Columns:
             raise QueryError(message, comparison.at, like(name, self._columns, f"there are {', '.join(self._columns)}"))
         column = self._columns[name]
         ordered = sign not in ("=", "!=")
-        if column.kind == "list" and comparison.operand.items is not None:
-            constants: tuple[Constant, ...] = (" ".join(item.text for item in comparison.operands),)
-        else:
-            constants = tuple(self._constant(column, comparison, operand) for operand in comparison.operands)
+        operands = comparison.lists if column.kind == "list" else comparison.operands
+        constants = tuple(self._constant(column, comparison, operand) for operand in operands)
         if ordered and not (len(constants) == 1 and type(constants[0]) in (int, float)):
             what = shorten(comparison.operand.text)
             message = f"{name} is text: it can be =, != or in a list, but not {sign} {what}"
@@ -82,8 +86,10 @@ class Columns:
         text, name = operand.text, comparison.name
         if column.kind == "component":
             return _pattern(column, name, operand)
-        if column.kind in ("text", "list"):
+        if column.kind == "text":
             return column.aliases.get(text, text)
+        if column.kind == "list":  # as a table prints it
+            return " ".join(text.strip("[]").replace(",", " ").split())
         if ranges.is_range(text) and not operand.quoted:
             try:
                 return ranges.parse(text)

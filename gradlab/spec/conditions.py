@@ -38,8 +38,7 @@ def read_comparison(
     if key not in SETTINGS:
         problems.add(mark, f"unknown setting {shorten(key)!r}", hint_for(key))
         return Condition(key, sign, ()), ()
-    whole = comparison.operand
-    operands = (whole,) if fields.holds_list(key) and whole.text.startswith("[") else comparison.operands
+    operands = comparison.lists if fields.holds_list(key) else comparison.operands
     constants: list[Constant] = []
     marks: list[Mark] = []
     for operand in operands:

@@ -13,10 +13,9 @@ function bound(columns, { name, at, sign, operand }) {
       likeOf(name, Object.keys(columns), `there are ${Object.keys(columns).join(", ")}`),
     );
   const operands = operand.items || [operand];
-  const constants =
-    column.kind === "list" && operand.items
-      ? [operands.map((item) => item.text).join(" ")]
-      : operands.map((item) => constantOf(column, name, item, columns));
+  // numbers alone in brackets are one value of a column of lists
+  const isList = column.kind === "list" && operands.every(({ text }) => RANGE_ATTEMPT.test(text) || numberOf(text) !== null);
+  const constants = (isList ? [operand] : operands).map((item) => constantOf(column, name, item, columns));
   const ordered = sign !== "=" && sign !== "!=";
   if (ordered && !(constants.length === 1 && (typeof constants[0] === "number" || constants[0].number))) {
     const what = shortened(operand.text);
@@ -32,8 +31,8 @@ function bound(columns, { name, at, sign, operand }) {
 
 function constantOf(column, name, { text, at, quoted }, columns) {
   if (column.kind === "component") return patternOf(column, name, text, at);
-  if (column.kind === "text" || column.kind === "list")
-    return Object.hasOwn(column.aliases, text) ? column.aliases[text] : text;
+  if (column.kind === "text") return Object.hasOwn(column.aliases, text) ? column.aliases[text] : text;
+  if (column.kind === "list") return text.replace(/^\[+|\]+$/g, "").replaceAll(",", " ").trim().split(/\s+/).join(" ");
   if (!quoted && RANGE_ATTEMPT.test(text)) return rangeOf(text, at);
   if (column.kind === "truth" && /^(true|false)$/i.test(text)) return text.toLowerCase() === "true";
   const number = numberOf(text);
