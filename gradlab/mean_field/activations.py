@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from gradlab.components import ACTIVATIONS, Named
+from gradlab.components import ACTIVATIONS, Named, Value
 from gradlab.mean_field.coverage import Components
 
 __all__ = ["KNOWN_ACTIVATIONS", "NUMPY_ACTIVATIONS", "NumpyActivation", "numpy_activation"]
@@ -147,9 +147,10 @@ def numpy_activation(activation: Named) -> NumpyActivation:
         NoPrediction: it has no twin, or a parameter that its twin does not take.
     """
     KNOWN_ACTIVATIONS.require("activation", activation)
-    return _made(_TWINS[activation.name], activation)
+    values = KNOWN_ACTIVATIONS.values(activation, ACTIVATIONS)
+    return _made(_TWINS[activation.name], tuple(sorted(values.items())))
 
 
 @lru_cache(maxsize=256)
-def _made(make: Callable[..., NumpyActivation], activation: Named) -> NumpyActivation:
-    return make(**KNOWN_ACTIVATIONS.values(activation, ACTIVATIONS))
+def _made(make: Callable[..., NumpyActivation], values: tuple[tuple[str, Value], ...]) -> NumpyActivation:
+    return make(**dict(values))

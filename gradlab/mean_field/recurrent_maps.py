@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradlab.components import Named
-from gradlab.mean_field.activations import numpy_activation
+from gradlab.mean_field.activations import NumpyActivation, numpy_activation
 from gradlab.mean_field.maps import chi, variance_map
 
 if TYPE_CHECKING:
@@ -35,11 +35,10 @@ _LOW, _HIGH, _STEP = -30.0, 30.0, 0.125
 
 
 @lru_cache(maxsize=64)
-def _moments(activation: Named) -> tuple[CubicSpline, CubicSpline]:
+def _moments(phi: NumpyActivation) -> tuple[CubicSpline, CubicSpline]:
     """Return ln E φ² and ln E φ'² as functions of ln q."""
     from scipy.interpolate import CubicSpline  # 0.2 s that no other theory needs
 
-    phi = numpy_activation(activation)
     at = np.arange(_LOW, _HIGH + _STEP / 2, _STEP)
     with np.errstate(divide="ignore"):
         square, slope = (np.log([f(phi, float(np.exp(x)), 1.0, *rest) for x in at]) for f, rest in
@@ -55,7 +54,7 @@ def log_factors(
     `input_variance` is what the inputs bring to q on average, `spread` the standard deviation of a sample's share
     over that mean; the shares are drawn from a gamma distribution, which is exact for Gaussian features.
     """
-    square, slope = _moments(activation)
+    square, slope = _moments(numpy_activation(activation))
     samples = min(_SAMPLES, max(_FEWEST, _ELEMENTS // steps))
     shares = np.ones((samples, steps))
     if spread > 0:

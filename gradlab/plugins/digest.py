@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import inspect
 import textwrap
@@ -53,6 +54,8 @@ class _Reader:
                 return qualified
             self._seen.add(id(value))
             return f"{qualified}: {self._class(value) if isinstance(value, type) else self._function(value)}"
+        if dataclasses.is_dataclass(value):
+            return f"{type(value).__name__} {self.text([getattr(value, f.name) for f in dataclasses.fields(value)])}"
         raise PluginError(
             f"{self._name} uses a value of type {type(value).__name__}, whose changes would not be noticed",
             "make it a parameter, or put the component into a file: gl.plugin('my_lab.py')",

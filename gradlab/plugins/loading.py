@@ -23,7 +23,7 @@ from types import ModuleType
 from typing import NamedTuple
 
 from gradlab.cell import REGISTRIES
-from gradlab.components import ALIASES, Component, Origin
+from gradlab.components import ALIASES, Activation, Component, Origin
 from gradlab.errors import GradlabError, PluginError
 from gradlab.plugins.digest import digest_of
 
@@ -89,7 +89,8 @@ def register(key: str, name: str, component: Component) -> None:
     entries, entry = _staged.get(), _Entry(key, name, component)
     if entries is None:
         defaults = {parameter: param.default for parameter, param in component.params.items()}
-        _commit([entry], Origin("", digest_of(name, component.target, key, name, defaults)))
+        twin = component.twin if isinstance(component, Activation) else None
+        _commit([entry], Origin("", digest_of(name, component.target, twin, key, name, defaults)))
     else:
         entries.append(entry)
 
