@@ -39,6 +39,7 @@ def rows(path: Path) -> list[dict[str, str]]:
         return [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
 
 
+@pytest.mark.slow
 def test_the_example_trains_in_workers_as_it_does_here(lab: Path) -> None:
     assert run(Path("workers"), "--workers", "2") == 0
     assert run(Path("here"), "--executor", "inline") == 0
@@ -57,6 +58,7 @@ def test_the_digest_of_the_example_is_in_its_cell_ids(lab: Path) -> None:
     assert {row["cell"] for row in rows(Path("out/my_lab/cells.csv"))} == {cell_id(cell) for cell in small}
 
 
+@pytest.mark.slow
 def test_the_example_trains_in_ray(lab: Path) -> None:
     ray = pytest.importorskip("ray")
     try:
@@ -98,7 +100,7 @@ def bent() -> Callable[..., torch.Tensor]:
 DEMO = {"name": "demo", "depth": 2, "width": 4, "train": {"steps": 2, "batch_size": 4}, "probe": {"batch_size": 8}}
 
 
-@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_an_object_registered_from_python_works_here_and_in_workers(workers: int, lab: Path, bent: Any) -> None:
     results = gl.run({**DEMO, "activation": ["bent", {"leaky_relu": 0.1}]}, workers=workers, quiet=True)
     ours, same = (results.cells[results.cells["activation"].str.startswith(name)] for name in ("bent", "leaky"))
