@@ -253,8 +253,15 @@ class Run:
         frames = {name: self.table(name, columns.get(name)) for name in self._written.names()}
         return Tables(**frames) if self._written.current() else self._rebuilt
 
-    def profiles(self, cells: Collection[str], steps: Collection[int], columns: Sequence[str]) -> pd.DataFrame:
-        """Return `columns` of the table ``layers`` for some cells at some steps.
+    @property
+    def table_names(self) -> tuple[Table, ...]:
+        """The tables that the run has."""
+        return self._written.names() or tuple(self._rebuilt.frames)  # type: ignore[arg-type]
+
+    def profiles(
+        self, cells: Collection[str], steps: Collection[int], columns: Sequence[str], name: Table = "layers"
+    ) -> pd.DataFrame:
+        """Return `columns` of the table ``layers``, or of ``stacked``, for some cells at some steps.
 
         It may be a thousand times larger than the rest: it is read in pieces, of which little is kept.
         """
@@ -263,9 +270,9 @@ class Run:
         def chosen(piece: pd.DataFrame) -> pd.DataFrame:
             return piece[piece["cell"].isin(cells) & piece["step"].isin(steps)]
 
-        path = self.path / "layers.csv"
-        if not self._written.intact("layers"):
-            return chosen(self._rebuilt.layers[list(columns)]).reset_index(drop=True)
+        path = self.path / f"{name}.csv"
+        if not self._written.intact(name):
+            return chosen(self._rebuilt.frames[name][list(columns)]).reset_index(drop=True)
         with explained("read", path), pd.read_csv(
             path, keep_default_na=False, na_values=[""], usecols=list(columns), dtype={"cell": str},
             chunksize=_ROWS_AT_ONCE,

@@ -16,17 +16,27 @@ from gradlab.report.model.rows import RowGroup
 from gradlab.results.statistics import mean_interval
 from gradlab.results.tables import Tables
 
-__all__ = ["MeanSeries", "Profile", "ProfileIndex", "longest_profiles", "mean_series", "profile", "thinned"]
+__all__ = [
+    "MeanSeries",
+    "Profile",
+    "ProfileIndex",
+    "longest_cells",
+    "longest_profiles",
+    "mean_series",
+    "profile",
+    "thinned",
+]
 
 _NORMAL_95 = 1.96
 
 
 class ProfileIndex:
-    """Finds the profiles of a ``layers`` table by cell and probed step."""
+    """Finds the profiles of a ``layers`` table by cell and probed step, and of a ``stacked`` one before training."""
 
-    def __init__(self, layers: pd.DataFrame) -> None:
-        """Take a table whose rows of one cell and step lie together, block 1 first."""
+    def __init__(self, layers: pd.DataFrame, stacked: pd.DataFrame | None = None) -> None:
+        """Take tables whose rows of one cell and step lie together, block (or time step) 1 first."""
         self._layers = layers
+        self._stacked = _stacked_profiles(stacked) if stacked is not None and len(stacked) else {}
         starts = np.flatnonzero(layers["layer"].to_numpy() == 1)
         stops = np.append(starts, len(layers))[1:]
         cells = layers["cell"].astype(object).to_numpy()[starts].tolist()
@@ -48,9 +58,24 @@ class ProfileIndex:
         """Return the probed steps of these cells, ascending."""
         return sorted({step for cell in cells for step in self._spans.get(cell, {})})
 
+    def stacked(self, cells: Sequence[str]) -> Floats:
+        """Return log10 g_t of the D single layers of stacked networks at step 0, [n, D, T]; D is 0 without any."""
+        own = [self._stacked[cell] for cell in cells if cell in self._stacked]
+        return np.stack(own) if own else np.empty((len(cells), 0, 0))
+
     def has(self, column: str) -> bool:
         """Whether the table has this column; that of an older gradlab has fewer."""
         return column in self._layers
+
+
+def _stacked_profiles(stacked: pd.DataFrame) -> dict[str, Floats]:
+    first = stacked[stacked["step"] == 0]
+    layer = first["stacked_layer"].to_numpy()
+    starts = np.flatnonzero((first["layer"].to_numpy() == 1) & (layer == 1))
+    values = np.split(first["log10_grad_norm"].to_numpy(np.float64, na_value=np.nan), starts[1:])
+    layers = np.maximum.reduceat(layer, starts)
+    cells = first["cell"].astype(object).to_numpy()[starts]
+    return {cell: own.reshape(-1, number).T for cell, own, number in zip(cells, values, layers, strict=True)}
 
 
 @dataclass(frozen=True)
@@ -85,6 +110,8 @@ class Profile:
     """Half width of the range where theory expects 95 % of single seeds at this width, [L]."""
     state: Floats | None
     """The mean of an LSTM's cell state, [L]."""
+    layers: tuple[Floats, ...] = ()
+    """The means of the single layers of a stacked network, the lowest first, [L] each; each is 1 at its last step."""
 
     @property
     def blocks(self) -> int:
@@ -98,8 +125,8 @@ class Profile:
 
     @property
     def extent(self) -> tuple[float, float]:
-        """The smallest and the largest finite value of seeds and theory, 0 among them."""
-        values = self.seeds.ravel() if self.theory is None else np.append(self.seeds.ravel(), self.theory)
+        """The smallest and the largest finite value of all series, 0 among them."""
+        values = np.concatenate([self.seeds.ravel(), *([] if self.theory is None else [self.theory]), *self.layers])
         finite = np.append(values[np.isfinite(values)], 0.0)
         return float(finite.min()), float(finite.max())
 
@@ -116,12 +143,14 @@ def profile(index: ProfileIndex, cells: Sequence[str], theory_sd: float = float(
     mean_state = None if state is None else mean_series(state).mean
     blocks = seeds.shape[1]
     to_loss = np.arange(blocks - 1, -1, -1) / max(blocks - 1, 1)
+    stacked = index.stacked(cells)
     return Profile(
         seeds=seeds,
         mean=mean_series(seeds),
         theory=theory,
         scatter=None if theory is None or np.isnan(theory_sd) else _NORMAL_95 * theory_sd * np.sqrt(to_loss),
         state=mean_state if mean_state is not None and np.isfinite(mean_state).all() else None,
+        layers=tuple(mean_series(_to_last(stacked[:, layer])).mean for layer in range(stacked.shape[1])),
     )
 
 
@@ -135,19 +164,21 @@ def _all_finite(index: ProfileIndex, cells: Sequence[str], column: str) -> Float
     return values[0] if len(values) and np.isfinite(values).all() else None
 
 
-def longest_profiles(tables: Tables, group: RowGroup) -> list[Floats]:
-    """Return for each row the mean over seeds of log10 g_l at step 0 in its longest network, [L]; empty without one."""
-    index, cells = ProfileIndex(tables.layers), tables.cells
+def longest_cells(tables: Tables, group: RowGroup) -> list[list[str]]:
+    """Return for each row the ids of the measured cells of its longest network, one for each seed."""
+    cells = tables.cells
     members: dict[tuple[Any, ...], list[str]] = {}
     labels = [cells[key].map(setting_text) for key in group.keys]
     for cell, status, *place in zip(cells["cell"], cells["status"], cells[group.axis.setting], *labels, strict=True):
         if status != "failed":
             members.setdefault(tuple(place), []).append(cell)
+    return [members[max(row.points), *row.labels] if row.points else [] for row in group.rows]
+
+
+def longest_profiles(index: ProfileIndex, cells: Sequence[Sequence[str]]) -> list[Floats]:
+    """Return for each row of `longest_cells` the mean over seeds of log10 g_l at step 0, [L]; empty without a cell."""
     with np.errstate(invalid="ignore"):
-        return [
-            index.of(members[max(row.points), *row.labels], 0).mean(axis=0) if row.points else np.empty(0)
-            for row in group.rows
-        ]
+        return [index.of(own, 0).mean(axis=0) if own else np.empty(0) for own in cells]
 
 
 def thinned(blocks: int, most: int) -> NDArray[np.int64]:

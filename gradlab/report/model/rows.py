@@ -95,8 +95,11 @@ def by_axis(tables: Tables) -> tuple[Tables, ...]:
     for models in models_by_axis(tables.cells["model"].unique().tolist()).values():
         cells, summary = (frame[frame["model"].isin(models)] for frame in (tables.cells, tables.summary))
         own = set(cells["cell"])
-        layers, steps = (frame[frame["cell"].isin(own)] for frame in (tables.layers, tables.steps))
-        parts.append(Tables(*(frame.reset_index(drop=True) for frame in (cells, layers, steps, summary))))
+        layers, steps, stacked = (
+            frame[frame["cell"].isin(own)] if len(frame) else frame
+            for frame in (tables.layers, tables.steps, tables.stacked)
+        )
+        parts.append(Tables(*(frame.reset_index(drop=True) for frame in (cells, layers, steps, summary, stacked))))
     return tuple(parts) if len(parts) > 1 else (tables,) * len(parts)
 
 

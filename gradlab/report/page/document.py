@@ -37,7 +37,7 @@ from gradlab.thresholds import LEARNED_SHARE, UNEXPLAINED_Z
 __all__ = ["MOST", "Document", "document"]
 
 MOST = 12_000
-"""Configurations that a page can list; of more, some evenly from the least to the most gradient left."""
+"""Configurations that a page can list; of more, some evenly from the smallest to the largest survival."""
 
 _VERDICTS = ("healthy", "vanishing", "exploding", "dead", "nonfinite", "failed")
 _COUNTS = ("n", "diverged", "dead", "nonfinite")
@@ -132,7 +132,7 @@ def _limited(every: Configurations, most: int) -> tuple[Configurations, list[str
     new[rows] = np.arange(len(rows))
     group = tuple(own.map(lambda row: int(new[row])) for own in every.group)
     frame, settings = (table.iloc[rows].reset_index(drop=True) for table in (every.frame, every.settings))
-    note = f"{len(rows):,} of {total:,} configurations are listed, evenly from the least to the most gradient left"
+    note = f"{len(rows):,} of {total:,} configurations are listed, evenly from the smallest to the largest survival"
     return dataclasses.replace(every, frame=frame, group=group, settings=settings), [f"{note}; all are in summary.csv"]
 
 

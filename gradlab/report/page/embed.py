@@ -55,6 +55,8 @@ def attach(sources: Sequence[Source], unit: str, budget: int = BUDGET) -> Attach
     lost = []
     for table in TABLES:
         for run, source in enumerate(sources):
+            if table not in source.run.table_names:
+                continue
             path = source.run.path / f"{table}.csv"
             with explained("read", path):
                 length = path.stat().st_size if path.is_file() else 0
@@ -62,8 +64,7 @@ def attach(sources: Sequence[Source], unit: str, budget: int = BUDGET) -> Attach
             if length <= _LARGEST:
                 data = source.run.csv(table)
                 length, text = len(data), base64.b64encode(gzip.compress(data, mtime=0)).decode("ascii")
-            known = getattr(source.tables, table)
-            rows = len(known) if table != "layers" else None
+            rows = None if table in ("layers", "stacked") else len(getattr(source.tables, table))
             fits = bool(text) and len(text) <= budget
             name = f"file-{run}-{table}"
             rows_are = f"one row per cell, probed step and {unit}" if table == "layers" else MEANINGS[table]

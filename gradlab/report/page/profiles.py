@@ -54,8 +54,8 @@ def profiles(
         most = max(int(budget / _bytes(sizes, detail) * len(rows)), 1)
         kept = spread(configurations.frame.iloc[rows], most)
         notes.append(
-            f"profiles are here for {len(kept):,} of {count(len(rows), 'configuration')}, evenly from the least to "
-            f"the most gradient left: all of them would take {size(_bytes(sizes, detail))} (they are in layers.csv)"
+            f"profiles are here for {len(kept):,} of {count(len(rows), 'configuration')}, evenly from the smallest "
+            f"to the largest survival: all of them would take {size(_bytes(sizes, detail))} (they are in layers.csv)"
         )
         rows = [rows[row] for row in kept]
     if detail is not _DETAILS[0]:
@@ -106,11 +106,8 @@ def _of_run(
     for row, own in members.items():
         every = sorted({step for cell in own for step in probed.get(cell, ())})
         steps[row] = [every[at] for at in thinned(len(every), detail.steps)] if every else []
-    index = ProfileIndex(
-        source.profiles(
-            {cell for own in members.values() for cell in own}, {at for own in steps.values() for at in own}
-        )
-    )
+    ids = {cell for own in members.values() for cell in own}
+    index = ProfileIndex(source.profiles(ids, {at for own in steps.values() for at in own}), source.stacked(ids))
     history = _History(source.tables.steps, {cell: row for row, own in members.items() for cell in own})
     scatter = configurations.frame["theory_log10_sd"].astype(float).tolist()
     return {
@@ -133,6 +130,7 @@ def _profile(
         "theory": None if series.theory is None else _short(series.theory[at]),
         "scatter": None if series.scatter is None else _short(series.scatter[at]),
         "state": None if series.state is None else _short(series.state[at]),
+        "layers": [_short(layer[at]) for layer in series.layers],
         "seeds": [_short(seed[at]) for seed in series.seeds[: detail.seeds]],
         "lost": series.lost,
         "steps": list(steps),

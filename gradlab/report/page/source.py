@@ -14,11 +14,12 @@ from gradlab.results.tables import Tables
 
 __all__ = ["TABLES", "Source", "read_source"]
 
-TABLES: tuple[Table, ...] = ("summary", "cells", "steps", "layers")
-"""The tables of a run, the shortest first."""
+TABLES: tuple[Table, ...] = ("summary", "cells", "steps", "layers", "stacked")
+"""The tables that a run may have, the shortest first; only stacked networks have the last."""
 
 _STEPS = ("cell", "step", "loss", "metric", "log10_survival")
 _LAYERS = ("cell", "step", "layer", "log10_grad_norm", "theory_log10_grad_norm", "log10_cell_grad_norm")
+_STACKED = ("cell", "step", "layer", "stacked_layer", "log10_grad_norm")
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,10 @@ class Source:
     def profiles(self, cells: Collection[str], steps: Collection[int]) -> pd.DataFrame:
         """Return the gradient norms of some cells at some steps: `cell, step, layer, log10_grad_norm`, theory's too."""
         return self.run.profiles(cells, steps, _LAYERS)
+
+    def stacked(self, cells: Collection[str]) -> pd.DataFrame | None:
+        """Return the gradient norms of single stacked layers of some cells before training; None where none has any."""
+        return self.run.profiles(cells, {0}, _STACKED, "stacked") if "stacked" in self.run.table_names else None
 
 
 def read_source(run: Run, name: str) -> Source:

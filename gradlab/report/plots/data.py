@@ -131,7 +131,7 @@ def plot_data(tables: Tables) -> PlotData | None:
         group=group,
         rows=tuple(row for row in group.rows if row.points),
         cells={key: measured.iloc[at] for key, at in places.items()},
-        profiles=ProfileIndex(tables.layers),
+        profiles=ProfileIndex(tables.layers, tables.stacked),
         named=tuple(range(len(group.keys))),
     )
 

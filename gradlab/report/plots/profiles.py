@@ -16,7 +16,7 @@ from gradlab.report.glyphs import UNICODE, shorten
 from gradlab.report.model.profiles import Profile, thinned
 from gradlab.report.model.rows import Row
 from gradlab.report.plots.data import PlotData, spread
-from gradlab.report.plots.paper import GREY, INK, VERDICTS, amount, frame, log_axis, new
+from gradlab.report.plots.paper import COLOURS, GREY, INK, LETTERS, LINES, VERDICTS, amount, frame, log_axis, new
 
 __all__ = ["POINTS", "length_axis", "panels", "picture"]
 
@@ -146,6 +146,15 @@ def _draw(axes: Plot, panel: Panel) -> None:
     mean = profile.mean
     axes.fill_between(x, mean.low[at], mean.high[at], color=colour, alpha=0.25, linewidth=0)
     axes.plot(x, mean.mean[at], color=colour, marker="o" if profile.blocks <= 12 else "", markersize=4)
+    for number, layer in enumerate(profile.layers, 1):
+        look = number % len(COLOURS)
+        axes.plot(x, layer[at], color=COLOURS[look], linewidth=1.2, linestyle=LINES[number % len(LINES)])
+        if not np.isfinite(layer[0]):
+            continue
+        axes.annotate(
+            str(number), (x[0], layer[at][0]), xytext=(1, 1.5), textcoords="offset points", size=8.5, va="bottom",
+            color=LETTERS[look],
+        )  # fmt: skip
     if profile.theory is not None:
         _theory(axes, x, profile.theory[at], None if profile.scatter is None else profile.scatter[at])
     length_axis(axes, profile.blocks)
@@ -188,6 +197,8 @@ def _note(data: PlotData, drawn: list[Panel], networks: int, clipped: bool) -> s
         scattered = any(panel.profile.scatter is not None for panel in drawn)
         parts.append("Dashed: mean-field theory" + ("; dotted: where it expects 95 % of single seeds at this width."
                                                     if scattered else "."))  # fmt: skip
+    if any(panel.profile.layers for panel in drawn):
+        parts.append("Numbered: the stacked layers by themselves, the lowest first.")
     if clipped:
         parts.append(
             f"The axis ends at {DECADES:.0f} decades; lines that leave it go on to the number above the panel."

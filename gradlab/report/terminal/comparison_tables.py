@@ -16,6 +16,7 @@ from gradlab.report.model.rows import Row, RowGroup, shown_lengths
 from gradlab.report.terminal.entries import (
     EMPTY,
     half_width,
+    heading,
     labels,
     largest_half_width,
     mark_entry,
@@ -57,7 +58,7 @@ def _counts(rows: Sequence[Row]) -> list[Column]:
 
 
 def _reach(rows: Sequence[Row], glyphs: Glyphs) -> Column:
-    return Column("reach", tuple(reach_entry(row.longest, glyphs) for row in rows))
+    return Column(heading("reach"), tuple(reach_entry(row.longest, glyphs) for row in rows))
 
 
 def _max_trainable(rows: Sequence[Row], glyphs: Glyphs) -> Column:

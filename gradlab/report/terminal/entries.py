@@ -8,6 +8,7 @@ from math import isnan
 
 from rich.text import Text
 
+from gradlab.columns import column
 from gradlab.report.glyphs import Glyphs
 from gradlab.report.model.marks import Mark, Point, reach_text
 from gradlab.report.model.rows import Row, RowGroup
@@ -17,6 +18,7 @@ __all__ = [
     "EMPTY",
     "conclusion_lines",
     "half_width",
+    "heading",
     "labels",
     "largest_half_width",
     "mark_entry",
@@ -42,6 +44,11 @@ def conclusion_lines(sentences: Sequence[str], width: int | None) -> list[Text]:
         return []
     lines = [line for sentence in sentences for line in wrapped(f"  {sentence}", width, indent="    ")]
     return [Text("Conclusions", "bold"), *lines, Text()]
+
+
+def heading(name: str) -> str:
+    """Return the heading of a column of ``summary``, as the schema has it."""
+    return column(name, "summary").title
 
 
 def labels(group: RowGroup) -> list[Column]:

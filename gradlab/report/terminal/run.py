@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -15,10 +16,11 @@ from gradlab.report.formatting import count, duration
 from gradlab.report.glyphs import Glyphs
 from gradlab.report.model.causes import causes
 from gradlab.report.model.marks import sign_names
-from gradlab.report.model.profiles import longest_profiles
+from gradlab.report.model.profiles import ProfileIndex, longest_cells, longest_profiles
 from gradlab.report.model.rows import RowGroup, by_axis, rows_of, shown_lengths
+from gradlab.report.model.stacked import LayerSurvival, stacked_survival
 from gradlab.report.terminal.entries import EMPTY, conclusion_lines, labels, largest_half_width, wrapped
-from gradlab.report.terminal.run_tables import survival_columns, training_columns
+from gradlab.report.terminal.run_tables import stacked_columns, survival_columns, training_columns
 from gradlab.report.terminal.table import Column, fold
 from gradlab.results.tables import Tables
 from gradlab.store.records import Failure
@@ -132,7 +134,8 @@ def _counts(result: RunReport, glyphs: Glyphs) -> str:
 
 
 def _survival(tables: Tables, group: RowGroup, glyphs: Glyphs, width: int | None) -> list[Text]:
-    profiles = longest_profiles(tables, group)
+    index, cells = ProfileIndex(tables.layers, tables.stacked), longest_cells(tables, group)
+    profiles = longest_profiles(index, cells)
     largest = largest_half_width(group.rows, "log10_survival")
     wide = fold(_labels(group), survival_columns(group, profiles, glyphs, intervals=True), None, glyphs)
     inside = largest is not None and (width is None or max(line.cell_len for line in wide) <= width)
@@ -148,7 +151,19 @@ def _survival(tables: Tables, group: RowGroup, glyphs: Glyphs, width: int | None
         if not inside:
             note += f"; of the survivals at most {glyphs.plus_minus}{half:.2f} ({where}), all in summary.csv"
         lines += wrapped(note, width, "dim")
-    return [*lines, Text()]
+    return [*lines, Text(), *_stacked(stacked_survival(group, index, cells), group, glyphs, width)]
+
+
+def _stacked(
+    survivals: Sequence[Sequence[LayerSurvival]], group: RowGroup, glyphs: Glyphs, width: int | None
+) -> list[Text]:
+    """Return the table of single layers; nothing where no network is a stacked one."""
+    if not survivals:
+        return []
+    where = f", {group.axis.at(max(group.lengths))}" if group.varies else ""
+    title = f"Survival of each stacked layer by itself before training{where} (log10; 1: the lowest)"
+    columns = stacked_columns(survivals, glyphs)
+    return [*wrapped(title, width, "bold"), *fold(_labels(group), columns, width, glyphs), Text()]
 
 
 def _labels(group: RowGroup) -> list[Column]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import isnan
 
 import numpy as np
@@ -11,11 +12,12 @@ from gradlab.report.formatting import log_text
 from gradlab.report.glyphs import Glyphs
 from gradlab.report.model.marks import Point, learned, mark_of, unexplained
 from gradlab.report.model.rows import Row, RowGroup
-from gradlab.report.terminal.entries import EMPTY, half_width, mark_entry, reach_entry
+from gradlab.report.model.stacked import LayerSurvival
+from gradlab.report.terminal.entries import EMPTY, half_width, heading, mark_entry, reach_entry
 from gradlab.report.terminal.sparkline import spark
 from gradlab.report.terminal.table import GAP, Column, Entry
 
-__all__ = ["survival_columns", "training_columns"]
+__all__ = ["stacked_columns", "survival_columns", "training_columns"]
 
 
 def survival_columns(group: RowGroup, profiles: list[Floats], glyphs: Glyphs, *, intervals: bool) -> list[Column]:
@@ -25,7 +27,7 @@ def survival_columns(group: RowGroup, profiles: list[Floats], glyphs: Glyphs, *,
     """
     columns = [
         Column(
-            f"{length}   " if group.varies else "log10 survival",
+            f"{length}   " if group.varies else heading("log10_survival"),
             tuple(_survival(row, length, glyphs, intervals=intervals) for row in group.rows),
             group=group.axis.setting if group.varies else "",
             gap=GAP if length == group.lengths[-1] else 0,
@@ -36,9 +38,9 @@ def survival_columns(group: RowGroup, profiles: list[Floats], glyphs: Glyphs, *,
     points = [row.longest for row in group.rows]
     optional = [
         (group.axis.decay, [_decay(point, glyphs) for point in points], True),
-        ("theory", [_number(point, "theory_decay", "{:.4f}") for point in points], True),
-        ("z", [_z(point) for point in points], True),
-        ("reach", [reach_entry(point, glyphs) for point in points], True),
+        (heading("theory_decay"), [_number(point, "theory_decay", "{:.4f}") for point in points], True),
+        (heading("theory_z"), [_z(point) for point in points], True),
+        (heading("reach"), [reach_entry(point, glyphs) for point in points], True),
     ]
     if group.varies:
         optional.append(("trainable", [_max_trainable(row) for row in group.rows], True))
@@ -91,6 +93,18 @@ def _range(profile: Floats, glyphs: Glyphs) -> str:
     return f"{log_text(finite.min())}{glyphs.to}{log_text(finite.max())}" if len(finite) else ""
 
 
+def stacked_columns(survivals: Sequence[Sequence[LayerSurvival]], glyphs: Glyphs) -> list[Column]:
+    """Return the survival of all layers together, then of each; `survivals` as of `stacked_survival`."""
+
+    def entry(row: Sequence[LayerSurvival], at: int) -> Entry:
+        return mark_entry(row[at].mark, glyphs, row[at].half) if at < len(row) else EMPTY
+
+    return [
+        Column(f"{at or 'all'}   ", tuple(entry(row, at) for row in survivals), group="layer" if at else "", gap=0)
+        for at in range(max(map(len, survivals)))
+    ]
+
+
 def training_columns(group: RowGroup, glyphs: Glyphs) -> list[Column]:
     """Return what was learned by length, then loss and survival of each row's longest network after training."""
     columns = [
@@ -105,9 +119,9 @@ def training_columns(group: RowGroup, glyphs: Glyphs) -> list[Column]:
     points = [row.longest for row in group.rows]
     return [
         *columns,
-        Column("learned", tuple(_seeds(point) for point in points), group=longest),
-        Column("loss", tuple(_number(point, "loss", "{:#.3g}") for point in points), group=longest),
-        Column("log10 survival", tuple(_final(point, glyphs) for point in points), group=longest),
+        Column(heading("learned"), tuple(_seeds(point) for point in points), group=longest),
+        Column(heading("loss"), tuple(_number(point, "loss", "{:#.3g}") for point in points), group=longest),
+        Column(heading("log10_survival"), tuple(_final(point, glyphs) for point in points), group=longest),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import isfinite, isnan
 from typing import Any
 
@@ -11,10 +12,12 @@ from rich.text import Text
 
 from gradlab.analysis.compare.design import setting_text
 from gradlab.cell import SETTINGS, Cell, settings_of
+from gradlab.columns import Table, column
 from gradlab.families import Axis
 from gradlab.families.axes import axis_of
 from gradlab.report.formatting import capital, decade, duration, log_text, power
 from gradlab.report.glyphs import Glyphs
+from gradlab.report.model.profiles import ProfileIndex
 from gradlab.report.terminal.entries import wrapped
 from gradlab.report.terminal.sparkline import spark
 from gradlab.report.terminal.table import Column, Entry, fold
@@ -25,28 +28,12 @@ __all__ = ["cell_report"]
 _ROWS = 33
 """Blocks of a profile that a terminal shows; the others are in the CSV, the JSON and a pipe."""
 
-_LAYERS = {  # column of `layers`: heading
-    "log10_grad_norm": "log10 |g|",
-    "theory_log10_grad_norm": "theory",
-    "weight_grad_norm": "|dW|",
-    "weight_norm": "|W|",
-    "update_ratio": "update",
-    "act_mean": "mean",
-    "act_std": "std",
-    "saturated": "saturated",
-    "dead": "dead",
-    "zero_grad": "zero g",
-}
-_STEPS = {
-    "loss": "loss",
-    "metric": "metric",
-    "log10_survival": "log10 survival",
-    "decay": "decay",
-    "grad_norm_total": "|gradient|",
-    "spectral_radius": "radius",
-    "loss_scale": "loss scale",
-}
-_CLIPS = {"clip_norm_before": "before clipping", "clip_norm_after": "after", "clip_coef": "factor"}
+_LAYERS = (
+    "log10_grad_norm", "theory_log10_grad_norm", "weight_grad_norm", "weight_norm", "update_ratio", "act_mean",
+    "act_std", "saturated", "dead", "zero_grad",
+)  # fmt: skip
+_STEPS = ("loss", "metric", "log10_survival", "decay", "grad_norm_total", "spectral_radius", "loss_scale")
+_CLIPS = ("clip_norm_before", "clip_norm_after", "clip_coef")
 
 
 def cell_report(tables: Tables, cell: Cell, run: str, glyphs: Glyphs, width: int | None) -> list[Text]:
@@ -60,11 +47,10 @@ def cell_report(tables: Tables, cell: Cell, run: str, glyphs: Glyphs, width: int
     if row["status"] == "failed":
         return [*lines, Text(), *wrapped(f"failed: {row['error']}", width)]
     lines += [Text(), *_measures(row, axis, glyphs, width), Text()]
-    profile = tables.layers[(tables.layers["step"] == 0).to_numpy()]
-    lines += _profile(profile, axis, glyphs, width)
+    lines += _profile(tables, axis, glyphs, width)
     lines += [Text(), Text(f"Step by step (the metric is {row['metric_name']})", "bold")]
-    clipped = {} if cell.clip.name == "none" else _CLIPS
-    lines += _table(tables.steps, "step", _STEPS | clipped, glyphs, width)
+    columns = _headings("steps", _STEPS if cell.clip.name == "none" else (*_STEPS, *_CLIPS))
+    lines += _table(tables.steps, "step", {"step": "step", **columns}, glyphs, width)
     where = [f"bank {row['bank']}", str(row["device"]), f"{duration(float(row['wall_s']))} of its bank's time"]
     return [*lines, Text(), *wrapped(f" {glyphs.dot} ".join(where), width)]
 
@@ -108,9 +94,21 @@ def _power(logarithm: float) -> str:
     return "exactly zero" if logarithm == float("-inf") else "unknown" if isnan(logarithm) else power(logarithm)
 
 
-def _profile(profile: pd.DataFrame, axis: Axis, glyphs: Glyphs, width: int | None) -> list[Text]:
+def _headings(table: Table, names: Sequence[str]) -> dict[str, str]:
+    return {name: column(name, table).title for name in names}
+
+
+def _profile(tables: Tables, axis: Axis, glyphs: Glyphs, width: int | None) -> list[Text]:
+    profile = tables.layers[(tables.layers["step"] == 0).to_numpy()]
     measured = profile["log10_grad_norm"].to_numpy(dtype=float)
     profile = profile.assign(theory_log10_grad_norm=profile["theory_log10_grad_norm"] + measured[-1])
+    columns = {"layer": axis.unit, **_headings("layers", _LAYERS)}
+    if len(tables.stacked):
+        (by_layer,) = ProfileIndex(tables.layers, tables.stacked).stacked(tables.cells["cell"].tolist())
+        for number, log_g in enumerate(by_layer, 1):
+            name = f"log10_grad_norm_{number}"
+            profile = profile.assign(**{name: log_g})
+            columns[name] = f"{columns['log10_grad_norm']}, layer {number}"
     curve = f"{spark(glyphs, measured.tolist())} {log_text(measured[0])}{glyphs.to}{log_text(measured[-1])}"
     title = [Text(f"{capital(axis.direction)}, before training  ", "bold") + Text(curve)]
     note: list[Text] = []
@@ -120,7 +118,7 @@ def _profile(profile: pd.DataFrame, axis: Axis, glyphs: Glyphs, width: int | Non
             f"{len(shown)} of {axis.count(len(profile))} are shown; all are in a pipe and with --json", width
         )
         profile = profile.iloc[shown]
-    return [*title, *_table(profile, "layer", {"layer": axis.unit, **_LAYERS}, glyphs, width), *note]
+    return [*title, *_table(profile, "layer", columns, glyphs, width), *note]
 
 
 def _table(frame: pd.DataFrame, label: str, columns: dict[str, str], glyphs: Glyphs, width: int | None) -> list[Text]:

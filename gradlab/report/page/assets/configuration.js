@@ -9,10 +9,7 @@ function survivalSentence(row) {
 /** Return a survival as a phrase; empty where there is none. */
 function survivalPhrase(row, name) {
   const log10 = numberAt(row, name);
-  if (Number.isNaN(log10)) return "";
-  return Number(log10.toFixed(2)) <= 0
-    ? `${amount(log10)} of the gradient left`
-    : `gradient ${amount(log10)} times as large at the first ${unitOf(row)}`;
+  return Number.isNaN(log10) ? "" : `survival ${amount(log10)}`;
 }
 
 /** Return the 95 % interval of a column in parentheses; empty where there is none. */

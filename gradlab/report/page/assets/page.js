@@ -12,7 +12,7 @@ function exploreSection() {
   return [
     section(
       "map",
-      "Gradient left, by configuration",
+      "Survival by configuration",
       filter.element,
       el("div", { class: profileBelow() ? "explore flat" : "explore" }, map.element, panel),
     ),

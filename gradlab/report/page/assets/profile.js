@@ -68,11 +68,22 @@ function profileBefore(row, profile) {
     lines.push({ xs, ys: profile.state, kind: "state" });
     entries.push({ name: "of the cell state", kind: "state" });
   }
+  const layers = profile.layers.map((ys, index) => ({
+    xs,
+    ys,
+    kind: "layer",
+    colour: toneOf(index / Math.max(profile.layers.length - 1, 1)),
+    name: index ? `layer ${index + 1}` : "stacked layer 1, the lowest",
+  }));
+  lines.push(...layers);
+  entries.push(...layers);
   const reading = (index) => {
     const range = several ? ` (95 %: ${amount(num(profile.low[index]))} to ${amount(num(profile.high[index]))})` : "";
     const theory = profile.theory ? `, theory ${amount(num(profile.theory[index]))}` : "";
     const state = profile.state ? `, cell state ${amount(num(profile.state[index]))}` : "";
-    return `${unitOf(row)} ${xs[index]}: ${amount(num(profile.mean[index])) || "no finite value"}${range}${theory}${state}`;
+    const single = layers.map((layer) => `, ${layer.name} ${amount(num(layer.ys[index])) || "\u2013"}`).join("");
+    const mean = amount(num(profile.mean[index])) || "no finite value";
+    return `${unitOf(row)} ${xs[index]}: ${mean}${range}${theory}${state}${single}`;
   };
   const drawn = chart({
     label: `Gradient norm along the ${unitOf(row)}s of ${fullName(row)} before training, the last one being 1`,
