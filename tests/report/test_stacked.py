@@ -54,7 +54,8 @@ def test_the_survival_of_each_layer_stands_beside_that_of_all() -> None:
     tables = tables_of(cells_of(), stacked)
     group = rows_of(tables)
     index = ProfileIndex(tables.layers, tables.stacked)
-    (tanh, _) = stacked_survival(group, index, longest_cells(tables, group))
+    kept, (tanh, _) = stacked_survival(group, index, longest_cells(tables, group))
+    assert kept.lengths == (3,)
     assert [layer.mark.text for layer in tanh[1:]] == [f"{expected(layer):+.1f}" for layer in range(3)]
     assert tanh[0].mark.text == f"{group.rows[0].points[3]['log10_survival']:+.1f}"
     assert [layer.mark.sign for layer in tanh[1:]] == ["", "fading", "fading"]
@@ -70,7 +71,7 @@ def test_a_layer_without_a_gradient_is_exactly_zero() -> None:
 
     tables = tables_of(cells_of((3,)), cut)
     group = rows_of(tables)
-    rows = stacked_survival(group, ProfileIndex(tables.layers, tables.stacked), longest_cells(tables, group))
+    _, rows = stacked_survival(group, ProfileIndex(tables.layers, tables.stacked), longest_cells(tables, group))
     assert (rows[0][2].mark.text, rows[0][2].mark.sign) == ("zero", "dead")
 
 

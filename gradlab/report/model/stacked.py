@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -27,21 +27,20 @@ class LayerSurvival:
 
 def stacked_survival(
     group: RowGroup, index: ProfileIndex, cells: Sequence[Sequence[str]]
-) -> list[tuple[LayerSurvival, ...]]:
-    """Return for each row the survival of all layers of its longest network together, then of each, the lowest first.
+) -> tuple[RowGroup, list[list[LayerSurvival]]]:
+    """Return the rows whose longest network is a stacked one, with all its layers together, then each, lowest first.
 
-    `cells`: see `longest_cells`. Empty where the network has one layer; a list without rows where all have.
+    `cells`: see `longest_cells`.
     """
-    rows: list[tuple[LayerSurvival, ...]] = []
+    rows, survivals = [], []
     for row, own in zip(group.rows, cells, strict=True):
-        log_g = index.stacked(own)
-        point = row.longest
-        if point is None or not log_g.shape[1]:
-            rows.append(())
-            continue
-        half = float(point["log10_survival_hi"] - point["log10_survival_lo"]) / 2
-        rows.append((LayerSurvival(mark_of(point), half), *_layers(log_g, point)))
-    return rows if any(rows) else []
+        log_g, point = index.stacked(own), row.longest
+        if point is not None and log_g.shape[1]:
+            half = float(point["log10_survival_hi"] - point["log10_survival_lo"]) / 2
+            rows.append(row)
+            survivals.append([LayerSurvival(mark_of(point), half), *_layers(log_g, point)])
+    lengths = tuple(sorted({max(row.points) for row in rows}))
+    return replace(group, rows=tuple(rows), lengths=lengths), survivals
 
 
 def _layers(log_g: Floats, point: Point) -> list[LayerSurvival]:

@@ -151,17 +151,17 @@ def _survival(tables: Tables, group: RowGroup, glyphs: Glyphs, width: int | None
         if not inside:
             note += f"; of the survivals at most {glyphs.plus_minus}{half:.2f} ({where}), all in summary.csv"
         lines += wrapped(note, width, "dim")
-    return [*lines, Text(), *_stacked(stacked_survival(group, index, cells), group, glyphs, width)]
+    return [*lines, Text(), *_stacked(*stacked_survival(group, index, cells), glyphs, width)]
 
 
 def _stacked(
-    survivals: Sequence[Sequence[LayerSurvival]], group: RowGroup, glyphs: Glyphs, width: int | None
+    group: RowGroup, survivals: Sequence[Sequence[LayerSurvival]], glyphs: Glyphs, width: int | None
 ) -> list[Text]:
     """Return the table of single layers; nothing where no network is a stacked one."""
     if not survivals:
         return []
-    where = f", {group.axis.at(max(group.lengths))}" if group.varies else ""
-    title = f"Survival of each stacked layer by itself before training{where} (log10; 1: the lowest)"
+    length = group.axis.at(group.lengths[0]) if len(group.lengths) == 1 else f"at the largest {group.axis.setting}"
+    title = f"Survival of each stacked layer by itself before training, {length} (log10; 1: the lowest)"
     columns = stacked_columns(survivals, glyphs)
     return [*wrapped(title, width, "bold"), *fold(_labels(group), columns, width, glyphs), Text()]
 
