@@ -25,6 +25,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from gradlab import grid, spec
 from gradlab.cell import cell_id
@@ -49,9 +50,8 @@ def identities(path: Path) -> dict[str, Any]:
 
 def recorded(path: Path, directory: Path) -> tuple[dict[str, bytes], str]:
     """Run a spec inside `directory` (which becomes the working directory); return its tables and its report."""
-    os.environ |= {"COLUMNS": WIDTH, "NO_COLOR": "1"}
-    output = io.StringIO()
-    with contextlib.chdir(directory), contextlib.redirect_stdout(output):
+    output, plain = io.StringIO(), {"COLUMNS": WIDTH, "NO_COLOR": "1"}
+    with mock.patch.dict(os.environ, plain), contextlib.chdir(directory), contextlib.redirect_stdout(output):
         code = invoke(["run", str(path), "--no-plots", "--executor", "inline"])
     if code:
         raise RuntimeError(f"{path.name} ended with exit code {code}")
