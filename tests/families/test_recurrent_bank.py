@@ -8,7 +8,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from contract import CLIPPED, assert_independent
+from contract import CLIPPED, STARTS, assert_independent
 from recurrent_reference import by_torch
 from reference import torch_optimizer
 
@@ -26,7 +26,6 @@ SMALL = Cell(
     optimizer=Named("adam"), lr=0.01,
 )  # fmt: skip
 RULES = list(itertools.product(OPTIMIZERS, CLIPPED))
-STARTS = [Named("orthogonal"), Named("he_normal"), Named("spectral", (("radius", 1.2),)), Named("torch_default")]
 
 
 def cells_of(name: str, **changes) -> list[Cell]:
@@ -51,7 +50,11 @@ def test_a_cell_does_not_depend_on_its_bank_mates(name):
     assert_independent(cells_of(name), alone)
 
 
-FORMS = list(itertools.product(MODELS_IN_TIME, ["none", "layer", "rms"], ["none", "add"]))
+FORMS = [
+    (name, norm, residual)
+    for name in MODELS_IN_TIME
+    for norm, residual in itertools.product(*(FAMILIES[name].allows[key] for key in ("norm", "residual")))
+]
 
 
 @pytest.mark.parametrize(("name", "norm", "residual"), FORMS, ids=["-".join(form) for form in FORMS])

@@ -8,11 +8,11 @@ import numpy as np
 
 from gradlab.cell import Cell
 from gradlab.columns import field_names
-from gradlab.components import Named
+from gradlab.components import INITS, Named
 from gradlab.record import Record
 from gradlab.training.loop import train_bank
 
-__all__ = ["CLIPPED", "assert_independent", "assert_same"]
+__all__ = ["CLIPPED", "STARTS", "assert_independent", "assert_same"]
 
 CLIPPED = [
     Named("none"),
@@ -21,6 +21,12 @@ CLIPPED = [
     Named("agc", (("factor", 0.03),)),
 ]
 """Every clip, tight enough to bite in the small networks of these tests."""
+
+STARTS = [
+    Named(name, tuple((key, 0.5) for key, param in init.params.items() if param.required))
+    for name, init in INITS.items()
+]
+"""Every init, half of whatever it must be told."""
 
 
 def assert_same(one: Record, other: Record) -> None:
