@@ -13,6 +13,7 @@ from places import ROOT
 
 from gradlab.cell import Cell
 from gradlab.components import Named
+from gradlab.families import FAMILIES
 from gradlab.planning import cost
 from gradlab.training.loop import Trainer
 
@@ -49,10 +50,10 @@ def test_an_estimate_is_the_sum_of_its_steps_its_probes_and_what_is_done_once() 
     assert cost.estimate(cells).seconds == pytest.approx(sum(n * cost.seconds(of(cells)) for of, n in parts))
 
 
-@pytest.mark.parametrize("model", ["mlp", "rnn", "lstm", "gru", "minimal_rnn"])
+@pytest.mark.parametrize("model", FAMILIES)
 @pytest.mark.parametrize("depth", [3, 8])
 def test_parameters_are_about_those_of_the_network(model: str, depth: int) -> None:
-    recurrent = model != "mlp"
+    recurrent = "sequences" in FAMILIES[model].inputs
     cell = Cell(
         model=Named(model), task=Named("adding" if recurrent else "digits"), depth=depth, width=64, lr=0.1, steps=1,
         seq_len=5 if recurrent else None, activation=Named("tanh"),

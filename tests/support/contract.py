@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -12,7 +13,23 @@ from gradlab.components import INITS, Named
 from gradlab.record import Record
 from gradlab.training.loop import train_bank
 
-__all__ = ["CLIPPED", "STARTS", "assert_independent", "assert_same"]
+__all__ = ["CLIPPED", "SMALL", "STARTS", "STEP_BY_STEP", "assert_independent", "assert_same"]
+
+# As many inputs as units: the identity init would otherwise make units that are constant over the batch, for which
+# batch norm and then Adam amplify mere rounding, and no two orders of summation agree on rounding.
+# For the same reason Adam's eps is not 1e-8: a bias before batch norm has no gradient but rounding, of about 1e-17.
+SMALL = Cell(
+    task=Named("teacher", (("inputs", 5), ("samples", 64))), depth=3, width=5, lr=0.05, bias_std=0.1,
+    precision=Named("float64"), steps=3, batch_size=8, probe_batch_size=8,
+    optimizer=Named("adam", (("eps", 1e-6),)),
+)  # fmt: skip
+"""One small network in float64."""
+
+STEP_BY_STEP = dataclasses.replace(
+    SMALL, steps=12, activation=Named("tanh"), norm=Named("layer"), init=Named("xavier_normal"),
+    probe_at=tuple(range(13)),
+)  # fmt: skip
+"""Measured at every step, for comparisons with loops of torch.optim."""
 
 CLIPPED = [
     Named("none"),
@@ -26,7 +43,7 @@ STARTS = [
     Named(name, tuple((key, 0.5) for key, param in init.params.items() if param.required))
     for name, init in INITS.items()
 ]
-"""Every init, half of whatever it must be told."""
+"""Every init; a parameter without a default is one half."""
 
 
 def assert_same(one: Record, other: Record) -> None:

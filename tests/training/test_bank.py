@@ -8,26 +8,18 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from contract import CLIPPED, STARTS, assert_independent, assert_same
+from contract import SMALL, STARTS, STEP_BY_STEP, assert_independent, assert_same
 from pairwise import full_product, pairwise
-from reference import agc, flat, network, torch_optimizer
+from reference import flat, network, torch_optimizer
 
 from gradlab.cell import Cell
-from gradlab.components import ACTIVATIONS, CLIPS, NORM_POSITIONS, NORMS, OPTIMIZERS, RESIDUALS, Named
+from gradlab.components import ACTIVATIONS, NORM_POSITIONS, NORMS, RESIDUALS, Named
 from gradlab.nn.activations import activations
 from gradlab.probing import probe
 from gradlab.training.batches import Batches
 from gradlab.training.loop import Trainer, train_bank
 
 CPU = torch.device("cpu")
-# As many inputs as units: the identity init would otherwise make units that are constant over the batch, for which
-# batch norm and then Adam amplify mere rounding, and no two orders of summation agree on rounding.
-# For the same reason Adam's eps is not 1e-8: a bias before batch norm has no gradient but rounding, of about 1e-17.
-SMALL = Cell(
-    task=Named("teacher", (("inputs", 5), ("samples", 64))), depth=3, width=5, lr=0.05, bias_std=0.1,
-    precision=Named("float64"), steps=3, batch_size=8, probe_batch_size=8,
-    optimizer=Named("adam", (("eps", 1e-6),)),
-)  # fmt: skip
 FACTORS = (NORMS, NORM_POSITIONS, RESIDUALS, ACTIVATIONS)
 SHAPES = full_product(*FACTORS)
 """Of blocks: every pair of values always, the others with ``GRADLAB_LONG=1``. The tests of many activations in one bank
@@ -135,90 +127,6 @@ def assert_torch_nn(cells: list[Cell]) -> None:
         torch.testing.assert_close(profile.act_std_RL[r], deviations, rtol=1e-9, atol=1e-14)
         zeros = torch.stack([(g == 0).double().mean() for g in grads])
         torch.testing.assert_close(profile.zero_grad_RL[r], zeros)
-
-
-def reference_run(cell: Cell) -> tuple[torch.Tensor, list[float], list[float]]:
-    """Train one cell as a user would with torch.nn; return its parameters and the gradient norms before and after."""
-    trainer = Trainer([cell], CPU)
-    twin = network(trainer, 0)
-    optimizer = torch_optimizer(cell, twin.parameters())
-    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, cell.steps)
-    batches = Batches([cell.seed], trainer.train_samples.size, cell.batch_size, CPU)
-    before, after = [], []
-    for step in range(cell.steps):
-        x, y = trainer.train_samples.gather(batches.next())
-        weights = [block.linear.weight for block in twin.blocks] + [twin.readout.weight]
-        loss = torch.nn.functional.mse_loss(twin(x[0])[0], y[0])
-        loss = loss + cell.l1 * sum(w.abs().sum() for w in weights) + cell.l2 * sum(w.square().sum() for w in weights)
-        optimizer.zero_grad()
-        loss.backward()
-        before.append(float(flat(trainer, twin, grad=True).norm()))
-        params = dict(cell.clip.params)
-        if cell.clip.name == "norm":
-            torch.nn.utils.clip_grad_norm_(twin.parameters(), params["max"])
-        elif cell.clip.name == "value":
-            torch.nn.utils.clip_grad_value_(twin.parameters(), params["max"])
-        elif cell.clip.name == "agc":
-            agc(twin, params["factor"], 1e-3)
-        after.append(float(flat(trainer, twin, grad=True).norm()))
-        if cell.lr_schedule.name == "constant":
-            for group in optimizer.param_groups:
-                group["lr"] = cell.lr * min((step + 1) / cell.warmup, 1) if cell.warmup else cell.lr
-        optimizer.step()
-        if cell.lr_schedule.name == "cosine":
-            scheduler.step()
-    return flat(trainer, twin), before, after
-
-
-STEP_BY_STEP = dataclasses.replace(
-    SMALL, steps=12, activation=Named("tanh"), norm=Named("layer"), init=Named("xavier_normal"),
-    probe_at=tuple(range(13)),
-)  # fmt: skip
-
-
-@pytest.mark.parametrize("name", OPTIMIZERS)
-def test_every_optimizer_is_torch_optim_step_for_step(name):
-    """With weight decay, l1, l2 and every clip, all in one bank against separate torch.optim loops."""
-    assert {clip.name for clip in CLIPPED} == set(CLIPS)
-    own_lr = OPTIMIZERS[name].params["lr"].default
-    cells = [
-        dataclasses.replace(
-            STEP_BY_STEP, optimizer=Named(name), clip=clip, seed=seed, lr=lr, weight_decay=decay, l1=l1, l2=l2
-        )
-        for clip, (seed, lr, decay, l1, l2) in itertools.product(
-            CLIPPED, [(0, own_lr, 0.0, 0.0, 0.0), (1, own_lr / 3, 0.02, 1e-3, 2e-3)]
-        )
-    ]
-    trainer = Trainer(cells, CPU)
-    records = trainer.train()
-    for r, cell in enumerate(cells):
-        parameters, before, after = reference_run(cell)
-        torch.testing.assert_close(trainer.flat_RP[r], parameters, rtol=1e-7, atol=1e-10)
-        np.testing.assert_allclose(records[r].clip_before[:-1], before, rtol=1e-7)
-        np.testing.assert_allclose(records[r].clip_after[:-1], after, rtol=1e-7)
-        np.testing.assert_allclose(records[r].clip_coef[:-1], np.divide(after, before), rtol=1e-7)
-        if cell.clip.name != "none":
-            clipped = np.array(after) < np.array(before) * (1 - 1e-12)
-            assert records[r].clip_rate == pytest.approx(clipped.mean())
-            assert records[r].clip_rate > 0
-
-
-@pytest.mark.parametrize(("schedule", "warmup"), [("cosine", 0), ("constant", 5)])
-def test_learning_rate_schedules_are_torchs(schedule, warmup):
-    cell = dataclasses.replace(STEP_BY_STEP, optimizer=Named("sgd"), lr_schedule=Named(schedule), warmup=warmup)
-    trainer = Trainer([cell], CPU)
-    trainer.train()
-    torch.testing.assert_close(trainer.flat_RP[0], reference_run(cell)[0], rtol=1e-9, atol=1e-12)
-
-
-def test_optimizers_of_different_kinds_share_a_bank():
-    """Each replica of a bank with all ten optimisers ends where it ends alone."""
-    cells = [
-        dataclasses.replace(STEP_BY_STEP, optimizer=Named(name), lr=OPTIMIZERS[name].params["lr"].default)
-        for name in OPTIMIZERS
-    ]
-    for cell, record in zip(cells, train_bank(cells), strict=True):
-        assert_same(record, train_bank([cell])[0])
 
 
 def test_batch_norm_keeps_the_running_statistics_of_torch():

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from gradlab.cell import Cell
-from gradlab.components import Named
+from gradlab.components import NORMS, OPTIMIZERS, Named
 from gradlab.training.loop import train_bank
 
 pytestmark = [
@@ -19,8 +19,8 @@ pytestmark = [
 BASE = Cell(depth=6, width=32, steps=20, lr=0.05, init=Named("he_normal"), clip=Named("norm", (("max", 1.0),)))
 
 
-@pytest.mark.parametrize("norm", ["none", "batch", "layer", "rms"])
-@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adagrad", "rmsprop"])
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_training_and_probes_on_a_gpu_are_those_of_the_cpu(norm, optimizer):
     """float64 throughout, where both differ by the order of their sums alone; dropout masks are drawn on the CPU."""
     cells = [

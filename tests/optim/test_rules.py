@@ -1,0 +1,97 @@
+"""Optimisers, clips, penalties and schedules are those of torch, step for step."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from contract import CLIPPED, STEP_BY_STEP, assert_same
+from reference import agc, flat, network, torch_optimizer
+
+from gradlab.cell import Cell
+from gradlab.components import CLIPS, OPTIMIZERS, Named
+from gradlab.training.batches import Batches
+from gradlab.training.loop import Trainer, train_bank
+
+CPU = torch.device("cpu")
+
+
+def reference_run(cell: Cell) -> tuple[torch.Tensor, list[float], list[float]]:
+    """Train one cell as a user would with torch.nn; return its parameters and the gradient norms before and after."""
+    trainer = Trainer([cell], CPU)
+    twin = network(trainer, 0)
+    optimizer = torch_optimizer(cell, twin.parameters())
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, cell.steps)
+    batches = Batches([cell.seed], trainer.train_samples.size, cell.batch_size, CPU)
+    before, after = [], []
+    for step in range(cell.steps):
+        x, y = trainer.train_samples.gather(batches.next())
+        weights = [block.linear.weight for block in twin.blocks] + [twin.readout.weight]
+        loss = torch.nn.functional.mse_loss(twin(x[0])[0], y[0])
+        loss = loss + cell.l1 * sum(w.abs().sum() for w in weights) + cell.l2 * sum(w.square().sum() for w in weights)
+        optimizer.zero_grad()
+        loss.backward()
+        before.append(float(flat(trainer, twin, grad=True).norm()))
+        params = dict(cell.clip.params)
+        if cell.clip.name == "norm":
+            torch.nn.utils.clip_grad_norm_(twin.parameters(), params["max"])
+        elif cell.clip.name == "value":
+            torch.nn.utils.clip_grad_value_(twin.parameters(), params["max"])
+        elif cell.clip.name == "agc":
+            agc(twin, params["factor"], 1e-3)
+        after.append(float(flat(trainer, twin, grad=True).norm()))
+        if cell.lr_schedule.name == "constant":
+            for group in optimizer.param_groups:
+                group["lr"] = cell.lr * min((step + 1) / cell.warmup, 1) if cell.warmup else cell.lr
+        optimizer.step()
+        if cell.lr_schedule.name == "cosine":
+            scheduler.step()
+    return flat(trainer, twin), before, after
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_optimizer_is_torch_optim_step_for_step(name):
+    """With weight decay, l1, l2 and every clip, all in one bank against separate torch.optim loops."""
+    assert {clip.name for clip in CLIPPED} == set(CLIPS)
+    own_lr = OPTIMIZERS[name].params["lr"].default
+    cells = [
+        dataclasses.replace(
+            STEP_BY_STEP, optimizer=Named(name), clip=clip, seed=seed, lr=lr, weight_decay=decay, l1=l1, l2=l2
+        )
+        for clip, (seed, lr, decay, l1, l2) in itertools.product(
+            CLIPPED, [(0, own_lr, 0.0, 0.0, 0.0), (1, own_lr / 3, 0.02, 1e-3, 2e-3)]
+        )
+    ]
+    trainer = Trainer(cells, CPU)
+    records = trainer.train()
+    for r, cell in enumerate(cells):
+        parameters, before, after = reference_run(cell)
+        torch.testing.assert_close(trainer.flat_RP[r], parameters, rtol=1e-7, atol=1e-10)
+        np.testing.assert_allclose(records[r].clip_before[:-1], before, rtol=1e-7)
+        np.testing.assert_allclose(records[r].clip_after[:-1], after, rtol=1e-7)
+        np.testing.assert_allclose(records[r].clip_coef[:-1], np.divide(after, before), rtol=1e-7)
+        if cell.clip.name != "none":
+            clipped = np.array(after) < np.array(before) * (1 - 1e-12)
+            assert records[r].clip_rate == pytest.approx(clipped.mean())
+            assert records[r].clip_rate > 0
+
+
+@pytest.mark.parametrize(("schedule", "warmup"), [("cosine", 0), ("constant", 5)])
+def test_learning_rate_schedules_are_torchs(schedule, warmup):
+    cell = dataclasses.replace(STEP_BY_STEP, optimizer=Named("sgd"), lr_schedule=Named(schedule), warmup=warmup)
+    trainer = Trainer([cell], CPU)
+    trainer.train()
+    torch.testing.assert_close(trainer.flat_RP[0], reference_run(cell)[0], rtol=1e-9, atol=1e-12)
+
+
+def test_optimizers_of_different_kinds_share_a_bank():
+    """Each replica of a bank with all ten optimisers ends where it ends alone."""
+    cells = [
+        dataclasses.replace(STEP_BY_STEP, optimizer=Named(name), lr=OPTIMIZERS[name].params["lr"].default)
+        for name in OPTIMIZERS
+    ]
+    for cell, record in zip(cells, train_bank(cells), strict=True):
+        assert_same(record, train_bank([cell])[0])
