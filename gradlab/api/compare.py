@@ -15,7 +15,7 @@ from gradlab.analysis.compare.comparison import compare as answer
 from gradlab.analysis.compare.paired_comparisons import PairedComparison
 from gradlab.analysis.compare.variance import VarianceTerm
 from gradlab.api.options import CompareOptions
-from gradlab.results.run import open_runs
+from gradlab.results.directories import open_runs
 
 __all__ = ["compare", "document"]
 

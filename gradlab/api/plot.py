@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from gradlab.api.options import PlotOptions
 from gradlab.errors import StoreError, UsageError
 from gradlab.report import plots
-from gradlab.results.run import Run, each_readable, open_runs
+from gradlab.results.directories import each_readable, open_runs
+from gradlab.results.run import Run
 from gradlab.store.atomic import make_folder
 
 if TYPE_CHECKING:

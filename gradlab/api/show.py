@@ -11,7 +11,8 @@ import pandas as pd
 
 from gradlab.cell import Cell, settings_of
 from gradlab.errors import UsageError
-from gradlab.results.run import Run, open_runs
+from gradlab.results.directories import open_runs
+from gradlab.results.run import Run
 from gradlab.results.tables import Tables, tables
 from gradlab.results.theory_cache import Predictions
 

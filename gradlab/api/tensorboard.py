@@ -36,7 +36,7 @@ def tensorboard(paths: Sequence[Path], options: TensorboardOptions) -> tuple[tup
     Returns also why others of several runs could not be read. Raises UsageError where TensorBoard is not installed or
     there is no run, StoreError where none can be read.
     """
-    from gradlab.results.run import each_readable, open_runs
+    from gradlab.results.directories import each_readable, open_runs
 
     require()
 
@@ -52,6 +52,6 @@ def tensorboard(paths: Sequence[Path], options: TensorboardOptions) -> tuple[tup
 def write_events(tables: Tables, path: Path, *, per_cell: bool = False) -> tuple[Path, ...]:
     """Write the event files of one run directory into its ``tensorboard/``; return them."""
     from gradlab.report import tensorboard
+    from gradlab.results.run import Run
 
-    published = {part.stem: part.stat().st_mtime for part in (path / "parts").glob("*.parquet")}
-    return tensorboard.write(tables, path / "tensorboard", published, per_cell=per_cell)
+    return tensorboard.write(tables, path / "tensorboard", Run(path).begun, per_cell=per_cell)

@@ -17,7 +17,8 @@ from typing import Any
 from gradlab.api.options import WatchOptions
 from gradlab.errors import UsageError
 from gradlab.execution.progress import Progress
-from gradlab.results.run import Run, open_runs
+from gradlab.results.directories import open_runs
+from gradlab.results.run import Run
 from gradlab.results.survival import summarise
 from gradlab.store import lock
 

@@ -187,7 +187,7 @@ def load(path: str | Path = "results", *others: str | Path) -> Results:
     Raises UsageError for a path without any, StoreError for what cannot be read.
     """
     from gradlab.python.results import Results
-    from gradlab.results.run import open_runs
+    from gradlab.results.directories import open_runs
 
     return Results(open_runs([_path(each) for each in (path, *others)]))
 

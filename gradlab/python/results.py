@@ -16,7 +16,8 @@ from gradlab.api.run import RunResult
 from gradlab.cell import Cell
 from gradlab.columns import TABLES
 from gradlab.errors import GradlabError, UsageError
-from gradlab.results.run import Run, names_apart
+from gradlab.results.directories import names_apart
+from gradlab.results.run import Run
 from gradlab.results.tables import Tables
 from gradlab.store.records import Failure
 

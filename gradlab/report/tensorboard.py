@@ -53,13 +53,11 @@ class _Run:
     rows: list[int]
 
 
-def write(
-    tables: Tables, directory: Path, published: Mapping[str, float], *, per_cell: bool = False
-) -> tuple[Path, ...]:
+def write(tables: Tables, directory: Path, stamp: float, *, per_cell: bool = False) -> tuple[Path, ...]:
     """Write one event file for each configuration, or each cell, below `directory`; return all of them.
 
-    `published` says when each bank was published (seconds since 1970), which makes the time stamps: the same tables
-    give the same bytes, and a file that has not changed is not touched. Runs that these tables do not have are removed.
+    Every event has the time `stamp` (seconds since 1970): the same tables give the same bytes, and a file that has not
+    changed is not touched. Runs that these tables do not have are removed.
     Raises UsageError without TensorBoard, StoreError when a file cannot be written.
     """
     require()
@@ -68,7 +66,6 @@ def write(
     written = []
     for run in _runs(cells, per_cell=per_cell):
         chosen = cells.iloc[run.rows]
-        stamp = max((published.get(str(bank), 0.0) for bank in chosen["bank"]), default=0.0)
         events = Events(stamp)
         events.hyper_parameters(run.name, run.settings)
         steps, by_step, log_g, theory = measured.of([str(cell) for cell in chosen["cell"]])

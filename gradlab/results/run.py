@@ -8,18 +8,18 @@ The times of files play no part.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from gradlab import grid
 from gradlab import spec as specs
 from gradlab.cell import Cell, cell_id
 from gradlab.columns import Table
-from gradlab.components import nearest
-from gradlab.errors import GradlabError, StoreError, UsageError
+from gradlab.errors import GradlabError, StoreError
 from gradlab.results.theory_cache import Predictions
 from gradlab.results.written import WrittenTables
 from gradlab.spec import Spec
@@ -32,68 +32,11 @@ if TYPE_CHECKING:
 
     from gradlab.results.tables import Tables
 
-__all__ = ["REBUILD", "Run", "each_readable", "names_apart", "open_runs"]
-
-T = TypeVar("T")
+__all__ = ["REBUILD", "Run"]
 
 REBUILD = "run the spec again: it rebuilds the tables, nothing is computed twice"
 """What to do about tables that are missing, stale or damaged."""
 _ROWS_AT_ONCE = 500_000
-
-
-def open_runs(paths: Sequence[Path]) -> tuple[Run, ...]:
-    """Return the run directories among `paths` and directly below them, each once, in this order.
-
-    Raises UsageError for a path with nothing there, or with no run directory, StoreError for one that may not be read.
-    """
-    runs: dict[Path, Run] = {}
-    for path in paths:
-        with explained("look into", path):
-            if not path.exists():
-                siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-                close = nearest(path.name, siblings)
-                hint = f"did you mean {path.parent / close}?" if close else ""
-                raise UsageError(f"{path}: there is nothing there", hint)
-            if not path.is_dir():
-                raise UsageError(
-                    f"{path} is a file, not a run directory", "name the directory that gradlab run has made"
-                )
-            below = [path] if _is_run(path) else sorted(entry for entry in path.iterdir() if _is_run(entry))
-        if not below:
-            raise UsageError(
-                f"{path} is not a run directory (it has no parts/), and none lies in it",
-                "name what gradlab run has made, results/NAME, or the directory above",
-            )
-        for directory in below:
-            runs.setdefault(directory.resolve(), Run(directory))
-    return tuple(runs.values())
-
-
-def _is_run(path: Path) -> bool:
-    return path.is_dir() and (path / "parts").is_dir()
-
-
-def names_apart(runs: Sequence[Run]) -> tuple[str, ...]:
-    """Return the name of each run; its path where two have the same name."""
-    names = [run.name for run in runs]
-    return tuple(run.name if names.count(run.name) == 1 else str(run.path) for run in runs)
-
-
-def each_readable(runs: Sequence[Run], read: Callable[[Run], T]) -> tuple[dict[Run, T], tuple[StoreError, ...]]:
-    """Return what `read` makes of each run, and why it can make nothing of others.
-
-    Raises the first error where it can of none.
-    """
-    results: dict[Run, T] = {}
-    errors: list[StoreError] = []
-    for run in runs:
-        try:
-            results[run] = read(run)
-        except StoreError as error:
-            errors.append(error)
-    if errors and not results:
-        raise errors[0]
-    return results, tuple(errors)
 
 
 class Run:
@@ -132,6 +75,14 @@ class Run:
         """The entries of ``run.json``, oldest first."""
         return tuple(self.directory.sessions())
 
+    @property
+    def begun(self) -> float:
+        """When its first session began, in seconds since 1970; 0 where ``run.json`` does not say."""
+        try:
+            return datetime.fromisoformat(str(self.sessions[0]["started"])).timestamp()
+        except (IndexError, KeyError, ValueError, OverflowError):
+            return 0.0
+
     @cached_property
     def expected_cells(self) -> Mapping[str, Cell]:
         """The cells of the spec by id, in its order; empty where it cannot be read or expanded."""
@@ -164,7 +115,7 @@ class Run:
         They are those of the table ``cells``, where it is of this spec, and of parts published since; without it those
         of the spec that stands in the directory; where that says nothing, all.
         """
-        listed = self._written.cells()
+        listed = self._written.cells
         if listed is not None:
             since = self._written.published_since()
             fresh = (cell for cell, bank in self.stored.items() if bank in since)
@@ -212,7 +163,7 @@ class Run:
     def predictions(self, measured: Records) -> pd.DataFrame | None:
         """Return the columns of the theory that the table ``cells`` has for measured cells, NaN for those that it does
         not have; None where there is no such table of this spec."""
-        frame = self._written.cells()
+        frame = self._written.cells
         if frame is None:
             return None
         columns = [name for name in frame.columns if name.startswith("theory_")]
@@ -239,7 +190,8 @@ class Run:
         from gradlab.store.csvfile import read_csv
 
         data = self._written.content(name)
-        return self._rebuilt.frames[name] if data is None else read_csv(self.path / f"{name}.csv", data, columns)
+        frame = None if data is None else read_csv(self.path / f"{name}.csv", data, columns)
+        return frame if frame is not None and self._written.fits(name, frame) else self._rebuilt.frames[name]
 
     @cached_property
     def tables(self) -> Tables:
@@ -271,13 +223,15 @@ class Run:
             return piece[piece["cell"].isin(cells) & piece["step"].isin(steps)]
 
         path = self.path / f"{name}.csv"
-        if not self._written.intact(name):
-            return chosen(self._rebuilt.frames[name][list(columns)]).reset_index(drop=True)
-        with explained("read", path), pd.read_csv(
-            path, keep_default_na=False, na_values=[""], usecols=list(columns), dtype={"cell": str},
-            chunksize=_ROWS_AT_ONCE,
-        ) as pieces:  # fmt: skip
-            return pd.concat([chosen(piece) for piece in pieces], ignore_index=True)[list(columns)]
+        if self._written.intact(name):
+            with explained("read", path), pd.read_csv(
+                path, keep_default_na=False, na_values=[""], usecols=list(columns), dtype={"cell": str},
+                chunksize=_ROWS_AT_ONCE,
+            ) as pieces:  # fmt: skip
+                frame = pd.concat([chosen(piece) for piece in pieces], ignore_index=True)[list(columns)]
+            if self._written.fits(name, frame):
+                return frame
+        return chosen(self._rebuilt.frames[name][list(columns)]).reset_index(drop=True)
 
     def csv(self, name: Table) -> bytes:
         """Return a table as CSV: the content of its file, or what that should be."""
@@ -314,7 +268,7 @@ class Run:
 
     def _failures(self) -> list[Failure]:
         """Return the cells that the table ``cells`` says have failed, which no part holds."""
-        frame = self._written.cells()
+        frame = self._written.cells
         if frame is None:
             return []
         lost = frame[(frame["status"] == "failed").to_numpy()].fillna({"error": "", "bank": ""})

@@ -7,7 +7,7 @@ from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from gradlab.columns import Table, names_of
+from gradlab.columns import TABLES, Table, columns_of, names_of
 from gradlab.store import RunDirectory, checksums
 from gradlab.store.atomic import explained
 from gradlab.store.manifest import MANIFEST, Manifest
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["WrittenTables"]
 
 
+_ALWAYS = TABLES.keys() - {"stacked"}
 _OF_CELLS = ("cell", "status", "bank", "error", "theory_log10_survival", "theory_decay", "theory_z")
 
 
@@ -62,8 +63,9 @@ class WrittenTables:
                 head = file.readline()
         return self._check(name, checksums.digest(path), head)
 
+    @cached_property
     def cells(self) -> pd.DataFrame | None:
-        """Return the table ``cells``, its ids, failures and predictions, also where parts were published since; None
+        """The table ``cells``, its ids, failures and predictions, also where parts were published since; None
         where it has changed or is of another spec."""
         from gradlab.store.csvfile import read_csv
 
@@ -82,6 +84,17 @@ class WrittenTables:
             and self._manifest is not None
             and sha256(self._read(name)).hexdigest() != self._manifest.tables.get(name)
         )
+
+    def fits(self, name: Table, frame: pd.DataFrame) -> bool:
+        """Return whether the columns of a table that hold numbers do, also in one that somebody has forged."""
+        from pandas.api.types import is_numeric_dtype
+
+        for column in columns_of(name) if len(frame) else ():
+            number = column.kind in ("float", "int") and column.kept != "setting"
+            if number and column.name in frame and not is_numeric_dtype(frame[column.name]):
+                self.reasons.append(f"{name}.csv has texts for numbers in its column {column.name}")
+                return False
+        return True
 
     def published_since(self) -> set[str]:
         """Return the banks whose parts the tables were not made from."""
@@ -106,6 +119,8 @@ class WrittenTables:
         """Why the tables as a whole are not taken; empty when they are."""
         if self._manifest is None:
             return f"{MANIFEST} {self._missing_or_changed(MANIFEST)}"
+        if not _ALWAYS <= self._manifest.tables.keys() <= TABLES.keys():
+            return f"{MANIFEST} speaks of other tables"
         if self._manifest.parts != self._digests:
             return "parts has changed since the tables were written"
         if self._spec and self._manifest.spec != self._spec:

@@ -37,7 +37,7 @@ def load(
         except parts.Damaged as damage:
             unreadable.append(Unreadable(f"parts/{path.name}", str(damage)))
         except UnknownSetting as unknown:
-            unreadable.append(Unreadable(f"parts/{path.name}", unknown.message, damaged=False))
+            unreadable.append(Unreadable(f"parts/{path.name}", unknown.message, "cannot be read", unknown.hint))
         else:
             cells |= dict(zip(table.column("cell").to_pylist(), settings, strict=True))
             tables.append(table.append_column("bank", pa.array([path.stem] * len(table), pa.string())))

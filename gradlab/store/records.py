@@ -33,16 +33,12 @@ class Unreadable:
     file: str
     """Name in the directory."""
     reason: str
-    damaged: bool = True
-    """False: it is as it was written, by a version that knows more than this one."""
+    what: str = "is damaged"
+    hint: str = "run its spec again: that repairs it"
+    """What to do about it."""
 
     def __str__(self) -> str:
-        return f"{self.file} {'is damaged' if self.damaged else 'cannot be read'} ({self.reason})"
-
-    @property
-    def hint(self) -> str:
-        """What to do about it."""
-        return "run its spec again: that repairs it" if self.damaged else "it is of a newer gradlab: update this one"
+        return f"{self.file} {self.what} ({self.reason})"
 
 
 @dataclass(frozen=True)

@@ -174,7 +174,7 @@ class RunDirectory:
     def publish(
         self, bank: str, cells: Sequence[Cell], records: Sequence[Record], provenance: Mapping[str, Any]
     ) -> Path:
-        """Write one finished bank. `provenance` has the keys of `parts.PROVENANCE`; `wall_s` is one cell's share.
+        """Write one finished bank; `provenance` has what is kept of a bank (`columns.fields`), as the time of a cell.
 
         Raises StoreError when it cannot be written, ValueError for records that are not those of the cells.
         """

@@ -17,7 +17,7 @@ from gradlab.cell import Cell, Named
 from gradlab.cli import invoke
 from gradlab.record import Record
 from gradlab.report.model.conclusions import conclusions
-from gradlab.results.run import open_runs
+from gradlab.results.directories import open_runs
 from gradlab.results.tables import tables
 
 

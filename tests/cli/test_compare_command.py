@@ -15,7 +15,7 @@ from compared import cells_of, publish
 
 from gradlab.analysis.compare.collect import collect
 from gradlab.analysis.compare.comparison import Question, compare
-from gradlab.results.run import open_runs
+from gradlab.results.directories import open_runs
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from gradlab.analysis.compare.responses import RESPONSES
 from gradlab.errors import GradlabError, StoreError, UsageError
 from gradlab.report.glyphs import ASCII, UNICODE
 from gradlab.report.terminal.comparison import comparison_report
-from gradlab.results.run import open_runs
+from gradlab.results.directories import open_runs
 from gradlab.store import RunDirectory
 
 

@@ -49,8 +49,7 @@ def scalars(accumulator: Any, tag: str) -> tuple[list[int], list[float]]:
 
 
 def written(tmp_path: Path, tables: Tables, **options: Any) -> dict[str, Any]:
-    published = {"b": 1234567890.25}
-    return {path.parent.name: read(path) for path in write(tables, tmp_path, published, **options)}
+    return {path.parent.name: read(path) for path in write(tables, tmp_path, 1234567890.25, **options)}
 
 
 def test_every_cell_has_the_numbers_of_the_tables(tmp_path: Path) -> None:
@@ -143,14 +142,14 @@ def test_what_is_not_finite_is_left_out(tmp_path: Path) -> None:
 
 def test_the_same_tables_give_the_same_files_and_others_go_away(tmp_path: Path) -> None:
     cells = cells_of(depths=(2, 8), names=("sigmoid", "relu"), seeds=2)
-    first = write(tables_of(cells), tmp_path, {"b": 5.0})
+    first = write(tables_of(cells), tmp_path, 5.0)
     before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in first}
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("keep")
     assert {
-        path: (path.stat().st_mtime_ns, path.read_bytes()) for path in write(tables_of(cells), tmp_path, {"b": 5.0})
+        path: (path.stat().st_mtime_ns, path.read_bytes()) for path in write(tables_of(cells), tmp_path, 5.0)
     } == before
-    left = write(tables_of(cells_of(depths=(2, 8), names=("relu",), seeds=2)), tmp_path, {"b": 5.0})
+    left = write(tables_of(cells_of(depths=(2, 8), names=("relu",), seeds=2)), tmp_path, 5.0)
     assert {path.parent.name for path in left} == {"depth=2", "depth=8"}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["depth=2", "depth=8", "mine"]
 
@@ -171,7 +170,7 @@ def test_recurrent_networks_have_time_steps(tmp_path: Path) -> None:
 
 def test_odd_labels_become_names_of_directories(tmp_path: Path) -> None:
     cells = [Cell(depth=2, residual=Named("add"), residual_scale=scale, lr=0.1) for scale in ("1/sqrt(depth)", 0.5)]
-    paths = write(tables_of(cells), tmp_path, {})
+    paths = write(tables_of(cells), tmp_path, 0.0)
     assert all(path.parent.parent == tmp_path for path in paths)
     assert len({path.parent.name for path in paths}) == 2
 

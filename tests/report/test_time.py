@@ -31,7 +31,7 @@ from gradlab.report.plots.data import plot_data
 from gradlab.report.plots.recurrence import picture as recurrence
 from gradlab.report.terminal.comparison import comparison_report
 from gradlab.report.terminal.run import report
-from gradlab.results.run import open_runs
+from gradlab.results.directories import open_runs
 from gradlab.results.tables import Tables
 from gradlab.store import RunDirectory
 

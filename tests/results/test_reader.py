@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import json
 import os
 import shutil
@@ -23,9 +25,11 @@ from gradlab.cell import Cell, cell_id
 from gradlab.cli import invoke
 from gradlab.errors import StoreError, UsageError
 from gradlab.report.page import build_page
-from gradlab.results.run import Run, open_runs
+from gradlab.results.directories import open_runs
+from gradlab.results.run import Run
 from gradlab.store import RunDirectory, parts
 from gradlab.store.checksums import SUMS
+from gradlab.store.manifest import MANIFEST, Manifest
 
 TEXT = "name: r\nseeds: 2\ngrid: {depth: [2, 8], activation: [relu, sigmoid]}\nexpect:\n  - survival < 2\n"
 
@@ -211,3 +215,34 @@ def test_the_runs_at_some_paths_are_each_there_once(tmp_path: Path, path: Path) 
             open_runs([wrong])
     with pytest.raises(UsageError, match="is not a run directory"):
         open_runs([path / "parts"])
+
+
+def forge(path: Path, **tables: bytes) -> None:
+    """Replace tables, and what vouches for them, as somebody does who wants to do harm."""
+    (path / SUMS).unlink(missing_ok=True)
+    manifest = Manifest.decode((path / MANIFEST).read_bytes())
+    assert manifest is not None
+    digests = dict(manifest.tables)
+    for name, data in tables.items():
+        (path / f"{name}.csv").write_bytes(data)
+        digests[name] = hashlib.sha256(data).hexdigest()
+    (path / MANIFEST).write_bytes(dataclasses.replace(manifest, tables=digests).encode())
+
+
+@pytest.mark.parametrize("name", ["cells", "steps", "layers", "summary"])
+def test_forged_tables_do_no_harm(path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    frame = pd.read_csv(path / f"{name}.csv", dtype=str, keep_default_na=False)
+    frame["log10_grad_norm" if name == "layers" else "log10_survival"] = "=cmd()"
+    forge(path, **{name: frame.to_csv(index=False, lineterminator="\n").encode()})
+    for command in ("report", "plot", "tensorboard", "compare"):
+        assert invoke([command, str(path)]) == 0
+        err = capsys.readouterr().err
+        assert command in ("plot", "compare") or f"{name}.csv has texts for numbers in its column log10_" in err
+
+
+def test_a_manifest_that_speaks_of_other_files_is_not_followed(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret.csv").write_text("x\n1\n")
+    forge(path, **{"../secret": b"x\n1\n"})
+    run = Run(path)
+    assert set(run.tables.frames) == {"cells", "layers", "steps", "summary"}
+    assert [what for what, _ in run.warnings] == [f"{path}/tables.json speaks of other tables: made anew from parts/"]

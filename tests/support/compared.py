@@ -17,7 +17,7 @@ from gradlab.cell import Cell, Named
 from gradlab.record import Record
 from gradlab.report.glyphs import UNICODE
 from gradlab.report.terminal.comparison import comparison_report
-from gradlab.results.run import open_runs
+from gradlab.results.directories import open_runs
 from gradlab.store import RunDirectory
 
 PROVENANCE = {"wall_s": 0.5, "device": "cpu", "gradlab": "0.1", "torch": "2.0"}

@@ -14,7 +14,8 @@ from gradlab.cell import SETTINGS
 from gradlab.columns import COLUMNS
 from gradlab.definitions import reach
 from gradlab.errors import StoreError
-from gradlab.results.run import Run, names_apart
+from gradlab.results.directories import names_apart
+from gradlab.results.run import Run
 from gradlab.results.survival import LN10, summarise
 from gradlab.results.tables import cells_table, configurations_of
 from gradlab.results.theory import ask

@@ -10,18 +10,14 @@ from math import isnan, nan
 from typing import TYPE_CHECKING, Any, Literal
 
 from gradlab.cell import SETTINGS, Cell
+from gradlab.columns import columns_of
 
 if TYPE_CHECKING:
     from gradlab.results.tables import Tables
 
 __all__ = ["Configuration", "configurations"]
 
-_LOGARITHMS = {
-    "survival": "log10_survival",
-    "survival_final": "log10_survival_final",
-    "theory_survival": "theory_log10_survival",
-    "cell_survival": "log10_cell_survival",
-}
+_LOGARITHMS = {column.log10_of: column.name for column in columns_of("summary") if column.log10_of}
 """Columns that may be too small for a double, and where their log10 stands in the summary."""
 _OF_CELLS = ("loss_first", "clip_rate")
 """Columns of the cells that the summary does not have: their mean over the seeds."""

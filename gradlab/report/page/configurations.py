@@ -10,6 +10,7 @@ import pandas as pd
 
 from gradlab.analysis.compare.design import setting_text
 from gradlab.cell import SETTINGS, Cell, settings_of
+from gradlab.columns import columns_of
 from gradlab.families import Axis
 from gradlab.families.axes import length_settings, models_by_axis
 from gradlab.report.glyphs import UNICODE
@@ -18,12 +19,11 @@ from gradlab.report.page.source import Source
 
 __all__ = ["NUMBERS", "Configurations", "RunSettings", "configurations", "shade"]
 
-NUMBERS = (
-    "n", "survival", "survival_lo", "survival_hi", "log10_survival", "log10_survival_lo", "log10_survival_hi", "decay",
-    "decay_lo", "decay_hi", "reach", "theory_survival", "theory_decay", "theory_log10_survival", "theory_log10_sd",
-    "theory_z", "metric", "learned", "healthy", "loss", "log10_survival_final", "diverged", "dead", "nonfinite",
-    "log10_cell_survival", "theory_log10_cell_survival", "underflow",
-)  # fmt: skip
+NUMBERS = tuple(
+    column.name
+    for column in columns_of("summary")
+    if column.over_seeds == "count" or (column.kept != "setting" and column.kind in ("float", "bool"))
+)
 """Columns of ``summary.csv`` that the page has of every configuration."""
 
 _TEXTS = ("verdict", "verdict_final", "theory_note")

@@ -31,7 +31,8 @@ from gradlab.report.page.heatmap import run_map, spread
 from gradlab.report.page.overview import csv_columns, legend, overview_columns, terms
 from gradlab.report.page.profiles import profiles
 from gradlab.report.page.source import Source, read_source
-from gradlab.results.run import Run, each_readable, names_apart, open_runs
+from gradlab.results.directories import each_readable, names_apart, open_runs
+from gradlab.results.run import Run
 from gradlab.thresholds import LEARNED_SHARE, UNEXPLAINED_Z
 
 __all__ = ["MOST", "Document", "document"]

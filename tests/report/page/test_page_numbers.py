@@ -22,7 +22,7 @@ from gradlab.report.model.marks import mark
 from gradlab.report.page import build_page
 from gradlab.report.page.configurations import NUMBERS, shade
 from gradlab.report.page.source import TABLES
-from gradlab.results.run import open_runs
+from gradlab.results.directories import open_runs
 
 
 def shown(value: Any) -> float:

@@ -1,0 +1,71 @@
+"""The runs at some paths."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from gradlab.components import nearest
+from gradlab.errors import StoreError, UsageError
+from gradlab.results.run import Run
+from gradlab.store.atomic import explained
+
+__all__ = ["each_readable", "names_apart", "open_runs"]
+
+T = TypeVar("T")
+
+
+def open_runs(paths: Sequence[Path]) -> tuple[Run, ...]:
+    """Return the run directories among `paths` and directly below them, each once, in this order.
+
+    Raises UsageError for a path with nothing there, or with no run directory, StoreError for one that may not be read.
+    """
+    runs: dict[Path, Run] = {}
+    for path in paths:
+        with explained("look into", path):
+            if not path.exists():
+                siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+                close = nearest(path.name, siblings)
+                hint = f"did you mean {path.parent / close}?" if close else ""
+                raise UsageError(f"{path}: there is nothing there", hint)
+            if not path.is_dir():
+                raise UsageError(
+                    f"{path} is a file, not a run directory", "name the directory that gradlab run has made"
+                )
+            below = [path] if _is_run(path) else sorted(entry for entry in path.iterdir() if _is_run(entry))
+        if not below:
+            raise UsageError(
+                f"{path} is not a run directory (it has no parts/), and none lies in it",
+                "name what gradlab run has made, results/NAME, or the directory above",
+            )
+        for directory in below:
+            runs.setdefault(directory.resolve(), Run(directory))
+    return tuple(runs.values())
+
+
+def _is_run(path: Path) -> bool:
+    return path.is_dir() and (path / "parts").is_dir()
+
+
+def names_apart(runs: Sequence[Run]) -> tuple[str, ...]:
+    """Return the name of each run; its path where two have the same name."""
+    names = [run.name for run in runs]
+    return tuple(run.name if names.count(run.name) == 1 else str(run.path) for run in runs)
+
+
+def each_readable(runs: Sequence[Run], read: Callable[[Run], T]) -> tuple[dict[Run, T], tuple[StoreError, ...]]:
+    """Return what `read` makes of each run, and why it can make nothing of others.
+
+    Raises the first error where it can of none.
+    """
+    results: dict[Run, T] = {}
+    errors: list[StoreError] = []
+    for run in runs:
+        try:
+            results[run] = read(run)
+        except StoreError as error:
+            errors.append(error)
+    if errors and not results:
+        raise errors[0]
+    return results, tuple(errors)
