@@ -16,12 +16,12 @@ from gradlab.query.scanner import Operand, QueryError
 from gradlab.query.values import read_component, read_number
 
 __all__ = [
-    "NUMBER", "TEXT", "TRUTH", "Column", "Columns", "Comparison", "columns_json", "like", "setting_columns",
+    "NUMBER", "TEXT", "TRUTH", "ColumnType", "Columns", "WrittenCondition", "columns_json", "like", "setting_columns",
 ]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class WrittenCondition:
     """A condition as it was written: a name and its place, a sign (``=``, ``!=``, ``<``, …) and values."""
 
     name: str
@@ -42,7 +42,7 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class ColumnType:
     """What a column holds: numbers, truth (true or false), texts, a mixture of numbers and texts, lists, components."""
 
     kind: Literal["number", "truth", "text", "mixture", "list", "component"]
@@ -52,38 +52,38 @@ class Column:
     """Of components: the default of each parameter, by the name of the component."""
 
 
-NUMBER, TRUTH, TEXT = Column("number"), Column("truth"), Column("text")
+NUMBER, TRUTH, TEXT = ColumnType("number"), ColumnType("truth"), ColumnType("text")
 
 
 class Columns:
     """The columns that a query may speak of; `noun` is what a message calls one."""
 
-    def __init__(self, columns: Mapping[str, Column], noun: str = "column") -> None:
+    def __init__(self, columns: Mapping[str, ColumnType], noun: str = "column") -> None:
         self._columns, self._noun = columns, noun
 
-    def bind(self, comparison: Comparison) -> Condition:
-        """Return the condition behind a comparison.
+    def bind(self, written: WrittenCondition) -> Condition:
+        """Return the condition behind a written.
 
         Raises QueryError for a name that there is not, or a value that its column cannot be compared with.
         """
-        name, sign = comparison.name, comparison.sign
+        name, sign = written.name, written.sign
         if name not in self._columns:
             message = f"there is no {self._noun} '{shorten(name)}'"
-            raise QueryError(message, comparison.at, like(name, self._columns, f"there are {', '.join(self._columns)}"))
+            raise QueryError(message, written.at, like(name, self._columns, f"there are {', '.join(self._columns)}"))
         column = self._columns[name]
         ordered = sign not in ("=", "!=")
-        operands = comparison.lists if column.kind == "list" else comparison.operands
-        constants = tuple(self._constant(column, comparison, operand) for operand in operands)
+        operands = written.lists if column.kind == "list" else written.operands
+        constants = tuple(self._constant(column, written, operand) for operand in operands)
         if ordered and not (len(constants) == 1 and type(constants[0]) in (int, float)):
-            what = shorten(comparison.operand.text)
+            what = shorten(written.operand.text)
             message = f"{name} is text: it can be =, != or in a list, but not {sign} {what}"
             if column.kind in ("number", "truth"):
                 message = f"{name} can be {sign} one number, but not {sign} {what}"
-            raise QueryError(message, comparison.operand.at)
+            raise QueryError(message, written.operand.at)
         return Condition(name, sign, constants)
 
-    def _constant(self, column: Column, comparison: Comparison, operand: Operand) -> Constant:
-        text, name = operand.text, comparison.name
+    def _constant(self, column: ColumnType, written: WrittenCondition, operand: Operand) -> Constant:
+        text, name = operand.text, written.name
         if column.kind == "component":
             return _pattern(column, name, operand)
         if column.kind == "text":
@@ -116,27 +116,27 @@ def like(name: str, known: Collection[str], otherwise: str = "") -> str:
     return f"did you mean '{close}'?" if close else otherwise
 
 
-def setting_columns() -> dict[str, Column]:
+def setting_columns() -> dict[str, ColumnType]:
     """Return a column for each setting, `seed` included."""
     return {key: _setting(setting) for key, setting in SETTINGS.items()}
 
 
-def columns_json(columns: Mapping[str, Column]) -> dict[str, Any]:
+def columns_json(columns: Mapping[str, ColumnType]) -> dict[str, Any]:
     """Return columns as plain values."""
     return {name: asdict(column) for name, column in columns.items()}
 
 
-def _setting(setting: Setting) -> Column:
+def _setting(setting: Setting) -> ColumnType:
     if setting.is_component:
         defaults = {
             name: {key: parameter.default for key, parameter in component.params.items()}
             for name, component in REGISTRIES[setting.key].items()
         }
-        return Column("component", ALIASES.get(setting.key, {}), defaults)
-    return Column("list") if setting.param.many else Column("mixture") if setting.param.choices else NUMBER
+        return ColumnType("component", ALIASES.get(setting.key, {}), defaults)
+    return ColumnType("list") if setting.param.many else ColumnType("mixture") if setting.param.choices else NUMBER
 
 
-def _pattern(column: Column, key: str, operand: Operand) -> Pattern:
+def _pattern(column: ColumnType, key: str, operand: Operand) -> Pattern:
     """Return the component that a value means; one that nobody has registered is taken as it stands."""
     if operand.text.startswith("{"):
         hint = f"write it as a table prints it, as in {key}=leaky_relu(negative_slope=0.2)"

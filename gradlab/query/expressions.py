@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import PurePath
 from typing import Any, TypeAlias
@@ -57,6 +57,15 @@ class Condition:
     name: str
     sign: str
     constants: tuple[Constant, ...]
+    _plain: frozenset[float | str] = field(init=False, repr=False, compare=False)
+    """The numbers and, in lower case, the texts among the constants: there may be thousands."""
+    _others: tuple[Pattern | Range, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        others = tuple(constant for constant in self.constants if isinstance(constant, Pattern | Range))
+        plain = (constant for constant in self.constants if not isinstance(constant, Pattern | Range))
+        object.__setattr__(self, "_plain", frozenset(map(_folded, plain)))
+        object.__setattr__(self, "_others", others)
 
     def __str__(self) -> str:
         shown = list(map(_written, self.constants))
@@ -69,7 +78,10 @@ class Condition:
         if value is None or value == "" or value != value:
             return None
         if self.sign in ("=", "!="):
-            return any(_equal(constant, value) for constant in self.constants) == (self.sign == "=")
+            if isinstance(value, tuple):
+                value = " ".join(map(str, value))
+            among = _folded(value) in self._plain or any(_fits(other, value) for other in self._others)
+            return among == (self.sign == "=")
         return isinstance(value, int | float) and _ORDER[self.sign](value, self.constants[0])
 
 
@@ -195,25 +207,18 @@ def _written(constant: Constant) -> str:
     return f"'{text.replace(chr(39), chr(39) * 2)}'" if isinstance(constant, str) and needs_quotes(text) else text
 
 
-def _equal(constant: Constant, value: Any) -> bool:
-    if isinstance(value, tuple):
-        value = " ".join(map(str, value))
-    match constant:
-        case Pattern():
-            return _fits(constant, value)
-        case Range():
-            return isinstance(value, int | float) and value in constant
-        case str():
-            return isinstance(value, str) and value.lower() == constant.lower()
-    return isinstance(value, int | float) and bool(value == constant)
+def _folded(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
 
 
-def _fits(pattern: Pattern, value: Any) -> bool:
-    """Whether `value` is the component that is meant; a table prints of a file its name alone."""
+def _fits(constant: Pattern | Range, value: Any) -> bool:
+    """Whether `value` is a number of a range, or a component of this form; of a file a table prints its name alone."""
+    if isinstance(constant, Range):
+        return isinstance(value, int | float) and value in constant
     if isinstance(value, Named):
-        return value.name == pattern.name and pattern.parameters in (None, value.params)
+        return value.name == constant.name and constant.parameters in (None, value.params)
     name, parameters = read_component(str(value))
-    if name.lower() != pattern.name.lower() or pattern.parameters is None:
-        return name.lower() == pattern.name.lower()
-    mine = {key: PurePath(str(part)).name if key == "path" else part for key, part in pattern.parameters}
-    return mine == dict(parameters)
+    if name.lower() != constant.name.lower() or constant.parameters is None:
+        return name.lower() == constant.name.lower()
+    meant = {key: PurePath(str(part)).name if key == "path" else part for key, part in constant.parameters}
+    return meant == dict(parameters)

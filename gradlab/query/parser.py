@@ -30,14 +30,14 @@ from decimal import Decimal
 from gradlab.cell import REGISTRIES, SETTINGS
 from gradlab.components import ALIASES
 from gradlab.errors import shorten
-from gradlab.query.columns import Comparison, like
+from gradlab.query.columns import WrittenCondition, like
 from gradlab.query.expressions import And, Condition, Expression, Not, Or, conjuncts
 from gradlab.query.scanner import DEEPEST, STATEMENT, QueryError, Scanner, Token
 from gradlab.query.statements import AGGREGATES, COLUMNS, Quantity, Statement
 
 __all__ = ["parse", "parse_statement"]
 
-Bind = Callable[[Comparison], Condition]
+Bind = Callable[[WrittenCondition], Condition]
 """Gives a comparison its meaning; raises QueryError where it has none."""
 
 _LONGEST_EXPONENT = 5
@@ -134,7 +134,7 @@ class _Expressions:
         else:
             hint = _no_comparison(name.text, scanner.token)
             scanner.fail(f"expected a comparison after {shorten(name.text)}, found {scanner.token}", hint)
-        return self._bind(Comparison(name.text, name.at, sign, operand))
+        return self._bind(WrittenCondition(name.text, name.at, sign, operand))
 
 
 class _Statements:
@@ -241,7 +241,7 @@ def _finite(number: Decimal, at: int) -> Decimal:
 
 
 def _no_comparison(name: str, after: Token) -> str:
-    """Return what to say to somebody who wrote a name and no comparison."""
+    """Return what to say to somebody who wrote a name and no written."""
     if after.kind == "[":
         return "brackets stand in statements under expect:; here write depth=32 and survival>1e-3"
     for key, registry in REGISTRIES.items():

@@ -56,7 +56,7 @@ class Quantity:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A comparison. ``within`` has a `tolerance`, which is a share of the right side when `relative`."""
+    """A written. ``within`` has a `tolerance`, which is a share of the right side when `relative`."""
 
     left: Quantity
     sign: str

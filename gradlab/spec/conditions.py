@@ -7,46 +7,47 @@ from pathlib import Path
 
 from gradlab.cell import SETTINGS
 from gradlab.errors import SpecError, shorten
-from gradlab.query import Comparison, Condition, Expression, Operand, Pattern, QueryError, parse, ranges
+from gradlab.query import Condition, Expression, Operand, Pattern, QueryError, WrittenCondition, parse, ranges
 from gradlab.query.expressions import Constant
 from gradlab.spec import components, fields, reader
 from gradlab.spec.keys import hint_for
 from gradlab.spec.node import Entry, Mark, Node, Problems, ScalarNode, SequenceNode
 
-__all__ = ["condition_of", "expression_of", "position", "read_comparison"]
+__all__ = ["bind", "condition_of", "expression_of", "position"]
 
 
 def expression_of(node: ScalarNode, base: Path, problems: Problems) -> Expression | None:
     """Return the expression over settings that a text is, or None after adding to `problems`."""
     before = len(problems)
     try:
-        expression = parse(node.text.strip(), lambda comparison: read_comparison(comparison, node, base, problems)[0])
+        expression = parse(node.text.strip(), lambda written: bind(written, node, base, problems)[0])
     except QueryError as error:
         problems.add(position(node, error.at), error.message, error.hint)
         return None
     return expression if len(problems) == before else None
 
 
-def read_comparison(
-    comparison: Comparison, text: ScalarNode, base: Path, problems: Problems
+def bind(
+    written: WrittenCondition, text: ScalarNode, base: Path, problems: Problems
 ) -> tuple[Condition, tuple[Mark, ...]]:
     """Return the condition that a comparison in a text is, and the position of each of its constants.
 
     What is wrong is added to `problems`.
     """
-    key, sign, mark = comparison.name, comparison.sign, position(text, comparison.at)
+    key, sign, mark = written.name, written.sign, position(text, written.at)
     if key not in SETTINGS:
         problems.add(mark, f"unknown setting {shorten(key)!r}", hint_for(key))
         return Condition(key, sign, ()), ()
-    operands = comparison.lists if fields.holds_list(key) else comparison.operands
+    operands = written.lists if fields.holds_list(key) else written.operands
     constants: list[Constant] = []
     marks: list[Mark] = []
     for operand in operands:
         node = _node(operand, position(text, operand.at), problems)
         constant = None if node is None else _constant(key, node, base, problems)
-        if node is not None and constant is not None:
-            constants.append(constant)
-            marks.append(node.mark)
+        if node is None or constant is None:  # the first wrong value speaks for a list
+            return Condition(key, sign, ()), ()
+        constants.append(constant)
+        marks.append(node.mark)
     if sign not in ("=", "!=") and constants and not (len(constants) == 1 and isinstance(constants[0], int | float)):
         odd = next((str(constant) for constant in constants if not isinstance(constant, int | float)), "a list")
         problems.add(mark, f"{key} {sign} {odd} means nothing", f"use {key}= or {key}!=")

@@ -10,15 +10,15 @@ from gradlab.components import nearest
 from gradlab.errors import shorten
 from gradlab.query import (
     And,
-    Comparison,
     Condition,
     Expectation,
     Expression,
     Quantity,
     QueryError,
+    WrittenCondition,
     parse_statement,
 )  # fmt: skip
-from gradlab.spec.conditions import position, read_comparison
+from gradlab.spec.conditions import bind, position
 from gradlab.spec.model import Subgrid
 from gradlab.spec.node import Entry, MappingNode, Mark, Node, Problems, ScalarNode, SequenceNode, show
 
@@ -85,7 +85,7 @@ class _Reading:
     def _statement(self, node: ScalarNode, because: str) -> Expectation | None:
         before = len(self._problems)
         try:
-            statement = parse_statement(node.text.strip(), lambda comparison: self._condition(comparison, node))
+            statement = parse_statement(node.text.strip(), lambda written: self._condition(written, node))
         except QueryError as error:
             self._problems.add(position(node, error.at), error.message, error.hint)
             return None
@@ -95,12 +95,12 @@ class _Reading:
             self._check_together(node, quantity)
         return Expectation(" ".join(node.text.split()), statement, because)
 
-    def _condition(self, comparison: Comparison, node: ScalarNode) -> Condition:
-        if comparison.name in ("seed", "seeds"):
-            mark = position(node, comparison.at)
+    def _condition(self, written: WrittenCondition, node: ScalarNode) -> Condition:
+        if written.name in ("seed", "seeds"):
+            mark = position(node, written.at)
             self._problems.add(mark, "a statement is about configurations, over all their seeds", "leave the seed out")
-            return Condition(comparison.name, comparison.sign, ())
-        condition, marks = read_comparison(comparison, node, self._base, self._problems)
+            return Condition(written.name, written.sign, ())
+        condition, marks = bind(written, node, self._base, self._problems)
         if self._subgrids is not None and condition.constants:
             occurring = [value for subgrid in self._subgrids for value in subgrid.values(condition.name)]
             self._check_values(condition, marks, occurring)

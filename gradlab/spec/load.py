@@ -31,6 +31,8 @@ from gradlab.spec.subgrids import subgrids
 __all__ = ["from_mapping", "load", "loads"]
 
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
+_SHOWN = 200
+"""Characters of an exclude that a warning shows."""
 _LONGEST_NAME = 100
 
 
@@ -106,7 +108,10 @@ def _spec(root: MappingNode, source: str, changes: Sequence[str], base: Path, pr
     description = _description(root, problems)
     expected = expectations(root.get("expect"), grids, base, problems, strict=not changes)
     problems.check()
-    warnings = tuple(f"{located.mark.where}: this exclude matches no cell: {located.exclude}" for located in unmatched)
+    warnings = tuple(
+        f"{located.mark.where}: this exclude matches no cell: {shorten(str(located.exclude), _SHOWN)}"
+        for located in unmatched
+    )
     if idle := idle_seq_len(grids):
         warnings = (*warnings, f"{source}: {idle}")
     return Spec(name, description, source, grids, warnings, expected)

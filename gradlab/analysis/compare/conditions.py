@@ -15,8 +15,8 @@ from gradlab.query import (
     NUMBER,
     TEXT,
     TRUTH,
-    Column,
     Columns,
+    ColumnType,
     Expression,
     QueryError,
     evaluate_columns,
@@ -67,12 +67,12 @@ def _read(text: str, columns: Columns, flag: str) -> Expression:
         raise UsageError("\n".join([message, *pointer(text, error.at + 1)]), error.hint) from None
 
 
-def _columns_of(frame: pd.DataFrame) -> dict[str, Column]:
+def _columns_of(frame: pd.DataFrame) -> dict[str, ColumnType]:
     settings = setting_columns()
     return {str(name): settings.get(str(name)) or _kind(frame[name]) for name in frame}
 
 
-def _kind(column: pd.Series[Any]) -> Column:
+def _kind(column: pd.Series[Any]) -> ColumnType:
     if pd.api.types.is_bool_dtype(column.dtype):
         return TRUTH
     return NUMBER if pd.api.types.is_numeric_dtype(column.dtype) else TEXT

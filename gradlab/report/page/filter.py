@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradlab.query import NUMBER, TEXT, Column, columns_json, setting_columns
+from gradlab.query import NUMBER, TEXT, ColumnType, columns_json, setting_columns
 from gradlab.report.model.marks import VERDICT_NAMES
 from gradlab.report.page.configurations import NUMBERS, Configurations
 
 __all__ = ["filter_document"]
 
-_VERDICT = Column("text", {name: verdict for verdict, name in VERDICT_NAMES.items()})
+_VERDICT = ColumnType("text", {name: verdict for verdict, name in VERDICT_NAMES.items()})
 
 
 def filter_document(configurations: Configurations) -> dict[str, Any]:
