@@ -73,14 +73,14 @@ def _show(result: RunResult, options: RunOptions, output: RunOutput, *, first: b
     """Print the report of a run, then make the pictures and event files that `options` ask for."""
     from gradlab.api import plot, tensorboard
     from gradlab.report.terminal.expectations import expectation_lines
-    from gradlab.report.terminal.run import report
+    from gradlab.report.terminal.run import run_report
     from gradlab.terminal.console import print_report
 
     printing = not output.json and not output.quiet
     if printing:
         if not first:
             print()
-        print_report(lambda glyphs, width: report(result, glyphs, width))
+        print_report(lambda glyphs, width: run_report(result, glyphs, width))
         if result.expected:
             print()
             print_report(lambda glyphs, width: expectation_lines(result.expected, glyphs, width))

@@ -8,18 +8,19 @@ from math import log10
 
 import numpy as np
 import pytest
-from drawn import NAMES, cells_of, many_cells, mean_log10, scene, tables_of, texts, with_profile
+from drawn import NAMES, cells_of, data_of, many_cells, mean_log10, tables_of, texts, with_profile
 from fake_work import FACTORS, record
 
 from gradlab.cell import Cell, Named, cell_id
 from gradlab.columns import field_names
 from gradlab.record import Record
-from gradlab.report.plots import dots, effects, heatmap, paper, profiles, survival, training
+from gradlab.report.plots import effects, heatmap, profiles, style, survival, training
 from gradlab.report.plots.data import plot_data, spread
+from gradlab.report.plots.survival_intervals import survival_intervals
 
 
 def test_a_profile_is_the_geometric_mean_over_the_seeds_relative_to_the_last_block() -> None:
-    figure = profiles.picture(scene(cells_of(depths=(4, 10))))
+    figure = profiles.picture(data_of(cells_of(depths=(4, 10))))
     for axes, name in zip(figure.axes, NAMES, strict=True):
         assert axes.get_title() == name
         thick = max(axes.lines, key=lambda line: line.get_linewidth())
@@ -48,12 +49,12 @@ def test_theory_is_drawn_where_there_is_one_with_its_band() -> None:
     np.testing.assert_allclose(theory, 0.1 * (9 - blocks))
     np.testing.assert_allclose(high - low, 2 * 1.96 * 0.2 * np.sqrt((9 - blocks) / 8))
     assert any("mean-field theory" in text for text in texts(figure))
-    (diamond,) = [line for line in dots.side_by_side(found).axes[0].lines if line.get_marker() == "D"]
+    (diamond,) = [line for line in survival_intervals(found).axes[0].lines if line.get_marker() == "D"]
     assert diamond.get_xdata()[0] == 0.8
 
 
 def test_survival_against_depth_is_a_line_per_configuration_named_at_its_end() -> None:
-    figure = survival.picture(scene(cells_of()))
+    figure = survival.picture(data_of(cells_of()))
     axes = figure.axes[0]
     lines = [line for line in axes.lines if line.get_linewidth() == 1.8]
     for line, name in zip(lines, NAMES, strict=True):
@@ -63,7 +64,7 @@ def test_survival_against_depth_is_a_line_per_configuration_named_at_its_end() -
     assert set(NAMES) <= set(texts(figure))
     assert {"vanished", "exploded"} <= set(texts(figure))
     assert axes.get_xscale() == "linear"
-    assert survival.picture(scene(cells_of(depths=(1, 1000), seeds=1))).axes[0].get_xscale() == "log"
+    assert survival.picture(data_of(cells_of(depths=(1, 1000), seeds=1))).axes[0].get_xscale() == "log"
 
 
 def test_names_at_the_ends_keep_their_distance_and_stay_in_the_picture() -> None:
@@ -79,7 +80,7 @@ def test_names_at_the_ends_keep_their_distance_and_stay_in_the_picture() -> None
 def test_the_heat_map_prints_the_numbers_and_what_is_none() -> None:
     cells = cells_of(seeds=2)
     lost = [cell for cell in cells if cell.activation.name == "relu" and cell.depth == 8]
-    figure = heatmap.picture(scene(cells, with_profile(-np.inf, "selu"), lost))
+    figure = heatmap.picture(data_of(cells, with_profile(-np.inf, "selu"), lost))
     left, right = figure.axes
     shown = {tuple(text.get_position()): text.get_text() for text in left.texts}
     assert shown[0.5, 0.53] == f"{mean_log10('sigmoid', 1, 2):+.1f}"
@@ -99,7 +100,7 @@ def test_without_a_second_depth_the_map_has_a_setting_across() -> None:
         for init in ("he_normal", "xavier_normal")
         for norm in ("none", "batch")
     ]
-    left = heatmap.picture(scene(cells)).axes[0]
+    left = heatmap.picture(data_of(cells)).axes[0]
     assert left.get_xlabel() == "norm"
     assert [label.get_text() for label in left.get_xticklabels()] == ["none", "batch"]
     rows = [f"{name} {init}" for name in NAMES for init in ("he_normal", "xavier_normal")]
@@ -108,16 +109,16 @@ def test_without_a_second_depth_the_map_has_a_setting_across() -> None:
 
 def test_settings_of_the_training_do_not_multiply_what_is_seen_before_it() -> None:
     cells = [dataclasses.replace(cell, lr=lr) for cell in cells_of() for lr in (0.1, 0.2, 0.4)]
-    assert len(profiles.picture(scene(cells)).axes) == 3
-    assert len(heatmap.picture(scene(cells)).axes[0].get_yticklabels()) == 9
-    assert "relu lr 0.2" in texts(heatmap.picture(scene(cells)))
+    assert len(profiles.picture(data_of(cells)).axes) == 3
+    assert len(heatmap.picture(data_of(cells)).axes[0].get_yticklabels()) == 9
+    assert "relu lr 0.2" in texts(heatmap.picture(data_of(cells)))
 
     def unlike(cell: Cell) -> Record:
         one = record(cell)
         factor = 1 + cell.lr if cell.lr is not None else 1
         return one.with_values(log_grad_norm=one.log_grad_norm * factor)
 
-    assert len(profiles.picture(scene(cells, unlike)).axes) == 9
+    assert len(profiles.picture(data_of(cells, unlike)).axes) == 9
 
 
 def test_training_has_a_line_for_each_step_that_is_finite() -> None:
@@ -130,12 +131,12 @@ def test_training_has_a_line_for_each_step_that_is_finite() -> None:
             return one.with_values(log_grad_norm=log_g, status="diverged", diverged_at=2)
         return one
 
-    figure = training.picture(scene(cells_of(depths=(8,)), make))
+    figure = training.picture(data_of(cells_of(depths=(8,)), make))
     assert figure is not None
     assert [len(axes.lines) for axes in figure.axes[:3]] == [3, 3, 2]
     assert "0 of 3 learned, 3 diverged" in texts(figure) or "3 of 3 learned, 3 diverged" in texts(figure)
     assert any("Lines that leave a panel" in text for text in texts(figure))
-    assert training.picture(scene([dataclasses.replace(c, steps=0) for c in cells_of()], _untrained)) is None
+    assert training.picture(data_of([dataclasses.replace(c, steps=0) for c in cells_of()], _untrained)) is None
 
 
 def _untrained(cell: Cell) -> Record:
@@ -146,7 +147,7 @@ def _untrained(cell: Cell) -> Record:
 
 
 def test_effects_are_the_differences_of_means_of_a_balanced_grid() -> None:
-    figure = effects.picture(scene(cells_of(depths=(2, 4, 6), seeds=4)))
+    figure = effects.picture(data_of(cells_of(depths=(2, 4, 6), seeds=4)))
     assert figure is not None
     left = figure.axes[0]
     y_of = {label.get_text(): y for y, label in zip(left.get_yticks(), left.get_yticklabels(), strict=True)}
@@ -154,25 +155,25 @@ def test_effects_are_the_differences_of_means_of_a_balanced_grid() -> None:
     each = {name: np.mean([mean_log10(name, depth - 1, 4) for depth in (2, 4, 6)]) for name in NAMES}
     for name in NAMES:
         assert x_at[y_of[name]] == pytest.approx(each[name] - np.mean(list(each.values())))
-    assert effects.picture(scene(cells_of(depths=(4,), names=("relu",)))) is None
+    assert effects.picture(data_of(cells_of(depths=(4,), names=("relu",)))) is None
 
 
 def test_what_is_left_out_is_said() -> None:
-    many = scene(many_cells())
+    many = data_of(many_cells())
     for picture in (profiles.picture, survival.picture, heatmap.picture, training.picture):
         figure = picture(many)
         assert figure is not None
         assert any(" of 200 configurations" in " ".join(text.get_text().split()) for text in figure.texts)
     cells = cells_of()
     lost = [cell for cell in cells if cell.activation.name == "relu"]
-    said = " ".join(texts(survival.picture(scene(cells, lost=lost)))).replace("\n", " ")
+    said = " ".join(texts(survival.picture(data_of(cells, lost=lost)))).replace("\n", " ")
     assert "1 configuration failed and cannot be shown." in said
-    dead = texts(profiles.picture(scene(cells, with_profile(-np.inf, "selu"))))
+    dead = texts(profiles.picture(data_of(cells, with_profile(-np.inf, "selu"))))
     assert "3 of 3 seeds exactly zero ∅" in dead
 
 
 def test_a_choice_of_rows_has_both_extremes() -> None:
-    many = scene(many_cells())
+    many = data_of(many_cells())
     chosen = spread(many.rows, 7)
     values = [row.points[8]["log10_survival"] for row in chosen]
     assert len(chosen) == 7
@@ -184,10 +185,10 @@ def test_a_choice_of_rows_has_both_extremes() -> None:
 @pytest.mark.parametrize(
     ("found", "expected"),
     [
-        (paper.power_of_ten(-12), "10⁻¹²"), (paper.power_of_ten(0), "1"), (paper.amount(-19.5), "3.2×10⁻²⁰"),
-        (paper.amount(0.0), "1"), (paper.amount(-1.7), "0.02"), (paper.amount(2.5), "316"),
-        (paper.amount(-4.0), "1.0×10⁻⁴"), (paper.amount(-600.5), "3.2×10⁻⁶⁰¹"), (paper.amount(float("nan")), ""),
-        (paper.amount(-3.000001), "1.0×10⁻³"),
+        (style.power_of_ten(-12), "10⁻¹²"), (style.power_of_ten(0), "1"), (style.amount(-19.5), "3.2×10⁻²⁰"),
+        (style.amount(0.0), "1"), (style.amount(-1.7), "0.02"), (style.amount(2.5), "316"),
+        (style.amount(-4.0), "1.0×10⁻⁴"), (style.amount(-600.5), "3.2×10⁻⁶⁰¹"), (style.amount(float("nan")), ""),
+        (style.amount(-3.000001), "1.0×10⁻³"),
     ],
 )  # fmt: skip
 def test_numbers_of_any_size(found: str, expected: str) -> None:

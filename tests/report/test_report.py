@@ -23,7 +23,7 @@ from gradlab.report.model.causes import causes
 from gradlab.report.model.marks import mark
 from gradlab.report.model.rows import rows_of
 from gradlab.report.terminal.entries import style
-from gradlab.report.terminal.run import report
+from gradlab.report.terminal.run import run_report
 from gradlab.report.terminal.sparkline import spark
 from gradlab.results.tables import tables
 from gradlab.store import parts
@@ -60,7 +60,7 @@ def result_of(
 
 
 def text_of(result: RunResult, width: int | None = None, glyphs: Glyphs = UNICODE) -> str:
-    return "\n".join(line.plain for line in report(result, glyphs, width))
+    return "\n".join(line.plain for line in run_report(result, glyphs, width))
 
 
 def expected(name: str, depth: int) -> str:
@@ -249,7 +249,7 @@ def test_no_colour_means_no_escape_for_colour(monkeypatch: pytest.MonkeyPatch) -
     def printed() -> str:
         console = Console(force_terminal=True, width=200, color_system="truecolor")
         with console.capture() as capture:
-            for line in report(result_of(cells_of()), UNICODE, 200):
+            for line in run_report(result_of(cells_of()), UNICODE, 200):
                 console.print(line, soft_wrap=True)
         return capture.get()
 

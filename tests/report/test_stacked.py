@@ -21,7 +21,7 @@ from gradlab.report.model.rows import by_axis, rows_of
 from gradlab.report.model.stacked import stacked_survival
 from gradlab.report.plots.data import plot_data
 from gradlab.report.plots.profiles import picture
-from gradlab.report.terminal.run import report
+from gradlab.report.terminal.run import run_report
 
 FACTORS = (0.9, 0.5, 0.7)
 """Decay of each layer of the fake along time, in seed s times 1 + s/100."""
@@ -90,7 +90,7 @@ def test_a_report_has_one_table_of_layers_where_a_network_is_stacked(width: int 
             name="x", path=Path("results/x"), tables=tables, computed=len(tables.cells), reused=0, missing=0,
             cells=len(tables.cells), seconds=1.0, failures=(), interrupted=False, stopped="", workers=1,
         )  # fmt: skip
-        return [line.plain for line in report(result, UNICODE, width)]
+        return [line.plain for line in run_report(result, UNICODE, width)]
 
     lines = lines_of(tables_of(cells_of(), stacked))
     start = next(at for at, line in enumerate(lines) if line.startswith("Survival of each stacked layer by itself"))

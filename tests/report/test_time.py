@@ -30,7 +30,7 @@ from gradlab.report.model.rows import by_axis, rows_of
 from gradlab.report.plots.data import plot_data
 from gradlab.report.plots.recurrence import picture as recurrence
 from gradlab.report.terminal.comparison import comparison_report
-from gradlab.report.terminal.run import report
+from gradlab.report.terminal.run import run_report
 from gradlab.results.directories import open_runs
 from gradlab.results.tables import Tables
 from gradlab.store import RunDirectory
@@ -60,7 +60,7 @@ def lines_of(tables: Tables, width: int | None = 112) -> str:
         name="time", path="results/time", tables=tables, computed=len(tables.cells), reused=0, cells=len(tables.cells),
         missing=0, seconds=1.0, failures=(), interrupted=False, stopped=False, workers=1,
     )  # fmt: skip
-    return "\n".join(line.plain for line in report(result, UNICODE, width))
+    return "\n".join(line.plain for line in run_report(result, UNICODE, width))
 
 
 def compared(tmp_path: Path, cells: Sequence[Cell], **question: Any) -> Comparison:

@@ -47,7 +47,7 @@ def tables_of(cells: Sequence[Cell], make: Callable[[Cell], Record] = record, lo
     return tables(measured, failures, order=[cell_id(cell) for cell in cells])
 
 
-def scene(cells: Sequence[Cell], make: Callable[[Cell], Record] = record, lost: Sequence[Cell] = ()) -> PlotData:
+def data_of(cells: Sequence[Cell], make: Callable[[Cell], Record] = record, lost: Sequence[Cell] = ()) -> PlotData:
     found = plot_data(tables_of(cells, make, lost))
     assert found is not None
     return found

@@ -51,7 +51,7 @@ def draw(
     from gradlab.families.axes import known_axes, models_by_axis
     from gradlab.report.model.rows import by_axis
     from gradlab.report.plots.data import plot_data
-    from gradlab.report.plots.paper import save
+    from gradlab.report.plots.style import save
     from gradlab.store.atomic import explained
 
     with explained("create", directory):

@@ -18,7 +18,7 @@ from gradlab.analysis.compare.variance import LevelEffect, VarianceShares
 from gradlab.report.glyphs import UNICODE, shorten
 from gradlab.report.model.effects import VarianceTable, variance_table
 from gradlab.report.plots.data import PlotData
-from gradlab.report.plots.paper import GREY, INK, VERDICTS, amount, frame, new, power_of_ten
+from gradlab.report.plots.style import GREY, INK, VERDICTS, amount, frame, new, power_of_ten
 from gradlab.thresholds import LISTED_SHARE
 
 __all__ = ["picture"]

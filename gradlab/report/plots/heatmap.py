@@ -18,7 +18,7 @@ from gradlab.report.model.heatmap import MOST_ACROSS, heat_map
 from gradlab.report.model.marks import Point, mark_of
 from gradlab.report.model.rows import Row
 from gradlab.report.plots.data import PlotData, spread
-from gradlab.report.plots.paper import INK, frame, new
+from gradlab.report.plots.style import INK, frame, new
 
 __all__ = ["picture"]
 

@@ -16,7 +16,7 @@ from gradlab.report.glyphs import UNICODE, shorten
 from gradlab.report.model.profiles import Profile, thinned
 from gradlab.report.model.rows import Row
 from gradlab.report.plots.data import PlotData, spread
-from gradlab.report.plots.paper import COLOURS, GREY, INK, LETTERS, LINES, VERDICTS, amount, frame, log_axis, new
+from gradlab.report.plots.style import COLOURS, GREY, INK, LETTERS, LINES, VERDICTS, amount, frame, log_axis, new
 
 __all__ = ["POINTS", "length_axis", "panels", "picture"]
 

@@ -14,7 +14,7 @@ from gradlab.record import Floats
 from gradlab.report.glyphs import UNICODE, shorten
 from gradlab.report.model.rows import Row
 from gradlab.report.plots.data import PlotData, spread
-from gradlab.report.plots.paper import COLOURS, GREY, LINES, MARKERS, frame, new
+from gradlab.report.plots.style import COLOURS, GREY, LINES, MARKERS, frame, new
 from gradlab.results.statistics import mean_interval
 
 __all__ = ["picture"]

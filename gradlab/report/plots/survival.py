@@ -15,8 +15,8 @@ from gradlab.record import Floats
 from gradlab.report.glyphs import UNICODE, shorten
 from gradlab.report.model.rows import Row
 from gradlab.report.plots.data import PlotData, spread
-from gradlab.report.plots.dots import side_by_side
-from gradlab.report.plots.paper import COLOURS, GREY, INK, LETTERS, LINES, MARKERS, frame, log_axis, new, thresholds
+from gradlab.report.plots.style import COLOURS, GREY, INK, LETTERS, LINES, MARKERS, frame, log_axis, new, thresholds
+from gradlab.report.plots.survival_intervals import survival_intervals
 
 __all__ = ["picture"]
 
@@ -29,7 +29,7 @@ def picture(data: PlotData) -> Figure:
     """Return log survival at step 0 against depth; against the configurations where there is one depth only."""
     data = data.initial
     if len({depth for row in data.rows for depth in row.points}) == 1:
-        return side_by_side(data)
+        return survival_intervals(data)
     named = spread(data.rows, MOST_LINES)
     chosen = {row.labels for row in named}
     figure = new(8.6, 4.6)

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from gradlab.report.model.profiles import mean_series, thinned
 from gradlab.report.model.rows import Row
 from gradlab.report.plots.data import PlotData, spread
-from gradlab.report.plots.paper import GREY, frame, log_axis
 from gradlab.report.plots.profiles import POINTS, length_axis, panels
+from gradlab.report.plots.style import GREY, frame, log_axis
 
 __all__ = ["picture"]
 

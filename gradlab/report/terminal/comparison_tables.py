@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import isnan
 
 from rich.text import Text
@@ -45,6 +45,18 @@ def _point(row: Row, length: int | None) -> Point | None:
     return row.points.get(length) if length is not None else next(iter(row.points.values()))
 
 
+def _by_length(group: RowGroup, lengths: Lengths, name: str, entry: Callable[[Point], Entry]) -> list[Column]:
+    """Return a column for each length, or one called `name`."""
+    return [
+        Column(
+            name if length is None else str(length),
+            tuple(EMPTY if (point := _point(row, length)) is None else entry(point) for row in group.rows),
+            group="" if length is None else group.axis.setting,
+        )
+        for length in lengths
+    ]
+
+
 def _counts(rows: Sequence[Row]) -> list[Column]:
     """Return the seeds of each row and, where some row averages several, its configurations."""
 
@@ -84,15 +96,10 @@ def response_lines(comparison: Comparison, group: RowGroup, glyphs: Glyphs, widt
     lengths = _lengths(group, width)
 
     def columns(intervals: bool) -> list[Column]:
-        by_length = [
-            Column(
-                response.name if length is None else str(length),
-                tuple(_value(_point(row, length), comparison, column, glyphs, intervals) for row in rows),
-                group="" if length is None else axis.setting,
-            )
-            for length in lengths
-        ]
-        return [*by_length, _reach(rows, glyphs), *_counts(rows)]
+        values = _by_length(
+            group, lengths, response.name, lambda point: _value(point, comparison, column, glyphs, intervals)
+        )
+        return [*values, _reach(rows, glyphs), *_counts(rows)]
 
     largest = largest_half_width(rows, column)
     inside = largest is not None and _fits([*labels(group), *columns(True)], width)
@@ -122,9 +129,7 @@ def _combinations(comparison: Comparison) -> int:
     return len(labels_of(table, comparison.by, axes).assign(over=over_of(table, axes)).drop_duplicates())
 
 
-def _value(point: Point | None, comparison: Comparison, column: str, glyphs: Glyphs, intervals: bool) -> Entry:
-    if point is None:
-        return EMPTY
+def _value(point: Point, comparison: Comparison, column: str, glyphs: Glyphs, intervals: bool) -> Entry:
     value, half = float(point[column]), half_width(point, column) if intervals else float("nan")
     interval = "" if isnan(half) else f" {glyphs.plus_minus}{half:.2f}"
     if not column.startswith("log10"):
@@ -149,25 +154,16 @@ def training_lines(comparison: Comparison, group: RowGroup, glyphs: Glyphs, widt
     """Return the table of what was learned by length, with the largest length that was beside the reach."""
     rows, lengths = group.rows, _lengths(group, width)
 
-    def entry(point: Point | None, intervals: bool) -> Entry:
-        if point is None:
-            return EMPTY
+    def entry(point: Point, intervals: bool) -> Entry:
         half = half_width(point, "metric")
         text = "diverged" if isnan(point["metric"]) else f"{point['metric']:.2f}"
         text += f" {glyphs.plus_minus}{half:.2f}" if intervals and not isnan(half) else ""
         return Entry(f"{text} {point['learned_n']}/{point['cells']} {glyphs.learned if learned(point) else ' '}")
 
     def columns(intervals: bool) -> list[Column]:
-        by_length = [
-            Column(
-                group.metric if length is None else str(length),
-                tuple(entry(_point(row, length), intervals) for row in rows),
-                group="" if length is None else group.axis.setting,
-            )
-            for length in lengths
-        ]
+        values = _by_length(group, lengths, group.metric, lambda point: entry(point, intervals))
         largest = [_max_trainable(rows, glyphs)] if len(lengths) > 1 else []
-        return [*by_length, *largest, _reach(rows, glyphs), *_counts(rows)]
+        return [*values, *largest, _reach(rows, glyphs), *_counts(rows)]
 
     inside = _fits([*labels(group), *columns(True)], width)
     title = f"After training: {group.metric} on held-out samples, and how many seeds learned"

@@ -11,7 +11,7 @@ from rich.text import Text
 from gradlab.analysis.expectations import Judgement
 from gradlab.report.glyphs import UNICODE
 from gradlab.report.terminal.expectations import expectation_lines
-from gradlab.report.terminal.run import RunReport, report
+from gradlab.report.terminal.run import RunReport, run_report
 
 __all__ = ["html", "lines"]
 
@@ -24,7 +24,7 @@ _PRE = (
 def lines(result: RunReport, judgements: Sequence[Judgement], width: int | None) -> list[Text]:
     """Return the lines of a report with what came of the expectations, as `gradlab run` prints them."""
     return [
-        *report(result, UNICODE, width),
+        *run_report(result, UNICODE, width),
         *([Text(), *expectation_lines(judgements, UNICODE, width)] if judgements else []),
     ]
 

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from gradlab.analysis.compare.design import setting_text
 from gradlab.cell import SETTINGS
+from gradlab.families.axes import length_settings
 from gradlab.report.formatting import count, duration
 from gradlab.report.glyphs import Glyphs
 from gradlab.report.model.causes import causes
@@ -25,7 +26,7 @@ from gradlab.report.terminal.table import Column, fold
 from gradlab.results.tables import Tables
 from gradlab.store.records import Failure
 
-__all__ = ["RunReport", "report"]
+__all__ = ["RunReport", "run_report"]
 
 _FAILURES_SHOWN = 5
 
@@ -59,7 +60,7 @@ class RunReport(Protocol):
     def workers(self) -> int: ...
 
 
-def report(result: RunReport, glyphs: Glyphs, width: int | None) -> list[Text]:
+def run_report(result: RunReport, glyphs: Glyphs, width: int | None) -> list[Text]:
     """Return the lines of a report, folded to `width` columns; None: as wide as it takes."""
     lines: list[Text] = []
     parts = by_axis(result.tables)
@@ -105,7 +106,7 @@ def _heading(name: str, group: RowGroup, glyphs: Glyphs) -> str:
     parts = [name]
     parts.append(" on ".join(fixed[key] for key in ("model", "task") if key in fixed))
     for key, setting in SETTINGS.items():
-        if key not in fixed or key in ("model", "task", "lr") or (key == "seq_len" and fixed[key] == "none"):
+        if key not in fixed or key in ("model", "task", "lr") or (key in length_settings() and fixed[key] == "none"):
             continue
         if key in _PHRASES:
             parts.append(_PHRASES[key].format(fixed[key]))

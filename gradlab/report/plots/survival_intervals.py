@@ -8,15 +8,15 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from gradlab.report.glyphs import UNICODE, shorten
 from gradlab.report.plots.data import PlotData, at_longest, spread
-from gradlab.report.plots.paper import GREY, INK, VERDICTS, amount, frame, new, power_of_ten, thresholds
+from gradlab.report.plots.style import GREY, INK, VERDICTS, amount, frame, new, power_of_ten, thresholds
 
-__all__ = ["side_by_side"]
+__all__ = ["survival_intervals"]
 
 MOST_ROWS = 30
 _LONGEST_LABEL = 44
 
 
-def side_by_side(data: PlotData) -> Figure:
+def survival_intervals(data: PlotData) -> Figure:
     """Return the survival of every configuration, the largest on top, with single seeds and intervals."""
     shown = sorted(spread(data.rows, MOST_ROWS), key=lambda row: np.nan_to_num(at_longest(row), nan=-np.inf))
     figure = new(8.2, max(0.26 * len(shown) + 0.7, 1.7))
