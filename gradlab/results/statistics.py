@@ -58,7 +58,8 @@ def mean_interval(values: Floats, group: Integers, groups: int, level: float = 0
     count = np.bincount(member, minlength=groups)
     several = count > 1
     mean = np.where(count > 0, np.bincount(member, chosen, groups) / np.maximum(count, 1), np.nan)
-    squares = np.bincount(member, np.square(chosen - mean[member]), groups)
+    with np.errstate(over="ignore"):  # the loss of a diverging network: its interval is infinite
+        squares = np.bincount(member, np.square(chosen - mean[member]), groups)
     variance = squares / np.maximum(count - 1, 1)
     quantile = stdtrit(np.maximum(count - 1, 1), (1 + level) / 2)
     half = np.where(several, quantile * np.sqrt(variance / np.maximum(count, 1)), np.nan)

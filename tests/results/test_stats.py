@@ -31,6 +31,11 @@ def test_a_profile_with_one_bad_value_has_no_slope_and_harms_no_other(bad: float
     assert_allclose([slope[1], error[1]], [1.0, 0.0], atol=1e-15)
 
 
+def test_the_interval_of_values_near_the_end_of_a_double_is_infinite() -> None:
+    interval = statistics.mean_interval(np.array([1e200, 3e200]), np.zeros(2, np.int64), 1)
+    assert (interval.mean[0], interval.high[0]) == (2e200, np.inf)
+
+
 @pytest.mark.parametrize("level", [0.9, 0.95])
 def test_intervals_are_those_of_scipy_group_by_group(level: float) -> None:
     random = np.random.default_rng(3)

@@ -110,7 +110,9 @@ def seed_contributions(
     around = sums(cluster, off * unbiased(repeats)[c], len(owner))
     mean = np.where(members > 0, sums(owner, parts, groups), np.nan)
     seeds, freedom = seed_freedom(c, s, g, groups)
-    return SeedContributions(mean, sums(owner, np.square(around), groups), seeds, freedom, owner, parts, members)
+    with np.errstate(over="ignore"):  # the loss of a diverging network: its interval is infinite
+        squares = sums(owner, np.square(around), groups)
+    return SeedContributions(mean, squares, seeds, freedom, owner, parts, members)
 
 
 def owner_of(part: Integers, group: Integers) -> Integers:

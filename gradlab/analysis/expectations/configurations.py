@@ -15,7 +15,7 @@ from gradlab.columns import columns_of
 if TYPE_CHECKING:
     from gradlab.results.tables import Tables
 
-__all__ = ["Configuration", "configurations"]
+__all__ = ["Configuration", "configurations", "layer_columns"]
 
 _LOGARITHMS = {column.log10_of: column.name for column in columns_of("summary") if column.log10_of}
 """Columns that may be too small for a double, and where their log10 stands in the summary."""
@@ -61,6 +61,11 @@ class Configuration:
     def _empty(self, column: str) -> str:
         note = str(self.numbers.get("theory_note") or "") if column.startswith("theory") else ""
         return f"{column} is empty{f': {note}' if note else ''}"
+
+
+def layer_columns(columns: Collection[str]) -> set[str]:
+    """Return the columns of the table ``layers`` that the numbers of `columns` are made of."""
+    return {_OF_LAYERS[name][0] for name in columns if name in _OF_LAYERS}
 
 
 def configurations(

@@ -8,11 +8,11 @@ failed as soon as one does not.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal
 
-from gradlab.analysis.expectations.configurations import Configuration, configurations
+from gradlab.analysis.expectations.configurations import Configuration, configurations, layer_columns
 from gradlab.analysis.expectations.pairs import partners
 from gradlab.cell import Cell
 from gradlab.query import And, Expectation, Expression, Quantity, Statement, evaluate, names
@@ -67,16 +67,25 @@ def judge(
     a run of it has left so far."""
     if not expectations:
         return ()
-    columns = {side.column for expectation in expectations for side in expectation.statement.quantities}
-    every = configurations(cells, ids, tables, columns)
+    every = configurations(cells, ids, tables, _columns(expectations))
     return tuple(_judge(expectation, every) for expectation in expectations)
 
 
 def judge_run(run: Run, tables: Tables) -> tuple[Judgement, ...]:
-    """Return the judgements on the spec of a run by `tables` of it; none where it expects nothing or cannot be read."""
+    """Return the judgements on the spec of a run by `tables` of it; none where it expects nothing or cannot be read.
+
+    Columns of the layers that `tables` lack are read.
+    """
     if run.spec is None or not run.spec.expect:
         return ()
+    needed = layer_columns(_columns(run.spec.expect))
+    if not needed <= set(tables.layers):
+        tables = replace(tables, layers=run.table("layers", ("cell", "step", *needed)))
     return judge(run.spec.expect, tuple(run.cells.values()), tuple(run.cells), tables)
+
+
+def _columns(expectations: Sequence[Expectation]) -> set[str]:
+    return {side.column for expectation in expectations for side in expectation.statement.quantities}
 
 
 def _judge(expectation: Expectation, every: Sequence[Configuration]) -> Judgement:

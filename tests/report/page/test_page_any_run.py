@@ -51,6 +51,17 @@ def test_recurrent_networks_run_over_time(tmp_path: Path) -> None:
     assert column(both, "length") == [5, 20, 3, 3, 3]
 
 
+def test_expectations_about_the_blocks_are_judged_though_the_page_reads_few_of_their_columns(tmp_path: Path) -> None:
+    text = (
+        "name: few\nlr: 0.1\nseeds: 2\ngrid: {depth: [2, 4]}\n"
+        "expect: ['dead_units[depth=2] < 0.6', 'saturated_final > 0.6']\n"
+    )
+    (tmp_path / "spec.yaml").write_text(text)
+    cells = grid.expand(spec.load(tmp_path / "spec.yaml")).cells
+    data = Parsed(build_page([run_directory(tmp_path / "few", cells, spec=text)]).html).data
+    assert [one["outcome"] for one in data["runs"][0]["expected"]] == ["held", "did not hold"]
+
+
 @pytest.mark.parametrize("value", [-np.inf, np.nan])
 def test_zeros_and_nans_are_counted_and_not_drawn(tmp_path: Path, value: float) -> None:
     data = Parsed(build_page([run_directory(tmp_path / "r", cells_of(), with_profile(value, "relu"))]).html).data
