@@ -38,7 +38,6 @@ _REASONS = {
     errno.EROFS: ("the file system is read-only", "choose another directory with --out"),
     errno.ENOTDIR: ("a part of that path is a file, not a directory", "choose another directory with --out"),
     errno.EEXIST: ("there is a file of that name, where a directory should be", "choose another directory with --out"),
-    errno.ELOOP: ("there is a link of that name", "remove it, or choose another directory with --out"),
     errno.EISDIR: ("there is a directory of that name", "move it away, or choose another directory with --out"),
     errno.ENOENT: (
         "it is not there, or not any more",

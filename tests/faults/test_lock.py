@@ -187,7 +187,7 @@ def test_a_link_is_not_followed_and_a_pipe_is_no_lock_file(tmp_path: Path) -> No
     (tmp_path / "letter").write_text("x")
     path = tmp_path / "x" / lock.LOCK
     path.symlink_to(tmp_path / "letter")
-    with pytest.raises(StoreError, match=r"cannot create .*run\.lock: there is a link of that name"):
+    with pytest.raises(StoreError, match=r"cannot create .*run\.lock: it is a symbolic link"):
         RunDirectory(tmp_path / "x").lock().__enter__()
     assert (tmp_path / "letter").read_text() == "x"
     assert path.is_symlink()
