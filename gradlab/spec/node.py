@@ -18,7 +18,8 @@ __all__ = [
     "ScalarNode",
     "SequenceNode",
     "from_python",
-    "shorten",
+    "is_none",
+    "items_of",
     "show",
 ]
 
@@ -106,30 +107,40 @@ class MappingNode:
 Node: TypeAlias = ScalarNode | SequenceNode | MappingNode
 
 
+def items_of(node: Node) -> tuple[Node, ...]:
+    """Return the items of a list, or the one value."""
+    return node.items if isinstance(node, SequenceNode) else (node,)
+
+
+def is_none(node: Node) -> bool:
+    """Whether nothing is written, or a none without quotes."""
+    return isinstance(node, ScalarNode) and node.value is None
+
+
 class Problems:
     """Collects everything wrong with a spec; more than `MOST_PROBLEMS` are counted, not listed."""
 
     def __init__(self) -> None:
-        self._found: dict[Problem, None] = {}
+        self._problems: dict[Problem, None] = {}
 
     def __len__(self) -> int:
-        return len(self._found)
+        return len(self._problems)
 
     def __iter__(self) -> Iterator[Problem]:
-        return iter(self._found)
+        return iter(self._problems)
 
     def add(self, mark: Mark, message: str, hint: str = "") -> None:
         """Note that at `mark` something is wrong."""
         self.extend([Problem(message, mark.source, mark.line, mark.column, mark.text, hint)])
 
     def extend(self, problems: Iterable[Problem]) -> None:
-        """Note what somebody else found; the same problem counts once."""
-        self._found.update(dict.fromkeys(problems))
+        """Add problems found elsewhere; the same problem counts once."""
+        self._problems.update(dict.fromkeys(problems))
 
     def check(self) -> None:
         """Raise SpecError with all problems found, by line, if there are any."""
-        if self._found:
-            ordered = sorted(self._found, key=lambda problem: (not problem.line, problem.line, problem.column))
+        if self._problems:
+            ordered = sorted(self._problems, key=lambda problem: (not problem.line, problem.line, problem.column))
             left = len(ordered) - MOST_PROBLEMS
             if left > 0:
                 more = Problem(f"and {left:,} more problem{'s' * (left > 1)}", ordered[0].source)

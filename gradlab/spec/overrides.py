@@ -6,16 +6,16 @@ document gives it, under `grid`, `zip`, `include` and `grids` too; the result is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from gradlab.cell import REGISTRIES, SETTINGS
 from gradlab.components import ALIASES
-from gradlab.errors import SpecError
+from gradlab.errors import SpecError, shorten
 from gradlab.spec import fields, reader
 from gradlab.spec.components import WrittenComponent, written
 from gradlab.spec.keys import GROUPS, NAMED, hint_for
-from gradlab.spec.node import Entry, MappingNode, Mark, Node, Problems, ScalarNode, SequenceNode, shorten
+from gradlab.spec.node import Entry, MappingNode, Mark, Node, Problems, ScalarNode, SequenceNode, items_of
 
 __all__ = ["apply", "parse_value", "put"]
 
@@ -24,6 +24,7 @@ _TEXTS = ("name", "description")
 
 def apply(mapping: MappingNode, changes: Sequence[str], problems: Problems) -> MappingNode:
     """Return the document with every ``key=value`` of `changes` put into it, the last one of a key winning."""
+    mapping = _flat(mapping) if changes else mapping
     for change in changes:
         key, equals, text = (part.strip() for part in change.partition("="))
         mark = Mark(f"-s {shorten(change)}")
@@ -90,12 +91,12 @@ def _parameter(
     mapping: MappingNode, key: str, parameter: str, node: Node, mark: Mark, problems: Problems
 ) -> Node | None:
     """Return the component `key` with one parameter set (`task.noise=0`), or the one of that name (`clip.norm=1`)."""
-    present = _find(mapping, key) or ScalarNode.plain(mark, str(SETTINGS[key].default))
-    component = None if _varies(mapping, key) else written(key, present, Problems())
+    present = mapping.get(key) or Entry(key, mark, ScalarNode.plain(mark, str(SETTINGS[key].default)))
+    varies = any(inner.get(key) for _, inner in _walk(mapping) if inner is not mapping)
+    component = None if varies else written(key, present.value, Problems())
     has_parameter = component is not None and parameter in REGISTRIES[key][component.name].params
     if not has_parameter and (parameter in REGISTRIES[key] or parameter in ALIASES.get(key, {})):
-        values = node.items if isinstance(node, SequenceNode) else (node,)
-        named = tuple(MappingNode(mark, (Entry(parameter, mark, value),)) for value in values)
+        named = tuple(MappingNode(mark, (Entry(parameter, mark, value),)) for value in items_of(node))
         return SequenceNode(mark, named) if isinstance(node, SequenceNode) else named[0]
     if component is None:
         hint = f"write the whole of it, as in -s '{key}={{name: …, {parameter}: …}}'"
@@ -112,63 +113,66 @@ def _long_form(component: WrittenComponent) -> MappingNode:
 
 def put(mapping: MappingNode, key: str, node: Node, mark: Mark) -> MappingNode:
     """Return the document with a setting replaced: `node` fixes it or, holding several values, makes it an axis."""
+    mapping = _flat(mapping)
+    new = Entry(key, mark, node)
     if key == "lr":
         mapping = _transformed(mapping, lambda _, inner: _without_optimizer_lr(inner))
-    if key == "optimizer" and any(
-        _has_lr(item) for item in (node.items if isinstance(node, SequenceNode) else (node,))
-    ):
+    if key == "optimizer" and _without_lr(node) != node:
         mapping = _transformed(mapping, lambda _, inner: _without(inner, "lr"))
-    new = Entry(key, mark, node)
     if key == "seeds":
-        return _set(
-            _transformed(mapping, lambda place, inner: inner if place == "include" else _without(inner, key)), new
-        )
+        mapping = _transformed(mapping, lambda place, inner: inner if place == "include" else _without(inner, key))
+        return _set(mapping, new)
     several = not fields.holds_list(key) and (isinstance(node, SequenceNode) or fields.is_range(key, node))
-    old = _find(mapping, key)
+    old, grid = mapping.get(key), mapping.get("grid")
 
     def change(place: str, inner: MappingNode) -> MappingNode:
-        given = _find(inner, key) is not None
-        if place == "include" and several:  # a single configuration keeps the value it had
-            return inner if given or old is None else _set(inner, Entry(key, mark, old))
-        if given and ((place == "zip" and several) or (place == "grid" and several and inner is top_grid)):
-            return _replace(inner, new)
+        given = inner.get(key)
+        if several and place == "include":  # a single configuration keeps the value it had
+            return inner if given or old is None else _set(inner, old)
+        if several and given and (place == "zip" or (grid is not None and inner is grid.value)):
+            return _set(inner, new)
         return _without(inner, key)
 
-    grid = mapping.get("grid")
-    top_grid = grid.value if grid else None
-    in_zip = any(place == "zip" and _find(inner, key) for place, inner in _walk(mapping))
-    mapping = _drop_empty(_transformed(mapping, change))
+    mapping = _transformed(mapping, change)
     if not several:
         return _set(mapping, new)
+    if any(place in ("grid", "zip") and inner.get(key) for place, inner in _walk(mapping)):
+        return mapping
     grid = mapping.get("grid")
     inner = grid.value if grid and isinstance(grid.value, MappingNode) else MappingNode(mark)
-    if in_zip or _find(inner, key):
-        return mapping
     return _set(mapping, Entry("grid", grid.mark if grid else mark, _set(inner, new)))
 
 
 _Change = Callable[[str, MappingNode], MappingNode]
+_PLACES = ("grid", "zip", "include", "grids")
+"""Keys below which there are settings."""
 
 
 def _transformed(mapping: MappingNode, change: _Change, place: str = "section") -> MappingNode:
-    """Return the document with `change` applied to every mapping of settings and the key it stands under."""
-    entries = []
-    for entry in change(place, mapping).entries:
-        if entry.key in ("grid", "zip", "include", "grids"):
-            entry = replace(entry, value=_inside(entry.key, entry.value, change))
-        entries.append(entry)
+    """Return the document with `change` applied to every mapping of settings and the key it stands under.
+
+    Included configurations that have become empty are left out.
+    """
+    changed = change(place, mapping)
+    if place not in ("section", "grids"):
+        return changed
+    entries = [
+        replace(entry, value=_inside(entry.key, entry.value, change)) if entry.key in _PLACES else entry
+        for entry in changed.entries
+    ]
     return MappingNode(mapping.mark, tuple(entries))
 
 
 def _inside(place: str, node: Node, change: _Change) -> Node:
     if isinstance(node, SequenceNode):
-        return SequenceNode(node.mark, tuple(_inside(place, item, change) for item in node.items))
-    if isinstance(node, MappingNode):
-        return _transformed(node, change) if place == "grids" else change(place, node)
-    return node
+        items = [_inside(place, item, change) for item in node.items]
+        empty = [place == "include" and isinstance(item, MappingNode) and not item.entries for item in items]
+        return SequenceNode(node.mark, tuple(item for item, drop in zip(items, empty, strict=True) if not drop))
+    return _transformed(node, change, place) if isinstance(node, MappingNode) else node
 
 
 def _walk(mapping: MappingNode) -> list[tuple[str, MappingNode]]:
+    """Return every mapping of settings of the document and the key it stands under."""
     visited: list[tuple[str, MappingNode]] = []
 
     def note(place: str, inner: MappingNode) -> MappingNode:
@@ -179,71 +183,45 @@ def _walk(mapping: MappingNode) -> list[tuple[str, MappingNode]]:
     return visited
 
 
-def _drop_empty(mapping: MappingNode) -> MappingNode:
-    """Return the document without the included configurations that have become empty."""
-    entry = mapping.get("include")
-    if entry is None or not isinstance(entry.value, SequenceNode):
-        return mapping
-    left = tuple(item for item in entry.value.items if not isinstance(item, MappingNode) or item.entries)
-    return _replace(mapping, replace(entry, value=SequenceNode(entry.value.mark, left)))
+def _flat(mapping: MappingNode) -> MappingNode:
+    """Return the document with dotted settings in the place of the groups that hold them."""
 
+    def members(entry: Entry) -> Iterator[Entry]:
+        if entry.key not in GROUPS or not isinstance(entry.value, MappingNode):
+            yield entry
+            return
+        keys = {member.key: f"{entry.key}.{member.key}" for member in entry.value.entries}
+        unknown = tuple(member for member in entry.value.entries if keys[member.key] not in SETTINGS)
+        yield from (replace(member, key=keys[member.key]) for member in entry.value.entries if member not in unknown)
+        if unknown:
+            yield replace(entry, value=replace(entry.value, entries=unknown))
 
-def _keys(entry: Entry) -> list[tuple[str, Node]]:
-    if entry.key in GROUPS and isinstance(entry.value, MappingNode):
-        return [(f"{entry.key}.{member.key}", member.value) for member in entry.value.entries]
-    return [(entry.key, entry.value)]
-
-
-def _find(mapping: MappingNode, key: str) -> Node | None:
-    return next((node for entry in mapping.entries for full, node in _keys(entry) if full == key), None)
-
-
-def _varies(mapping: MappingNode, key: str) -> bool:
-    return any(_find(inner, key) is not None for _, inner in _walk(mapping) if inner is not mapping)
+    return _transformed(
+        mapping, lambda _, inner: replace(inner, entries=tuple(new for old in inner.entries for new in members(old)))
+    )
 
 
 def _without(mapping: MappingNode, key: str) -> MappingNode:
-    group, _, member = key.rpartition(".")
-    entries = []
-    for entry in mapping.entries:
-        if group and entry.key == group and isinstance(entry.value, MappingNode):
-            inner = tuple(other for other in entry.value.entries if other.key != member)
-            if inner:
-                entries.append(replace(entry, value=MappingNode(entry.value.mark, inner)))
-        elif entry.key != key:
-            entries.append(entry)
-    return MappingNode(mapping.mark, tuple(entries))
-
-
-def _replace(mapping: MappingNode, new: Entry) -> MappingNode:
-    """Put `new` where its key stands, which may be inside of a group."""
-    if mapping.get(new.key) is None:
-        return _set(_without(mapping, new.key), new)
-    return MappingNode(mapping.mark, tuple(new if entry.key == new.key else entry for entry in mapping.entries))
+    return replace(mapping, entries=tuple(entry for entry in mapping.entries if entry.key != key))
 
 
 def _set(mapping: MappingNode, new: Entry) -> MappingNode:
-    return _replace(mapping, new) if mapping.get(new.key) else MappingNode(mapping.mark, (*mapping.entries, new))
-
-
-def _has_lr(node: Node) -> bool:
-    component = written("optimizer", node, Problems())
-    return component is not None and any(entry.key == "lr" for entry in component.params)
+    """Put `new` where its key stands, else at the end."""
+    if mapping.get(new.key) is None:
+        return replace(mapping, entries=(*mapping.entries, new))
+    return replace(mapping, entries=tuple(new if entry.key == new.key else entry for entry in mapping.entries))
 
 
 def _without_optimizer_lr(mapping: MappingNode) -> MappingNode:
     entry = mapping.get("optimizer")
-    if entry is None:
-        return mapping
-    node = entry.value
-    stripped: Node = (
-        SequenceNode(node.mark, tuple(map(_strip_lr, node.items)))
-        if isinstance(node, SequenceNode)
-        else _strip_lr(node)
-    )
-    return _replace(mapping, replace(entry, value=stripped))
+    return mapping if entry is None else _set(mapping, replace(entry, value=_without_lr(entry.value)))
 
 
-def _strip_lr(node: Node) -> Node:
+def _without_lr(node: Node) -> Node:
+    """Return an optimizer, or a list of them, without its learning rate."""
+    if isinstance(node, SequenceNode):
+        return replace(node, items=tuple(map(_without_lr, node.items)))
     component = written("optimizer", node, Problems())
-    return node if component is None or not _has_lr(node) else _without(_long_form(component), "lr")
+    if component is None or all(entry.key != "lr" for entry in component.params):
+        return node
+    return _without(_long_form(component), "lr")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,35 +12,11 @@ from gradlab.query.ranges import LONGEST
 from gradlab.spec import components, fields
 from gradlab.spec.conditions import condition_of, expression_of
 from gradlab.spec.keys import STRUCTURE, mapping, settings
+from gradlab.spec.located import LocatedAxis, LocatedExclude, LocatedValue
 from gradlab.spec.model import Exclude
 from gradlab.spec.node import Entry, MappingNode, Mark, Node, Problems, ScalarNode, SequenceNode, show
 
-__all__ = ["LocatedAxis", "LocatedExclude", "LocatedValue", "Section", "SectionReader"]
-
-
-@dataclass(frozen=True, slots=True)
-class LocatedValue:
-    """A value of a setting and its position; `lr` is the learning rate given as a parameter of an optimizer."""
-
-    value: Any
-    mark: Mark
-    lr: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class LocatedAxis:
-    """An axis: settings varied together, every value with its position."""
-
-    keys: tuple[str, ...]
-    rows: tuple[tuple[LocatedValue, ...], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class LocatedExclude:
-    """An exclude and its position."""
-
-    exclude: Exclude
-    mark: Mark
+__all__ = ["Section", "SectionReader"]
 
 
 @dataclass(slots=True)
@@ -69,26 +45,38 @@ class SectionReader:
         `others` are keys that are read elsewhere.
         """
         section = Section(where=dict(around.where))
-        structure = {key: node.get(key) for key in STRUCTURE}
-        for entry in settings(node, "", {*STRUCTURE, *others}, self._problems):
-            self._once(section, entry.key, entry.mark)
-            if (
-                not self._is_default(entry)
-                and (given := self._single(entry, "to vary it, move it under grid:")) is not None
-            ):
-                section.fixed[entry.key] = given
-        if seeds := structure["seeds"]:
+        entries = settings(node, "", {*STRUCTURE, *others}, self._problems)
+        self._fix(section, entries, "to vary it, move it under grid:")
+        if seeds := node.get("seeds"):
             self._seeds(seeds, section)
-        if grid := structure["grid"]:
+        if grid := node.get("grid"):
             self._grid(grid, section)
-        if zipped := structure["zip"]:
+        if zipped := node.get("zip"):
             for group in zipped.value.items if isinstance(zipped.value, SequenceNode) else (zipped.value,):
                 self._zip(Entry("zip", zipped.mark, group), section)
-        if include := structure["include"]:
-            section.include = [self._include(item) for item in self._mappings(include)]
-        if exclude := structure["exclude"]:
+        if include := node.get("include"):
+            for item in self._mappings(include):
+                included = Section()
+                self._fix(included, self._settings(item), "write one item of include for each")
+                section.include.append(included.fixed)
+        if exclude := node.get("exclude"):
             section.exclude = [located for item in self._mappings(exclude) if (located := self._exclude(item))]
         return section
+
+    def _fix(self, section: Section, entries: Iterable[Entry], hint: str) -> None:
+        """Read settings that have one value each; `hint` is for one that has several."""
+        for entry in entries:
+            self._once(section, entry.key, entry.mark)
+            node = entry.value
+            if (
+                entry.key in ("lr", "seq_len")
+                and isinstance(node, ScalarNode)
+                and node.value is None
+                and not node.empty
+            ):
+                continue  # none: the default of the optimizer or the task
+            if (given := self._single(entry, hint)) is not None:
+                section.fixed[entry.key] = given
 
     def _once(self, section: Section, key: str, mark: Mark) -> None:
         if first := section.where.get(key):
@@ -103,11 +91,6 @@ class SectionReader:
             hint = "begin each mapping with a dash: - {depth: 8}"
             message = f"{entry.key} must be a list of mappings, found {show(entry.value)}"
             self._problems.add(entry.value.mark, message, hint)
-
-    def _is_default(self, entry: Entry) -> bool:
-        """Whether this is ``lr: none`` or ``seq_len: none``: the default of the optimizer or the task."""
-        node = entry.value
-        return entry.key in ("lr", "seq_len") and isinstance(node, ScalarNode) and node.value is None and not node.empty
 
     def _parse(self, key: str, node: Node) -> LocatedValue | None:
         value = fields.parse(key, node, self._base, self._problems)
@@ -204,23 +187,13 @@ class SectionReader:
                 self._problems.add(group.mark, "zip has the same values together twice")
             section.axes.append(LocatedAxis(tuple(columns), rows))
 
-    def _include(self, item: Entry) -> dict[str, LocatedValue]:
-        section = Section()
-        for entry in settings(self._item(item), "include", (), self._problems):
-            self._once(section, entry.key, entry.mark)
-            if (
-                not self._is_default(entry)
-                and (given := self._single(entry, "write one item of include for each")) is not None
-            ):
-                section.fixed[entry.key] = given
-        return section.fixed
-
-    def _item(self, item: Entry) -> MappingNode:
+    def _settings(self, item: Entry) -> Iterator[Entry]:
+        """Return the settings of an item of `include` or `exclude`."""
         if isinstance(item.value, MappingNode) and item.value.entries:
-            return item.value
+            return settings(item.value, item.key, (), self._problems)
         shown = "an empty mapping" if isinstance(item.value, MappingNode) else show(item.value)
         self._problems.add(item.mark, f"each item of {item.key} must be a mapping of settings, found {shown}")
-        return MappingNode(item.mark)
+        return iter(())
 
     def _exclude(self, item: Entry) -> LocatedExclude | None:
         if isinstance(item.value, ScalarNode) and isinstance(item.value.value, str) and item.value.text.strip():
@@ -229,7 +202,7 @@ class SectionReader:
             return None if expression is None else LocatedExclude(Exclude(expression, text), item.mark)
         conditions = []
         section = Section()
-        for entry in settings(self._item(item), "exclude", (), self._problems):
+        for entry in self._settings(item):
             self._once(section, entry.key, entry.mark)
             conditions.append(condition_of(entry, self._base, self._problems))
         if not conditions:

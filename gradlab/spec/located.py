@@ -1,0 +1,89 @@
+"""The values of sections and sub-grids with their positions, which the checks between settings report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from gradlab.cell import SETTINGS
+from gradlab.spec.model import Exclude
+from gradlab.spec.node import Mark
+
+__all__ = ["NOWHERE", "LocatedAxis", "LocatedExclude", "LocatedGrid", "LocatedValue"]
+
+NOWHERE = Mark("")
+"""The position of a default."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocatedValue:
+    """A value of a setting and its position; `lr` is the learning rate given as a parameter of an optimizer."""
+
+    value: Any
+    mark: Mark = NOWHERE
+    lr: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LocatedAxis:
+    """An axis: settings varied together, every value with its position."""
+
+    keys: tuple[str, ...]
+    rows: tuple[tuple[LocatedValue, ...], ...]
+
+    def column(self, key: str) -> list[LocatedValue]:
+        """Return the values of one of the settings."""
+        return [row[self.keys.index(key)] for row in self.rows]
+
+
+@dataclass(frozen=True, slots=True)
+class LocatedExclude:
+    """An exclude and its position."""
+
+    exclude: Exclude
+    mark: Mark
+
+
+@dataclass(slots=True)
+class LocatedGrid:
+    """A sub-grid: what is fixed, varied and excluded in it."""
+
+    fixed: dict[str, LocatedValue]
+    axes: list[LocatedAxis]
+    seeds: tuple[int, ...]
+    exclude: Sequence[LocatedExclude] = ()
+
+    def axis(self, key: str) -> LocatedAxis | None:
+        """Return the axis that varies a setting, if there is one."""
+        return next((axis for axis in self.axes if key in axis.keys), None)
+
+    def gives(self, key: str) -> bool:
+        """Whether a setting is fixed or varied, not left at its default."""
+        return key in self.fixed or self.axis(key) is not None
+
+    def values(self, key: str) -> list[LocatedValue]:
+        """Return every value that a setting takes, its default if it is not given."""
+        axis = self.axis(key)
+        return axis.column(key) if axis else [self.fixed.get(key, LocatedValue(SETTINGS[key].default))]
+
+    def pairs(self, left: str, right: str) -> Iterable[tuple[LocatedValue, LocatedValue]]:
+        """Return the values of two settings that occur together."""
+        axis = self.axis(left)
+        together = axis is not None and right in axis.keys
+        return (zip if together else product)(self.values(left), self.values(right))
+
+    def drops(self, settings: dict[str, Any]) -> bool:
+        """Whether an exclude drops whatever has these values beside what is fixed."""
+        known = {key: given.value for key, given in self.fixed.items()} | settings
+        return any(located.exclude.drops(known) for located in self.exclude)
+
+    def put_beside(self, other: str, key: str, values: Iterable[LocatedValue]) -> None:
+        """Give a setting one value for each value of an `other`: a further column of its axis, or fixed as it is."""
+        for place, axis in enumerate(self.axes):
+            if other in axis.keys:
+                rows = zip(axis.rows, values, strict=True)
+                self.axes[place] = LocatedAxis((*axis.keys, key), tuple((*row, value) for row, value in rows))
+                return
+        (self.fixed[key],) = values
