@@ -44,6 +44,7 @@ __all__ = [
     "configuration_id",
     "mixes_activations",
     "named_components",
+    "plain_value",
     "probe_steps",
     "setting",
     "settings_of",
@@ -234,10 +235,11 @@ def probe_steps(steps: int, at: str | tuple[int, ...]) -> tuple[int, ...]:
 
 def settings_of(cell: Cell) -> dict[str, Value]:
     """Return the settings of a cell as plain values for a table row: components as text, in column order."""
-    return {key: _plain(getattr(cell, f.attribute)) for key, f in SETTINGS.items()}
+    return {key: plain_value(getattr(cell, f.attribute)) for key, f in SETTINGS.items()}
 
 
-def _plain(value: Any) -> Value:
+def plain_value(value: Any) -> Value:
+    """Return a value of a setting as a table has it: a component or a list as text."""
     if isinstance(value, Named):
         return str(value)
     if isinstance(value, tuple):

@@ -7,15 +7,15 @@ These are the same: ``{name: leaky_relu, negative_slope: 0.2}``, ``{leaky_relu: 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from gradlab.cell import REGISTRIES
-from gradlab.components import ALIASES, Component, Named, Value, nearest
+from gradlab.components import ALIASES, Named, Value, nearest
+from gradlab.errors import shorten
 from gradlab.query.values import split_component
 from gradlab.spec import parameters
-from gradlab.spec.node import Entry, MappingNode, Mark, Node, Problems, ScalarNode, SequenceNode, shorten, show
+from gradlab.spec.node import Entry, MappingNode, Mark, Node, Problems, ScalarNode, SequenceNode, is_none, show
 
 __all__ = ["ParsedComponent", "WrittenComponent", "parse", "written"]
 
@@ -32,39 +32,24 @@ class ParsedComponent:
     """Whether the name stood alone, without parameters."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """One component being read: which setting it is for, and where trouble goes."""
-
-    key: str
-    base: Path
-    problems: Problems
-
-    @property
-    def registry(self) -> Mapping[str, Component]:
-        return REGISTRIES[self.key]
-
-
 def parse(key: str, node: Node, base: Path, problems: Problems, *, pattern: bool = False) -> ParsedComponent | None:
     """Return the component that `node` names for the setting `key`, or None after adding to `problems`.
 
     Paths are relative to `base`. In a `pattern` (of an exclude) a bare name needs no required parameters.
     """
     component = written(key, node, problems)
-    return None if component is None else _build(_Reading(key, base, problems), component, pattern=pattern)
-
-
-def _build(reading: _Reading, component: WrittenComponent, *, pattern: bool) -> ParsedComponent | None:
-    name, mark, entries = component.name, component.mark, component.params
-    known = reading.registry[name].params
+    if component is None:
+        return None
+    name, entries = component.name, component.params
+    known = REGISTRIES[key][name].params
     values: dict[str, Value] = {}
     valid = True
     for entry in entries:
-        value = _param(reading, name, entry)
+        value = _param(key, name, entry, base, problems)
+        if value is not None and entry.key in values:
+            problems.add(entry.mark, f"{entry.key} of {name} is given twice")
+            value = None
         if value is None:
-            valid = False
-        elif entry.key in values:
-            reading.problems.add(entry.mark, f"{entry.key} of {name} is given twice")
             valid = False
         else:
             values[entry.key] = value
@@ -72,43 +57,34 @@ def _build(reading: _Reading, component: WrittenComponent, *, pattern: bool) -> 
     missing = [key for key, param in known.items() if param.required and key not in given]
     if missing and not (pattern and not entries):
         example = ", ".join([f"name: {name}", *(f"{key}: …" for key in missing)])
-        what = " and ".join(missing) if len(missing) < 3 else ", ".join(missing[:-1]) + f" and {missing[-1]}"
-        reading.problems.add(mark, f"{name} needs its {what}", f"write {{{example}}}")
+        what = " and ".join(filter(None, [", ".join(missing[:-1]), missing[-1]]))
+        problems.add(component.mark, f"{name} needs its {what}", f"write {{{example}}}")
         valid = False
     if not valid:
         return None
-    lr = values.pop("lr", None) if reading.key == "optimizer" else None
+    lr = values.pop("lr", None) if key == "optimizer" else None
     kept = tuple((key, values[key]) for key in known if key in values and values[key] != known[key].default)
     return ParsedComponent(Named(name, kept), None if lr is None else float(lr), bare=not entries)
 
 
-def _unknown(reading: _Reading, name: str, entry: Entry) -> None:
-    known = reading.registry[name].params
-    close = nearest(entry.key, known)
-    hint = f"did you mean '{close}'?" if close else f"it has {', '.join(known)}" if known else "it has none"
-    reading.problems.add(entry.mark, f"{name} has no parameter {shorten(entry.key)!r}", hint)
-
-
-def _param(reading: _Reading, name: str, entry: Entry) -> Value | None:
-    param = reading.registry[name].params.get(entry.key)
-    if param is None:
-        _unknown(reading, name, entry)
+def _param(key: str, name: str, entry: Entry, base: Path, problems: Problems) -> Value | None:
+    """Return the value of one parameter of the component `name`, or None after adding to `problems`."""
+    known, node = REGISTRIES[key][name].params, entry.value
+    if entry.key not in known:
+        close = nearest(entry.key, known)
+        hint = f"did you mean '{close}'?" if close else f"it has {', '.join(known)}" if known else "it has none"
+        problems.add(entry.mark, f"{name} has no parameter {shorten(entry.key)!r}", hint)
         return None
-    node = entry.value
     hint = "" if isinstance(node, ScalarNode) else "for an axis, list whole components: [{name: …}, {name: …}]"
-    value: Value | None = parameters.read(f"{entry.key} of {name}", param, node, reading.problems, hint)
-    if isinstance(value, str) and reading.key == "task" and entry.key == "path":
-        return _file(reading, value, node.mark)
-    return value
-
-
-def _file(reading: _Reading, path: str, mark: Mark) -> str | None:
-    base = reading.base if mark.line else Path()  # what does not come from a file is relative to where we are
-    file = (base / Path(path).expanduser()).resolve()
+    value: Value | None = parameters.read(f"{entry.key} of {name}", known[entry.key], node, problems, hint)
+    if not isinstance(value, str) or (key, entry.key) != ("task", "path"):
+        return value
+    base = base if node.mark.line else Path()  # what does not come from a file is relative to where we are
+    file = (base / Path(value).expanduser()).resolve()
     if not file.is_file():
         problem = "is not a regular file" if file.exists() else "does not exist"
         hint = f"looked for {shorten(str(file), 200)}"
-        reading.problems.add(mark, f"the data file {shorten(path)} {problem}", hint)
+        problems.add(node.mark, f"the data file {shorten(value)} {problem}", hint)
         return None
     return str(file)
 
@@ -165,9 +141,8 @@ def _named(key: str, node: Node, params: tuple[Entry, ...], problems: Problems) 
 def _printed(key: str, node: ScalarNode, problems: Problems) -> WrittenComponent | None:
     text = str(node.value)
     if _PRINTED.fullmatch(text) is None:
-        problems.add(
-            node.mark, f"{show(node)} is half of a component", 'put the whole of it in quotes: "name(a=1, b=2)"'
-        )
+        hint = 'put the whole of it in quotes: "name(a=1, b=2)"'
+        problems.add(node.mark, f"{show(node)} is half of a component", hint)
         return None
     name, written_params = split_component(text)
     params = []
@@ -203,7 +178,7 @@ def _shorthand(key: str, component: WrittenComponent, entry: Entry, problems: Pr
         return None
     if params:
         return WrittenComponent(name, component.mark, (Entry(params[0], entry.mark, entry.value),))
-    if isinstance(entry.value, ScalarNode) and entry.value.value is None:
+    if is_none(entry.value):
         return component
     problems.add(entry.value.mark, f"{name} has no parameters, found {show(entry.value)}")
     return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from gradlab.cell import SETTINGS
+from gradlab.cell import SETTINGS, plain_value
 from gradlab.errors import SpecError, shorten
 from gradlab.query import Condition, Expression, Operand, Pattern, QueryError, WrittenCondition, parse, ranges
 from gradlab.query.expressions import Constant
@@ -108,7 +108,4 @@ def _constant(
         if value.lr is not None:
             problems.add(node.mark, f"{noun} has its lr beside the optimizer", lr_hint)
         return Pattern(value.named.name, None if value.bare else value.named.params)
-    if isinstance(value, tuple):
-        return " ".join(map(str, value))
-    plain: Constant | None = value
-    return plain
+    return None if value is None else plain_value(value)

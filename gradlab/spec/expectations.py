@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from gradlab.cell import plain_value
 from gradlab.components import nearest
 from gradlab.errors import shorten
 from gradlab.query import (
@@ -20,7 +21,7 @@ from gradlab.query import (
 )  # fmt: skip
 from gradlab.spec.conditions import bind, position
 from gradlab.spec.model import Subgrid
-from gradlab.spec.node import Entry, MappingNode, Mark, Node, Problems, ScalarNode, SequenceNode, show
+from gradlab.spec.node import Entry, MappingNode, Mark, Node, Problems, ScalarNode, is_none, items_of, show
 
 __all__ = ["expectations", "speaks_of_cells"]
 
@@ -36,11 +37,10 @@ def expectations(
     When `strict`, a statement about cells that the grid does not have is a problem. It is none when an override has
     taken those cells away: the statement is then not judged.
     """
-    if entry is None or (isinstance(entry.value, ScalarNode) and entry.value.value is None and not entry.value.quoted):
+    if entry is None or is_none(entry.value):
         return ()
-    listed = entry.value.items if isinstance(entry.value, SequenceNode) else (entry.value,)
     reading = _Reading(subgrids if strict and not len(problems) else None, base, problems)
-    return tuple(each for node in listed if (each := reading.expectation(node)) is not None)
+    return tuple(each for node in items_of(entry.value) if (each := reading.expectation(node)) is not None)
 
 
 def speaks_of_cells(expectation: Expectation, subgrids: Sequence[Subgrid]) -> bool:
@@ -114,7 +114,7 @@ class _Reading:
             single = Condition(condition.name, sign, (constant,))
             if (sign == "=" and constant in known) or any(single.holds(value) is not False for value in known):
                 continue
-            texts = list(dict.fromkeys(map(_shown, occurring)))
+            texts = list(dict.fromkeys(str(plain_value(value)) for value in occurring))
             close = nearest(str(constant), texts)
             listed = ", ".join(texts[:_MANY]) + (f" and {len(texts) - _MANY} more" if len(texts) > _MANY else "")
             numbers = all(isinstance(value, int | float) for value in known)
@@ -128,10 +128,6 @@ class _Reading:
         at = node.text.strip().find(f"{quantity.column}[")
         message = f"no cell of the grid is chosen by the brackets of {quantity.column}"
         self._problems.add(position(node, max(at, 0)), message, "each of these values is there, but not together")
-
-
-def _shown(value: Any) -> str:
-    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _exists(selection: Expression, subgrids: Sequence[Subgrid]) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from gradlab.cell import SETTINGS
 from gradlab.query import ranges
 from gradlab.spec import components, parameters
-from gradlab.spec.node import Node, Problems, ScalarNode, SequenceNode
+from gradlab.spec.node import Node, Problems, ScalarNode, SequenceNode, items_of
 
 __all__ = ["holds_list", "is_range", "parse", "spread"]
 
@@ -21,10 +21,9 @@ def holds_list(key: str) -> bool:
 
 def spread(key: str, node: Node, problems: Problems) -> list[Node]:
     """Return the values that `node` lists for a setting: itself, the items of a list, the numbers of ranges."""
-    listed = node.items if isinstance(node, SequenceNode) else (node,)
     if holds_list(key):  # a range is one value there
-        return list(listed)
-    return [value for item in listed for value in _ranged(key, item, problems)]
+        return list(items_of(node))
+    return [value for item in items_of(node) for value in _ranged(key, item, problems)]
 
 
 def _ranged(key: str, node: Node, problems: Problems) -> list[Node]:
@@ -66,9 +65,8 @@ def parse(key: str, node: Node, base: Path, problems: Problems, *, pattern: bool
 
 def _list(key: str, node: Node, problems: Problems) -> tuple[int, ...] | None:
     """Return the whole numbers of a list or range, ascending and each once; None after adding to `problems`."""
-    listed = node.items if isinstance(node, SequenceNode) else (node,)
-    spread_out = [_ranged(key, item, problems) for item in listed]
-    if not listed:
+    spread_out = [_ranged(key, item, problems) for item in items_of(node)]
+    if not spread_out:
         problems.add(node.mark, f"{key} is an empty list")
     item_param = replace(SETTINGS[key].param, many=False, choices=())
     numbers = set()

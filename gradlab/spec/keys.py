@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 
 from gradlab.cell import SETTINGS
 from gradlab.components import nearest
-from gradlab.spec.node import Entry, MappingNode, Problems, ScalarNode, shorten, show
+from gradlab.errors import shorten
+from gradlab.spec.node import Entry, MappingNode, Problems, is_none, show
 
-__all__ = ["GROUPS", "NAMED", "STRUCTURE", "hint_for", "mapping", "settings"]
+__all__ = ["GROUPS", "NAMED", "STRUCTURE", "flat", "hint_for", "mapping", "settings"]
 
 STRUCTURE = ("seeds", "grid", "zip", "include", "exclude")
 """Keys of a section that are no settings."""
@@ -23,27 +25,31 @@ def settings(node: MappingNode, place: str, others: Collection[str], problems: P
 
     `place` is the key of the mapping (``"grid"``), empty for a section itself; `others` are keys read elsewhere.
     """
-    for entry in node.entries:
+    for entry in flat(node):
         if entry.key in others:
             continue
         if entry.key in NAMED or (entry.key == "seed" and place == "exclude"):
             yield entry
         elif entry.key in GROUPS:
-            for member in mapping(entry, problems).entries:
-                key = f"{entry.key}.{member.key}"
-                if key in SETTINGS:
-                    yield Entry(key, member.mark, member.value)
-                else:
-                    _unknown_in_group(entry.key, member, problems)
+            mapping(entry, problems)
         else:
             _unknown(entry, place, others, problems)
+
+
+def flat(node: MappingNode) -> Iterator[Entry]:
+    """Yield the entries of a mapping, those of a group under their full keys."""
+    for entry in node.entries:
+        if entry.key in GROUPS and isinstance(entry.value, MappingNode):
+            yield from (replace(member, key=f"{entry.key}.{member.key}") for member in entry.value.entries)
+        else:
+            yield entry
 
 
 def mapping(entry: Entry, problems: Problems) -> MappingNode:
     """Return the mapping under a key, an empty one for nothing at all; anything else is added to `problems`."""
     if isinstance(entry.value, MappingNode):
         return entry.value
-    if not (isinstance(entry.value, ScalarNode) and entry.value.value is None):
+    if not is_none(entry.value):
         problems.add(entry.value.mark, f"{entry.key} must be a mapping of settings, found {show(entry.value)}")
     return MappingNode(entry.value.mark)
 
@@ -57,23 +63,25 @@ def hint_for(key: str, others: Collection[str] = ()) -> str:
 
 def _unknown(entry: Entry, place: str, others: Collection[str], problems: Problems) -> None:
     key = entry.key
+    group, _, member = key.partition(".")
     inside = f" in {place}" if place else ""
-    if key == "seed":
+    message = f"unknown key {shorten(key)!r}{inside}"
+    if group in GROUPS:
+        message, hint = f"unknown key {shorten(member)!r} in {group}", _hint_in_group(group, member)
+    elif key == "seed":
         hint = "write seeds: 5 for the seeds 0 to 4, or seeds: [7] for one of your own"
-        problems.add(entry.mark, f"unknown key 'seed'{inside}", hint)
     elif key == "seeds" and place == "exclude":
-        problems.add(entry.mark, "unknown key 'seeds' in exclude", "write seed: 3 or seed: [3, 4]")
+        hint = "write seed: 3 or seed: [3, 4]"
     elif key in (*STRUCTURE, "grids", "name", "description", "expect"):
-        problems.add(entry.mark, f"{key} cannot stand {inside or 'inside of grids'}".replace("  ", " "))
+        message, hint = f"{key} cannot stand{inside or ' inside of grids'}", ""
     else:
-        problems.add(entry.mark, f"unknown key {shorten(key)!r}{inside}", hint_for(key, [*others, *GROUPS]))
+        hint = hint_for(key, [*others, *GROUPS])
+    problems.add(entry.mark, message, hint)
 
 
-def _unknown_in_group(group: str, entry: Entry, problems: Problems) -> None:
+def _hint_in_group(group: str, member: str) -> str:
     members = [key.partition(".")[2] for key in SETTINGS if key.startswith(f"{group}.")]
-    close = nearest(entry.key, members)
-    if close is None and (entry.key in SETTINGS or entry.key in STRUCTURE):
-        hint = f"{entry.key} does not belong under {group}: move it out"
-    else:
-        hint = f"did you mean '{close}'?" if close else f"{group} has {', '.join(members)}"
-    problems.add(entry.mark, f"unknown key {shorten(entry.key)!r} in {group}", hint)
+    close = nearest(member, members)
+    if close is None and (member in SETTINGS or member in STRUCTURE):
+        return f"{member} does not belong under {group}: move it out"
+    return f"did you mean '{close}'?" if close else f"{group} has {', '.join(members)}"

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gradlab.cell import SETTINGS
+from gradlab.errors import shorten
 from gradlab.spec import reader
 from gradlab.spec.compatibility import idle_seq_len
 from gradlab.spec.expectations import expectations
@@ -20,7 +21,7 @@ from gradlab.spec.node import (
     ScalarNode,
     SequenceNode,
     from_python,
-    shorten,
+    is_none,
     show,
 )
 from gradlab.spec.overrides import apply, parse_value, put
@@ -148,7 +149,7 @@ def _description(root: MappingNode, problems: Problems) -> str:
 
 def _grids(root: MappingNode, problems: Problems) -> list[MappingNode]:
     entry = root.get("grids")
-    if entry is None or (isinstance(entry.value, ScalarNode) and entry.value.value is None):
+    if entry is None or is_none(entry.value):
         return []
     if not isinstance(entry.value, SequenceNode):
         hint = "begin each sub-grid with a dash"

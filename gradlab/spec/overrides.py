@@ -6,7 +6,7 @@ document gives it, under `grid`, `zip`, `include` and `grids` too; the result is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from gradlab.cell import REGISTRIES, SETTINGS
@@ -14,7 +14,7 @@ from gradlab.components import ALIASES
 from gradlab.errors import SpecError, shorten
 from gradlab.spec import fields, reader
 from gradlab.spec.components import WrittenComponent, written
-from gradlab.spec.keys import GROUPS, NAMED, hint_for
+from gradlab.spec.keys import GROUPS, NAMED, flat, hint_for
 from gradlab.spec.node import Entry, MappingNode, Mark, Node, Problems, ScalarNode, SequenceNode, items_of
 
 __all__ = ["apply", "parse_value", "put"]
@@ -185,20 +185,7 @@ def _walk(mapping: MappingNode) -> list[tuple[str, MappingNode]]:
 
 def _flat(mapping: MappingNode) -> MappingNode:
     """Return the document with dotted settings in the place of the groups that hold them."""
-
-    def members(entry: Entry) -> Iterator[Entry]:
-        if entry.key not in GROUPS or not isinstance(entry.value, MappingNode):
-            yield entry
-            return
-        keys = {member.key: f"{entry.key}.{member.key}" for member in entry.value.entries}
-        unknown = tuple(member for member in entry.value.entries if keys[member.key] not in SETTINGS)
-        yield from (replace(member, key=keys[member.key]) for member in entry.value.entries if member not in unknown)
-        if unknown:
-            yield replace(entry, value=replace(entry.value, entries=unknown))
-
-    return _transformed(
-        mapping, lambda _, inner: replace(inner, entries=tuple(new for old in inner.entries for new in members(old)))
-    )
+    return _transformed(mapping, lambda _, inner: replace(inner, entries=tuple(flat(inner))))
 
 
 def _without(mapping: MappingNode, key: str) -> MappingNode:

@@ -20,8 +20,8 @@ from yaml.reader import Reader, ReaderError
 from yaml.resolver import BaseResolver
 from yaml.scanner import Scanner
 
-from gradlab.errors import Problem, SpecError
-from gradlab.spec.node import Entry, MappingNode, Mark, Node, Problems, ScalarNode, SequenceNode, shorten
+from gradlab.errors import Problem, SpecError, printable, shorten
+from gradlab.spec.node import Entry, MappingNode, Mark, Node, Problems, ScalarNode, SequenceNode
 
 __all__ = ["compose", "compose_value", "read_text"]
 
@@ -153,7 +153,7 @@ class _Document:
 
     def __init__(self, text: str, source: str, problems: Problems, fixed: Mark | None = None) -> None:
         self._text, self._source, self._problems, self._fixed = text, source, problems, fixed
-        self._lines = [_printable(line.rstrip()) for line in _LINES.split(text)]
+        self._lines = [printable(line.rstrip().replace("\t", " ")) for line in _LINES.split(text)]
 
     def root(self) -> Node | None:
         """Return the node of the one document, or None for an empty stream."""
@@ -182,10 +182,9 @@ class _Document:
         if isinstance(node, yaml.ScalarNode):
             if strange := Reader.NON_PRINTABLE.search(node.value):  # by an escape such as "\\e"
                 raise _strange(mark, strange[0])
-            plain = node.style is None
-            return (
-                ScalarNode.plain(mark, node.value) if plain else ScalarNode(mark, node.value, node.value, quoted=True)
-            )
+            if node.style is None:
+                return ScalarNode.plain(mark, node.value)
+            return ScalarNode(mark, node.value, node.value, quoted=True)
         if isinstance(node, yaml.SequenceNode):
             return SequenceNode(mark, tuple(map(self._node, node.value)))
         entries: dict[str, Entry] = {}
@@ -213,7 +212,8 @@ class _Document:
         if "character '\\t'" in problem:
             return _fatal(here, "a tab where YAML wants spaces", "indent with spaces")
         if "that cannot start any token" in problem:
-            return _fatal(here, f"a value cannot begin with {_quoted(problem)}", "put the value in quotes")
+            quoted = problem.partition("character ")[2].partition(" that")[0]
+            return _fatal(here, f"a value cannot begin with {quoted}", "put the value in quotes")
         if "mapping values are not allowed" in problem:
             hint = "check the indentation, or quote a value that holds ': '"
             return _fatal(here, "a second ':' in one value, or a line that is indented too far", hint)
@@ -231,16 +231,5 @@ class _Document:
         return _fatal(here, f"this is not YAML: {problem or context}")
 
 
-def _printable(line: str) -> str:
-    """Return a line as it is shown, every column in its place."""
-    shown = line.replace("\t", " ")
-    return shown if shown.isprintable() else "".join(one if one.isprintable() else "?" for one in shown)
-
-
 def _strange(mark: Mark, character: str) -> SpecError:
     return _fatal(mark, f"the character U+{ord(character):04X} cannot stand in a spec")
-
-
-def _quoted(problem: str) -> str:
-    """Return the part of a PyYAML message that stands in quotes."""
-    return problem.partition("character ")[2].partition(" that")[0]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gradlab.cell import plain_value
 from gradlab.query import And
 from gradlab.query.ranges import LONGEST
 from gradlab.spec import components, fields
@@ -14,7 +15,18 @@ from gradlab.spec.conditions import condition_of, expression_of
 from gradlab.spec.keys import STRUCTURE, mapping, settings
 from gradlab.spec.located import LocatedAxis, LocatedExclude, LocatedValue
 from gradlab.spec.model import Exclude
-from gradlab.spec.node import Entry, MappingNode, Mark, Node, Problems, ScalarNode, SequenceNode, show
+from gradlab.spec.node import (
+    Entry,
+    MappingNode,
+    Mark,
+    Node,
+    Problems,
+    ScalarNode,
+    SequenceNode,
+    is_none,
+    items_of,
+    show,
+)
 
 __all__ = ["Section", "SectionReader"]
 
@@ -52,7 +64,7 @@ class SectionReader:
         if grid := node.get("grid"):
             self._grid(grid, section)
         if zipped := node.get("zip"):
-            for group in zipped.value.items if isinstance(zipped.value, SequenceNode) else (zipped.value,):
+            for group in items_of(zipped.value):
                 self._zip(Entry("zip", zipped.mark, group), section)
         if include := node.get("include"):
             for item in self._mappings(include):
@@ -87,7 +99,7 @@ class SectionReader:
     def _mappings(self, entry: Entry) -> Iterator[Entry]:
         if isinstance(entry.value, SequenceNode):
             yield from (Entry(entry.key, item.mark, item) for item in entry.value.items)
-        elif not (isinstance(entry.value, ScalarNode) and entry.value.value is None):
+        elif not is_none(entry.value):
             hint = "begin each mapping with a dash: - {depth: 8}"
             message = f"{entry.key} must be a list of mappings, found {show(entry.value)}"
             self._problems.add(entry.value.mark, message, hint)
@@ -136,7 +148,7 @@ class SectionReader:
             if first := distinct.get((given.value, given.lr)):
                 near = f"column {first.mark.column}" if first.mark.line == given.mark.line else first.mark
                 again = "" if first.mark == given.mark else f", first at {near}"
-                shown = " ".join(map(str, given.value)) if isinstance(given.value, tuple) else given.value
+                shown = plain_value(given.value)
                 self._problems.add(given.mark, f"{key} has the value {shown} twice{again}")
             distinct.setdefault((given.value, given.lr), given)
         return list(distinct.values())
