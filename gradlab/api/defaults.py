@@ -5,19 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gradlab import grid, spec
-from gradlab.cell import SETTINGS, Cell
-from gradlab.spec import Spec
+from gradlab.cell import SETTINGS, Cell, Named
 
-__all__ = [
-    "CLASSICAL",
-    "DEFAULT_MODEL",
-    "USUAL_INIT",
-    "Settings",
-    "cells_of",
-    "models_of",
-    "spec_of",
-    "with_usual_inits",
-]
+__all__ = ["CLASSICAL", "DEFAULT_MODEL", "USUAL_INIT", "Settings", "cells_of", "models_of", "with_usual_inits"]
 
 CLASSICAL = ("sigmoid", "tanh", "relu")
 """What is compared when no activation is named."""
@@ -33,15 +23,9 @@ Settings = Mapping[str, object]
 """Values of settings as `spec.from_mapping` takes them: plain values, lists, or texts as they stand behind flags."""
 
 
-def spec_of(name: str, settings: Settings, source: str, description: str = "") -> Spec:
-    """Return the spec of these settings; one that is None is left out. Raises SpecError, see `spec.from_mapping`."""
-    given = {key: value for key, value in settings.items() if value is not None}
-    return spec.from_mapping(name, given, description=description, source=source)
-
-
 def cells_of(settings: Settings, limit: int, source: str) -> tuple[Cell, ...]:
-    """Return the cells of these settings, with one seed."""
-    return grid.expand(spec_of("settings", {**settings, "seeds": 1}, source), limit).cells
+    """Return the cells of these settings, with one seed. Raises SpecError, see `spec.from_mapping`."""
+    return grid.expand(spec.from_mapping("settings", {**settings, "seeds": 1}, source=source), limit).cells
 
 
 def models_of(settings: Settings, limit: int, source: str) -> set[str]:
@@ -52,12 +36,12 @@ def models_of(settings: Settings, limit: int, source: str) -> set[str]:
 
 
 def with_usual_inits(settings: Settings, limit: int, source: str) -> dict[str, object]:
-    """Return the activations and their inits as a `zip`; `settings` keep what else they hold."""
-    inits = {name: USUAL_INIT.get(name, "xavier_normal") for name in CLASSICAL}
+    """Return the settings with each activation, of the classical ones where none is named, beside its usual init."""
+    activations = [Named(name) for name in CLASSICAL]
     if "activation" in settings:
-        activations = dict.fromkeys(cell.activation for cell in cells_of(settings, limit, source))
-        inits = {str(activation): USUAL_INIT.get(activation.name, "xavier_normal") for activation in activations}
+        activations = [cell.activation for cell in cells_of(settings, limit, source)]
+    inits = {str(activation): USUAL_INIT.get(activation.name, "xavier_normal") for activation in activations}
     if len(inits) == 1:
-        ((activation, init),) = inits.items()
-        return {"activation": activation, "init": init}
-    return {"activation": None, "zip": {"activation": list(inits), "init": list(inits.values())}}
+        return {**settings, "activation": next(iter(inits)), "init": next(iter(inits.values()))}
+    others = {key: value for key, value in settings.items() if key != "activation"}
+    return {**others, "zip": {"activation": list(inits), "init": list(inits.values())}}

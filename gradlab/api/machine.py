@@ -1,4 +1,4 @@
-"""On what a run is computed: its executor, the devices it may use, and how large that makes its banks."""
+"""On what a run is computed: its executor, and the devices it may use."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ import os
 from gradlab.api.options import PlanOptions, RunOptions
 from gradlab.execution import Executor, InlineExecutor, LocalExecutor
 from gradlab.execution.base import load_work
-from gradlab.execution.devices import limits_of, uses_gpu
-from gradlab.planning.banks import Limits
+from gradlab.execution.devices import uses_gpu
 
-__all__ = ["devices", "executor", "limits"]
+__all__ = ["devices", "executor"]
 
 WORK = "gradlab.execution.worker:train"
 """What a worker does with a bank; ``GRADLAB_WORK`` names another, for tests and for a user's own training."""
@@ -27,11 +26,6 @@ def executor(options: RunOptions) -> Executor:
 
         return RayExecutor(work, device, options.address, workers=workers, timeout_s=options.bank_timeout)
     return LocalExecutor(work, device, workers=workers, timeout_s=options.bank_timeout)
-
-
-def limits(options: PlanOptions) -> Limits:
-    """Return how large banks may be on the kind of device that `options` name, as far as is known without torch."""
-    return limits_of(options.device)
 
 
 def devices(options: PlanOptions) -> tuple[str, ...]:

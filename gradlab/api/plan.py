@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gradlab import grid
@@ -14,7 +13,8 @@ from gradlab.api.options import PlanOptions
 from gradlab.cell import SETTINGS, Cell, cell_id, settings_of
 from gradlab.errors import OptionError
 from gradlab.execution import failures
-from gradlab.planning.banks import CPU, Bank, Estimate, Limits, bank_of, estimate, pack
+from gradlab.execution.devices import limits_of
+from gradlab.planning.banks import Bank, Estimate, Limits, bank_of, estimate, pack
 from gradlab.report.formatting import count, duration, size
 from gradlab.spec import Spec
 from gradlab.store import RunDirectory
@@ -22,7 +22,7 @@ from gradlab.store import RunDirectory
 if TYPE_CHECKING:
     from gradlab.store.records import Failure
 
-__all__ = ["Plan", "plan", "planned", "prepare"]
+__all__ = ["Plan", "plan", "prepare"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -117,106 +117,61 @@ class Plan:
     def document(self) -> dict[str, Any]:
         """Return the plan as plain values for JSON."""
         return {
-            "name": self.spec.name,
-            "directory": str(self.directory.path),
-            "devices": list(self.devices),
-            "cells": len(self.cells),
-            "new": self.new,
-            "done": len(self.done),
-            "failed": len(self.failed),
-            "aside": self.aside,
-            "damaged": [{"part": part, "reason": reason} for part, reason in self.damaged],
-            "duplicates": self.duplicates,
-            "excluded": self.excluded,
+            "name": self.spec.name, "directory": str(self.directory.path), "devices": list(self.devices),
+            "cells": len(self.cells), "new": self.new, "done": len(self.done), "failed": len(self.failed),
+            "aside": self.aside, "damaged": [{"part": part, "reason": reason} for part, reason in self.damaged],
+            "duplicates": self.duplicates, "excluded": self.excluded,
             "estimate": dataclasses.asdict(self.estimate),
-            "banks": [
-                {"bank": bank.id, "cells": len(bank.cells), "seconds": estimate(bank).seconds} for bank in self.banks
-            ],
+            "banks": [{"bank": bank.id, "cells": len(bank.cells), "seconds": estimate(bank).seconds}
+                      for bank in self.banks],
             "warnings": list(self.spec.warnings),
-        }
+        }  # fmt: skip
 
 
 def plan(specs: Sequence[Spec], options: PlanOptions) -> tuple[Plan, ...]:
     """Return what a run of each spec would do on the devices that `options` name.
 
-    Raises SpecError for a grid over the limit, StoreError for a directory that cannot be used, UsageError for a device
-    this machine does not have.
+    Raises UsageError for a device this machine does not have, and what `prepare` raises.
     """
     devices = machine.devices(options)
-    return tuple(dataclasses.replace(planned(spec, options, verify=False), devices=devices) for spec in specs)
+    return tuple(dataclasses.replace(prepare(spec, options, verify=False), devices=devices) for spec in specs)
 
 
-def planned(spec: Spec, options: PlanOptions, *, verify: bool) -> Plan:
-    """Return the plan of one spec under `options`, see `prepare`."""
-    return prepare(
-        spec,
-        options.out,
-        limit=options.limit,
-        seed_offset=options.seed_offset,
-        fresh=options.fresh,
-        rerun_failed=options.rerun_failed,
-        verify=verify,
-        limits=machine.limits(options),
-    )
-
-
-def prepare(
-    spec: Spec,
-    out: Path,
-    *,
-    limit: int,
-    seed_offset: int = 0,
-    fresh: bool = False,
-    rerun_failed: bool = False,
-    verify: bool = True,
-    limits: Limits = CPU,
-) -> Plan:
-    """Find out what a run of `spec` under `out` has to do.
+def prepare(spec: Spec, options: PlanOptions, *, verify: bool = True) -> Plan:
+    """Find out what a run of `spec` has to do; `verify` checks every byte of what is stored.
 
     The cells are packed as if nothing were done, and of each bank those that are done are left out: so the banks of
-    a run that was killed are those of one that was not. `verify` checks every byte of what is stored; `limits` are
-    those of the kind of device the banks are for.
-    Raises SpecError for a grid over `limit` cells, StoreError for a directory that cannot be used.
+    a run that was killed are those of one that was not. They are as large as the device that `options` name wants them.
+    Raises SpecError for a grid over the limit, OptionError for seeds beyond the largest, StoreError for a directory
+    that cannot be used.
     """
-    expansion = grid.expand(spec, limit=limit)
+    expansion = grid.expand(spec, limit=options.limit)
     cells = expansion.cells
-    if seed_offset:
+    if offset := options.seed_offset:
         most = SETTINGS["seed"].param.high
-        if max(cell.seed for cell in cells) + seed_offset > most:
-            raise OptionError("seed_offset", seed_offset, f"a seed can be at most {most:,}")
-        cells = tuple(dataclasses.replace(cell, seed=cell.seed + seed_offset) for cell in cells)
-    directory = RunDirectory(out / spec.name)
-    stored: dict[str, str] = {}
-    damaged: tuple[tuple[str, str], ...] = ()
-    exists = directory.exists() and not fresh
-    if exists:
-        stored, damaged = directory.done(verify=verify)
+        if max(cell.seed for cell in cells) + offset > most:
+            raise OptionError("seed_offset", offset, f"a seed can be at most {most:,}")
+        cells = tuple(dataclasses.replace(cell, seed=cell.seed + offset) for cell in cells)
+    directory = RunDirectory(options.out / spec.name)
+    exists = directory.exists() and not options.fresh
+    stored, damaged = directory.done(verify=verify) if exists else ({}, ())
     ids = tuple(cell_id(cell) for cell in cells)
     done = frozenset(ids) & stored.keys()
     left = {name: cell for name, cell in zip(ids, cells, strict=True) if name not in done}
-    failed = failures.remembered(directory, left) if exists and not rerun_failed else ()
+    failed = failures.remembered(directory, left) if exists and not options.rerun_failed else ()
     for failure in failed:
         del left[cell_id(failure.cell)]
+    banks = tuple(_banks(cells, set(left.values()), limits_of(options.device))) if left else ()
     return Plan(
-        spec=spec,
-        directory=directory,
-        cells=cells,
-        ids=ids,
-        banks=tuple(_left(cells, frozenset(left.values()), limits)) if left else (),
-        done=done,
-        aside=len(stored) - len(done),
-        damaged=damaged,
-        failed=failed,
-        duplicates=expansion.duplicates,
-        excluded=expansion.excluded,
-        fresh=fresh,
-    )
+        spec=spec, directory=directory, cells=cells, ids=ids, banks=banks, done=done, aside=len(stored) - len(done),
+        damaged=damaged, failed=failed, duplicates=expansion.duplicates, excluded=expansion.excluded,
+        fresh=options.fresh,
+    )  # fmt: skip
 
 
-def _left(cells: tuple[Cell, ...], left: frozenset[Cell], limits: Limits) -> Iterator[Bank]:
+def _banks(cells: tuple[Cell, ...], left: set[Cell], limits: Limits) -> Iterator[Bank]:
+    """Yield the banks of all cells without those that are not left."""
     for bank in pack(cells, limits):
         missing = tuple(cell for cell in bank.cells if cell in left)
-        if len(missing) == len(bank.cells):
-            yield bank
-        elif missing:
-            yield bank_of(missing)
+        if missing:
+            yield bank if len(missing) == len(bank.cells) else bank_of(missing)

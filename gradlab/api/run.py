@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from gradlab.api import machine
-from gradlab.api.options import RunOptions
-from gradlab.api.plan import Plan, planned
+from gradlab.api import exports, machine
+from gradlab.api.options import PlotOptions, RunOptions
+from gradlab.api.plan import Plan, prepare
 from gradlab.cell import cell_id
 from gradlab.execution import Executor, InlineExecutor, LocalExecutor, failures
 from gradlab.execution.progress import Listener
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from gradlab.results.theory import Predict
     from gradlab.store.records import Failure
 
-__all__ = ["RunResult", "Runs", "execute", "run"]
+__all__ = ["RunResult", "Runs", "execute"]
 
 
 @dataclass(frozen=True)
@@ -64,31 +64,23 @@ class RunResult:
         from gradlab.report.model.expectations import document
 
         return {
-            "name": self.name,
-            "directory": str(self.path),
-            "cells": self.cells,
-            "computed": self.computed,
-            "reused": self.reused,
-            "failed": len(self.failures),
-            "missing": self.missing,
+            "name": self.name, "directory": str(self.path), "cells": self.cells, "computed": self.computed,
+            "reused": self.reused, "failed": len(self.failures), "missing": self.missing,
             "diverged": int((self.tables.cells["status"] == "diverged").sum()),
-            "interrupted": self.interrupted,
-            "seconds": self.seconds,
-            "failures": [
-                {"cell": cell_id(failure.cell), "bank": failure.bank, "error": failure.error}
-                for failure in self.failures
-            ],
+            "interrupted": self.interrupted, "seconds": self.seconds,
+            "failures": [{"cell": cell_id(failure.cell), "bank": failure.bank, "error": failure.error}
+                         for failure in self.failures],
             "summary": self.tables.summary.to_dict("records"),
             "tables": {name: str(path) for name, path in self.files.items()},
             "expected": document(self.expected),
-        }
+        }  # fmt: skip
 
 
 class Runs:
     """The runs of some specs with one executor. As a context it holds the locks of all their directories meanwhile.
 
     Entering it takes the locks, before anything is read: two runs started at once must not both find it undone. It
-    raises what `prepare`, the lock and the executor raise.
+    raises what `prepare`, the lock and the executor raise, and UsageError without the TensorBoard that is wanted.
     """
 
     plans: tuple[Plan, ...]
@@ -110,6 +102,8 @@ class Runs:
         self._stack.close()
 
     def _prepare(self, stack: ExitStack) -> Executor:
+        if self._options.tensorboard:
+            exports.require_tensorboard()
         directories = [RunDirectory(self._options.out / spec.name) for spec in self._specs]
         for directory in directories:
             stack.enter_context(directory.lock(lambda message: self._listener.say(f"warning: {message}")))
@@ -117,7 +111,7 @@ class Runs:
         if self._options.fresh or not all(directory.parts.is_dir() for directory in directories):
             # workers take seconds to load what they need: where there is sure to be work, while the plan is being made
             executor = stack.enter_context(closing(machine.executor(self._options)))
-        self.plans = tuple(planned(spec, self._options, verify=True) for spec in self._specs)
+        self.plans = tuple(prepare(spec, self._options) for spec in self._specs)
         banks = sum(len(plan.banks) for plan in self.plans)
         if executor is None:
             executor = machine.executor(self._options) if banks else InlineExecutor("", "")
@@ -130,47 +124,25 @@ class Runs:
         """Carry out one of `plans`; after the last one the executor is closed. See `execute`."""
         for warning in plan.spec.warnings:
             self._listener.say(f"warning: {warning}")
+        options = self._options
         return execute(
-            plan,
-            self._executor,
-            self._listener,
-            command=self._command,
-            device=self._options.device,
-            fail_fast=self._options.fail_fast,
-            retries=self._options.retries,
-            predict=Predictions(plan.directory),
+            plan, self._executor, self._listener, command=self._command, device=options.device,
+            fail_fast=options.fail_fast, retries=options.retries, predict=Predictions(plan.directory),
             close=plan is self.plans[-1],
-        )
+        )  # fmt: skip
+
+    def export(self, result: RunResult) -> list[str]:
+        """Draw the pictures of a run and write its event files, as far as they are wanted; return a line on each."""
+        lines = []
+        if self._options.plots and not result.interrupted and exports.draw(result.tables, result.path, PlotOptions()):
+            lines.append(f"Plots: {result.path / 'plots'}")
+        if self._options.tensorboard and exports.write_events(result.tables, result.path):
+            lines.append(f"TensorBoard: tensorboard --logdir {result.path.parent}")
+        return lines
 
     def drain(self) -> int:
         """Begin no other bank, and return how many are in work. Safe in a signal handler."""
         return self._executor.drain()
-
-
-def run(
-    specs: Sequence[Spec], options: RunOptions, listener: Listener, *, command: Sequence[str] = ()
-) -> tuple[RunResult, ...]:
-    """Run what is not done yet of each spec, one after the other, and return a result for each that was begun.
-
-    None is begun after one that was interrupted, or that stopped early. Pictures and event files are written where
-    `options` ask for them. Raises SpecError, StoreError and UsageError as `Runs` does.
-    """
-    from gradlab.api import plot, tensorboard
-
-    results: list[RunResult] = []
-    if options.tensorboard:
-        tensorboard.require()
-    with Runs(specs, options, listener, command=command) as runs:
-        for plan in runs.plans:
-            result = runs.run(plan)
-            results.append(result)
-            if options.plots and not result.interrupted:
-                plot.draw_result(result)
-            if options.tensorboard:
-                tensorboard.write_events(result.tables, result.path)
-            if result.interrupted or result.stopped:
-                break
-    return tuple(results)
 
 
 def execute(
@@ -195,56 +167,39 @@ def execute(
     from gradlab.results.tables import tables
 
     begun = time.perf_counter()
-    directory = plan.directory
-    policy = Policy(fail_fast, retries)
+    directory, cells = plan.directory, len(plan.cells)
     try:
         with directory.lock(listener.say):  # held by then, if it was taken before `prepare`
             directory.create()
             _report_state(plan, listener)
             directory.write_text("spec.yaml", dump(plan.spec))
-            kept = bool(plan.banks)
-            provenance = Provenance(directory, plan.spec.name, command, device, cells=len(plan.cells), kept=kept)
-            work = Scheduler(directory, provenance, executor, listener, policy)
+            provenance = Provenance(directory, plan.spec.name, command, device, cells=cells, kept=bool(plan.banks))
+            work = Scheduler(directory, provenance, executor, listener, Policy(fail_fast, retries))
             if plan.banks:
                 work.run(plan.banks)
-                _remember(plan, work)
+                # those that would come again; one that ended the run is to be mended: it is run again
+                failures.remember(directory, [*plan.failed, *([] if work.stopped else work.repeatable)])
             workers = executor.workers
             if close:
                 executor.close()
-            failed = [*plan.failed, *work.failures]
+            failed = (*plan.failed, *work.failures)
             made = tables(directory.load(plan.ids), failed, order=plan.ids, predict=predict)
             files = directory.write_tables(made.frames)
             if isinstance(predict, Predictions):
                 predict.save()
-            provenance.end(
-                computed=work.computed, reused=len(plan.done), failed=len(failed), interrupted=work.interrupted
-            )
+            counts = {"computed": work.computed, "reused": len(plan.done)}
+            provenance.end(**counts, failed=len(failed), interrupted=work.interrupted)
             result = RunResult(
-                name=plan.spec.name,
-                path=directory.path,
-                tables=made,
-                files=files,
-                cells=len(plan.cells),
-                reused=len(plan.done),
-                computed=work.computed,
-                failures=tuple(failed),
-                seconds=time.perf_counter() - begun,
-                interrupted=work.interrupted,
-                stopped=work.stopped,
-                workers=workers,
-                expected=judge(plan.spec.expect, plan.cells, plan.ids, made),
-            )
+                name=plan.spec.name, path=directory.path, tables=made, files=files, cells=cells, **counts,
+                failures=failed, seconds=time.perf_counter() - begun, interrupted=work.interrupted,
+                stopped=work.stopped, workers=workers, expected=judge(plan.spec.expect, plan.cells, plan.ids, made),
+            )  # fmt: skip
             if not result.failures and not result.missing:
                 directory.drop_checkpoints()
     except BaseException:
         executor.close()
         raise
     return result
-
-
-def _remember(plan: Plan, work: Scheduler) -> None:
-    """Note the failures that would come again. One that ended the run is to be mended: it is run again."""
-    failures.remember(plan.directory, [*plan.failed, *([] if work.stopped else work.repeatable)])
 
 
 def _report_state(plan: Plan, listener: Listener) -> None:
@@ -260,13 +215,12 @@ def _report_state(plan: Plan, listener: Listener) -> None:
         messages.append(f"{len(plan.done):,} of {count(len(plan.cells), 'cell')} were already there")
     if plan.failed:
         errors = {failure.error for failure in plan.failed}
-        what = errors.pop() if len(errors) == 1 else f"{len(errors)} kinds of errors"
+        reason = errors.pop() if len(errors) == 1 else f"{len(errors)} kinds of errors"
         failed = count(len(plan.failed), "cell")
-        messages.append(f"{failed} failed before and stay so ({what}); --rerun-failed runs them again")
+        messages.append(f"{failed} failed before and stay so ({reason}); --rerun-failed runs them again")
     if plan.aside:
-        were = "is" if plan.aside == 1 else "are"
-        aside_cells = count(plan.aside, "stored cell")
-        messages.append(f"{aside_cells} {were} not part of this spec any more and stay aside")
+        are = "is" if plan.aside == 1 else "are"
+        messages.append(f"{count(plan.aside, 'stored cell')} {are} not part of this spec any more and stay aside")
     for message in messages:
         listener.say(message)
         directory.log(message)

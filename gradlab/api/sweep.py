@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 from gradlab import grid
-from gradlab.api.defaults import CLASSICAL, DEFAULT_MODEL, Settings, models_of, spec_of, with_usual_inits
+from gradlab.api.defaults import CLASSICAL, DEFAULT_MODEL, Settings, models_of, with_usual_inits
 from gradlab.cell import cell_id
 from gradlab.errors import OptionError, SpecError
 from gradlab.families import FAMILIES
-from gradlab.spec import Spec, dump
+from gradlab.spec import Spec, dump, from_mapping
 
 __all__ = ["save_spec", "sweep_spec"]
 
 
-def sweep_spec(
-    settings: Settings, *, name: str = "", description: str = "", limit: int = grid.LIMIT, source: str = "--"
-) -> Spec:
+def sweep_spec(settings: Settings, *, name: str = "", limit: int = grid.LIMIT, source: str = "--") -> Spec:
     """Return the spec of a sweep over `settings` (``{"depth": "2..64"}``), whose messages name the key behind `source`.
 
     Without an activation the classical ones are compared; without an init each activation gets its usual one.
@@ -29,7 +28,7 @@ def sweep_spec(
         SpecError: with every problem found.
     """
     settings = _with_models(settings, source)
-    spec_of("sweep", settings, source)  # says all that is wrong before anything is filled in
+    from_mapping("sweep", settings, source=source)  # says all that is wrong before anything is filled in
     # of several models one that has defaults of its own stands before the general one
     family = FAMILIES[min(models_of(settings, limit, source), key=lambda name: (name == DEFAULT_MODEL, name))]
     mapping = {key: value for key, value in family.sweep.items() if key not in settings}
@@ -39,16 +38,16 @@ def sweep_spec(
     if not family.init_of_activation:
         pass  # the family's defaults stand
     elif "init" not in settings:
-        mapping |= with_usual_inits(mapping, limit, source)
-    elif "activation" not in settings:
-        mapping["activation"] = ",".join(CLASSICAL)
-    draft = spec_of(name or "sweep", mapping, source, description)
+        mapping = with_usual_inits(mapping, limit, source)
+    else:
+        mapping.setdefault("activation", ",".join(CLASSICAL))
+    draft = from_mapping(name or "sweep", mapping, source=source)
     if name:
         return draft
     expansion = grid.expand(draft, limit)
     ids = hashlib.sha256("".join(sorted(map(cell_id, expansion.cells))).encode()).hexdigest()[:8]
     varied = [axis.rpartition(".")[2] for axis in expansion.axes if axis not in ("seed", "lr", "init")]
-    return spec_of("-".join(["sweep", *varied[:4], ids]), mapping, source, description)
+    return replace(draft, name="-".join(["sweep", *varied[:4], ids]))
 
 
 def save_spec(spec: Spec, path: Path) -> None:
@@ -70,7 +69,7 @@ def _with_models(settings: Settings, source: str) -> Settings:
     for names in _compared():
         family = FAMILIES[names[0]]
         along_sequences = "seq_len" in settings and "seq_len" not in family.ignores
-        if names != [DEFAULT_MODEL] and (along_sequences or _takes(names[0], settings.get("task"), source)):
+        if names != [DEFAULT_MODEL] and (along_sequences or _takes(names[0], settings.get("task"))):
             return {"model": ",".join(names), **settings}
     return settings
 
@@ -84,8 +83,8 @@ def _compared() -> list[list[str]]:
     return list(groups.values())
 
 
-def _takes(model: str, task: object, source: str) -> bool:
+def _takes(model: str, task: object) -> bool:
     try:
-        return task is not None and bool(spec_of("sweep", {"model": model, "task": task}, source))
+        return task is not None and bool(from_mapping("sweep", {"model": model, "task": task}))
     except SpecError:  # whatever is wrong is said when the sweep itself is checked
         return False

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gradlab.api.defaults import CLASSICAL, Settings, cells_of, models_of, spec_of, with_usual_inits
+from gradlab import spec
+from gradlab.api.defaults import CLASSICAL, Settings, cells_of, models_of, with_usual_inits
 from gradlab.api.options import TheoryOptions
 from gradlab.cell import SETTINGS, Cell, settings_of
 from gradlab.errors import UsageError
@@ -92,13 +92,7 @@ class Theory:
             "decay": self.decay,
             "reach": self.reach,
             "log10_grad_norm": None if profile is None else profile.tolist(),
-            "q": end.q if end else None,
-            "chi": end.chi if end else None,
-            "status": end.status if end else None,
-            "phase": end.phase if end else None,
-            "xi_grad": end.xi_grad if end else None,
-            "c": end.c if end else None,
-            "xi_c": end.xi_c if end else None,
+            **{name: getattr(end, name, None) for name in ("q", "chi", "status", "phase", "xi_grad", "c", "xi_c")},
             "bound": prediction.bound,
             "log10_cell_survival": _log10(prediction.log_cell_survival),
             "remark": prediction.note,
@@ -118,9 +112,7 @@ class Theory:
         return f"<Theory {name}: log10 survival {self.log10_survival:.2f}{scatter}{decay}>"
 
 
-def theory(
-    settings: Settings, options: TheoryOptions | None = None, *, alone: bool = False, source: str = "--"
-) -> tuple[Theory, ...]:
+def theory(settings: Settings, options: TheoryOptions, *, alone: bool = False, source: str = "--") -> list[Theory]:
     """Return the prediction for every configuration of `settings`, those of one network below each other.
 
     What is left out has a default. The depth is 30, the init the usual one of the activation; a recurrent network
@@ -130,29 +122,39 @@ def theory(
     Raises:
         SpecError: with every problem of the settings; messages name the key behind `source`.
     """
-    options = options or TheoryOptions()
-    given = Inputs(*options.inputs) if options.inputs is not None else None
-    return tuple(_theory(cell, given) for cell in _configurations(settings, options.limit, alone, source))
+    predictions = []
+    for cell in _configurations(settings, options.limit, alone, source):
+        inputs = Inputs(*options.inputs) if options.inputs else inputs_of(cell.task, cell.seq_len)
+        if inputs is None:
+            task = cell.task.name
+            reason = f"the inputs of task {task} are known only after a run: compare shows theory beside it"
+            prediction = Prediction(reason=reason)
+        else:
+            prediction = predict(
+                cell,
+                in_features=inputs.in_features,
+                out_features=inputs.out_features,
+                input_mean_square=inputs.mean_square,
+            )
+        predictions.append(Theory(cell, prediction, fixed_point_of(cell, inputs)))
+    return predictions
 
 
 def _configurations(settings: Settings, limit: int, alone: bool, source: str) -> list[Cell]:
-    settings = {key: value for key, value in settings.items() if value is not None}
-    if "seq_len" in settings:
-        settings = {"model": RECURRENT, **settings}
-    spec_of("theory", settings, source)  # says all that is wrong before anything is filled in
-    mapping: dict[str, object] = dict(settings)
-    models = models_of(settings, limit, source)
+    mapping = {"model": RECURRENT, **settings} if "seq_len" in settings else dict(settings)
+    spec.from_mapping("theory", mapping, source=source)  # says all that is wrong before anything is filled in
+    models = models_of(mapping, limit, source)
     if any(axis_setting(model) == "seq_len" for model in models):
-        if "activation" not in settings and models == {RECURRENT} and not alone:
-            mapping["activation"] = ",".join(CLASSICAL)
+        if models == {RECURRENT} and not alone:
+            mapping.setdefault("activation", ",".join(CLASSICAL))
     else:
         mapping.setdefault("depth", DEPTH)
         if alone:
             mapping.setdefault("activation", SETTINGS["activation"].default.name)
-        if "init" not in settings:
-            mapping |= with_usual_inits(mapping, limit, source)
-        elif "activation" not in mapping:
-            mapping["activation"] = ",".join(CLASSICAL)
+        if "init" not in mapping:
+            mapping = with_usual_inits(mapping, limit, source)
+        else:
+            mapping.setdefault("activation", ",".join(CLASSICAL))
     seen: dict[Cell, int] = {}  # the depths of one network below each other, of recurrent ones the lengths
     return sorted(cells_of(mapping, limit, source), key=lambda cell: seen.setdefault(_without_length(cell), len(seen)))
 
@@ -166,20 +168,7 @@ def _along_time(cell: Cell) -> bool:
     return axis_setting(cell.model.name) == "seq_len"
 
 
-def _theory(cell: Cell, inputs: Inputs | None) -> Theory:
-    seen = inputs or inputs_of(cell.task, cell.seq_len)
-    if seen is None:
-        reason = f"the inputs of task {cell.task.name} are known only after a run: compare shows theory beside it"
-        return Theory(cell, Prediction(reason=reason), fixed_point_of(cell, None))
-    prediction = predict(
-        cell, in_features=seen.in_features, out_features=seen.out_features, input_mean_square=seen.mean_square
-    )
-    return Theory(cell, prediction, fixed_point_of(cell, seen))
-
-
-def critical_line(
-    settings: Settings, options: TheoryOptions | None = None, *, source: str = "--"
-) -> tuple[dict[str, Any], ...]:
+def critical_line(settings: Settings, options: TheoryOptions, *, source: str = "--") -> list[dict[str, Any]]:
     """Return points of the order-to-chaos line, chi(q*) = 1, one for each configuration, as rows of plain values.
 
     A row has `activation`, `sigma_b2` (variance of a bias), `sigma_w2` (variance of a weight, times fan-in), `q`, and
@@ -189,34 +178,25 @@ def critical_line(
     Raises:
         UsageError: for a setting that the line does not depend on; SpecError for a value that there is not.
     """
-    allowed = {"activation", "bias_std", "init", "width"}
-    if not settings.keys() <= allowed:
-        others = ", ".join(f"{source}{key}" for key in sorted(settings.keys() - allowed))
+    if others := sorted(settings.keys() - {"activation", "bias_std", "init", "width"}):
         raise UsageError(
-            f"the critical line does not depend on {others}",
+            f"the critical line does not depend on {', '.join(f'{source}{key}' for key in others)}",
             f"give {source}activation, and {source}bias_std or {source}init",
         )
-    mapping: Mapping[str, object] = {"activation": "tanh,erf", "bias_std": 0.0, "lr": 0.1, **settings}
-    limit = (options or TheoryOptions()).limit
-    return tuple(_critical_row(cell, "init" in settings) for cell in cells_of(mapping, limit, source))
-
-
-def _critical_row(cell: Cell, by_weight: bool) -> dict[str, Any]:
-    if by_weight:
-        sigma_w2 = weight_variance(cell.init, cell.width, cell.width) * cell.width
-        point: CriticalPoint | None = critical_bias(cell.activation, sigma_w2)
-    else:
-        point = critical_weight(cell.activation, bias_variance(cell.init, cell.bias_std, cell.width))
-    row: dict[str, Any] = dict.fromkeys(("activation", "sigma_b2", "sigma_w2", "q", "gain"))
-    row["activation"] = str(cell.activation)
-    if point is not None:
-        row |= {
-            "sigma_b2": point.sigma_b2,
-            "sigma_w2": point.sigma_w2,
-            "q": None if math.isnan(point.q) else point.q,
-            "gain": math.sqrt(point.sigma_w2),
-        }
-    return row
+    mapping = {"activation": "tanh,erf", "bias_std": 0.0, "lr": 0.1, **settings}
+    rows = []
+    for cell in cells_of(mapping, options.limit, source):
+        if "init" in settings:
+            sigma_w2 = weight_variance(cell.init, cell.width, cell.width) * cell.width
+            point: CriticalPoint | None = critical_bias(cell.activation, sigma_w2)
+        else:
+            point = critical_weight(cell.activation, bias_variance(cell.init, cell.bias_std, cell.width))
+        row: dict[str, Any] = {"activation": str(cell.activation)}
+        row |= {name: getattr(point, name, None) for name in ("sigma_b2", "sigma_w2", "q")}
+        if point is not None and math.isnan(point.q):
+            row["q"] = None
+        rows.append(row | {"gain": None if point is None else math.sqrt(point.sigma_w2)})
+    return rows
 
 
 def _log10(log: float | None) -> float | None:

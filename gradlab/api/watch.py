@@ -96,13 +96,7 @@ class Follower:
             diverged=self._diverged,
             verdicts=tuple(self._verdicts.most_common()),
         )
-        return RunState(
-            self._path,
-            progress,
-            _working(self._path),
-            session,
-            self._new_failures(begun or 0.0),
-        )
+        return RunState(self._path, progress, _working(self._path), session, self._new_failures(begun or 0.0))
 
     def _read_parts(self, run: Run) -> None:
         for bank, published, measured in run.published(self._known):

@@ -10,14 +10,12 @@ import typer
 from gradlab import __version__
 from gradlab.cli.catalogue import list_names
 from gradlab.cli.compare import compare
+from gradlab.cli.exports import plot, report, tensorboard
 from gradlab.cli.flags import with_flags
 from gradlab.cli.plan import plan
-from gradlab.cli.plot import plot
-from gradlab.cli.report import report
 from gradlab.cli.run import run
 from gradlab.cli.show import show
 from gradlab.cli.sweep import sweep
-from gradlab.cli.tensorboard import tensorboard
 from gradlab.cli.theory import theory
 from gradlab.cli.watch import watch
 

@@ -11,26 +11,16 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any
 
 import typer
 
-from gradlab.api.options import Options, described, kinds_of, option
+from gradlab.api.options import Option, Options, option, options_of
 from gradlab.cell import SETTINGS
 from gradlab.cli import completion
 from gradlab.errors import PluginError
 
-__all__ = [
-    "Action",
-    "Output",
-    "Overrides",
-    "PlanOutput",
-    "Results",
-    "RunOutput",
-    "Settings",
-    "Specs",
-    "with_flags",
-]
+__all__ = ["Action", "Output", "Overrides", "PlanOutput", "Results", "RunOutput", "Settings", "Specs", "with_flags"]
 
 Action = Callable[[], int]
 """What typer gives back for a command line: it does what the command says and returns the exit code."""
@@ -47,13 +37,10 @@ Specs = Annotated[
 Overrides = Annotated[
     list[str] | None,
     typer.Option(
-        "-s",
-        "--set",
-        metavar="KEY=VALUE",
-        help="Override the spec: -s depth=2..16 -s train.steps=50.",
+        "-s", "--set", metavar="KEY=VALUE", help="Override the spec: -s depth=2..16 -s train.steps=50.",
         autocompletion=completion.overrides,
     ),
-]
+]  # fmt: skip
 Results = Annotated[list[Path], typer.Argument(metavar="RESULTS...", help="Run directories, or one above them.")]
 
 
@@ -68,18 +55,13 @@ def _load_plugins(context: typer.Context, paths: list[Path] | None) -> list[Path
 
 _Plugins = Annotated[
     list[Path] | None,
-    typer.Option(
-        "--plugin",
-        metavar="FILE.py",
-        help="Run a Python file with components of your own first: docs/plugins.md.",
-        is_eager=True,  # before any other flag is read, so that their values can be named
-        callback=_load_plugins,
+    typer.Option(  # read before all other flags, so that their values can be named
+        "--plugin", metavar="FILE.py", help="Run a Python file with components of your own first: docs/plugins.md.",
+        is_eager=True, callback=_load_plugins,
     ),
-]
+]  # fmt: skip
 
-_SETTING_NAMES = {
-    key: f"setting_{key.replace('.', '_')}" for key in (*(key for key in SETTINGS if key != "seed"), "seeds")
-}
+_SETTING_NAMES = {key: f"setting_{key.replace('.', '_')}" for key in (*SETTINGS, "seeds") if key != "seed"}
 _PANEL = "Settings: a value, a list (a,b) or a range (2..64, 1e-3..1e-1*10)"
 
 
@@ -113,102 +95,83 @@ def with_flags(command: Callable[..., int]) -> Callable[..., Action]:
     outside of typer.
     """
     declared = inspect.signature(command, eval_str=True).parameters
-    own = [parameter for parameter in declared.values() if not _stands_for_flags(parameter.annotation)]
-    groups = {
-        name: list(_of_settings() if parameter.annotation == Settings else _of_options(parameter.annotation))
-        for name, parameter in sorted(declared.items(), key=lambda item: item[1].annotation == Settings)
-        if _stands_for_flags(parameter.annotation)
-    }
+    kinds = {name: parameter.annotation for name, parameter in declared.items()}
+    options = {name: kind for name, kind in kinds.items() if isinstance(kind, type) and issubclass(kind, Options)}
+    settings = [name for name, kind in kinds.items() if kind == Settings]
 
-    def registered(*, plugin: object = None, **arguments: Any) -> Action:  # loaded while it was parsed
+    def registered(*, plugin: object = None, **given: Any) -> Action:  # loaded while it was parsed
         def action() -> int:
-            values = dict(arguments)
-            for name, flags in groups.items():
-                given = {flag.name: values.pop(flag.name) for flag in flags}
-                kind = declared[name].annotation
-                values[name] = _settings(given) if kind == Settings else _options(kind, given)
-            return command(**values)
+            values = {name: given[name] for name in declared if name in given}
+            values |= {name: _options(kind, given) for name, kind in options.items()}
+            return command(**values, **{name: _settings(given) for name in settings})
 
         return action
 
     parameters = [
-        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-        for parameter in (*own, *(flag for flags in groups.values() for flag in flags))
+        *(parameter for name, parameter in declared.items() if name not in options and name not in settings),
+        *(flag for kind in options.values() for flag in _option_flags(kind)),
+        *(flag for _ in settings for flag in _setting_flags()),
+        _flag("plugin", None, _Plugins),
     ]
-    parameters.append(inspect.Parameter("plugin", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_Plugins))
-    registered.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    registered.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
+    )
     registered.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     registered.__doc__, registered.__name__ = command.__doc__, command.__name__
     return registered
 
 
-def _stands_for_flags(kind: Any) -> bool:
-    return kind == Settings or (isinstance(kind, type) and issubclass(kind, Options))
+def _flag(name: str, default: Any, annotation: Any) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
-def _of_options(options: type[Options]) -> Iterator[inspect.Parameter]:
-    kinds = kinds_of(options)
-    for name, (description, default) in described(options).items():
+def _option_flags(options: type[Options]) -> Iterator[inspect.Parameter]:
+    for name, described in options_of(options).items():
+        param, offers = described.param, described.offers or described.param.choices
+        parsed_name = _parsed_name(name, described)
+        kind, default = _parsed(described)
         shown = typer.Option(
-            *description.flags,
-            f"--{_parsed_name(name, default).replace('_', '-')}",
-            metavar=description.metavar,
-            help=description.help,
-            autocompletion=completion.choices(*description.values) if description.values else None,
-        )
-        kind = _parsed_kind(kinds[name], description.separated)
-        yield _flag(_parsed_name(name, default), kind, _parsed_default(default, description.separated), shown)
+            *described.flags, f"--{parsed_name.replace('_', '-')}", metavar=described.metavar, help=param.help,
+            autocompletion=completion.choices(*offers) if offers else None,
+        )  # fmt: skip
+        yield _flag(parsed_name, default, Annotated[kind, shown])
 
 
-def _of_settings() -> Iterator[inspect.Parameter]:
+def _setting_flags() -> Iterator[inspect.Parameter]:
     for key, name in _SETTING_NAMES.items():
         short = SETTINGS[key].attribute.replace("_", "-") if key in SETTINGS else key
         shown = typer.Option(
-            *dict.fromkeys((f"--{short}", f"--{key}")),
-            metavar="VALUES",
+            *dict.fromkeys((f"--{short}", f"--{key}")), metavar="VALUES",
             help=SETTINGS[key].help if key in SETTINGS else "how many seeds, or a list or range of them",
-            rich_help_panel=_PANEL,
-            autocompletion=completion.values_of(key),
-        )
-        yield _flag(name, str | None, None, shown)
+            rich_help_panel=_PANEL, autocompletion=completion.values_of(key),
+        )  # fmt: skip
+        yield _flag(name, None, Annotated[str | None, shown])
 
 
-def _flag(name: str, kind: Any, default: Any, shown: Any) -> inspect.Parameter:
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, shown])
-
-
-def _parsed_name(name: str, default: Any) -> str:
+def _parsed_name(name: str, described: Option) -> str:
     """Return the name of a flag: of what is done unless it is given, ``no_`` and what it is."""
-    return f"no_{name}" if default is True else name
+    return f"no_{name}" if described.param.default is True else name
 
 
-def _parsed_kind(kinds: tuple[Any, ...], separated: bool) -> Any:
-    """Return the kind that typer parses: texts for lists with commas and for words beside numbers."""
-    (first, *others) = kinds
-    if get_origin(first) is tuple:
-        return str if separated else list[get_args(first)[0]] | None  # type: ignore[misc]
-    if any(get_origin(kind) is Literal for kind in kinds):
-        return str
-    return first | None if type(None) in others else first
-
-
-def _parsed_default(default: Any, separated: bool) -> Any:
-    if default is True:
-        return False
-    return ",".join(default) if separated else None if default == () else default
+def _parsed(described: Option) -> tuple[Any, Any]:
+    """Return kind and default of what typer parses: a text for a list with commas and for words beside numbers."""
+    kind, default = described.param.kind, described.param.default
+    if kind is tuple:
+        return (str, ",".join(default)) if described.separated else (list[str] | None, None)
+    if kind is int and described.param.choices:
+        return str, default
+    return (kind | None if default is None else kind), (False if default is True else default)
 
 
 def _options(options: type[Options], given: dict[str, Any]) -> Options:
-    values, kinds = dict[str, Any](), kinds_of(options)
-    for name, (description, default) in described(options).items():
-        value = given[_parsed_name(name, default)]
-        if default is True:
+    values = {}
+    for name, described in options_of(options).items():
+        value = given[_parsed_name(name, described)]
+        if described.param.default is True:
             value = not value
-        elif description.separated:
-            value = tuple(text for text in value.split(",") if text)
-        elif isinstance(default, tuple):
-            value = tuple(value or ())
-        elif int in kinds[name] and isinstance(value, str) and value.isascii() and value.isdigit():
+        elif described.param.kind is tuple:
+            value = tuple(filter(None, value.split(","))) if described.separated else tuple(value or ())
+        elif described.param.kind is int and isinstance(value, str) and value.isdecimal() and len(value) < 10:
             value = int(value)
         values[name] = value
     return options(**values)

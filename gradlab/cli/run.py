@@ -35,14 +35,11 @@ def run_specs(specs: Sequence[Spec], options: RunOptions, output: RunOutput) -> 
         from gradlab.cli.plan import print_plans
 
         return print_plans(specs, options, output)
-    from gradlab.api import tensorboard
     from gradlab.api.run import Runs
     from gradlab.cli.signals import Signals
     from gradlab.terminal.console import console, print_json
     from gradlab.terminal.progress import ProgressDisplay
 
-    if options.tensorboard:
-        tensorboard.require()
     display = ProgressDisplay(console(stderr=True), quiet=output.quiet, verbose=output.verbose)
     results: list[RunResult] = []
     with Runs(specs, options, display, command=["gradlab", *sys.argv[1:]]) as runs:
@@ -50,7 +47,12 @@ def run_specs(specs: Sequence[Spec], options: RunOptions, output: RunOutput) -> 
             with display, Signals(runs.drain, display) as signals:
                 result = runs.run(plan)
             results.append(result)
-            _show(result, options, output, first=len(results) == 1)
+            printing = not output.json and not output.quiet
+            if printing:
+                _show(result, first=len(results) == 1)
+            for line in runs.export(result):
+                if printing:
+                    print(line)
             if result.interrupted or result.stopped:
                 break
     if output.json:
@@ -69,27 +71,17 @@ def run_specs(specs: Sequence[Spec], options: RunOptions, output: RunOutput) -> 
     return 1 if any(result.failures for result in results) else 0
 
 
-def _show(result: RunResult, options: RunOptions, output: RunOutput, *, first: bool) -> None:
-    """Print the report of a run, then make the pictures and event files that `options` ask for."""
-    from gradlab.api import plot, tensorboard
+def _show(result: RunResult, *, first: bool) -> None:
     from gradlab.report.terminal.expectations import expectation_lines
     from gradlab.report.terminal.run import run_report
     from gradlab.terminal.console import print_report
 
-    printing = not output.json and not output.quiet
-    if printing:
-        if not first:
-            print()
-        print_report(lambda glyphs, width: run_report(result, glyphs, width))
-        if result.expected:
-            print()
-            print_report(lambda glyphs, width: expectation_lines(result.expected, glyphs, width))
-    if options.plots and not result.interrupted:
-        directory = plot.draw_result(result)
-        if directory is not None and printing:
-            print(f"Plots: {directory}")
-    if options.tensorboard and tensorboard.write_events(result.tables, result.path) and printing:
-        print(f"TensorBoard: tensorboard --logdir {result.path.parent}")
+    if not first:
+        print()
+    print_report(lambda glyphs, width: run_report(result, glyphs, width))
+    if result.expected:
+        print()
+        print_report(lambda glyphs, width: expectation_lines(result.expected, glyphs, width))
 
 
 def _check(results: Sequence[RunResult]) -> bool:

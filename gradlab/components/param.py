@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from math import inf, isfinite
+from numbers import Integral, Real
 from typing import Any
 
 __all__ = ["Param"]
@@ -80,10 +81,11 @@ class Param:
         return LARGEST if self.kind is int and self.high == inf else self.high
 
     def _number(self, value: object) -> int | float:
-        if not isinstance(value, int | float) or isinstance(value, bool):
+        if not isinstance(value, Real) or isinstance(value, bool):
             raise ValueError(self.expected())
         try:
-            number: int | float = value if self.kind is int else float(value) + 0.0  # -0.0 becomes 0.0
+            # numbers of numpy are ones too; -0.0 becomes 0.0
+            number = int(value) if self.kind is int and isinstance(value, Integral) else float(value) + 0.0
             if not isfinite(number):
                 raise OverflowError
         except OverflowError:

@@ -139,14 +139,16 @@ def sweep(
 
 
 def _run(spec: Spec, options: RunOptions, quiet: bool) -> Results:
-    from gradlab.api.run import run
+    from gradlab.api.run import Runs
     from gradlab.python.results import Results
     from gradlab.results.run import Run
     from gradlab.terminal.console import console
     from gradlab.terminal.progress import ProgressDisplay
 
-    with ProgressDisplay(console(stderr=True), quiet=quiet) as display:
-        (result,) = run((spec,), options, display, command=["python", *sys.argv[:1]])
+    display = ProgressDisplay(console(stderr=True), quiet=quiet)
+    with display, Runs((spec,), options, display, command=["python", *sys.argv[:1]]) as runs:
+        result = runs.run(runs.plans[0])
+        runs.export(result)
     if result.interrupted:
         raise KeyboardInterrupt("what is finished is kept, the same call goes on from there")
     return Results([Run(result.path)], result=result)
@@ -171,12 +173,7 @@ def plan(
     from gradlab.api.plan import plan
 
     options = PlanOptions(
-        out=_path(out),
-        device=device,
-        fresh=fresh,
-        rerun_failed=rerun_failed,
-        seed_offset=seed_offset,
-        limit=limit,
+        out=_path(out), device=device, fresh=fresh, rerun_failed=rerun_failed, seed_offset=seed_offset, limit=limit
     )
     return plan((_spec(what, settings),), options)[0]
 
@@ -345,7 +342,7 @@ def _text(value: Any) -> str:
 
 
 def _by_key(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings that are keyword arguments by their keys: ``train.steps`` for `steps` and `train_steps`."""
+    """Return keyword arguments by the keys of their settings, ``train.steps`` for `train_steps`; None is left out."""
     known = {"seeds": "seeds"}
     for key, setting in SETTINGS.items():
         if key != "seed":
@@ -355,5 +352,6 @@ def _by_key(settings: Mapping[str, Any]) -> dict[str, Any]:
         if name not in known:
             close = nearest(name, known)
             raise UsageError(f"there is no setting {name!r}", f"did you mean {close}?" if close else "see gradlab list")
-        by_key[known[name]] = value
+        if value is not None:
+            by_key[known[name]] = value
     return by_key

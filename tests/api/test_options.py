@@ -12,7 +12,7 @@ import pytest
 
 from gradlab import spec
 from gradlab.api import options
-from gradlab.api.options import CompareOptions, Options, PlanOptions, PlotOptions, RunOptions, WatchOptions, described
+from gradlab.api.options import CompareOptions, Options, PlanOptions, PlotOptions, RunOptions, WatchOptions, options_of
 from gradlab.api.plan import prepare
 from gradlab.cli.app import COMMANDS
 from gradlab.cli.flags import Settings, with_flags
@@ -32,16 +32,16 @@ def test_values_of_another_kind_that_mean_the_same_are_taken() -> None:
 MISTAKES: dict[str, tuple[type[Options], dict[str, Any], str]] = {
     "kind": (PlanOptions, {"limit": "ten"}, "limit ten: must be a whole number"),
     "a truth is no number": (PlanOptions, {"limit": True}, "limit True: must be a whole number"),
-    "too small": (PlanOptions, {"limit": 0}, "limit 0: must be at least 1"),
-    "below 0": (RunOptions, {"retries": -1}, "retries -1: must be at least 0"),
-    "not above": (RunOptions, {"bank_timeout": 0}, "bank_timeout 0: must be above 0"),
+    "too small": (PlanOptions, {"limit": 0}, "limit 0: must be a whole number of at least 1"),
+    "below 0": (RunOptions, {"retries": -1}, "retries -1: must be a whole number of at least 0"),
+    "not above": (RunOptions, {"bank_timeout": 0}, "bank_timeout 0: must be a number above 0"),
     "no number": (RunOptions, {"bank_timeout": float("nan")}, "bank_timeout nan: must be finite"),
     "endless": (WatchOptions, {"every": float("inf")}, "every inf: must be finite"),
     "no path": (PlanOptions, {"out": 3}, "out 3: must be a path"),
-    "a word that there is not": (RunOptions, {"executor": "slurm"}, "executor slurm: there is no such executor"),
+    "a word that there is not": (RunOptions, {"executor": "slurm"}, "executor slurm: must be local, inline or ray"),
     "a device": (PlanOptions, {"device": "cuda:0,x"}, "device cuda:0,x: there is no such device"),
     "not a list": (CompareOptions, {"fail_on": 3}, "fail_on 3: must be a list of texts"),
-    "workers": (RunOptions, {"workers": 0}, "workers 0: not a number of processes"),
+    "workers": (RunOptions, {"workers": 0}, "workers 0: must be a whole number of at least 1 or auto"),
     "alone": (RunOptions, {"executor": "inline", "bank_timeout": 3.0}, "bank_timeout 3.0: the executor inline has no"),
     "no cluster": (RunOptions, {"address": "a:1"}, "address a:1: only a Ray cluster has an address"),
     "no format": (PlotOptions, {"format": ()}, "format : a picture needs a file format"),
@@ -81,14 +81,14 @@ def test_a_command_line_without_flags_means_the_defaults(name: str, monkeypatch:
 
 @pytest.mark.parametrize("kind", EVERY)
 def test_every_option_is_described_and_frozen(kind: type[Options]) -> None:
-    for name, (description, default) in described(kind).items():
-        assert description.help.endswith("."), name
+    for name, option in options_of(kind).items():
+        assert option.param.help.endswith("."), name
         with pytest.raises(dataclasses.FrozenInstanceError):
-            setattr(kind(), name, default)
+            setattr(kind(), name, option.param.default)
 
 
 def test_a_seed_offset_beyond_the_largest_seed_is_refused(tmp_path: Path) -> None:
-    plan = prepare(spec.loads("name: x\nseeds: 2"), tmp_path, limit=10, seed_offset=2**64 - 2)
+    plan = prepare(spec.loads("name: x\nseeds: 2"), PlanOptions(out=tmp_path, seed_offset=2**64 - 2))
     assert [cell.seed for cell in plan.cells] == [2**64 - 2, 2**64 - 1]
     with pytest.raises(OptionError, match="a seed can be at most 18,446,744,073,709,551,615"):
-        prepare(spec.loads("name: x\nseeds: 2"), tmp_path, limit=10, seed_offset=2**64 - 1)
+        prepare(spec.loads("name: x\nseeds: 2"), PlanOptions(out=tmp_path, seed_offset=2**64 - 1))

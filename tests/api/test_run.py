@@ -11,11 +11,11 @@ import pytest
 from fake_runs import TEXT, Listening, run, same, tables
 
 from gradlab import spec
+from gradlab.api.options import PlanOptions
 from gradlab.api.plan import prepare
 from gradlab.api.run import execute
 from gradlab.errors import StoreError
 from gradlab.execution import BankResult, Outcome
-from gradlab.planning import banks as plan
 from gradlab.planning.banks import Bank
 
 
@@ -132,7 +132,7 @@ def test_a_seed_offset_gives_other_cells(tmp_path: Path, fake: Callable[..., lis
 
 
 def test_preparing_touches_nothing(tmp_path: Path) -> None:
-    prepared = prepare(spec.loads(TEXT), tmp_path / "results", limit=1000)
+    prepared = prepare(spec.loads(TEXT), PlanOptions(out=tmp_path / "results", device="cpu"))
     assert sum(len(bank.cells) for bank in prepared.banks) == 12
     assert prepared.estimate.seconds > 0
     assert list(tmp_path.iterdir()) == []
@@ -158,7 +158,7 @@ def test_records_of_other_cells_are_a_bug_and_publish_nothing(tmp_path: Path) ->
             self.banks.clear()
 
     liar = Liar()
-    prepared = prepare(spec.loads(TEXT), tmp_path, limit=1000)
+    prepared = prepare(spec.loads(TEXT), PlanOptions(out=tmp_path, device="cpu"))
     with pytest.raises(ValueError, match="the records of 0 cells are not those"):
         execute(prepared, liar, Listening(), command=[], device="cpu")
     assert liar.banks == []
@@ -175,7 +175,7 @@ def test_a_place_that_is_taken_stops_before_anything_runs(tmp_path: Path, fake: 
 def test_banks_for_a_gpu_are_packed_for_one(tmp_path: Path) -> None:
     """The same grid in fewer, larger banks; the kind of device alone decides, not what is free on it."""
     found = spec.loads("name: large\nwidth: 128\ngrid: {depth: [16], activation: [tanh]}\nseeds: 40\n")
-    on_cpu = prepare(found, tmp_path, limit=100)
-    on_gpu = prepare(found, tmp_path, limit=100, limits=plan.CUDA)
+    on_cpu = prepare(found, PlanOptions(out=tmp_path, device="cpu"))
+    on_gpu = prepare(found, PlanOptions(out=tmp_path, device="cuda"))
     assert len(on_cpu.banks) > len(on_gpu.banks) == 1
     assert {cell for bank in on_cpu.banks for cell in bank.cells} == set(on_gpu.banks[0].cells)

@@ -16,6 +16,7 @@ import pytest
 from places import SUPPORT
 
 from gradlab import spec
+from gradlab.api.options import PlanOptions
 from gradlab.api.plan import prepare
 from gradlab.api.run import execute
 from gradlab.cell import Cell, Named
@@ -189,7 +190,7 @@ def test_a_node_that_is_lost_costs_no_bank_and_changes_no_number(
 ) -> None:
     begun, doomed = Path(os.environ["GRADLAB_BEGUN"]), cluster.second.node_id
     begun.with_suffix(".doomed").write_text(doomed)
-    plan = prepare(spec.loads(TEXT), tmp_path / "ray", limit=100)
+    plan = prepare(spec.loads(TEXT), PlanOptions(out=tmp_path / "ray", device="cpu"))
     assert len(plan.banks) >= 6
 
     def lose() -> None:
@@ -208,7 +209,7 @@ def test_a_node_that_is_lost_costs_no_bank_and_changes_no_number(
     assert everywhere.count(lost[0]) == 2  # begun again elsewhere, and no other bank was
     assert len(everywhere) == len(plan.banks) + 1
     alone = execute(
-        prepare(spec.loads(TEXT), tmp_path / "inline", limit=100),
+        prepare(spec.loads(TEXT), PlanOptions(out=tmp_path / "inline", device="cpu")),
         InlineExecutor("gradlab.execution.worker:train", "cpu"), Listening(), command=[], device="auto",
     )  # fmt: skip
     for name in ("layers", "steps", "summary"):

@@ -9,6 +9,7 @@ import pandas as pd
 from fake_runs import TEXT, Listening, run, same, tables
 
 from gradlab import __version__, spec
+from gradlab.api.options import PlanOptions
 from gradlab.api.plan import prepare
 from gradlab.api.run import execute
 from gradlab.execution import Cause, InlineExecutor, Outcome
@@ -48,7 +49,7 @@ def test_other_versions_or_a_lost_note_mean_another_try(tmp_path: Path, fake: Ca
     fake()
     for text, known in (("".join(lines[:4]) + lines[4][:50], 4), (whole.replace('"torch', '"flashlight'), 6)):
         note.write_text(text)
-        assert len(prepare(spec.loads(TEXT), tmp_path, limit=1000).failed) == known
+        assert len(prepare(spec.loads(TEXT), PlanOptions(out=tmp_path, device="cpu")).failed) == known
     note.write_text(whole.replace(f"gradlab {__version__}", "gradlab 0.0.1"))
     again, _ = run(tmp_path)
     assert (again.computed, again.failures) == (6, ())
@@ -64,10 +65,10 @@ def test_only_what_the_work_itself_raised_is_remembered(tmp_path: Path) -> None:
                 bank, _ = self._waiting.popleft()
                 yield Outcome(bank, None, "no luck", "", 0.1, "worker 1", causes[bank.cells[0].depth - 1])
 
-    plan = prepare(spec.loads("name: demo\ngrid: {depth: 1..4}\nseeds: 1\n"), tmp_path, limit=10)
+    plan = prepare(spec.loads("name: demo\ngrid: {depth: 1..4}\nseeds: 1\n"), PlanOptions(out=tmp_path, device="cpu"))
     result = execute(plan, Failing("", ""), Listening(), command=[], device="cpu", retries=0)
     assert len(result.failures) == 4
-    assert [failure.cell.depth for failure in prepare(plan.spec, tmp_path, limit=10).failed] == [2]
+    assert [failure.cell.depth for failure in prepare(plan.spec, PlanOptions(out=tmp_path, device="cpu")).failed] == [2]
 
 
 def test_a_failure_that_is_remembered_is_not_one_of_cells_added_since(

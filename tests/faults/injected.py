@@ -24,7 +24,7 @@ from typing import Any
 
 SUPPORT = Path(__file__).parents[1] / "support"
 IMPORTED = (
-    "gradlab.api.run", "gradlab.api.plot", "gradlab.cli.run", "gradlab.cli.signals", "gradlab.terminal.progress",
+    "gradlab.api.run", "gradlab.api.exports", "gradlab.cli.run", "gradlab.cli.signals", "gradlab.terminal.progress",
     "gradlab.report.terminal.expectations", "gradlab.report.terminal.run", "gradlab.store.csvfile",
     "gradlab.store.parts", "gradlab.store.selection", "gradlab.results.tables", "gradlab.mean_field", "fake_work",
 )  # fmt: skip

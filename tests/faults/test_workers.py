@@ -13,6 +13,7 @@ from processes import alive, children, zombies
 from runs import finished, same_tables
 
 from gradlab import spec
+from gradlab.api.options import PlanOptions
 from gradlab.api.plan import prepare
 from gradlab.api.run import RunResult, execute
 from gradlab.errors import GradlabError, UsageError
@@ -56,7 +57,7 @@ def run(
 ) -> tuple[RunResult, Listening]:
     listener = Listening()
     executor = LocalExecutor(work, "cpu", workers=workers, timeout_s=timeout_s)
-    prepared = prepare(spec.loads(text), out, limit=1000)
+    prepared = prepare(spec.loads(text), PlanOptions(out=out, device="cpu"))
     result = execute(prepared, executor, listener, command=[], device="cpu", **how)
     assert listener.last is None or listener.last.cells == result.computed + len(result.failures)
     return result, listener
@@ -223,7 +224,7 @@ class TestEnvironment:
 
     def test_a_device_that_is_not_there(self) -> None:
         executor = LocalExecutor("gradlab.execution.worker:train", "cuda:99")
-        executor.submit(prepare(spec.loads(TEXT), Path("nowhere"), limit=100).banks[0])
+        executor.submit(prepare(spec.loads(TEXT), PlanOptions(out=Path("nowhere"), device="cpu")).banks[0])
         with pytest.raises(UsageError, match="--device cuda:99: torch finds"):
             list(executor.outcomes())
 
@@ -240,7 +241,7 @@ def test_gpus_are_found_by_the_first_worker_and_each_gets_one(tmp_path: Path, mo
     )
     monkeypatch.syspath_prepend(tmp_path)
     executor = LocalExecutor("gpu_work:train", "cuda", timeout_s=60)
-    for bank in prepare(spec.loads(TEXT), tmp_path, limit=1000).banks:
+    for bank in prepare(spec.loads(TEXT), PlanOptions(out=tmp_path, device="cpu")).banks:
         executor.submit(bank)
     devices = {outcome.worker: outcome.result.device for outcome in executor.outcomes() if outcome.result}
     executor.close()
@@ -276,7 +277,7 @@ def test_any_number_of_real_workers_leaves_the_same_bytes(tmp_path: Path) -> Non
 
 def test_workers_end_with_the_executor_also_in_the_middle_of_a_bank(tmp_path: Path) -> None:
     executor = LocalExecutor("fake_work:train", "cpu", workers=3)
-    executor.submit(prepare(spec.loads(TEXT), tmp_path, limit=1000).banks[0])
+    executor.submit(prepare(spec.loads(TEXT), PlanOptions(out=tmp_path, device="cpu")).banks[0])
     next(iter(executor.outcomes()))
     workers = children(os.getpid())
     executor.close()

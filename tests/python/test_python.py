@@ -20,7 +20,7 @@ from places import ROOT
 
 import gradlab as gl
 from gradlab import spec
-from gradlab.api.options import CompareOptions, Options, PlanOptions, RunOptions, described
+from gradlab.api.options import CompareOptions, Options, PlanOptions, RunOptions, options_of
 from gradlab.cli import invoke
 from gradlab.mean_field import predict
 from gradlab.report.json_values import json_value
@@ -92,7 +92,7 @@ KEYWORDS: dict[Callable[..., object], tuple[type[Options], set[str], dict[str, o
 def test_the_arguments_are_the_options_of_the_command(function: Callable[..., object]) -> None:
     options, own, different = KEYWORDS[function]
     parameters = inspect.signature(function).parameters
-    defaults = {name: default for name, (_, default) in described(options).items()}
+    defaults = {name: option.param.default for name, option in options_of(options).items()}
     given = {name: parameter.default for name, parameter in parameters.items() if name not in own}
     expected = {**defaults, **different}
     assert given.keys() == expected.keys()
@@ -306,8 +306,11 @@ MISTAKES = {
     "no settings": (lambda: gl.run(MAPPING, 7), "settings is 7"),
     "a path": (lambda: gl.load(7), "7 is no path"),
     "a place": (lambda: gl.run(MAPPING, out=7), "7 is no path"),
-    "workers": (lambda: gl.run(MAPPING, workers=-1), "workers -1: not a number of processes"),
-    "words for workers": (lambda: gl.run(MAPPING, workers="many"), "workers many: must be a whole number or 'auto'"),
+    "workers": (lambda: gl.run(MAPPING, workers=-1), "workers -1: must be a whole number of at least 1"),
+    "words for workers": (
+        lambda: gl.run(MAPPING, workers="many"),
+        "workers many: must be a whole number of at least 1",
+    ),
     "a device": (lambda: gl.run(MAPPING, device="tpu"), "device tpu: there is no such device"),
     "inputs": (lambda: gl.theory(inputs=(64, 10)), "inputs (64, 10): must be the number of features"),
     "the seed": (lambda: gl.theory(seed=3), "there is no setting 'seed'"),

@@ -156,7 +156,7 @@ def test_what_plot_cannot_do_is_said(gradlab: Callable[..., tuple[int, str, str]
 
 def test_matplotlib_is_loaded_only_to_draw() -> None:
     code = (
-        "import sys, gradlab.cli, gradlab.api.plot, gradlab.report.plots as p; "
+        "import sys, gradlab.cli, gradlab.api.exports, gradlab.report.plots as p; "
         "print('matplotlib' in sys.modules, 'pandas' in sys.modules, len(p.PICTURES))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from gradlab import spec
+from gradlab.api.options import PlanOptions
 from gradlab.api.plan import prepare
 from gradlab.api.run import RunResult, execute
 from gradlab.execution import InlineExecutor, Outcome
@@ -42,7 +43,7 @@ def run(out: Path, text: str = TEXT, **options: Any) -> tuple[RunResult, Listeni
     listener = Listening()
     names = ("fail_fast", "predict", "retries")
     chosen = {name: options.pop(name) for name in names if name in options}
-    prepared = prepare(spec.loads(text), out, limit=1000, **options)
+    prepared = prepare(spec.loads(text), PlanOptions(out=out, device="cpu", **options))
     executor = InlineExecutor("fake_work:train", "cpu")
     return execute(prepared, executor, listener, command=["gradlab", "run"], device="auto", **chosen), listener
 

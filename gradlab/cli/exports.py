@@ -1,0 +1,80 @@
+"""`gradlab plot`, `report` and `tensorboard`: files made of finished runs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gradlab.api.options import PlotOptions, ReportOptions, TensorboardOptions
+from gradlab.cli.flags import Results
+
+if TYPE_CHECKING:
+    from gradlab.errors import StoreError
+
+__all__ = ["plot", "report", "tensorboard"]
+
+
+def plot(results: Results, options: PlotOptions) -> int:
+    """Draw the pictures of finished runs anew from their tables."""
+    from gradlab.api.exports import plot as draw
+
+    exports, errors = draw(results, options)
+    for drawn in exports:
+        _warn(drawn.warnings)
+        for path in drawn.files:
+            print(path)
+    return _left_out(errors)
+
+
+def tensorboard(results: Results, options: TensorboardOptions) -> int:
+    """Write what TensorBoard reads into the tensorboard/ of each run directory."""
+    from gradlab.api.exports import tensorboard as write
+    from gradlab.report.formatting import count, duration
+
+    exports, errors = write(results, options)
+    for board in exports:
+        _warn(board.warnings)
+        print(f"{board.directory}: {count(len(board.files), 'run')} of TensorBoard in {duration(board.seconds)}")
+    print(f"look at them with: tensorboard --logdir {results[0]}")
+    return _left_out(errors)
+
+
+def report(
+    results: Results,
+    options: ReportOptions,
+    show: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
+) -> int:
+    """Write one HTML page about finished runs: tables that sort, profiles beside theory, every CSV behind a button.
+
+    The file needs no network and no other file: it can be mailed, or opened years later.
+    """
+    import webbrowser
+
+    from gradlab.api.exports import report as write
+    from gradlab.report.formatting import size
+
+    path, page = write(results, options)
+    print(f"{path} ({size(len(page.html.encode()))})")
+    for note in page.notes:
+        print(f"left out: {note}", file=sys.stderr)
+    _warn((*page.lost, *page.rebuilt))
+    if show and not webbrowser.open(path.resolve().as_uri()):
+        print(f"no browser could be started: open {path} yourself", file=sys.stderr)
+    return 1 if page.lost else 0
+
+
+def _warn(warnings: Iterable[tuple[str, str]]) -> None:
+    from gradlab.terminal.console import warn
+
+    for warning in warnings:
+        warn(*warning)
+
+
+def _left_out(errors: Iterable[StoreError]) -> int:
+    """Say which runs could not be read; return the exit code."""
+    problems = [(f"{error.message}: left out", error.hint) for error in errors]
+    _warn(problems)
+    return 1 if problems else 0
