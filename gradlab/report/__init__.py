@@ -1,1 +1,1 @@
-"""From tables to something a person reads. Knows no training and no torch."""
+"""Reports for people: the report model, and its drawings for a terminal, as pictures, as a page and for TensorBoard."""

@@ -51,7 +51,7 @@ class Events:
             self._write(step=step, summary=Summary(value=values))
 
     def hyper_parameters(self, name: str, settings: Mapping[str, float | str | bool]) -> None:
-        """Say with which hyper-parameters this run was made, for the HParams tab."""
+        """Add the hyper-parameters of the run, for the HParams tab."""
         from tensorboard.plugins.hparams import metadata
         from tensorboard.plugins.hparams.api_pb2 import Status
         from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo, SessionStartInfo

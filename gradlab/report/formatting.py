@@ -23,7 +23,7 @@ def power(log10_value: float) -> str:
 
 
 def decade(value: float) -> str:
-    """Return a distance in blocks with two or three digits; beyond a million only its order is worth saying."""
+    """Return a distance in blocks with two or three digits; beyond a million only its order of magnitude."""
     if value > 1e6:
         return f"10^{log10(value):.0f}"
     return f"{value:.1f}" if value < 100 else f"{value:,.0f}"

@@ -45,7 +45,7 @@ class Collected:
 
 @dataclass(frozen=True)
 class Collection:
-    """The cells of several runs. `cells` has one row for each, with the columns of ``cells.csv`` that say what was
+    """The cells of several runs. `cells` has one row for each, with the columns of ``cells.csv`` that were
     measured, and `run`, `gradlab`, `torch`, `log10_decay`, `log10_reach`, `log10_survival_final` and
     `theory_log10_survival`; `survival` there is 0 or infinite beyond the range of a double."""
 

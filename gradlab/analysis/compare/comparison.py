@@ -55,7 +55,7 @@ class ResponseAnalysis:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A condition that must not hold: the configurations for which it does, or for which nobody can tell."""
+    """A condition that must not hold: the configurations for which it does, and those without a value."""
 
     text: str
     names: tuple[str, ...]
@@ -64,7 +64,7 @@ class Check:
 
     @property
     def failed(self) -> bool:
-        """Whether it holds somewhere, or cannot be told: no value is no reason to pass."""
+        """Whether it holds for a configuration, or one has no value: a missing value does not pass."""
         return len(self.holds) + len(self.unknown) > 0
 
 
@@ -81,7 +81,7 @@ class Comparison:
     metric_name: str
     """What the task calls its metric; empty when there are several."""
     by: tuple[str, ...]
-    """The settings that tell the rows of `table` apart; what it runs over, depth or seq_len, aside."""
+    """The settings in which the rows of `table` differ, other than the length."""
     table: pd.DataFrame
     """See `mean_table`; sorted, and cut to `top`."""
     rows: int
@@ -121,7 +121,7 @@ def compare(collection: Collection, question: Question) -> Comparison:
     table = configurations if question.by is None else mean_table(cells, plan, by)
     shown = sorted_rows(table, by, plan.axes, question.sort, question.top)
     metric_names = sorted(set(cells["metric_name"]))
-    # without a single update the metric says nothing but how the readout was drawn
+    # without an update the metric depends on the initial readout alone
     trained = plan.fixed.get("train.steps") != 0
     analysed = [response, RESPONSES["metric"]] if trained and response.name != "metric" else [response]
     if len(metric_names) > 1 and (response.name == "metric" or len(analysed) > 1):

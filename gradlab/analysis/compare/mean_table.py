@@ -43,7 +43,7 @@ def mean_table(cells: pd.DataFrame, plan: Design, by: Sequence[str]) -> pd.DataF
     over = over_of(cells, plan.axes)
     keys = [*dict.fromkeys((*by, *plan.axes))]
     codes = {key: _codes(plan, key, len(cells)) for key in keys}
-    for key in set(plan.axes) - set(by):  # another kind's axis does not tell its rows apart
+    for key in set(plan.axes) - set(by):  # rows along another axis do not differ in it
         codes[key] = np.where(over == key, codes[key] + 1, 0)
     group = joint(list(codes.values()), len(cells))
     groups = int(group.max(initial=-1)) + 1

@@ -147,7 +147,7 @@ def improvements(
 ) -> tuple[Improvement, ...]:
     """Return the changes of one setting, lengths aside, after which networks of a `verdict` are healthy, best first.
 
-    `verdict_of` and `learned_of` (share of its seeds) say how each configuration stands. Only changes that pass their
+    `verdict_of` and `learned_of` (share of its seeds) are those of each configuration. Only changes that pass their
     paired test, corrected for all that were tried, and leave at least one network healthy. The best has most healthy.
     """
     mostly = learned_of > LEARNED_SHARE

@@ -41,7 +41,7 @@ class VarianceTerm:
     eta2: float
     """squares / total: the share of the variance of these very cells."""
     omega2: float
-    """The share without what chance alone would give, at least 0; NaN without a measure of chance."""
+    """The share less what it would be by chance alone, at least 0; NaN without a residual."""
     note: str = ""
     """Why it could be estimated in part only, or not at all."""
 

@@ -1,4 +1,4 @@
-"""The report model: what a report says, as plain rows, marks, series and sentences; the drawing modules only draw it.
+"""The report model: the content of reports as plain rows, marks, series and sentences; other modules only draw it.
 
 No module here knows rich, matplotlib or HTML. All values are numbers, texts and numpy arrays in frozen dataclasses.
 

@@ -15,7 +15,7 @@ __all__ = ["causes"]
 _NAMED = 3
 """Configurations named in one sentence; the rest are counted."""
 _UNDERFLOW = 0.001
-"""Share of the gradient's elements that underflow from which a sentence says so: zeros cost little."""
+"""Share of the gradient's elements that underflow from which a sentence names it."""
 _WIDE = 1.0
 """Half width of an interval of log10 survival from which a sentence asks for more seeds."""
 
@@ -32,9 +32,9 @@ def causes(group: RowGroup) -> list[str]:
     return [sentence for maker in makers if (sentence := maker(group))]
 
 
-def _named(rows: Sequence[Row], say: Callable[[Row], str]) -> str:
+def _named(rows: Sequence[Row], describe: Callable[[Row], str]) -> str:
     rest = len(rows) - _NAMED
-    return "; ".join([say(row) for row in rows[:_NAMED]] + ([f"and {rest} more"] if rest > 0 else []))
+    return "; ".join([describe(row) for row in rows[:_NAMED]] + ([f"and {rest} more"] if rest > 0 else []))
 
 
 def _log(point: Point) -> float:
@@ -165,7 +165,7 @@ def _healthy(group: RowGroup) -> str:
     if not rows:
         return ""
 
-    def say(row: Row) -> str:
+    def describe(row: Row) -> str:
         point = row.longest
         assert point is not None
         differs = point["decay_hi"] < 1 or point["decay_lo"] > 1
@@ -174,7 +174,7 @@ def _healthy(group: RowGroup) -> str:
 
     best = sorted(rows, key=lambda row: max(abs(_log(point)) for point in row.points.values()))
     where = f" at every {group.axis.setting}" if group.varies else ""
-    return f"healthy{where}: {_named(best, say)}."
+    return f"healthy{where}: {_named(best, describe)}."
 
 
 def _healthy_not_learned(group: RowGroup) -> str:

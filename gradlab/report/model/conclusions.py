@@ -22,13 +22,13 @@ __all__ = ["conclusions"]
 _NAMED = 3
 """Configurations named in one sentence; the rest are counted."""
 _FEW = 3
-"""Seeds below which an interval says little: with two, Student's t is 12.7 standard errors wide."""
+"""Seeds below which intervals are wide: with two, Student's t is 12.7 standard errors."""
 _WIDE = 1.0
 """Half width of an interval of log10 survival from which a sentence names it."""
 _MAJOR_SHARE = 0.05
 """Share of the variance from which a factor is named among the largest."""
 _BARE = ("model", "task", "activation", "init", "optimizer")
-"""Settings whose value alone says which setting it is."""
+"""Settings whose values are named without the setting."""
 
 Point = pd.Series  # one row of `Comparison.configurations`
 
@@ -40,9 +40,9 @@ def conclusions(comparison: Comparison) -> list[str]:
 
 
 def _name(comparison: Comparison, point: Point[Any]) -> str:
-    """Return the settings that tell a configuration from the others, its length last."""
+    """Return the settings in which a configuration differs from the others, its length last."""
     over = _over(comparison, point)
-    # the axes of the other networks say nothing of these
+    # the lengths of the other networks have no meaning for these
     others = {axis for axis in comparison.design.axes if axis != over and axis not in comparison.by}
     parts = []
     for factor in comparison.design.varied:
@@ -64,8 +64,8 @@ def _axis(comparison: Comparison, point: Point[Any]) -> Axis:
     return comparison.design.along[_over(comparison, point)]
 
 
-def _names(comparison: Comparison, chosen: pd.DataFrame, say: Callable[[Point[Any]], str] | None = None) -> str:
-    describe = say or (lambda point: _name(comparison, point))
+def _names(comparison: Comparison, chosen: pd.DataFrame, describe: Callable[[Point[Any]], str] | None = None) -> str:
+    describe = describe or (lambda point: _name(comparison, point))
     places = [describe(point) for _, point in chosen.head(_NAMED).iterrows()]
     if len(chosen) > _NAMED:
         places.append(f"{len(chosen) - _NAMED} more")
@@ -96,7 +96,7 @@ def _beyond(comparison: Comparison, verdict: str) -> list[str]:
     names = [factor.name for factor in comparison.design.varied if factor.name not in comparison.design.axes]
     chosen = chosen.drop_duplicates(names) if names else chosen.head(1)  # pandas refuses duplicates by no column
 
-    def say(point: Point[Any]) -> str:
+    def describe(point: Point[Any]) -> str:
         decay = point["decay"]
         pace = ""
         if np.isfinite(decay) and (decay < 1) == shrinks:
@@ -107,7 +107,7 @@ def _beyond(comparison: Comparison, verdict: str) -> list[str]:
     text = f"{verdict}: {int(lost.sum())} of {count(len(table), 'configuration')}"
     by_factor = _share_by_factor(comparison, lost)
     text += f" ({by_factor})" if by_factor and not lost.all() else ""
-    return [f"{text}; worst: {_names(comparison, chosen, say)}.", *_improvements(comparison, verdict)]
+    return [f"{text}; worst: {_names(comparison, chosen, describe)}.", *_improvements(comparison, verdict)]
 
 
 def _vanishing(comparison: Comparison) -> list[str]:
@@ -126,7 +126,7 @@ def _improvements(comparison: Comparison, verdict: str) -> list[str]:
     for improvement in improvements:
         best.setdefault(improvement.change.settings, improvement)
 
-    def say(improvement: Improvement) -> str:
+    def describe(improvement: Improvement) -> str:
         change, test = improvement.change, improvement.change.difference
         text = f"{change.settings[0]} {change.source[0]} to {change.target[0]}"
         if verdict == "vanishing":
@@ -140,7 +140,7 @@ def _improvements(comparison: Comparison, verdict: str) -> list[str]:
         return text + f", {learned} learn{'s' * (learned == 1)} ({improvement.learned_before} before)"
 
     seeds = count(min(improvement.change.difference.seeds for improvement in best.values()), "seed")
-    texts = "; ".join(map(say, list(best.values())[:_NAMED]))
+    texts = "; ".join(map(describe, list(best.values())[:_NAMED]))
     return [f"largest paired improvements of the {verdict} ones, all else equal ({seeds}): {texts}."]
 
 
@@ -166,18 +166,20 @@ def _learned(comparison: Comparison) -> list[str]:
     healthy, learned = table["verdict"] == "healthy", table["learned"] > LEARNED_SHARE
     lost = table["verdict"].isin(["vanishing", "exploding", "dead"])
 
-    def say(point: Point[Any]) -> str:
+    def describe(point: Point[Any]) -> str:
         return f"{_name(comparison, point)} ({point['learned_n']} of {count(int(point['cells']), 'cell')})"
 
     sentences = [f"learned: {int(learned.sum())} of {count(len(table), 'configuration')} with most of their seeds."]
     unlearned = table[healthy & ~learned].sort_values(list(comparison.design.axes))
     if len(unlearned):
         share = f"{len(unlearned)} of {int(healthy.sum())}"
-        sentences.append(f"healthy before training, not learned: {share}, as {_names(comparison, unlearned, say)}.")
+        sentences.append(
+            f"healthy before training, not learned: {share}, as {_names(comparison, unlearned, describe)}."
+        )
     despite = table[lost & learned].sort_values(list(comparison.design.axes), ascending=False)
     if len(despite):
         share = f"{len(despite)} of {int(lost.sum())}"
-        names = _names(comparison, despite, say)
+        names = _names(comparison, despite, describe)
         sentences.append(f"beyond a threshold before training, learned: {share}, as {names}.")
     return sentences
 
@@ -209,11 +211,11 @@ def _theory(comparison: Comparison) -> list[str]:
     if not len(missed):
         return [f"theory explains all {number} configurations that it predicts (|z| at most {z.abs().max():.1f})."]
 
-    def say(point: Point[Any]) -> str:
+    def describe(point: Point[Any]) -> str:
         measured, expected = power(point["log10_survival"]), power(point["theory_log10_survival"])
         return f"{_name(comparison, point)} ({measured} against {expected}, z = {point['theory_z']:+.1f})"
 
-    places = _names(comparison, missed, say)
+    places = _names(comparison, missed, describe)
     return [f"theory does not explain {len(missed)} of the {number} configurations that it predicts: {places}."]
 
 

@@ -87,7 +87,7 @@ def percent(share: float) -> str:
 
 
 def share_of(term: VarianceTerm | None) -> float | None:
-    """Return omega squared of a term, eta squared where chance has no measure; NaN where it cannot be estimated."""
+    """Return omega squared of a term, eta squared without a residual; NaN where it cannot be estimated."""
     if term is None:
         return None
     return nan if not term.freedom else term.eta2 if isnan(term.omega2) else term.omega2

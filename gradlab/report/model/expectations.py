@@ -43,7 +43,7 @@ def measured_text(judgement: Judgement, infinite: str) -> str:
 
 
 def _written(number: Decimal, text: str) -> bool:
-    """Whether a statement ends with this number, so that it need not be said again."""
+    """Whether a statement ends with this number."""
     try:
         return Decimal(text.split()[-1]) == number
     except ArithmeticError:

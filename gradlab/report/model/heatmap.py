@@ -18,7 +18,7 @@ Labels = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class HeatMap:
-    """Indices of configurations in rows and columns. Which setting the columns are, `name` says."""
+    """Indices of configurations in rows and columns. The columns are values of the setting `name`."""
 
     name: str
     columns: tuple[str, ...]

@@ -40,7 +40,7 @@ _BEYOND: dict[str, Sign] = {
 VERDICT_NAMES = {
     "vanishing": "vanished", "exploding": "exploded", "dead": "exactly zero", "nonfinite": "not finite",
 }  # fmt: skip
-"""What a verdict is called where it is said of a survival; the others are called as they are."""
+"""Names of verdicts beside a survival, where they differ from the verdict."""
 _WITHOUT_NUMBER = {"dead": "zero", "nonfinite": "nan"}
 
 

@@ -27,7 +27,7 @@ class Row:
     """The configurations that share all settings but the length, with their numbers at each length."""
 
     labels: tuple[str, ...]
-    """The values of the settings that tell the rows apart."""
+    """The values of the settings in which the rows differ."""
     points: dict[int, Point]
     failed: frozenset[int] = frozenset()
     """Lengths at which at least one cell failed."""

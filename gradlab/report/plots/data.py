@@ -19,7 +19,7 @@ __all__ = ["PlotData", "at_longest", "plot_data", "spread"]
 
 
 _BARE = {"model", "task", "activation", "init", "optimizer", "precision", "train.lr_schedule"}
-"""Settings whose values alone say what they are."""
+"""Settings whose values are named without the setting."""
 
 _IN_TRAINING = {key for key, setting in SETTINGS.items() if setting.training and not key.startswith("thresholds.")}
 """Settings that cannot change what is measured before the first update."""
@@ -37,7 +37,7 @@ class PlotData:
     """Rows of ``cells`` by the labels of a row and a length."""
     profiles: ProfileIndex
     named: tuple[int, ...]
-    """Which of the group's keys tell the rows apart."""
+    """Indices of the group's keys in which the rows differ."""
 
     @property
     def initial(self) -> PlotData:
@@ -51,8 +51,8 @@ class PlotData:
             values = tuple((length, f"{row.points[length]['log10_survival']:.6f}") for length in sorted(row.points))
             first.setdefault((tuple(row.labels[index] for index in keep), values), row)
         rows = tuple(first.values())
-        told_apart = len({labels for labels, _ in first}) == len(rows) < len(self.rows)
-        return replace(self, rows=rows, named=tuple(keep)) if told_apart else self
+        distinct = len({labels for labels, _ in first}) == len(rows) < len(self.rows)
+        return replace(self, rows=rows, named=tuple(keep)) if distinct else self
 
     @property
     def several_seeds(self) -> bool:
@@ -60,11 +60,11 @@ class PlotData:
         return int(self.tables.summary["n"].max()) > 1
 
     def labels(self, row: Row) -> tuple[str, ...]:
-        """Return those labels of a row that tell it from the others here."""
+        """Return those labels of a row in which the rows differ."""
         return tuple(row.labels[index] for index in self.named)
 
     def name(self, row: Row, leave_out: str = "") -> str:
-        """Return what tells the row from the others, one setting left out, as in ``no norm lr 0.1``."""
+        """Return the labels of a row as a name, one setting left out, as in ``no norm lr 0.1``."""
         keys = [(self.group.keys[index], row.labels[index]) for index in self.named]
         parts = [_words(key, label) for key, label in keys if key != leave_out]
         fixed = [str(self.group.fixed[key]) for key in ("activation", "init") if key in self.group.fixed]

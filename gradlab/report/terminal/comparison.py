@@ -21,7 +21,7 @@ from gradlab.report.terminal.table import fold
 __all__ = ["comparison_report"]
 
 _MOST_LEVELS = 12
-"""Factors with more levels than this have no list of main effects: their tables by length say more."""
+"""Factors with more levels than this have no list of main effects."""
 
 
 def comparison_report(comparison: Comparison, glyphs: Glyphs, width: int | None) -> list[Text]:

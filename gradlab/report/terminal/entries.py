@@ -52,7 +52,7 @@ def heading(name: str) -> str:
 
 
 def labels(group: RowGroup) -> list[Column]:
-    """Return one column for each setting that tells the rows apart."""
+    """Return one column for each setting in which the rows differ."""
     return [
         Column(key, tuple(Entry(row.labels[index]) for row in group.rows), right=False)
         for index, key in enumerate(group.keys)

@@ -122,7 +122,7 @@ def _profile(tables: Tables, axis: Axis, glyphs: Glyphs, width: int | None) -> l
 
 
 def _table(frame: pd.DataFrame, label: str, columns: dict[str, str], glyphs: Glyphs, width: int | None) -> list[Text]:
-    """Return a table of the columns that have something to say."""
+    """Return a table of the columns with a value."""
     first = Column(columns.get(label, label), tuple(Entry(str(value)) for value in frame[label]))
     filled = [
         Column(heading, tuple(Entry(_number(key, float(value), glyphs)) for value in frame[key]))
