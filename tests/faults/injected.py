@@ -26,7 +26,7 @@ SUPPORT = Path(__file__).parents[1] / "support"
 IMPORTED = (
     "gradlab.api.run", "gradlab.api.exports", "gradlab.cli.run", "gradlab.cli.signals", "gradlab.terminal.progress",
     "gradlab.report.terminal.expectations", "gradlab.report.terminal.run", "gradlab.store.csvfile",
-    "gradlab.store.parts", "gradlab.store.selection", "gradlab.results.tables", "gradlab.mean_field", "fake_work",
+    "gradlab.store.loading", "gradlab.results.run", "gradlab.results.tables", "gradlab.mean_field", "fake_work",
 )  # fmt: skip
 CALLS = ("fsync", "replace", "rename", "unlink", "mkdir", "rmdir", "ftruncate", "pwrite")
 
@@ -69,15 +69,20 @@ def inject(points: Points) -> None:
     for name in CALLS:
         setattr(os, name, around(name, getattr(os, name)))
     os_open, io_open = os.open, io.open
+    created: dict[Any, Any] = {}
+    """What this process has made by `os.open`, by descriptor."""
 
     def opened(path: Any, flags: int, *arguments: Any, **options: Any) -> int:
         call = around("open", os_open) if flags & os.O_CREAT else os_open
-        return int(call(path, flags, *arguments, **options))
+        descriptor = int(call(path, flags, *arguments, **options))
+        if flags & os.O_CREAT:
+            created[descriptor] = path
+        return descriptor
 
     class Raw(io.FileIO):
         def write(self, data: Any) -> int:
             view = memoryview(data).cast("B")
-            what = _named([self.name])
+            what = _named([created.get(self.name, self.name)])
             points.pass_by(f"before write {what}")
             written = super().write(view[: len(view) // 2])
             points.pass_by(f"within write {what}")
@@ -86,12 +91,13 @@ def inject(points: Points) -> None:
             return written
 
     def io_opened(file: Any, mode: str = "r", *arguments: Any, **options: Any) -> Any:
-        ours = isinstance(file, int) or "opener" in options or Path(file).name == "calls"  # of the tests
+        place = created.get(file, file)
+        ours = isinstance(place, int) or "opener" in options or Path(place).name == "calls"  # of the tests
         if ours or not set(mode) & set("wa+x"):
             return io_open(file, mode, *arguments, **options)
-        points.pass_by(f"before open {_named([file])}")
-        raw = Raw(os.fspath(file), mode.replace("b", "").replace("t", ""))
-        points.pass_by(f"after open {_named([file])}")
+        points.pass_by(f"before open {_named([place])}")
+        raw = Raw(file if isinstance(file, int) else os.fspath(file), mode.replace("b", "").replace("t", ""))
+        points.pass_by(f"after open {_named([place])}")
         buffered = io.BufferedRandom(raw) if "+" in mode else io.BufferedWriter(raw)
         return buffered if "b" in mode else io.TextIOWrapper(buffered, encoding=options.get("encoding"))
 

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from injected import Server
 
+from gradlab.results.run import Run
 from gradlab.store import RunDirectory
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks its processes")
@@ -65,8 +66,8 @@ class Case:
                 found[name] = pd.read_csv(file, dtype=str).drop(columns="wall_s").to_csv()
             elif name == "theory.json":
                 found[name] = json.loads(file.read_text())["predictions"]
-            elif name in ("run.json", "SHA256SUMS"):
-                found[name] = ""  # with the times in them; their sums are checked below
+            elif name in ("run.json", "tables.json", "SHA256SUMS"):
+                found[name] = ""  # with the times, or their sums, in them; both are checked below
             elif name != "run.log":
                 found[name] = file.read_bytes() if file.is_file() else ""
         return found
@@ -87,6 +88,9 @@ def check(case: Case, whole: dict[str, Any], points: list[int]) -> None:
     assert "checksum" not in answer["err"], told
     assert not set(done) & set(case.trained()[before:]), f"{told}: a finished cell was trained again"
     assert case.left() == whole, told
+    run = Run(case.run_directory.path)
+    assert len(run.tables.cells), told
+    assert run.warnings == (), told
     with case.run_directory.lock():
         assert case.run_directory.mend() == (), told
     assert case.run_directory.sessions(), told
