@@ -13,7 +13,6 @@ from gradlab.analysis.compare.collect import collect
 from gradlab.analysis.compare.comparison import Comparison, Question, ResponseAnalysis
 from gradlab.analysis.compare.comparison import compare as answer
 from gradlab.analysis.compare.paired_comparisons import PairedComparison
-from gradlab.analysis.compare.variance import VarianceTerm
 from gradlab.api.options import CompareOptions
 from gradlab.results.directories import open_runs
 
@@ -39,18 +38,11 @@ def document(comparison: Comparison) -> dict[str, Any]:
              "damaged": [{"file": problem.file, "reason": problem.reason} for problem in run.unreadable]}
             for run in comparison.runs
         ],
-        "warnings": list(comparison.warnings),
-        "where": comparison.question.where,
-        "metric": comparison.response.name,
-        "metric_name": comparison.metric_name,
-        "cells": len(comparison.cells),
-        "cells_before_where": comparison.total,
-        "seeds": comparison.design.seeds,
-        "fixed": comparison.design.fixed,
-        "follows": comparison.design.follows,
-        "by": list(comparison.by),
-        "rows": _rows(comparison.table),
-        "factors": [_analysis(analysis) for analysis in comparison.analyses],
+        "warnings": list(comparison.warnings), "where": comparison.question.where,
+        "metric": comparison.response.name, "metric_name": comparison.metric_name,
+        "cells": len(comparison.cells), "cells_before_where": comparison.total, "seeds": comparison.design.seeds,
+        "fixed": comparison.design.fixed, "follows": comparison.design.follows, "by": list(comparison.by),
+        "rows": _rows(comparison.table), "factors": [_analysis(analysis) for analysis in comparison.analyses],
         "baseline": comparison.baseline,
         "comparisons": [_change(change) for change in comparison.paired],
         "cures": {
@@ -74,33 +66,21 @@ def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
 
 
-def _term(term: VarianceTerm | None) -> dict[str, Any] | None:
-    return None if term is None else dataclasses.asdict(term)
-
-
 def _analysis(analysis: ResponseAnalysis) -> dict[str, Any]:
     shares = analysis.shares
+    parts = {"higher": shares.higher, "seed": shares.seed, "chance": shares.residual}
     return {
-        "metric": analysis.response.name,
-        "scale": "log10" if analysis.response.log else "linear",
-        "sums_of_squares": "type II",
-        "cells": shares.cells,
-        "left_out": shares.left_out,
-        "terms": [_term(term) for term in shares.terms],
-        "higher": _term(shares.higher),
-        "seed": _term(shares.seed),
-        "chance": _term(shares.residual),
-        "unsplit": shares.overlap,
-        "notes": list(shares.notes),
+        "metric": analysis.response.name, "scale": "log10" if analysis.response.log else "linear",
+        "sums_of_squares": "type II", "cells": shares.cells, "left_out": shares.left_out,
+        "terms": [dataclasses.asdict(term) for term in shares.terms],
+        **{name: None if term is None else dataclasses.asdict(term) for name, term in parts.items()},
+        "unsplit": shares.overlap, "notes": list(shares.notes),
         "levels": [dataclasses.asdict(level) for level in analysis.levels],
-    }
+    }  # fmt: skip
 
 
 def _change(change: PairedComparison) -> dict[str, Any]:
     return {
-        "settings": list(change.settings),
-        "from": list(change.source),
-        "to": list(change.target),
-        "left_out": change.left_out,
-        **dataclasses.asdict(change.difference),
-    }
+        "settings": list(change.settings), "from": list(change.source), "to": list(change.target),
+        "left_out": change.left_out, **dataclasses.asdict(change.difference),
+    }  # fmt: skip

@@ -37,13 +37,9 @@ class CellTables:
     def document(self) -> dict[str, Any]:
         """Return it as plain values for JSON."""
         return {
-            "run": self.run,
-            "directory": str(self.directory),
-            "setting": settings_of(self.cell),
-            "cell": _rows(self.tables.cells)[0],
-            "steps": _rows(self.tables.steps),
-            "layers": _rows(self.tables.layers),
-        }
+            "run": self.run, "directory": str(self.directory), "setting": settings_of(self.cell),
+            "cell": _rows(self.tables.cells)[0], "steps": _rows(self.tables.steps), "layers": _rows(self.tables.layers),
+        }  # fmt: skip
 
 
 def show(cell: str, paths: Sequence[Path]) -> CellTables:

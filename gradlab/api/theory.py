@@ -87,17 +87,13 @@ class Theory:
         profile = self.log10_grad_norm
         return {
             **{key: value for key, value in settings_of(self.cell).items() if key != "seed"},
-            "log10_survival": self.log10_survival,
-            "log10_survival_sd": self.log10_survival_sd,
-            "decay": self.decay,
-            "reach": self.reach,
+            "log10_survival": self.log10_survival, "log10_survival_sd": self.log10_survival_sd,
+            "decay": self.decay, "reach": self.reach,
             "log10_grad_norm": None if profile is None else profile.tolist(),
             **{name: getattr(end, name, None) for name in ("q", "chi", "status", "phase", "xi_grad", "c", "xi_c")},
-            "bound": prediction.bound,
-            "log10_cell_survival": _log10(prediction.log_cell_survival),
-            "remark": prediction.note,
-            "note": prediction.reason,
-        }
+            "bound": prediction.bound, "log10_cell_survival": _log10(prediction.log_cell_survival),
+            "remark": prediction.note, "note": prediction.reason,
+        }  # fmt: skip
 
     def __repr__(self) -> str:
         cell = self.cell

@@ -38,16 +38,15 @@ class RunState:
     progress: Progress
     working: bool
     """Whether a process holds the directory."""
-    session: dict[str, Any] | None
-    """The last entry of ``run.json``."""
+    session: dict[str, Any]
+    """The last entry of ``run.json``; empty without one."""
     failures: tuple[str, ...]
     """Lines of ``run.log`` about failed banks that are new since the last look."""
 
     @property
     def seconds(self) -> float | None:
         """How long the last session took; None if it has not ended."""
-        session = self.session or {}
-        begun, ended = _seconds(session.get("started")), _seconds(session.get("finished"))
+        begun, ended = _seconds(self.session.get("started")), _seconds(self.session.get("finished"))
         return ended - begun if self.ended and begun is not None and ended is not None else None
 
     @property
@@ -58,7 +57,7 @@ class RunState:
     @property
     def ended(self) -> bool:
         """Whether the last session has come to its end."""
-        return self.session is not None and self.session.get("finished") is not None and not self.working
+        return self.session.get("finished") is not None and not self.working
 
 
 class Follower:
@@ -79,23 +78,21 @@ class Follower:
         """Return how it stands now."""
         run = Run(self._path)
         self._read_parts(run)
-        session = run.sessions[-1] if run.sessions else None
-        begun = _seconds(session.get("started")) if session else None
+        session = run.sessions[-1] if run.sessions else {}
+        begun = _seconds(session.get("started"))
         wanted = self._wanted_cells(run)
         done = {cell: at for cell, at in self._done.items() if not wanted or cell in wanted}
-        total = len(wanted) or int((session or {}).get("cells") or 0)
+        total = len(wanted) or int(session.get("cells") or 0)
         elapsed = max(time.time() - begun, 0.0) if begun else 0.0
         fresh = sum(at >= begun for at in done.values()) if begun else 0
         left = max(total - len(done), 0)
         progress = Progress(
-            cells=len(done),
-            total=total,
+            len(done), total,
             elapsed_s=elapsed * len(done) / fresh if fresh else elapsed,  # the rate is that of this session
             remaining_s=elapsed / fresh * left if fresh else inf if left else 0.0,
-            failed=int((session or {}).get("failed") or 0),
-            diverged=self._diverged,
+            failed=int(session.get("failed") or 0), diverged=self._diverged,
             verdicts=tuple(self._verdicts.most_common()),
-        )
+        )  # fmt: skip
         return RunState(self._path, progress, _working(self._path), session, self._new_failures(begun or 0.0))
 
     def _read_parts(self, run: Run) -> None:
@@ -121,12 +118,8 @@ class Follower:
             text = file.read()
         whole = text[: text.rfind(b"\n") + 1]
         self._log_read += len(whole)
-        failures = []
-        for line in whole.decode(errors="replace").splitlines():
-            match = _FAILED.fullmatch(line)
-            if match and (_seconds(match[1] + "+00:00") or 0.0) >= since:
-                failures.append(match[2])
-        return tuple(failures)
+        matches = filter(None, map(_FAILED.fullmatch, whole.decode(errors="replace").splitlines()))
+        return tuple(match[2] for match in matches if (_seconds(match[1] + "+00:00") or 0.0) >= since)
 
 
 def _working(directory: Path) -> bool:
@@ -141,8 +134,8 @@ def _working(directory: Path) -> bool:
         os.kill(int(match[1]), 0)
     except ProcessLookupError:
         return False
-    except OSError:  # it is there and belongs to somebody else
-        return True
+    except OSError:
+        pass  # it is there and belongs to somebody else
     return True
 
 

@@ -12,10 +12,8 @@ from gradlab.cli.catalogue import list_names
 from gradlab.cli.compare import compare
 from gradlab.cli.exports import plot, report, tensorboard
 from gradlab.cli.flags import with_flags
-from gradlab.cli.plan import plan
-from gradlab.cli.run import run
+from gradlab.cli.run import plan, run, sweep
 from gradlab.cli.show import show
-from gradlab.cli.sweep import sweep
 from gradlab.cli.theory import theory
 from gradlab.cli.watch import watch
 
@@ -46,17 +44,8 @@ def _gradlab(
 
 
 COMMANDS: dict[str, Callable[..., int]] = {
-    "run": run,
-    "sweep": sweep,
-    "theory": theory,
-    "plan": plan,
-    "plot": plot,
-    "report": report,
-    "compare": compare,
-    "show": show,
-    "watch": watch,
-    "tensorboard": tensorboard,
-    "list": list_names,
-}
+    "run": run, "sweep": sweep, "theory": theory, "plan": plan, "plot": plot, "report": report, "compare": compare,
+    "show": show, "watch": watch, "tensorboard": tensorboard, "list": list_names,
+}  # fmt: skip
 for _name, _command in COMMANDS.items():
     app.command(_name)(with_flags(_command))

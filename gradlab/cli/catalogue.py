@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -55,14 +55,12 @@ def _description(row: Mapping[str, Any]) -> str:
     return text + (f"; also {', '.join(row['aliases'])}" if row["aliases"] else "")
 
 
-def _lines(rows: Sequence[tuple[str, str]], width: int | None) -> list[Text]:
+def _lines(rows: Sequence[tuple[str, str]], width: int | None) -> Iterator[Text]:
     import textwrap
 
     from rich.text import Text
 
     indent = max(len(name) for name, _ in rows) + 2
-    lines = []
     for name, text in rows:
         folded = [text] if width is None else textwrap.wrap(text, max(width - indent, 20), break_on_hyphens=False)
-        lines.append(Text.assemble((name.ljust(indent), "bold"), ("\n" + " " * indent).join(folded)))
-    return lines
+        yield Text.assemble((name.ljust(indent), "bold"), ("\n" + " " * indent).join(folded))

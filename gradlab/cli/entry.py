@@ -17,11 +17,11 @@ from typing import Any
 import typer
 
 from gradlab.cli.app import COMMANDS, app
+from gradlab.cli.run import INTERRUPTED
 from gradlab.errors import GradlabError, OptionError, SpecError
 
 __all__ = ["invoke", "main"]
 
-INTERRUPTED = 130
 BUG = 70
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
@@ -50,8 +50,8 @@ def invoke(arguments: Sequence[str]) -> int:
         _drop_output()
         return 0
     except KeyboardInterrupt:
-        _say("interrupted; what is finished is kept, the same command goes on from there")
-        return INTERRUPTED
+        _say(INTERRUPTED)
+        return 130
     except SpecError as error:
         _say(str(error))
         return error.exit_code

@@ -1,22 +1,26 @@
-"""`gradlab run`: compute what is not done, write the tables, print the report."""
+"""`gradlab run`, `sweep` and `plan`: compute what is not done and print the report, or say what that would do."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from gradlab.api.options import RunOptions
-from gradlab.cli.flags import Overrides, RunOutput, Specs
+import typer
+
+from gradlab.api.options import PlanOptions, RunOptions
+from gradlab.cli.flags import Overrides, PlanOutput, RunOutput, Settings, Specs
 
 if TYPE_CHECKING:
     from gradlab.api.run import RunResult
     from gradlab.spec import Spec
 
-__all__ = ["DID_NOT_HOLD", "run", "run_specs"]
+__all__ = ["DID_NOT_HOLD", "INTERRUPTED", "plan", "run", "sweep"]
 
 DID_NOT_HOLD = 3
 """Exit code of a command that was asked to check something which is not so."""
+INTERRUPTED = "interrupted; what is finished is kept, the same command goes on from there"
 
 
 def run(specs: Specs, options: RunOptions, output: RunOutput, settings: Overrides = None) -> int:
@@ -26,30 +30,73 @@ def run(specs: Specs, options: RunOptions, output: RunOutput, settings: Override
     """
     from gradlab.api.specs import load_specs
 
-    return run_specs(load_specs(specs, settings or ()), options, output)
+    return _run(load_specs(specs, settings or ()), options, output)
 
 
-def run_specs(specs: Sequence[Spec], options: RunOptions, output: RunOutput) -> int:
-    """Run every spec, one after the other, or only say what that would do; return the exit code."""
+def sweep(
+    settings: Settings,
+    options: RunOptions,
+    output: RunOutput,
+    name: Annotated[str, typer.Option("--name", help="Name of the run; made of what varies if left out.")] = "",
+    save: Annotated[
+        Path | None, typer.Option("--save", metavar="FILE", help="Write the sweep as a spec, and run nothing.")
+    ] = None,
+) -> int:
+    """Run a grid given by flags: gradlab sweep --depth 2..64 --activation sigmoid,relu.
+
+    What is left out has a default: the classical activations, each with its usual init, width 32, 100 steps,
+    3 seeds. The same sweep again is the same run, and goes on where it stopped.
+    """
+    from gradlab.api.sweep import save_spec, sweep_spec
+
+    spec = sweep_spec(settings, name=name, limit=options.limit)
+    if save is None:
+        return _run((spec,), options, output)
+    save_spec(spec, save)
+    print(f"saved as {save}; run it with: gradlab run {save}")
+    return 0
+
+
+def plan(specs: Specs, options: PlanOptions, output: PlanOutput, settings: Overrides = None) -> int:
+    """Say what a run of each SPEC would do: cells, banks, new and done, time, memory and disk."""
+    from gradlab.api.specs import load_specs
+
+    return _plan(load_specs(specs, settings or ()), options, output)
+
+
+def _plan(specs: Sequence[Spec], options: PlanOptions, output: PlanOutput) -> int:
+    from gradlab.api.plan import plan as plans_of
+    from gradlab.terminal.console import print_json, warn
+
+    plans = plans_of(specs, options)
+    for spec in specs:
+        for warning in spec.warnings:
+            warn(warning)
+    if output.json:
+        print_json({"plans": [plan.document() for plan in plans]})
+    else:
+        print("\n\n".join("\n".join(plan.lines(banks=output.verbose)) for plan in plans))
+    return 0
+
+
+def _run(specs: Sequence[Spec], options: RunOptions, output: RunOutput) -> int:
     if output.dry_run:
-        from gradlab.cli.plan import print_plans
-
-        return print_plans(specs, options, output)
+        return _plan(specs, options, output)
     from gradlab.api.run import Runs
     from gradlab.cli.signals import Signals
     from gradlab.terminal.console import console, print_json
     from gradlab.terminal.progress import ProgressDisplay
 
     display = ProgressDisplay(console(stderr=True), quiet=output.quiet, verbose=output.verbose)
+    printing = not output.json and not output.quiet
     results: list[RunResult] = []
     with Runs(specs, options, display, command=["gradlab", *sys.argv[1:]]) as runs:
         for plan in runs.plans:
             with display, Signals(runs.drain, display) as signals:
                 result = runs.run(plan)
-            results.append(result)
-            printing = not output.json and not output.quiet
             if printing:
-                _show(result, first=len(results) == 1)
+                _show(result, first=not results)
+            results.append(result)
             for line in runs.export(result):
                 if printing:
                     print(line)
@@ -58,13 +105,10 @@ def run_specs(specs: Sequence[Spec], options: RunOptions, output: RunOutput) -> 
     if output.json:
         print_json({"runs": [result.document() for result in results]})
     if result.stopped and not options.fail_fast and not output.quiet:
-        print(
-            f"gradlab: {result.stopped}\n"
-            f"  what happened is in {result.path / 'run.log'}; mend it, then run the same command again",
-            file=sys.stderr,
-        )
+        hint = f"what happened is in {result.path / 'run.log'}; mend it, then run the same command again"
+        print(f"gradlab: {result.stopped}\n  {hint}", file=sys.stderr)
     if result.interrupted:
-        print("interrupted; what is finished is kept, the same command goes on from there", file=sys.stderr)
+        print(INTERRUPTED, file=sys.stderr)
         return signals.exit_code
     if output.check and _check(results):
         return DID_NOT_HOLD

@@ -60,5 +60,5 @@ def _end(seen: RunState) -> str:
     words = _words(seen.progress)
     if seen.seconds is None:
         return f"nobody works there: {words}; the command that began it goes on from there"
-    how = "interrupted" if (seen.session or {}).get("interrupted") else "ended"
+    how = "interrupted" if seen.session.get("interrupted") else "ended"
     return f"{how} after {duration(seen.seconds)}: {words}"

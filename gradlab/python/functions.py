@@ -80,21 +80,10 @@ def run(
         KeyboardInterrupt: after an interrupt; what is finished is kept.
     """
     options = RunOptions(
-        out=_path(out),
-        device=device,
-        workers=workers or "auto",
-        executor="inline" if workers == 0 else executor,
-        address=address,
-        bank_timeout=bank_timeout,
-        retries=retries,
-        fail_fast=fail_fast,
-        fresh=fresh,
-        rerun_failed=rerun_failed,
-        seed_offset=seed_offset,
-        limit=limit,
-        plots=plots,
-        tensorboard=tensorboard,
-    )
+        out=_path(out), device=device, **_workers(workers, executor), address=address, bank_timeout=bank_timeout,
+        retries=retries, fail_fast=fail_fast, fresh=fresh, rerun_failed=rerun_failed, seed_offset=seed_offset,
+        limit=limit, plots=plots, tensorboard=tensorboard,
+    )  # fmt: skip
     return _run(_spec(what, settings), options, quiet)
 
 
@@ -128,14 +117,17 @@ def sweep(
     options = RunOptions(
         out=_path(out),
         device=device,
-        workers=workers or "auto",
-        executor="inline" if workers == 0 else "local",
+        **_workers(workers),
         fresh=fresh,
         rerun_failed=rerun_failed,
         limit=limit,
         plots=False,
     )
     return _run(sweep_spec(_by_key(settings), name=name, limit=limit, source=""), options, quiet)
+
+
+def _workers(workers: int | None, executor: str = "local") -> dict[str, Any]:
+    return {"workers": workers or "auto", "executor": "inline" if workers == 0 else executor}
 
 
 def _run(spec: Spec, options: RunOptions, quiet: bool) -> Results:

@@ -137,12 +137,10 @@ class Results:
         from gradlab.report.plots import draw
 
         with tempfile.TemporaryDirectory() as folder:
-            drawn = draw(self.tables, Path(folder), only=names)
-            texts = {path.stem: path.read_text(encoding="utf-8") for path in drawn if path.suffix == ".svg"}
+            drawn = [path for path in draw(self.tables, Path(folder), only=names) if path.suffix == ".png"]
             return {
-                path.stem: Picture(path.stem, path.read_bytes(), texts[path.stem])
+                path.stem: Picture(path.stem, path.read_bytes(), path.with_suffix(".svg").read_text(encoding="utf-8"))
                 for path in drawn
-                if path.suffix == ".png"
             }
 
     def report(self, width: int | None = 110) -> str:

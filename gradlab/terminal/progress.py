@@ -6,7 +6,6 @@ import os
 import re
 import time
 from collections import Counter
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from gradlab.report.formatting import count, duration
@@ -48,9 +47,7 @@ class ProgressDisplay:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.rest()
 
     def say(self, message: str) -> None:
@@ -116,8 +113,7 @@ class ProgressDisplay:
         progress = self._progress
         assert progress is not None
         passed = time.monotonic() - self._at
-        left = max(0.0, progress.remaining_s - passed)
-        words = [*_counts(progress, passed), _left(left)]
+        words = [*_counts(progress, passed), _left(progress.remaining_s - passed)]
         line = Table.grid(expand=True, padding=(0, 1))
         line.add_column(ratio=1)
         line.add_column(no_wrap=True)
@@ -130,10 +126,9 @@ class ProgressDisplay:
 
 
 def _counts(progress: Progress, passed: float = 0.0) -> list[str]:
-    elapsed = progress.elapsed_s + passed
     words = [f"{progress.cells:,} of {count(progress.total, 'cell')}"]
     if progress.cells:
-        rate = progress.cells / max(elapsed, 1e-9)
+        rate = progress.cells / max(progress.elapsed_s + passed, 1e-9)
         words.append(f"{60 * rate:.1f} a minute" if rate < 0.95 else f"{rate:,.{rate < 9.5:d}f} a second")
     return words
 
