@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from gradlab.cell import SETTINGS, plain_value
 from gradlab.errors import SpecError, shorten
@@ -11,20 +13,28 @@ from gradlab.query import Condition, Expression, Operand, Pattern, QueryError, W
 from gradlab.query.expressions import Constant
 from gradlab.spec import components, fields, reader
 from gradlab.spec.keys import hint_for
-from gradlab.spec.node import Entry, Mark, Node, Problems, ScalarNode, SequenceNode
+from gradlab.spec.node import Entry, Mark, Node, Problems, ScalarNode, items_of
 
-__all__ = ["bind", "condition_of", "expression_of", "position"]
+__all__ = ["bind", "condition_of", "expression_of", "parsed", "position"]
+
+_Bind = Callable[[WrittenCondition], Condition]
+_Tree = TypeVar("_Tree")
 
 
 def expression_of(node: ScalarNode, base: Path, problems: Problems) -> Expression | None:
     """Return the expression over settings that a text is, or None after adding to `problems`."""
+    return parsed(parse, node, lambda written: bind(written, node, base, problems)[0], problems)
+
+
+def parsed(parser: Callable[[str, _Bind], _Tree], node: ScalarNode, bind: _Bind, problems: Problems) -> _Tree | None:
+    """Return what a parser of queries makes of a text, or None after adding to `problems`, here or in `bind`."""
     before = len(problems)
     try:
-        expression = parse(node.text.strip(), lambda written: bind(written, node, base, problems)[0])
+        tree = parser(node.text.strip(), bind)
     except QueryError as error:
         problems.add(position(node, error.at), error.message, error.hint)
         return None
-    return expression if len(problems) == before else None
+    return tree if len(problems) == before else None
 
 
 def bind(
@@ -57,13 +67,12 @@ def bind(
 
 def condition_of(entry: Entry, base: Path, problems: Problems) -> Condition:
     """Return the condition that a key with its values is: that the setting has any of them."""
-    listed = isinstance(entry.value, SequenceNode) and not fields.holds_list(entry.key)
-    if isinstance(entry.value, SequenceNode) and not entry.value.items:
+    if not items_of(entry.value):
         problems.add(entry.value.mark, f"{entry.key} has no values")
         return Condition(entry.key, "=", ())
-    nodes = entry.value.items if isinstance(entry.value, SequenceNode) and listed else (entry.value,)
-    constants = [_constant(entry.key, node, base, problems, "an exclude", "write lr: as a key of its own")
-                 for node in nodes]  # fmt: skip
+    nodes = (entry.value,) if fields.holds_list(entry.key) else items_of(entry.value)
+    place = ("an exclude", "write lr: as a key of its own")
+    constants = [_constant(entry.key, node, base, problems, *place) for node in nodes]
     return Condition(entry.key, "=", tuple(constant for constant in constants if constant is not None))
 
 

@@ -78,18 +78,16 @@ def _section(subgrid: Subgrid, common: set[str], *, own_seeds: bool) -> dict[str
 
 def _columns(axis: Axis) -> dict[str, list[Any]]:
     """Return the lists of an axis; optimizers that bring their learning rate take it along."""
-    columns = {key: [_plain(key, row[at]) for row in axis.rows] for at, key in enumerate(axis.keys)}
+    columns = {key: [_plain(key, value) for value in axis.column(key)] for key in axis.keys}
     if "optimizer" in columns and "lr" in columns:
         rates = columns.pop("lr")
-        columns["optimizer"] = [
-            _with_lr(optimizer, lr) for optimizer, lr in zip(columns["optimizer"], rates, strict=True)
-        ]
+        columns["optimizer"] = list(map(_with_lr, columns["optimizer"], rates))
     return columns
 
 
 def _with_lr(optimizer: Any, lr: float) -> dict[str, Any]:
-    name, params = (optimizer, {}) if isinstance(optimizer, str) else (optimizer["name"], optimizer)
-    return {"name": name, "lr": lr, **{key: value for key, value in params.items() if key != "name"}}
+    written = {"name": optimizer} if isinstance(optimizer, str) else optimizer
+    return {"name": written["name"], "lr": lr, **written}
 
 
 def _exclude(exclude: Exclude) -> str | dict[str, Any]:
@@ -125,14 +123,11 @@ def _plain(key: str, value: Any, *, explicit: bool = False) -> Any:
 
 def _put(section: dict[str, Any], key: str, value: Any) -> None:
     group, _, member = key.rpartition(".")
-    if group:
-        section.setdefault(group, {})[member] = value
-    else:
-        section[key] = value
+    (section.setdefault(group, {}) if group else section)[member] = value
 
 
 def _seeds(axis: Axis) -> int | list[int]:
-    seeds = [row[0] for row in axis.rows]
+    seeds = axis.column("seed")
     return len(seeds) if seeds == list(range(len(seeds))) else seeds
 
 

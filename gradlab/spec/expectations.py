@@ -15,11 +15,11 @@ from gradlab.query import (
     Expectation,
     Expression,
     Quantity,
-    QueryError,
     WrittenCondition,
     parse_statement,
 )  # fmt: skip
-from gradlab.spec.conditions import bind, position
+from gradlab.spec.conditions import bind, parsed, position
+from gradlab.spec.keys import text
 from gradlab.spec.model import Subgrid
 from gradlab.spec.node import Entry, MappingNode, Mark, Node, Problems, ScalarNode, is_none, items_of, show
 
@@ -74,22 +74,11 @@ class _Reading:
                 close = nearest(entry.key, ("that", "because"))
                 hint = f"did you mean '{close}'?" if close else "an expectation has that and because"
                 self._problems.add(entry.mark, f"unknown key {shorten(entry.key)!r} in expect", hint)
-        entry_of = node.get("because")
-        if entry_of is None:
-            return ""
-        if not isinstance(entry_of.value, ScalarNode):
-            self._problems.add(entry_of.value.mark, f"because must be text, found {show(entry_of.value)}")
-            return ""
-        return entry_of.value.text.strip()
+        return text(node, "because", self._problems)
 
     def _statement(self, node: ScalarNode, because: str) -> Expectation | None:
-        before = len(self._problems)
-        try:
-            statement = parse_statement(node.text.strip(), lambda written: self._condition(written, node))
-        except QueryError as error:
-            self._problems.add(position(node, error.at), error.message, error.hint)
-            return None
-        if len(self._problems) > before:
+        statement = parsed(parse_statement, node, lambda written: self._condition(written, node), self._problems)
+        if statement is None:
             return None
         for quantity in statement.quantities:
             self._check_together(node, quantity)

@@ -8,9 +8,9 @@ from dataclasses import replace
 from gradlab.cell import SETTINGS
 from gradlab.components import nearest
 from gradlab.errors import shorten
-from gradlab.spec.node import Entry, MappingNode, Problems, is_none, show
+from gradlab.spec.node import Entry, MappingNode, Problems, ScalarNode, is_none, show
 
-__all__ = ["GROUPS", "NAMED", "STRUCTURE", "flat", "hint_for", "mapping", "settings"]
+__all__ = ["GROUPS", "NAMED", "STRUCTURE", "flat", "hint_for", "mapping", "settings", "text"]
 
 STRUCTURE = ("seeds", "grid", "zip", "include", "exclude")
 """Keys of a section that are no settings."""
@@ -52,6 +52,17 @@ def mapping(entry: Entry, problems: Problems) -> MappingNode:
     if not is_none(entry.value):
         problems.add(entry.value.mark, f"{entry.key} must be a mapping of settings, found {show(entry.value)}")
     return MappingNode(entry.value.mark)
+
+
+def text(node: MappingNode, key: str, problems: Problems) -> str:
+    """Return the text under a key, an empty one where there is none; what is no text is added to `problems`."""
+    entry = node.get(key)
+    if entry is None:
+        return ""
+    if not isinstance(entry.value, ScalarNode):
+        problems.add(entry.value.mark, f"{key} must be text, found {show(entry.value)}")
+        return ""
+    return entry.value.text.strip()
 
 
 def hint_for(key: str, others: Collection[str] = ()) -> str:

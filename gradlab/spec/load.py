@@ -11,6 +11,7 @@ from gradlab.errors import shorten
 from gradlab.spec import reader
 from gradlab.spec.compatibility import idle_seq_len
 from gradlab.spec.expectations import expectations
+from gradlab.spec.keys import text
 from gradlab.spec.model import Spec
 from gradlab.spec.node import (
     Entry,
@@ -79,9 +80,9 @@ def from_mapping(
     """
     problems = Problems()
     entries = []
-    for key, text in {"name": name, "description": description}.items():
-        mark = Mark(shorten(f"{source}{key} {text}".rstrip()))
-        entries.append(Entry(key, mark, ScalarNode(mark, text, text, quoted=True)))
+    for key, words in {"name": name, "description": description}.items():
+        mark = Mark(shorten(f"{source}{key} {words}".rstrip()))
+        entries.append(Entry(key, mark, ScalarNode(mark, words, words, quoted=True)))
     root = MappingNode(Mark("the settings"), tuple(entries))
     for key, given in mapping.items():
         try:
@@ -106,7 +107,7 @@ def _spec(root: MappingNode, source: str, changes: Sequence[str], base: Path, pr
     nested = [section_reader.section(node, top) for node in _grids(root, problems)]
     grids, unmatched = subgrids(top, nested, section_reader.invalid, problems)
     name = _name(root, source, problems)
-    description = _description(root, problems)
+    description = text(root, "description", problems)
     expected = expectations(root.get("expect"), grids, base, problems, strict=not changes)
     problems.check()
     warnings = tuple(
@@ -135,16 +136,6 @@ def _name(root: MappingNode, source: str, problems: Problems) -> str:
         hint = "use letters, digits and _ - . (no dot at the start, no '..'): it becomes a directory"
         problems.add(node.mark, f"{node.text!r} cannot be the name of a directory", hint)
     return node.text
-
-
-def _description(root: MappingNode, problems: Problems) -> str:
-    entry = root.get("description")
-    if entry is None:
-        return ""
-    if not isinstance(entry.value, ScalarNode):
-        problems.add(entry.value.mark, f"description must be text, found {show(entry.value)}")
-        return ""
-    return entry.value.text.strip()
 
 
 def _grids(root: MappingNode, problems: Problems) -> list[MappingNode]:

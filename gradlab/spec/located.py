@@ -8,10 +8,10 @@ from itertools import product
 from typing import Any
 
 from gradlab.cell import SETTINGS
-from gradlab.spec.model import Exclude
+from gradlab.spec.model import Axis, Exclude
 from gradlab.spec.node import Mark
 
-__all__ = ["NOWHERE", "LocatedAxis", "LocatedExclude", "LocatedGrid", "LocatedValue"]
+__all__ = ["NOWHERE", "LocatedExclude", "LocatedGrid", "LocatedValue"]
 
 NOWHERE = Mark("")
 """The position of a default."""
@@ -27,18 +27,6 @@ class LocatedValue:
 
 
 @dataclass(frozen=True, slots=True)
-class LocatedAxis:
-    """An axis: settings varied together, every value with its position."""
-
-    keys: tuple[str, ...]
-    rows: tuple[tuple[LocatedValue, ...], ...]
-
-    def column(self, key: str) -> list[LocatedValue]:
-        """Return the values of one of the settings."""
-        return [row[self.keys.index(key)] for row in self.rows]
-
-
-@dataclass(frozen=True, slots=True)
 class LocatedExclude:
     """An exclude and its position."""
 
@@ -48,14 +36,14 @@ class LocatedExclude:
 
 @dataclass(slots=True)
 class LocatedGrid:
-    """A sub-grid: what is fixed, varied and excluded in it."""
+    """A sub-grid: what is fixed, varied and excluded in it. The rows of its axes are of `LocatedValue`."""
 
     fixed: dict[str, LocatedValue]
-    axes: list[LocatedAxis]
+    axes: list[Axis]
     seeds: tuple[int, ...]
     exclude: Sequence[LocatedExclude] = ()
 
-    def axis(self, key: str) -> LocatedAxis | None:
+    def axis(self, key: str) -> Axis | None:
         """Return the axis that varies a setting, if there is one."""
         return next((axis for axis in self.axes if key in axis.keys), None)
 
@@ -84,6 +72,6 @@ class LocatedGrid:
         for place, axis in enumerate(self.axes):
             if other in axis.keys:
                 rows = zip(axis.rows, values, strict=True)
-                self.axes[place] = LocatedAxis((*axis.keys, key), tuple((*row, value) for row, value in rows))
+                self.axes[place] = Axis((*axis.keys, key), tuple((*row, value) for row, value in rows))
                 return
         (self.fixed[key],) = values

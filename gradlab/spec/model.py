@@ -26,6 +26,11 @@ class Axis:
     keys: tuple[str, ...]
     rows: tuple[tuple[Any, ...], ...]
 
+    def column(self, key: str) -> list[Any]:
+        """Return the values of one of the settings, row by row."""
+        place = self.keys.index(key)
+        return [row[place] for row in self.rows]
+
 
 @dataclass(frozen=True, slots=True)
 class Exclude:
@@ -66,7 +71,7 @@ class Subgrid:
         """Return every value that a setting has."""
         for axis in self.axes:
             if key in axis.keys:
-                return [row[axis.keys.index(key)] for row in axis.rows]
+                return axis.column(key)
         return [dict(self.fixed).get(key, SETTINGS[key].default)]
 
     def cells(self) -> Iterator[tuple[int, ...]]:
@@ -84,13 +89,12 @@ class Subgrid:
         excludes = [_Truth(self, exclude.expression) for exclude in self.exclude]
         involved = {place for truth in (*parts, *excludes) for place in truth.axes}
         rows = [list(range(len(axis.rows))) if place in involved else [0] for place, axis in enumerate(self.axes)]
-        first = [0] * len(self.axes)
-        if not all(part.axes or part.may(first, unknown) for part in parts):
+        if not all(part.axes or part.may((), unknown) for part in parts):
             return False
         for part in parts:  # what speaks of one axis leaves fewer of its rows to try
             if len(part.axes) == 1:
                 (place,) = part.axes
-                rows[place] = [row for row in rows[place] if part.may(_put(first, place, row), unknown)]
+                rows[place] = [row for row in rows[place] if part.may([row] * len(self.axes), unknown)]
         tried = islice(product(*rows), MOST_TRIED)
         chosen = (at for at in tried if all(part.may(at, unknown) for part in parts))
         return prod(map(len, rows)) > MOST_TRIED or any(not any(exclude(at) for exclude in excludes) for at in chosen)
@@ -101,14 +105,13 @@ class _Truth:
 
     def __init__(self, subgrid: Subgrid, expression: Expression) -> None:
         keys = names(expression)
-        fixed = dict(subgrid.fixed)
         self._expression = expression
-        self._fixed = {key: fixed.get(key, SETTINGS[key].default) for key in keys if key not in subgrid.varied}
+        self._fixed = {key: subgrid.values(key)[0] for key in keys if key not in subgrid.varied}
         self._columns = [
-            (key, place, [row[axis.keys.index(key)] for row in axis.rows])
+            (key, place, axis.column(key))
             for place, axis in enumerate(subgrid.axes)
-            for key in keys
-            if key in axis.keys
+            for key in axis.keys
+            if key in keys
         ]
         self.axes = tuple(sorted({place for _, place, _ in self._columns}))
         self._known: dict[tuple[int, ...], bool | None] = {}
@@ -123,10 +126,6 @@ class _Truth:
     def may(self, rows: Sequence[int], unknown: bool) -> bool:
         truth = self(rows)
         return unknown if truth is None else truth
-
-
-def _put(rows: Sequence[int], place: int, row: int) -> list[int]:
-    return [*rows[:place], row, *rows[place + 1 :]]
 
 
 @dataclass(frozen=True, slots=True)

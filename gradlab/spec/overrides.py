@@ -165,9 +165,9 @@ def _transformed(mapping: MappingNode, change: _Change, place: str = "section") 
 
 def _inside(place: str, node: Node, change: _Change) -> Node:
     if isinstance(node, SequenceNode):
-        items = [_inside(place, item, change) for item in node.items]
-        empty = [place == "include" and isinstance(item, MappingNode) and not item.entries for item in items]
-        return SequenceNode(node.mark, tuple(item for item, drop in zip(items, empty, strict=True) if not drop))
+        changed = [(item, _inside(place, item, change)) for item in node.items]
+        kept = (new for old, new in changed if place != "include" or new == old or new != MappingNode(old.mark))
+        return replace(node, items=tuple(kept))
     return _transformed(node, change, place) if isinstance(node, MappingNode) else node
 
 

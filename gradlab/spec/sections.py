@@ -13,8 +13,8 @@ from gradlab.query.ranges import LONGEST
 from gradlab.spec import components, fields
 from gradlab.spec.conditions import condition_of, expression_of
 from gradlab.spec.keys import STRUCTURE, mapping, settings
-from gradlab.spec.located import LocatedAxis, LocatedExclude, LocatedValue
-from gradlab.spec.model import Exclude
+from gradlab.spec.located import LocatedExclude, LocatedValue
+from gradlab.spec.model import Axis, Exclude
 from gradlab.spec.node import (
     Entry,
     MappingNode,
@@ -37,7 +37,7 @@ class Section:
 
     where: dict[str, Mark] = field(default_factory=dict)
     fixed: dict[str, LocatedValue] = field(default_factory=dict)
-    axes: list[LocatedAxis] = field(default_factory=list)
+    axes: list[Axis] = field(default_factory=list)
     seeds: tuple[int, ...] | None = None
     include: list[dict[str, LocatedValue]] = field(default_factory=list)
     exclude: list[LocatedExclude] = field(default_factory=list)
@@ -178,7 +178,7 @@ class SectionReader:
         for entry in settings(node, "grid", {"seeds"}, self._problems):
             self._once(section, entry.key, entry.mark)
             if values := self._distinct(entry.key, self._values(entry.key, entry.value)):
-                section.axes.append(LocatedAxis((entry.key,), tuple((given,) for given in values)))
+                section.axes.append(Axis((entry.key,), tuple((given,) for given in values)))
 
     def _zip(self, group: Entry, section: Section) -> None:
         columns: dict[str, list[LocatedValue]] = {}
@@ -197,7 +197,7 @@ class SectionReader:
             rows = tuple(zip(*columns.values(), strict=True))
             if len({tuple((given.value, given.lr) for given in row) for row in rows}) < len(rows):
                 self._problems.add(group.mark, "zip has the same values together twice")
-            section.axes.append(LocatedAxis(tuple(columns), rows))
+            section.axes.append(Axis(tuple(columns), rows))
 
     def _settings(self, item: Entry) -> Iterator[Entry]:
         """Return the settings of an item of `include` or `exclude`."""

@@ -8,7 +8,7 @@ from gradlab.cell import SETTINGS
 from gradlab.components import TASKS
 from gradlab.families import FAMILIES
 from gradlab.spec.compatibility import check
-from gradlab.spec.located import LocatedAxis, LocatedExclude, LocatedGrid, LocatedValue
+from gradlab.spec.located import LocatedExclude, LocatedGrid, LocatedValue
 from gradlab.spec.model import Axis, Subgrid, default_lr
 from gradlab.spec.node import Mark, Problems
 from gradlab.spec.sections import Section
@@ -56,7 +56,7 @@ def _located(top: Section, nested: list[Section]) -> Iterator[LocatedGrid]:
         yield LocatedGrid(top.fixed | settings, [], seeds)
 
 
-def _is_zipped(axis: LocatedAxis) -> bool:
+def _is_zipped(axis: Axis) -> bool:
     """Whether an axis is of several settings, an optimizer and its learning rate counting as one."""
     return len(axis.keys) - ("optimizer" in axis.keys and "lr" in axis.keys) > 1
 
