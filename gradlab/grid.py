@@ -44,7 +44,7 @@ def expand(spec: Spec, limit: int = LIMIT) -> Expansion:
     """
     if spec.size > limit:
         message = f"the grid has {spec.size:,} cells, the limit is {limit:,}"
-        raise _refuse(spec, message, "take fewer values or seeds, or raise it with --limit")
+        raise _refused(spec, message, "take fewer values or seeds, or raise it with --limit")
     distinct: dict[Cell, Cell] = {}
     digests: dict[str, str] = {}
     made = 0
@@ -53,22 +53,21 @@ def expand(spec: Spec, limit: int = LIMIT) -> Expansion:
             made += 1
             distinct.setdefault(_same(cell), cell)
     if not made:
-        raise _refuse(spec, f"exclude leaves none of the {spec.size:,} cells", "")
+        raise _refused(spec, f"exclude leaves none of the {spec.size:,} cells")
     cells = tuple(distinct.values())
     return Expansion(cells, _axes(spec, cells), duplicates=made - len(cells), excluded=spec.size - made)
 
 
-def _refuse(spec: Spec, message: str, hint: str) -> SpecError:
+def _refused(spec: Spec, message: str, hint: str = "") -> SpecError:
     return SpecError((Problem(message, spec.source, hint=hint),))
 
 
 def _cells(spec: Spec, subgrid: Subgrid, digests: dict[str, str]) -> Iterator[Cell]:
     base = {SETTINGS[key].attribute: value for key, value in subgrid.fixed}
-    attributes = [tuple(SETTINGS[key].attribute for key in axis.keys) for axis in subgrid.axes]
-    settings = [
-        [dict(zip(names, row, strict=True)) for row in axis.rows]
-        for names, axis in zip(attributes, subgrid.axes, strict=True)
-    ]
+    settings = []
+    for axis in subgrid.axes:
+        attributes = [SETTINGS[key].attribute for key in axis.keys]
+        settings.append([dict(zip(attributes, row, strict=True)) for row in axis.rows])
     custom = _custom_components()
     for at in subgrid.cells():
         values = dict(base)
@@ -90,26 +89,23 @@ def _digest(spec: Spec, path: Value) -> str:
         with Path(str(path)).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise _refuse(spec, f"the data file {path} cannot be read: {error.strerror}", "") from None
+        raise _refused(spec, f"the data file {path} cannot be read: {error.strerror}") from None
 
 
 def _custom_components() -> dict[str, dict[str, str]]:
     """Return the components of the user: by attribute of a cell and by name, the digest of their source."""
-    digests: dict[str, dict[str, str]] = {}
-    for key, registry in REGISTRIES.items():
-        for name, component in registry.items():
-            if component.origin is not None:
-                digests.setdefault(SETTINGS[key].attribute, {})[name] = component.origin.digest
-    return digests
+    digests = {
+        SETTINGS[key].attribute: {name: known.origin.digest for name, known in registry.items() if known.origin}
+        for key, registry in REGISTRIES.items()
+    }
+    return {attribute: known for attribute, known in digests.items() if known}
 
 
 def _plugin_digest(values: dict[str, Any], custom: dict[str, dict[str, str]]) -> str:
     """Return the digest of the sources behind a cell's components: of one itself, of several over them all."""
     used = {known.get(values[attribute].name) for attribute, known in custom.items() if attribute in values} - {None}
     digests = sorted(digest for digest in used if digest)
-    return (
-        digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest() if digests else ""
-    )
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest() if len(digests) > 1 else "".join(digests)
 
 
 _DEFAULTS: dict[str, Any] = {field.attribute: field.default for field in SETTINGS.values()}

@@ -10,18 +10,12 @@ from gradlab.components.component import (
     Named,
     Optimizer,
     Origin,
-    Param,
     Task,
     Value,
     nearest,
 )
-from gradlab.components.networks import (
-    ACTIVATIONS,
-    INITS,
-    NORM_POSITIONS,
-    NORMS,
-    RESIDUALS,
-)
+from gradlab.components.networks import ACTIVATIONS, INITS, NORM_POSITIONS, NORMS, RESIDUALS
+from gradlab.components.param import Param
 from gradlab.components.tasks import TASKS
 from gradlab.components.training import CLIPS, OPTIMIZERS, PRECISIONS, SCHEDULES
 

@@ -23,7 +23,6 @@ __all__ = [
     "Named",
     "Optimizer",
     "Origin",
-    "Param",
     "Task",
     "Value",
     "nearest",

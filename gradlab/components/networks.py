@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from gradlab.components.component import Activation, Component, Param
+from gradlab.components.component import Activation, Component
+from gradlab.components.param import Param
 
-__all__ = [
-    "ACTIVATIONS",
-    "INITS",
-    "NORMS",
-    "NORM_POSITIONS",
-    "RESIDUALS",
-]
+__all__ = ["ACTIVATIONS", "INITS", "NORMS", "NORM_POSITIONS", "RESIDUALS"]
 
 
 def _act(target: str, summary: str, **params: Param) -> Activation:

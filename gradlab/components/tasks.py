@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from gradlab.components.component import Lengths, Param, Task
+from gradlab.components.component import Lengths, Task
+from gradlab.components.param import Param
 
 __all__ = ["TASKS"]
 

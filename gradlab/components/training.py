@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from gradlab.components.component import Component, Optimizer, Param
+from gradlab.components.component import Component, Optimizer
+from gradlab.components.param import Param
 
 __all__ = ["CLIPS", "OPTIMIZERS", "PRECISIONS", "SCHEDULES"]
 
@@ -49,18 +50,14 @@ OPTIMIZERS: dict[str, Optimizer] = {
     ),
 }
 
+_MAX = {"max": Param(required=True, low=0, above=True)}
+
 CLIPS: dict[str, Component] = {
     "none": Component(None, "gradients as they are"),
     "norm": Component(
-        "gradlab.optim.clip:clip_norm",
-        "scale the whole gradient down to norm `max` (Pascanu 2013)",
-        {"max": Param(required=True, low=0, above=True)},
+        "gradlab.optim.clip:clip_norm", "scale the whole gradient down to norm `max` (Pascanu 2013)", _MAX
     ),
-    "value": Component(
-        "gradlab.optim.clip:clip_value",
-        "cut every element to [-max, max]",
-        {"max": Param(required=True, low=0, above=True)},
-    ),
+    "value": Component("gradlab.optim.clip:clip_value", "cut every element to [-max, max]", _MAX),
     "agc": Component(
         "gradlab.optim.clip:clip_agc",
         "per unit, to `factor` times its weight norm (Brock 2021)",

@@ -57,9 +57,8 @@ def plugin(path: str | Path) -> None:
     try:
         content = file.read_bytes()
     except OSError as error:
-        raise PluginError(
-            f"the plugin {path} cannot be read: {error.strerror}", "--plugin takes a Python file"
-        ) from None
+        message = f"the plugin {path} cannot be read: {error.strerror}"
+        raise PluginError(message, "--plugin takes a Python file") from None
     load(Origin(str(file.resolve()), hashlib.sha256(content).hexdigest(), content))
 
 
@@ -104,11 +103,9 @@ def shipped(entries: Iterable[tuple[str, str]]) -> tuple[Origin, ...]:
     origins: dict[Origin, Origin] = {}
     for key, name in entries:
         component = REGISTRIES[key][name]
-        origin = component.origin
-        if origin is None:
-            continue
-        content = origin.content or _pickled(_Entry(key, name, component))
-        origins.setdefault(origin, replace(origin, content=content))
+        if origin := component.origin:
+            content = origin.content or _pickled(_Entry(key, name, component))
+            origins.setdefault(origin, replace(origin, content=content))
     return tuple(origins.values())
 
 
@@ -116,15 +113,18 @@ def _commit(entries: Sequence[_Entry], origin: Origin) -> None:
     """Register all entries, or none: raises PluginError when a name is taken from elsewhere."""
     taken: set[tuple[str, str]] = set()
     for key, name, _ in entries:
-        present = REGISTRIES[key].get(name)
+        present, owner = REGISTRIES[key].get(name), ""
         if present is None and name in ALIASES.get(key, {}):
-            raise _clash(origin, key, name, f"gradlab's own, another name of {ALIASES[key][name]}")
-        if present is not None and present.origin is None:
-            raise _clash(origin, key, name, "gradlab's own")
-        if present is not None and present.origin is not None and present.origin.path != origin.path:
-            raise _clash(origin, key, name, f"of {present.origin.path or 'an object registered from Python'}")
-        if (key, name) in taken:
-            raise _clash(origin, key, name, "of the same file")
+            owner = f"gradlab's own, another name of {ALIASES[key][name]}"
+        elif present is not None and present.origin is None:
+            owner = "gradlab's own"
+        elif present is not None and present.origin.path != origin.path:
+            owner = f"of {present.origin.path or 'an object registered from Python'}"
+        elif (key, name) in taken:
+            owner = "of the same file"
+        if owner:
+            where = f"{origin.path}: " if origin.path else ""
+            raise PluginError(f"{where}the {key} {name!r} is there already, {owner}", "choose another name")
         taken.add((key, name))
     if origin.path:
         for registry in REGISTRIES.values():
@@ -132,11 +132,6 @@ def _commit(entries: Sequence[_Entry], origin: Origin) -> None:
                 del registry[name]
     for key, name, component in entries:
         REGISTRIES[key][name] = replace(component, origin=origin)
-
-
-def _clash(origin: Origin, key: str, name: str, owner: str) -> PluginError:
-    where = f"{origin.path}: " if origin.path else ""
-    return PluginError(f"{where}the {key} {name!r} is there already, {owner}", "choose another name")
 
 
 def _run(origin: Origin) -> list[_Entry]:

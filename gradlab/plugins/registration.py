@@ -22,16 +22,18 @@ from gradlab.plugins.loading import register
 
 __all__ = ["activation", "family", "init", "norm", "optimizer", "task"]
 
+_Code = Callable[..., Any]
+_Params = Mapping[str, Param]
 _KINDS = {kind.__name__: kind for kind in (bool, int, float, str)}
 
 
 def activation(
     name: str,
-    function: Callable[..., Any] | None = None,
+    function: _Code | None = None,
     *,
-    params: Mapping[str, Param] | None = None,
+    params: _Params | None = None,
     summary: str = "",
-    twin: Callable[..., Any] | None = None,
+    twin: _Code | None = None,
 ) -> Any:
     """Register an activation, ``function(x, **params)``: a tensor of any shape to one of the same, element by element.
 
@@ -49,13 +51,7 @@ def activation(
     return _register("activation", name, function, 1, params, Activation(None, summary, twin=twin))
 
 
-def init(
-    name: str,
-    function: Callable[..., Any] | None = None,
-    *,
-    params: Mapping[str, Param] | None = None,
-    summary: str = "",
-) -> Any:
+def init(name: str, function: _Code | None = None, *, params: _Params | None = None, summary: str = "") -> Any:
     """Register an init, ``function(z, **params)``: standard normal draws `[O, I]` to a weight matrix of that shape.
 
     Cells that share a seed share `z`. Arguments as in `activation`. Theory knows no variance of it, so a cell with it
@@ -67,13 +63,7 @@ def init(
     return _register("init", name, function, 1, params, Component(None, summary))
 
 
-def norm(
-    name: str,
-    kind: Callable[..., Any] | None = None,
-    *,
-    params: Mapping[str, Param] | None = None,
-    summary: str = "",
-) -> Any:
+def norm(name: str, kind: _Code | None = None, *, params: _Params | None = None, summary: str = "") -> Any:
     """Register a normalisation, a class with the methods of `gradlab.nn.norms.Norm`, made by ``kind(**params)``.
 
     Arguments as in `activation`. A cell with it has no prediction.
@@ -86,9 +76,9 @@ def norm(
 
 def task(
     name: str,
-    function: Callable[..., Any] | None = None,
+    function: _Code | None = None,
     *,
-    params: Mapping[str, Param] | None = None,
+    params: _Params | None = None,
     summary: str = "",
     inputs: InputKind = "features",
     lengths: Lengths | None = None,
@@ -107,18 +97,17 @@ def task(
     """
     component = Task(None, summary, inputs=inputs, lengths=lengths)
     if component.of_sequences != (lengths is not None):
-        raise PluginError(
-            f"the task {name!r} has inputs {inputs!r}", "a task of sequences has lengths, others have none"
-        )
+        hint = "a task of sequences has lengths, others have none"
+        raise PluginError(f"the task {name!r} has inputs {inputs!r}", hint)
     return _register("task", name, function, 2 if component.of_sequences else 1, params, component)
 
 
 def optimizer(
     name: str,
-    kind: Callable[..., Any] | None = None,
+    kind: _Code | None = None,
     *,
     lr: float,
-    params: Mapping[str, Param] | None = None,
+    params: _Params | None = None,
     summary: str = "",
     elementwise: bool = False,
 ) -> Any:
@@ -141,9 +130,9 @@ def optimizer(
 
 def family(
     name: str,
-    network: Callable[..., Any] | None = None,
+    network: _Code | None = None,
     *,
-    params: Mapping[str, Param] | None = None,
+    params: _Params | None = None,
     summary: str = "",
     like: str = "mlp",
     inputs: Sequence[InputKind] = (),
@@ -196,13 +185,9 @@ _OPTIONAL = {"norm": "norm_position", "residual": "residual_scale"}
 
 
 def _register(
-    key: str,
-    name: str,
-    target: Callable[..., Any] | None,
-    positional: int,
-    params: Mapping[str, Param] | None,
-    component: Component,
+    key: str, name: str, target: _Code | None, positional: int, params: _Params | None, component: Component
 ) -> Any:
+    """Register `target` as `component`, or return a decorator; its first `positional` arguments are no parameters."""
     if not isinstance(name, str):
         raise PluginError(f"gl.{key} needs a name first", f'write gl.{key}("mine", …), or @gl.{key}("mine")')
 
@@ -222,7 +207,7 @@ def _register(
     return registered if target is None else registered(target)
 
 
-def _params(name: str, target: Any, positional: int, given: Mapping[str, Param]) -> dict[str, Param]:
+def _params(name: str, target: Any, positional: int, given: _Params) -> dict[str, Param]:
     """Return the parameters of a component: `given` ones, and the arguments of `target` behind the first few.
 
     Raises PluginError for an argument that a spec must give but whose kind nobody tells, and for a parameter in
@@ -238,22 +223,21 @@ def _params(name: str, target: Any, positional: int, given: Mapping[str, Param])
         for argument in arguments[positional:]
         if argument.kind not in variable and (param := given.get(argument.name) or _param(name, argument)) is not None
     }
-    takes_any = any(argument.kind is inspect.Parameter.VAR_KEYWORD for argument in arguments)
-    unknown = [] if takes_any else [key for key in given if key not in own]
-    if unknown:
+    if any(argument.kind is inspect.Parameter.VAR_KEYWORD for argument in arguments):
+        return {**own, **given}
+    if unknown := [key for key in given if key not in own]:
         raise PluginError(f"{name} has a parameter {unknown[0]!r}, but its function has no such argument")
-    return {**own, **given} if takes_any else own
+    return own
 
 
 def _param(name: str, argument: inspect.Parameter) -> Param | None:
     """Return an argument as a parameter, None for one whose default no spec can write."""
     noted = argument.annotation
     kind = _KINDS.get(noted if isinstance(noted, str) else getattr(noted, "__name__", ""))
-    if argument.default is not inspect.Parameter.empty:
-        kind = kind or _KINDS.get(type(argument.default).__name__)
-        return None if kind is None or not isinstance(argument.default, bool | int | float | str) else Param(
-            kind(argument.default), kind
-        )  # fmt: skip
+    default = argument.default
+    if default is not inspect.Parameter.empty:
+        kind = kind or _KINDS.get(type(default).__name__)
+        return Param(kind(default), kind) if kind and isinstance(default, bool | int | float | str) else None
     if kind is None:
         hint = f"give it a default, an annotation, or params={{{argument.name!r}: gl.Param(…)}}"
         raise PluginError(f"the argument {argument.name!r} of {name} has no default", hint)

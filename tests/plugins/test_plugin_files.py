@@ -217,11 +217,11 @@ def test_theory_needs_the_twin_of_an_activation_and_knows_no_other_component(lab
 
 
 def test_another_twin_of_the_same_name_is_another_prediction(lab: Path) -> None:
-    found = []
+    decays = []
     for slope in (0.3, 0.9):
         numpy_activation = gl.NumpyActivation(lambda x, slope=slope: slope * x, lambda x, slope=slope: slope + 0 * x)
         gl.activation("straight", lambda x: x, twin=lambda made=numpy_activation: made)
         of = {"activation": "straight", "init": "he_normal"}
-        found.append([gl.theory(**of, depth=5).decay, gl.theory(**of, model="rnn", seq_len=8).decay])
-    assert found[0][0] != found[1][0]
-    assert found[0][1] != found[1][1]
+        decays.append([gl.theory(**of, depth=5).decay, gl.theory(**of, model="rnn", seq_len=8).decay])
+    assert decays[0][0] != decays[1][0]
+    assert decays[0][1] != decays[1][1]

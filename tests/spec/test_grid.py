@@ -32,9 +32,9 @@ FOLDED = {
 
 @pytest.mark.parametrize("text", FOLDED)
 def test_settings_that_mean_the_same_are_one_cell(text: str) -> None:
-    found = expand(text)
-    assert len(found.cells) == FOLDED[text]
-    assert found.duplicates == spec.loads(f"name: x\n{text}").size - FOLDED[text]
+    expansion = expand(text)
+    assert len(expansion.cells) == FOLDED[text]
+    assert expansion.duplicates == spec.loads(f"name: x\n{text}").size - FOLDED[text]
 
 
 def test_what_is_folded_away_is_no_axis() -> None:
@@ -45,8 +45,8 @@ def test_what_is_folded_away_is_no_axis() -> None:
 
 
 def test_the_order_is_as_written_with_seeds_fastest() -> None:
-    found = expand("seeds: 2\ngrid: {width: [8, 4], depth: [3, 1]}").cells
-    assert [(c.width, c.depth, c.seed) for c in found] == [
+    ordered = expand("seeds: 2\ngrid: {width: [8, 4], depth: [3, 1]}").cells
+    assert [(c.width, c.depth, c.seed) for c in ordered] == [
         (8, 3, 0), (8, 3, 1), (8, 1, 0), (8, 1, 1), (4, 3, 0), (4, 3, 1), (4, 1, 0), (4, 1, 1)
     ]  # fmt: skip
 
@@ -79,14 +79,14 @@ RECURRENT = {
 
 @pytest.mark.parametrize("text", RECURRENT)
 def test_recurrent_models_have_defaults_of_their_own(text: str) -> None:
-    found = spec.loads(f"name: x\n{text}")
-    cells = grid.expand(found).cells
+    read = spec.loads(f"name: x\n{text}")
+    cells = grid.expand(read).cells
     assert [
         (c.model.name, c.task.name, c.depth, c.seq_len, c.activation.name, c.init.name) for c in cells
     ] == RECURRENT[text]  # fmt: skip
     assert [cell.blocks for cell in cells] == [cell.seq_len or cell.depth for cell in cells]
     for defaults in (True, False):  # a resolved spec says what was filled in
-        assert grid.expand(spec.loads(spec.dump(found, defaults=defaults))).cells == cells
+        assert grid.expand(spec.loads(spec.dump(read, defaults=defaults))).cells == cells
 
 
 def test_a_seq_len_without_a_recurrent_model_is_warned_of() -> None:
@@ -97,11 +97,11 @@ def test_a_seq_len_without_a_recurrent_model_is_warned_of() -> None:
 
 
 def test_the_limit_can_be_raised_and_counts_every_sub_grid() -> None:
-    found = spec.loads("name: x\ngrids: [{grid: {depth: 1..6}}, {width: 3, grid: {depth: 1..5}}]")
-    assert found.size == 11
-    assert len(grid.expand(found, limit=11).cells) == 11
+    read = spec.loads("name: x\ngrids: [{grid: {depth: 1..6}}, {width: 3, grid: {depth: 1..5}}]")
+    assert read.size == 11
+    assert len(grid.expand(read, limit=11).cells) == 11
     with pytest.raises(SpecError, match="the grid has 11 cells, the limit is 10"):
-        grid.expand(found, limit=10)
+        grid.expand(read, limit=10)
 
 
 @pytest.mark.parametrize(

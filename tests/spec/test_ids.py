@@ -182,13 +182,13 @@ def test_an_id_does_not_depend_on_how_a_setting_was_written() -> None:
 
 
 def test_different_settings_have_different_ids() -> None:
-    found = expand(
+    product = expand(
         "grid:\n  depth: 1..20\n  activation: [relu, leaky_relu, {leaky_relu: 0.2}]\n  lr: [0.1, 0.2]\n"
         "  bias_std: [auto, 0, 1]\n  train.warmup: [0, 1]\n  clip: [none, {norm: 1}, {value: 1}]\nseeds: 2"
     ).cells
-    assert len(found) == 20 * 3 * 2 * 3 * 2 * 3 * 2
-    assert len({cell_id(cell) for cell in found}) == len(found)
-    assert len({configuration_id(cell) for cell in found}) == len(found) // 2
+    assert len(product) == 20 * 3 * 2 * 3 * 2 * 3 * 2
+    assert len({cell_id(cell) for cell in product}) == len(product)
+    assert len({configuration_id(cell) for cell in product}) == len(product) // 2
 
 
 def test_a_data_file_counts_by_its_content(tmp_path: Path) -> None:
@@ -197,15 +197,15 @@ def test_a_data_file_counts_by_its_content(tmp_path: Path) -> None:
     text = "name: x\ngrid:\n  task:\n" + "".join(
         f"  - {{name: table, path: {name}.csv, target: y, kind: regression}}\n" for name in "abc"
     )
-    found = grid.expand(spec.loads(text, base_dir=tmp_path))
-    assert [dict(cell.task.params)["path"] for cell in found.cells] == [
+    expansion = grid.expand(spec.loads(text, base_dir=tmp_path))
+    assert [dict(cell.task.params)["path"] for cell in expansion.cells] == [
         str(tmp_path / "a.csv"),
         str(tmp_path / "c.csv"),
     ]
-    assert [cell.data_digest for cell in found.cells] == [
+    assert [cell.data_digest for cell in expansion.cells] == [
         hashlib.sha256(text).hexdigest() for text in (b"x,y\n1,2\n", b"x,y\n1,3\n")
     ]
-    assert found.duplicates == 1
+    assert expansion.duplicates == 1
     checked = spec.loads(text, base_dir=tmp_path)
     (tmp_path / "c.csv").unlink()
     with pytest.raises(SpecError, match=r"c\.csv cannot be read: No such file"):
@@ -216,12 +216,12 @@ def test_a_text_counts_by_its_content(tmp_path: Path) -> None:
     for name in ("a.txt", "b.txt"):
         (tmp_path / name).write_text("to be or not to be " * 50)
     text = "name: x\nmodel: rnn\ngrid: {task: [char_lm, {char_lm: a.txt}, {char_lm: b.txt}]}"
-    found = grid.expand(spec.loads(text, base_dir=tmp_path))
-    assert len(found.cells) == 2
-    assert found.duplicates == 1
-    assert not found.cells[0].data_digest
-    assert found.cells[1].data_digest == hashlib.sha256((tmp_path / "b.txt").read_bytes()).hexdigest()
-    assert len({cell_id(cell) for cell in found.cells}) == 2
+    expansion = grid.expand(spec.loads(text, base_dir=tmp_path))
+    assert len(expansion.cells) == 2
+    assert expansion.duplicates == 1
+    assert not expansion.cells[0].data_digest
+    assert expansion.cells[1].data_digest == hashlib.sha256((tmp_path / "b.txt").read_bytes()).hexdigest()
+    assert len({cell_id(cell) for cell in expansion.cells}) == 2
 
 
 def test_a_cell_made_by_hand_is_the_same_cell() -> None:

@@ -45,9 +45,9 @@ VALUES = {
 @pytest.mark.parametrize("name", VALUES)
 def test_a_value_is_what_it_means(name: str) -> None:
     value, plain = VALUES[name]
-    found = spec.plain(value)
-    assert found == plain
-    assert type(found) is type(plain)
+    converted = spec.plain(value)
+    assert converted == plain
+    assert type(converted) is type(plain)
 
 
 def test_the_cells_are_those_of_plain_values() -> None:

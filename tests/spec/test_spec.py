@@ -23,7 +23,7 @@ def cells(text: str, *overrides: str) -> tuple[Cell, ...]:
     return grid.expand(spec.loads(f"name: x\n{text}", overrides=overrides)).cells
 
 
-def one(text: str) -> Cell:
+def only_cell(text: str) -> Cell:
     (cell,) = cells(text)
     return cell
 
@@ -33,15 +33,15 @@ def values(text: str, key: str) -> list[Any]:
 
 
 def test_a_name_is_enough() -> None:
-    assert one("") == Cell(lr=0.1)
+    assert only_cell("") == Cell(lr=0.1)
 
 
 def test_the_experiment_in_the_repository() -> None:
-    found = grid.expand(spec.load(EXPERIMENT))
-    assert len(found.cells) == 5 * 3 * 5
-    assert (found.axes, found.excluded, found.duplicates) == (("depth", "activation", "init"), 25, 0)
-    assert found.cells[0] == Cell(depth=2, activation=Named("sigmoid"), init=Named("xavier_normal"), lr=0.05)
-    assert [cell.seed for cell in found.cells[:6]] == [0, 1, 2, 3, 4, 0]
+    expansion = grid.expand(spec.load(EXPERIMENT))
+    assert len(expansion.cells) == 5 * 3 * 5
+    assert (expansion.axes, expansion.excluded, expansion.duplicates) == (("depth", "activation", "init"), 25, 0)
+    assert expansion.cells[0] == Cell(depth=2, activation=Named("sigmoid"), init=Named("xavier_normal"), lr=0.05)
+    assert [cell.seed for cell in expansion.cells[:6]] == [0, 1, 2, 3, 4, 0]
 
 
 NUMBERS = {
@@ -69,10 +69,10 @@ NUMBERS = {
 @pytest.mark.parametrize("text", NUMBERS)
 def test_numbers(text: str) -> None:
     key, value = NUMBERS[text]
-    (found,) = values(text, key)
-    assert found == value
-    assert type(found) is type(value)
-    assert str(found) == str(value)  # 0.0, not -0.0
+    (read,) = values(text, key)
+    assert read == value
+    assert type(read) is type(value)
+    assert str(read) == str(value)  # 0.0, not -0.0
 
 
 LEAKY = Named("leaky_relu", (("negative_slope", 0.2),))
@@ -127,15 +127,15 @@ def test_what_a_table_prints_can_be_pasted_back(key: str, name: str, tmp_path: P
 
 
 def test_every_optimizer_of_an_axis_brings_its_learning_rate() -> None:
-    found = cells("grid:\n  optimizer: [sgd, {name: adam, lr: 0.01}, nadam, {adadelta: 0.5}]")
-    assert [(cell.optimizer.name, cell.lr) for cell in found] == [
+    rated = cells("grid:\n  optimizer: [sgd, {name: adam, lr: 0.01}, nadam, {adadelta: 0.5}]")
+    assert [(cell.optimizer.name, cell.lr) for cell in rated] == [
         ("sgd", 0.1), ("adam", 0.01), ("nadam", 0.002), ("adadelta", 0.5)
     ]  # fmt: skip
 
 
 def test_one_learning_rate_for_all() -> None:
-    found = cells("lr: 0.5\ngrid:\n  optimizer: [sgd, adam]")
-    assert {cell.lr for cell in found} == {0.5}
+    rated = cells("lr: 0.5\ngrid:\n  optimizer: [sgd, adam]")
+    assert {cell.lr for cell in rated} == {0.5}
     assert [cell.lr for cell in cells("optimizer: adam\ngrid: {lr: [0.5, 1e-2..1*10]}")] == [0.5, 0.01, 0.1, 1.0]
 
 
@@ -153,8 +153,8 @@ def test_anchors_and_nothing_after_a_key_are_fine() -> None:
 
 
 def test_zip_varies_together_and_multiplies_with_grid() -> None:
-    found = cells("grid: {activation: [relu, tanh]}\nzip: {depth: [2, 4], width: [64, 32]}")
-    assert [(c.activation.name, c.depth, c.width) for c in found] == [
+    paired = cells("grid: {activation: [relu, tanh]}\nzip: {depth: [2, 4], width: [64, 32]}")
+    assert [(c.activation.name, c.depth, c.width) for c in paired] == [
         ("relu", 2, 64), ("relu", 4, 32), ("tanh", 2, 64), ("tanh", 4, 32)
     ]  # fmt: skip
     two = cells("zip:\n- {depth: [2, 4], width: [64, 32]}\n- {l1: [0, 1], l2: [1, 0]}")
@@ -207,8 +207,8 @@ def test_sub_grids_take_over_what_is_around_them() -> None:
         "- {activation: relu, grid: {l2: [0, 1]}}\n"
         "- {include: [{activation: tanh, depth: 3}], exclude: [{depth: [2, 4]}]}\n"
     )
-    found = [(c.activation.name, c.depth, c.l2) for c in cells(text) if c.seed == 0]
-    assert found == [("sigmoid", 2, 0), ("sigmoid", 4, 0), ("relu", 2, 0), ("relu", 2, 1), ("tanh", 3, 0)]
+    settings = [(c.activation.name, c.depth, c.l2) for c in cells(text) if c.seed == 0]
+    assert settings == [("sigmoid", 2, 0), ("sigmoid", 4, 0), ("relu", 2, 0), ("relu", 2, 1), ("tanh", 3, 0)]
     assert {c.width for c in cells(text)} == {16}
     assert [c.seed for c in cells("grids:\n- {depth: 2, seeds: 2}\n- {depth: 3, seeds: [9]}")] == [0, 1, 9]
 
@@ -249,25 +249,25 @@ ROUND = (
 @pytest.mark.parametrize("text", ROUND)
 @pytest.mark.parametrize("defaults", [True, False])
 def test_a_dumped_spec_loads_to_the_same_cells(text: str, defaults: bool) -> None:
-    found = spec.loads(text)
-    again = spec.loads(spec.dump(found, defaults=defaults))
-    assert (again.name, again.description) == (found.name, found.description)
-    first, second = grid.expand(found), grid.expand(again)
+    original = spec.loads(text)
+    again = spec.loads(spec.dump(original, defaults=defaults))
+    assert (again.name, again.description) == (original.name, original.description)
+    first, second = grid.expand(original), grid.expand(again)
     assert (second.cells, second.axes) == (first.cells, first.axes)
-    assert spec.dump(again, defaults=defaults) == spec.dump(found, defaults=defaults)
+    assert spec.dump(again, defaults=defaults) == spec.dump(original, defaults=defaults)
 
 
 def test_a_resolved_spec_names_every_setting() -> None:
     import yaml
 
     document = yaml.safe_load(spec.dump(spec.loads("name: x\ngrid: {depth: [2, 3]}")))
-    named = {f"{key}.{one}" for key in ("train", "probe", "thresholds") for one in document[key]} | set(document)
+    named = {f"{key}.{member}" for key in ("train", "probe", "thresholds") for member in document[key]} | set(document)
     apart = {"seed", "depth", "seq_len"}  # feed-forward networks have no seq_len
     assert named - {"name", "train", "probe", "thresholds", "grid", "seeds"} == set(SETTINGS) - apart
 
 
 def test_plain_values_make_a_spec() -> None:
-    found = spec.from_mapping(
+    original = spec.from_mapping(
         "sweep",
         {"depth": "2..8*2", "activation": "sigmoid,leaky_relu(negative_slope=0.2)", "lr": [0.1, 1], "seeds": 2,
          "train": {"steps": 10}, "clip": None, "zip": {"init": ["he_normal", "xavier_normal"], "l1": [0, 0.5]}},
@@ -278,7 +278,7 @@ def test_plain_values_make_a_spec() -> None:
         "grid: {depth: [2, 4, 8], activation: [sigmoid, {leaky_relu: 0.2}], lr: [0.1, 1]}\n"
         "zip: {init: [he_normal, xavier_normal], l1: [0, 0.5]}\n"
     )
-    assert grid.expand(found) == grid.expand(spec.loads(text))
+    assert grid.expand(original) == grid.expand(spec.loads(text))
     with pytest.raises(SpecError) as caught:
         spec.from_mapping("sweep", {"depth": "2..8*x", "activatio": "relu"}, source="--")
     assert str(caught.value) == (

@@ -16,12 +16,12 @@ from gradlab.spec.node import MOST_PROBLEMS
 def bad_specs() -> dict[str, tuple[str, str]]:
     """Return {title: (spec, message)} from the blocks ``=== title``, spec, ``--- says``, message."""
     text = Path(__file__).with_name("bad_specs.txt").read_text(encoding="utf-8")
-    found = {}
+    cases = {}
     for block in text.removeprefix("=== ").split("\n\n=== "):
         title, _, rest = block.partition("\n")
         bad, _, says = rest.partition("--- says\n")
-        found[title] = (bad, says.rstrip("\n"))
-    return found
+        cases[title] = (bad, says.rstrip("\n"))
+    return cases
 
 
 BAD = bad_specs()
@@ -46,9 +46,9 @@ def test_a_bad_spec_is_told(title: str, tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_a_billion_cells_are_refused_without_making_them() -> None:
-    found = spec.loads("name: x\ngrid: {depth: 1..1000, width: 1..1000, lr: [0.1, 0.2], seeds: 500}\n")
+    large = spec.loads("name: x\ngrid: {depth: 1..1000, width: 1..1000, lr: [0.1, 0.2], seeds: 500}\n")
     with pytest.raises(SpecError, match="1,000,000,000 cells"):
-        grid.expand(found)
+        grid.expand(large)
 
 
 FILES = {

@@ -100,8 +100,8 @@ def mutated(draw: st.DrawFn) -> str:
 
 def check(text: str, overrides: tuple[str, ...] = ()) -> None:
     try:
-        found = spec.loads(text, overrides=overrides)
-        expansion = grid.expand(found, limit=2000)
+        checked = spec.loads(text, overrides=overrides)
+        expansion = grid.expand(checked, limit=2000)
     except SpecError as error:
         refused: SpecError | None = error
     else:
@@ -113,7 +113,7 @@ def check(text: str, overrides: tuple[str, ...] = ()) -> None:
         return
     assert expansion.cells
     assert len(set(map(cell_id, expansion.cells))) == len(expansion.cells)
-    again = grid.expand(spec.loads(spec.dump(found)), limit=2000)
+    again = grid.expand(spec.loads(spec.dump(checked)), limit=2000)
     assert (again.cells, again.axes) == (expansion.cells, expansion.axes)
 
 

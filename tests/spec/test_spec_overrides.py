@@ -73,8 +73,8 @@ def test_a_learning_rate_wins_over_the_one_an_optimizer_brings() -> None:
     text = (
         "name: x\ngrid:\n  optimizer: [{sgd: 0.1}, 'adam(lr=0.2, beta1=0.8)', {name: nadam, lr: 3}, {radam: {lr: 1}}]\n"
     )
-    found = cells("lr=0.5", text=text)
-    assert [(str(c.optimizer), c.lr) for c in found] == [
+    rated = cells("lr=0.5", text=text)
+    assert [(str(c.optimizer), c.lr) for c in rated] == [
         ("sgd", 0.5),
         ("adam(beta1=0.8)", 0.5),
         ("nadam", 0.5),
@@ -86,16 +86,16 @@ def test_a_learning_rate_wins_over_the_one_an_optimizer_brings() -> None:
 
 
 def test_a_parameter_of_a_component() -> None:
-    assert [str(one) for one in seen("clip", "clip.norm=1")] == ["norm(max=1)"]
-    assert [str(one) for one in seen("clip", "clip.norm=1,2", text="name: x")] == ["norm(max=1)", "norm(max=2)"]
-    assert [str(one) for one in seen("optimizer", "optimizer.beta1=0.5")] == ["adam(beta1=0.5)"]
-    assert [str(one) for one in seen("optimizer", "optimizer.momentum=0.5", text="name: x\noptimizer: nesterov")] == [
-        "nesterov(momentum=0.5)"
-    ]
-    assert [str(one) for one in seen("task", "task.noise=0.5", text="name: x\ntask: {teacher: 8}")] == [
+    assert [str(value) for value in seen("clip", "clip.norm=1")] == ["norm(max=1)"]
+    assert [str(value) for value in seen("clip", "clip.norm=1,2", text="name: x")] == ["norm(max=1)", "norm(max=2)"]
+    assert [str(value) for value in seen("optimizer", "optimizer.beta1=0.5")] == ["adam(beta1=0.5)"]
+    assert [
+        str(value) for value in seen("optimizer", "optimizer.momentum=0.5", text="name: x\noptimizer: nesterov")
+    ] == ["nesterov(momentum=0.5)"]
+    assert [str(value) for value in seen("task", "task.noise=0.5", text="name: x\ntask: {teacher: 8}")] == [
         "teacher(inputs=8, noise=0.5)"
     ]
-    assert [str(one) for one in seen("activation", "activation=elu", "activation.alpha=2")] == ["elu(alpha=2)"]
+    assert [str(value) for value in seen("activation", "activation=elu", "activation.alpha=2")] == ["elu(alpha=2)"]
 
 
 def test_paths_of_overrides_are_relative_to_where_we_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
