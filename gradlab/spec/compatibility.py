@@ -37,9 +37,8 @@ class _Conflict:
             if not self.broken(left.value, right.value):
                 return
         for left, right in grid.pairs(self.left, self.right):
-            if self.broken(left.value, right.value) and not grid.drops(
-                {self.left: left.value, self.right: right.value}
-            ):
+            pair = {self.left: left.value, self.right: right.value}
+            if self.broken(left.value, right.value) and not grid.drops(pair):
                 yield left, right
 
 

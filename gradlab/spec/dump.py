@@ -57,17 +57,10 @@ def _section(subgrid: Subgrid, common: set[str], *, own_seeds: bool) -> dict[str
     for key, value in subgrid.fixed:
         if key not in common:
             _put(section, key, _plain(key, value))
-    grid: dict[str, Any] = {}
-    zipped: list[dict[str, Any]] = []
-    for axis in subgrid.axes[:-1]:
-        columns = _columns(axis)
-        if len(columns) == 1:
-            grid |= columns
-        else:
-            zipped.append(columns)
-    if grid:
+    axes = list(map(_columns, subgrid.axes[:-1]))
+    if grid := {key: values for columns in axes if len(columns) == 1 for key, values in columns.items()}:
         section["grid"] = grid
-    if zipped:
+    if zipped := [columns for columns in axes if len(columns) > 1]:
         section["zip"] = zipped[0] if len(zipped) == 1 else zipped
     if subgrid.exclude:
         section["exclude"] = [_exclude(exclude) for exclude in subgrid.exclude]

@@ -39,7 +39,7 @@ def expectations(
     """
     if entry is None or is_none(entry.value):
         return ()
-    reading = _Reading(subgrids if strict and not len(problems) else None, base, problems)
+    reading = _ExpectationReader(subgrids if strict and not len(problems) else None, base, problems)
     return tuple(each for node in items_of(entry.value) if (each := reading.expectation(node)) is not None)
 
 
@@ -49,7 +49,7 @@ def speaks_of_cells(expectation: Expectation, subgrids: Sequence[Subgrid]) -> bo
     return all(_exists(And() if side.selection is None else side.selection, subgrids) for side in sides)
 
 
-class _Reading:
+class _ExpectationReader:
     def __init__(self, subgrids: Sequence[Subgrid] | None, base: Path, problems: Problems) -> None:
         self._subgrids, self._base, self._problems = subgrids, base, problems
 
@@ -66,7 +66,12 @@ class _Reading:
             hint = 'as in survival[activation=relu, depth=32] > 1e-3, or {that: "…", because: "…"}'
             self._problems.add(node.mark, f"an expectation must be a statement, found {show(node)}", hint)
             return None
-        return self._statement(node, because)
+        statement = parsed(parse_statement, node, lambda written: self._condition(written, node), self._problems)
+        if statement is None:
+            return None
+        for quantity in statement.quantities:
+            self._check_together(node, quantity)
+        return Expectation(" ".join(node.text.split()), statement, because)
 
     def _because(self, node: MappingNode) -> str:
         for entry in node.entries:
@@ -75,14 +80,6 @@ class _Reading:
                 hint = f"did you mean '{close}'?" if close else "an expectation has that and because"
                 self._problems.add(entry.mark, f"unknown key {shorten(entry.key)!r} in expect", hint)
         return text(node, "because", self._problems)
-
-    def _statement(self, node: ScalarNode, because: str) -> Expectation | None:
-        statement = parsed(parse_statement, node, lambda written: self._condition(written, node), self._problems)
-        if statement is None:
-            return None
-        for quantity in statement.quantities:
-            self._check_together(node, quantity)
-        return Expectation(" ".join(node.text.split()), statement, because)
 
     def _condition(self, written: WrittenCondition, node: ScalarNode) -> Condition:
         if written.name in ("seed", "seeds"):

@@ -8,6 +8,7 @@ from itertools import product
 from typing import Any
 
 from gradlab.cell import SETTINGS
+from gradlab.query import evaluate
 from gradlab.spec.model import Axis, Exclude
 from gradlab.spec.node import Mark
 
@@ -65,7 +66,7 @@ class LocatedGrid:
     def drops(self, settings: dict[str, Any]) -> bool:
         """Whether an exclude drops whatever has these values beside what is fixed."""
         known = {key: given.value for key, given in self.fixed.items()} | settings
-        return any(located.exclude.drops(known) for located in self.exclude)
+        return any(evaluate(located.exclude.expression, known) is True for located in self.exclude)
 
     def put_beside(self, other: str, key: str, values: Iterable[LocatedValue]) -> None:
         """Give a setting one value for each value of an `other`: a further column of its axis, or fixed as it is."""

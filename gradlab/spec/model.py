@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, product
 from math import prod
@@ -42,10 +42,6 @@ class Exclude:
 
     def __str__(self) -> str:
         return str(self.expression)
-
-    def drops(self, settings: Mapping[str, Any]) -> bool:
-        """Whether all cells with these settings are dropped, whatever else they have."""
-        return evaluate(self.expression, settings) is True
 
 
 @dataclass(frozen=True, slots=True)
