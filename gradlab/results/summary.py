@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gradlab.cell import Cell, settings_of
 from gradlab.columns import Column
-from gradlab.definitions import reach, verdicts
+from gradlab.definitions import reach, reach_interval, verdicts
 from gradlab.record import Floats
 from gradlab.results.frames import frame_of
 from gradlab.results.statistics import Interval, mean_interval
@@ -70,6 +70,8 @@ def summary_table(
         "decay_lo": lambda: number(decay.low),
         "decay_hi": lambda: number(decay.high),
         "reach": lambda: reach(decay.mean),
+        "reach_lo": lambda: reach_interval(decay.low, decay.high)[0],
+        "reach_hi": lambda: reach_interval(decay.low, decay.high)[1],
         "verdict": lambda: verdict(survival.mean, "verdict"),
         "log10_survival_final": lambda: final.mean / LN10,
         "verdict_final": lambda: verdict(final.mean, "verdict_final"),

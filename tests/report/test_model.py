@@ -11,7 +11,7 @@ from drawn import cells_of, tables_of
 from gradlab.analysis.compare.comparison import analyse
 from gradlab.analysis.compare.design import design_of
 from gradlab.analysis.compare.responses import RESPONSES
-from gradlab.definitions import reach
+from gradlab.definitions import reach, reach_interval
 from gradlab.report.model.effects import effect_table, variance_table
 from gradlab.report.model.heatmap import evenly, heat_map
 from gradlab.report.model.marks import reach_text
@@ -47,7 +47,9 @@ def test_a_selection_is_even_by_rank_with_both_ends() -> None:
      (1.0, 1.0, 1.0, "∞")],
 )  # fmt: skip
 def test_a_reach_is_a_bound_where_the_decay_may_be_one(decay: float, low: float, high: float, text: str) -> None:
-    point = {"reach": float(reach(np.log(np.array(decay)))), "decay_lo": low, "decay_hi": high}
+    logarithms = np.log(np.array([decay, low, high]))
+    shortest, longest = reach_interval(logarithms[1], logarithms[2])
+    point = {"reach": float(reach(logarithms[0])), "reach_lo": float(shortest), "reach_hi": float(longest)}
     assert reach_text(point, "∞") == text
 
 

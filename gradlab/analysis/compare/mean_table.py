@@ -15,7 +15,7 @@ from gradlab.analysis.compare.responses import RESPONSES
 from gradlab.analysis.compare.seed_means import joint, seed_means
 from gradlab.cell import SETTINGS
 from gradlab.components import nearest
-from gradlab.definitions import reach, verdicts
+from gradlab.definitions import reach, reach_interval, verdicts
 from gradlab.errors import UsageError
 from gradlab.record import Floats
 from gradlab.results.statistics import Interval
@@ -38,7 +38,8 @@ def mean_table(cells: pd.DataFrame, plan: Design, by: Sequence[str]) -> pd.DataF
     survival, survival_final, decay (geometric means and their log10), metric and loss the mean, `_lo` and `_hi`;
     `reach`; `learned` (share of the cells), `learned_n`; `learns_to` (the largest depth, among rows that differ in
     depth only, at which more than half of the cells learned); `verdict`; counts `dead`, `nonfinite`, `diverged`;
-    `theory_log10_survival`, `theory_decay`, `theory_z` of the mean. Rows are in the order of the levels.
+    `theory_log10_survival`, `theory_decay`, `theory_z` of the mean; the ends of the 95 % interval of the reach. Rows
+    are in the order of the levels.
     """
     over = over_of(cells, plan.axes)
     keys = [*dict.fromkeys((*by, *plan.axes))]
@@ -78,6 +79,7 @@ def mean_table(cells: pd.DataFrame, plan: Design, by: Sequence[str]) -> pd.DataF
                 columns[name + ending] = np.power(10.0, values) if response.log else values
         if name == "decay":
             columns["reach"] = reach(interval.mean * LN10)
+            reach_ends = reach_interval(interval.low * LN10, interval.high * LN10)
     dead, nonfinite = (count(cells["verdict"] == name) for name in ("dead", "nonfinite"))
     limits = [np.log(cells[f"thresholds.{name}"].to_numpy(np.float64)[first]) for name in ("vanish", "explode")]
     columns["verdict"] = verdicts(log_survival, *limits, dead=2 * dead >= total, nonfinite=2 * nonfinite >= total)
@@ -95,7 +97,8 @@ def mean_table(cells: pd.DataFrame, plan: Design, by: Sequence[str]) -> pd.DataF
         labels = table[[key for key in keys if key not in plan.axes]]
     else:
         labels = labels_of(table, keys, plan.axes).assign(_over=over_of(table, plan.axes))
-    return table.assign(learns_to=_learns_to(table, labels, lengths_of(table, plan.axes)))
+    largest = _learns_to(table, labels, lengths_of(table, plan.axes))
+    return table.assign(learns_to=largest, reach_lo=reach_ends[0], reach_hi=reach_ends[1])
 
 
 def _codes(plan: Design, key: str, rows: int) -> Integers:

@@ -168,8 +168,7 @@ def _healthy(group: RowGroup) -> str:
     def describe(row: Row) -> str:
         point = row.longest
         assert point is not None
-        differs = point["decay_hi"] < 1 or point["decay_lo"] > 1
-        reach = f"; reach about {decade(point['reach'])} {group.axis.units}" if differs else ""
+        reach = f"; reach about {decade(point['reach'])} {group.axis.units}" if isfinite(point["reach_hi"]) else ""
         return f"{row.name} (survival {power(_log(point))}{reach})"
 
     best = sorted(rows, key=lambda row: max(abs(_log(point)) for point in row.points.values()))

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from gradlab.definitions import reach_interval, verdicts
+from gradlab.definitions import verdicts
 from gradlab.report.formatting import decade, log_text
 from gradlab.thresholds import FADING, LEARNED_SHARE, UNEXPLAINED_Z
 
@@ -118,15 +118,10 @@ def unexplained(z: float) -> bool:
 
 
 def reach_text(point: Point, infinite: str) -> str:
-    """Return the reach of a configuration; its lower bound, ``>84``, where its decay cannot be told from 1.
-
-    The point has `reach` and, where several seeds give an interval, `decay_lo` and `decay_hi`.
-    """
-    distance, low, high = (float(point[name]) for name in ("reach", "decay_lo", "decay_hi"))
+    """Return the reach of a configuration; the lower end of its interval, ``>84``, where that has no upper end."""
+    distance, low, high = (float(point[name]) for name in ("reach", "reach_lo", "reach_hi"))
     if isnan(distance):
         return ""
-    if low > 0 and not isnan(high):
-        shortest, longest = (float(end) for end in reach_interval(np.log(low), np.log(high)))
-        if isinf(longest):
-            return infinite if isinf(shortest) else f">{decade(shortest)}"
+    if isinf(high) and not isinf(low):
+        return f">{decade(low)}"
     return infinite if isinf(distance) else decade(distance)

@@ -170,7 +170,7 @@ def _marked(frame: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
         columns[f"shade{ending}"] = [shade(each) for each in marks]
         if not ending:
             columns["verdict_name"] = [_name(*pair) for pair in zip(marks, frame["verdict"], strict=True)]
-    points = frame[["reach", "decay_lo", "decay_hi"]].astype(float).to_dict("records")
+    points = frame[["reach", "reach_lo", "reach_hi"]].astype(float).to_dict("records")
     columns["reach_text"] = [reach_text({str(key): value for key, value in point.items()}, UNICODE.infinite)
                              for point in points]  # fmt: skip
     return frame.assign(**columns)

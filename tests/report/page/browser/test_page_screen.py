@@ -42,7 +42,7 @@ def test_the_overview_shows_the_numbers_of_the_summary(page: Any, run: Path) -> 
         assert (seen["activation"], seen["length"]) == (row["activation"], row["depth"])
         assert float(seen["log10_survival"]) == pytest.approx(float(row["log10_survival"]), abs=0.0051)
         assert float(seen["decay"]) == pytest.approx(float(row["decay"]), rel=6e-4)
-        assert seen["reach"] == reach_text({key: number(row[key]) for key in ("reach", "decay_lo", "decay_hi")}, "inf")
+        assert seen["reach"] == reach_text({key: number(row[key]) for key in ("reach", "reach_lo", "reach_hi")}, "inf")
         assert float(seen["metric"]) == pytest.approx(float(row["metric"]), rel=6e-3)
         assert seen["learned"] == f"{round(float(row['learned']) * int(row['n']))}/{row['n']}"
         assert seen["n"] == row["n"]
