@@ -9,7 +9,7 @@ from typing import Any
 
 from gradlab.errors import UsageError
 
-__all__ = ["connect", "load_ray", "placed"]
+__all__ = ["connect", "load_ray", "placement"]
 
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing is sent anywhere
@@ -25,7 +25,7 @@ _ANSWER_S = 5.0
 
 
 def load_ray() -> Any:
-    """Return the module ``ray``, told to be quiet. Raises UsageError where it is not installed."""
+    """Return the module ``ray`` with its messages turned off. Raises UsageError where it is not installed."""
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     try:
@@ -66,7 +66,7 @@ def connect(ray: Any, address: str | None, workers: int) -> None:
 
 
 def _check_answers(address: str) -> None:
-    """Ray itself tries for minutes."""
+    """Raise UsageError at once if nothing answers; Ray itself tries for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdigit():
         return  # auto, local, or something that Ray itself will refuse
@@ -79,8 +79,8 @@ def _check_answers(address: str) -> None:
         ) from error
 
 
-def placed(ray: Any, device: str) -> tuple[str, str]:
-    """Return the resource that a bank takes, and the device its task is told. Raises UsageError if there is none."""
+def placement(ray: Any, device: str) -> tuple[str, str]:
+    """Return the resource that a bank takes, and the device of its job. Raises UsageError if there is none."""
     resources = ray.cluster_resources()
     gpus = int(resources.get("GPU", 0))
     if device not in ("auto", "cpu", "cuda"):

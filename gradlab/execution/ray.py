@@ -20,7 +20,7 @@ from typing import Any
 
 from gradlab.errors import GradlabError, UsageError
 from gradlab.execution.base import BankResult, Cause, Job, Outcome, cause_of, job_of, load_work, one_line
-from gradlab.execution.cluster import connect, load_ray, placed
+from gradlab.execution.cluster import connect, load_ray, placement
 from gradlab.planning.banks import Bank
 
 __all__ = ["RayExecutor"]
@@ -108,7 +108,7 @@ class RayExecutor:
         if self._ours:
             connect(self._ray, address or os.environ.get("RAY_ADDRESS"), workers)
         try:
-            self._resource, self._device = placed(self._ray, device)
+            self._resource, self._device = placement(self._ray, device)
         except UsageError:
             self.close()
             raise

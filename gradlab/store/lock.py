@@ -1,4 +1,4 @@
-"""One gradlab at a time in a run directory: a lock of the kernel, which a process cannot leave behind when it dies."""
+"""The lock of a run directory: a lock of the kernel, which is released when its process dies, however it dies."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from gradlab.store.atomic import explained
 __all__ = ["LOCK", "InUse", "held", "locked", "signature"]
 
 LOCK = "run.lock"
-"""Name of the lock file. It is there while a run is, and says whose; a killed process leaves the file, not the lock."""
+"""Name of the lock file. It exists during a run and names its process; a killed one leaves the file, not the lock."""
 
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}
 _FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-"""A link is not followed, and nothing waits for the other end of a pipe that somebody has put there."""
+"""A link is not followed, and opening a named pipe does not wait for its other end."""
 _TEXT_AT = 1 if os.name == "nt" else 0
-"""Where the name of the holder begins: Windows locks the first byte, and lets nobody else read it."""
+"""Offset of the text in the lock file: Windows locks the first byte, and no other process can read it."""
 
 _held: dict[Path, int] = {}
-"""The directories this process has locked, each with the thread that did."""
+"""The directories that this process has locked, each with the thread that holds the lock."""
 
 
 class InUse(StoreError):
@@ -41,8 +41,8 @@ def locked(directory: Path, warn: Callable[[str], None]) -> Iterator[None]:
     """Hold the lock of `directory` for the body; make the directory where it is missing.
 
     The thread that holds it may take it again. The lock belongs to this process alone: programs it starts do not
-    inherit it. Where the file system knows no locks, `warn` is told so once and the body runs without one. A directory
-    made here is removed again when the body leaves nothing in it.
+    inherit it. On a file system without locks `warn` is called once and the body runs without one. A directory made
+    here is removed again if the body leaves nothing in it.
 
     Raises:
         InUse: another process (or another thread of this one) holds it; the message says which, and since when.
@@ -62,7 +62,7 @@ def locked(directory: Path, warn: Callable[[str], None]) -> Iterator[None]:
             return
         _held[key] = threading.get_ident()
         try:
-            with suppress(OSError):  # without room for a line the lock is as good as ever
+            with suppress(OSError):  # on a full disk the lock holds without the text
                 _sign(descriptor)
             yield
         finally:
@@ -80,9 +80,9 @@ def held(directory: Path) -> bool:
 
 
 def signature(directory: Path) -> str | None:
-    """Return who has signed the lock file of `directory` ("process 12 on host, since …"), None where there is no file.
+    """Return the text of the lock file of `directory`, "process 12 on host, since …"; None without a lock file.
 
-    The process may be gone: the kernel releases its lock, but nobody removes the file. Empty where it cannot be read.
+    The process may have died: its lock is released, its file remains. Empty where the file cannot be read.
     """
     try:
         descriptor = os.open(directory / LOCK, _FLAGS & ~(os.O_RDWR | os.O_CREAT) | os.O_RDONLY)
@@ -97,7 +97,7 @@ def signature(directory: Path) -> str | None:
 
 
 def _make(directory: Path) -> list[Path]:
-    missing = [one for one in (directory, *directory.parents) if not os.path.lexists(one)]
+    missing = [path for path in (directory, *directory.parents) if not os.path.lexists(path)]
     directory.mkdir(parents=True, exist_ok=True)
     return missing[::-1]
 
@@ -129,7 +129,7 @@ def _acquire(path: Path, warn: Callable[[str], None]) -> int | None:
                 f"{path.parent} is in use: {holder or 'another process works there'}",
                 "wait for it or stop it, then run the same command again; or run elsewhere with --out",
             )
-        # whoever held it before has removed the file in the meantime: the lock of its name is free
+        # the last holder has removed the file in the meantime: try again with a new one
 
 
 def _open(path: Path) -> int:
@@ -157,7 +157,7 @@ def _sign(descriptor: int) -> None:
 
 
 def _holder(descriptor: int) -> str:
-    """Return what the holder of the lock has written there, empty where nobody has."""
+    """Return the text that the holder of the lock has written, empty if there is none."""
     try:
         os.lseek(descriptor, _TEXT_AT, os.SEEK_SET)
         text = os.read(descriptor, 400).decode(errors="replace").partition("\n")[0]

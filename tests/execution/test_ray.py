@@ -22,7 +22,7 @@ from gradlab.api.run import execute
 from gradlab.cell import Cell, Named
 from gradlab.errors import DataError, UsageError
 from gradlab.execution import InlineExecutor, Outcome
-from gradlab.execution.cluster import placed
+from gradlab.execution.cluster import placement
 from gradlab.execution.progress import Progress
 from gradlab.execution.ray import RayExecutor
 from gradlab.planning.banks import Bank
@@ -177,10 +177,10 @@ def test_a_bank_has_a_gpu_of_its_own_where_there_are_some(executor: RayExecutor)
 def test_a_device_is_a_resource_of_the_cluster(there: dict[str, float], device: str, found: Any) -> None:
     cluster = SimpleNamespace(cluster_resources=lambda: there)
     if isinstance(found, tuple):
-        assert placed(cluster, device) == found
+        assert placement(cluster, device) == found
     else:
         with pytest.raises(UsageError, match=found):
-            placed(cluster, device)
+            placement(cluster, device)
 
 
 @pytest.mark.slow

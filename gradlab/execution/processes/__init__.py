@@ -1,8 +1,8 @@
-"""Banks in worker processes of this machine, owned by us: the death of one costs one bank and one restart.
+"""The executor over worker processes of this machine.
 
-(The pool of concurrent.futures is broken by the death of any of its workers, and all that is in work is lost.)
-`pool` is the executor, `worker` the parent's end of one worker process, `child` what runs in it, `machine` what the
-operating system tells about cores, memory and how a process ended.
+The processes are gradlab's own: the death of one costs one bank and one restart, where the pool of concurrent.futures
+is broken by the death of any worker and loses every bank in work. `pool` is the executor, `worker` the parent's end of
+one process, `child` its main function, `machine` reads CPUs, memory kills and exit codes from the operating system.
 """
 
 from gradlab.execution.processes.pool import LocalExecutor

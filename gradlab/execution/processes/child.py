@@ -1,4 +1,4 @@
-"""What runs in a worker process: take a job, work, answer, until the parent closes the connection or dies."""
+"""The main function of a worker process: answer jobs until the parent closes the connection or dies."""
 
 from __future__ import annotations
 
@@ -60,19 +60,19 @@ def _serve(
 
 
 def _die_with(parent: int) -> None:
-    """Ask Linux to kill this process when its parent dies, whatever it is doing then; elsewhere `_listen` must do."""
+    """Have Linux kill this process when its parent dies, whatever it is doing; elsewhere `_listen` notices it."""
     if not sys.platform.startswith("linux"):
         return
     import ctypes
 
     set_death_signal = 1
     ctypes.CDLL(None, use_errno=True).prctl(set_death_signal, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before we asked
+    if os.getppid() != parent:  # it died before that
         os._exit(1)
 
 
 def _connection(handle: int) -> Connection:
-    """Return the connection to the parent, which the programs that the work may start do not inherit."""
+    """Return the connection to the parent; programs that the work starts do not inherit it."""
     if os.name == "nt":
         from multiprocessing.connection import PipeConnection  # type: ignore[attr-defined, unused-ignore]
 

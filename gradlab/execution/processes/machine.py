@@ -1,4 +1,4 @@
-"""What the operating system tells: how many CPUs are ours, how a process ended."""
+"""Information of the operating system: available CPUs, memory kills, exit codes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 
 def available_cpus() -> int:
-    """Return how many CPUs this process may use: its affinity, cut by the quota of its control group; at least 1."""
+    """Return the number of CPUs that this process may use: its affinity, limited by its control group; at least 1."""
     try:
         cpus = len(os.sched_getaffinity(0))
     except AttributeError:  # macOS, Windows
@@ -54,7 +54,7 @@ def _read(path: Path) -> str:
 
 
 def oom_kills() -> int:
-    """Return how many processes the kernel has killed for want of memory since it started; 0 where it does not say."""
+    """Return how many processes the kernel has killed for lack of memory since the start; 0 where that is unknown."""
     for line in _read(Path("/proc/vmstat")).splitlines():
         if line.startswith("oom_kill "):
             return int(line.split()[1])
@@ -62,7 +62,7 @@ def oom_kills() -> int:
 
 
 def ending(code: int) -> str:
-    """Return how a process ended, from its return code as subprocess has it: negative for a signal."""
+    """Describe how a process ended, from the return code of subprocess: negative for a signal."""
     if code >= 0:
         return f"left with exit code {code}"
     try:

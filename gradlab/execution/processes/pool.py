@@ -1,4 +1,4 @@
-"""The executor over worker processes: one loop hands out the banks, receives the answers and outlives the deaths."""
+"""The executor over worker processes: one loop assigns banks, receives answers and restarts workers that died."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from gradlab.planning.banks import Bank
 __all__ = ["LocalExecutor"]
 
 _STARTS = 3
-"""Times in a row that a worker may die before it is ready."""
+"""Consecutive starts of a worker that may fail before it is given up."""
 _WAKE_S = 0.5
-"""The longest that the loop waits: a signal handler may have drained it, and Windows hears no Ctrl-C meanwhile."""
+"""The longest wait of the loop: a signal handler may have drained the pool, and Windows defers Ctrl-C meanwhile."""
 
 
 @dataclass(eq=False)
 class _Slot:
-    """One slot of the pool: its worker process, if there is one now, and the bank in work there."""
+    """A slot of the pool: its current worker process, if any, and the bank in work there."""
 
     index: int
     worker: Worker | None = None
@@ -39,7 +39,7 @@ class _Slot:
 
 
 class LocalExecutor:
-    """An `Executor` over processes, started at once: they load what they need while the plan is still being made.
+    """An `Executor` over processes, started at once: they import torch while the plan is still being made.
 
     Without a GPU there are `workers` of them (0: as many as there are CPUs), one thread each. With GPUs there are as
     many as GPUs, or `workers`, taking turns on them; how many GPUs there are is known when the first is ready.
@@ -57,30 +57,30 @@ class LocalExecutor:
         self._draining = False
         self._slots: list[_Slot] = []
         self._grown = 0
-        """How many slots there have been; those whose workers do not come up are gone."""
+        """Slots made so far; those whose workers cannot be started have been removed."""
         self._grow(1 if uses_gpu(device) else self._wanted)
 
     @property
     def workers(self) -> int:
-        """How many there are or, as long as no GPU was found, will be."""
+        """Number of workers; before the first is ready, the expected number."""
         return self._wanted
 
     def expect(self, banks: int) -> None:
-        """Keep no more workers than there will be banks: the others would only take their time."""
+        """Keep no more workers than there will be banks."""
         self._wanted = max(1, min(self._most, banks))
         self._shrink()
 
     def submit(self, bank: Bank, checkpoint: str = "") -> None:
-        """Queue a bank. They are begun in this order."""
+        """Queue a bank. Banks are begun in this order."""
         self._waiting.append((bank, checkpoint))
 
     def outcomes(self) -> Iterator[Outcome]:
-        """Give back the outcomes as the workers have them. Raises the GradlabError of a worker."""
+        """Yield the outcomes as they come. Raises the GradlabError of a worker."""
         try:
             while (self._waiting and not self._draining) or any(slot.bank for slot in self._slots):
                 self._assign()
                 answers = [self._receive(slot) for slot in self._wait() if slot.worker is not None]
-                self._assign()  # before the outcomes are dealt with: the workers need not wait for that
+                self._assign()  # before the outcomes are published: the workers need not wait for that
                 for answer in answers:
                     if isinstance(answer, GradlabError):
                         raise answer
@@ -118,7 +118,7 @@ class LocalExecutor:
             self._start_failed(slot, f"not even begun ({error.strerror or error})", "")
 
     def _start_failed(self, slot: _Slot, ending: str, output: str) -> None:
-        """Count it. Raises GradlabError when this was the last worker that might have come up."""
+        """Count a failed start; remove the slot after the last. Raises GradlabError when no slot is left."""
         slot.failed_starts += 1
         if slot.failed_starts < _STARTS:
             return
@@ -140,7 +140,7 @@ class LocalExecutor:
         self._stop(slot)
 
     def _assign(self) -> None:
-        """Give waiting banks to the workers that are free; restart as many of the dead as there are banks left."""
+        """Assign waiting banks to idle workers; start a worker in as many empty slots as there are banks left."""
         if self._draining:
             return
         for slot in self._slots:
@@ -153,7 +153,7 @@ class LocalExecutor:
             self._start(slot)
 
     def _wait(self) -> list[_Slot]:
-        """Wait a moment for answers; return the slots whose worker has one or has died. End those past their time."""
+        """Return the slots whose worker has answered or died, after at most `_WAKE_S`. Kills those past their time."""
         working = [(slot, slot.worker) for slot in self._slots if slot.worker is not None]
         if not working:
             return []
@@ -165,7 +165,7 @@ class LocalExecutor:
         return [slot for slot, worker in working if worker.connection in ready]
 
     def _receive(self, slot: _Slot) -> Outcome | GradlabError | None:
-        """Return the outcome of the bank in work there, an error for the user, or None when only the worker changed."""
+        """Return the outcome of the bank in work, an error for the user, or None if only the worker's state changed."""
         worker = slot.worker
         assert worker is not None
         try:
@@ -190,7 +190,7 @@ class LocalExecutor:
         return Outcome(bank, None, text, trace, wall_s, slot.name, cause)
 
     def _died(self, slot: _Slot, death: Died) -> Outcome | None:
-        """Return the outcome of the bank that a worker has died of, if any."""
+        """Return the outcome of the bank that was in work when the worker died, if any."""
         ready, bank = slot.ready, slot.bank
         slot.bank = None
         self._stop(slot)
@@ -207,7 +207,7 @@ class LocalExecutor:
         return Outcome(bank, None, f"worker {death.ending}", death.output, 0.0, slot.name, "death")
 
     def _set_devices(self, devices: tuple[str, ...]) -> None:
-        """Note the devices that the first worker has found, and have as many workers as they can use."""
+        """Set the devices, as the first worker resolves them, and the number of workers for them."""
         if self._devices:
             return
         self._devices = devices
@@ -215,7 +215,7 @@ class LocalExecutor:
             self._most = self._asked or len(devices)
             self._wanted = min(self._wanted, self._most) if self._asked else self._most
         self._grow(self._wanted)
-        self._shrink()  # nobody had expected GPUs here, and there are fewer of them than CPUs
+        self._shrink()  # GPUs that were not expected, fewer than CPUs
 
     def _device_of(self, slot: _Slot) -> str:
         return self._devices[slot.index % len(self._devices)]

@@ -1,4 +1,4 @@
-"""The parent's end of one worker process: start it, give it a job, receive its answer, learn how it died."""
+"""The parent's end of one worker process: start it, send jobs, receive answers, describe its death."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ _ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
 )
 _GRACE_S = 0.5
-"""Between a worker's own note of where it hangs and its end."""
+"""Seconds between the stack that a hanging worker writes by itself and its end."""
 _EXIT_S = 5.0
-"""How long a worker that has closed its end may take to exit by itself, so that its exit code tells why."""
+"""Seconds that a worker which has closed its connection may take to exit, so that its exit code tells the cause."""
 _OUTPUT_BYTES = 4000
-"""Of a dead worker's last output, worth keeping."""
+"""Length of the last output of a dead worker that is kept."""
 
 
 class Died(Exception):
     """A worker process has ended.
 
-    `ending` is how, in words; `output` the last that it wrote; `timed_out`: it was killed as its bank took too long;
-    `memory`: the kernel killed it for want of memory.
+    `ending` describes how; `output` is its last output; `timed_out`: it was killed because its bank took too long;
+    `memory`: the kernel killed it for lack of memory.
     """
 
     def __init__(self, ending: str, output: str, *, timed_out: bool, memory: bool) -> None:
@@ -42,15 +42,15 @@ class Died(Exception):
 
 
 class Worker:
-    """One worker process with one thread for its numerics.
+    """One worker process, with one thread for its numerics.
 
-    On Linux the kernel kills it when the *thread* that has started it ends, so that thread must last as long.
+    On Linux the kernel kills it when the *thread* that started it ends, so that thread must live as long.
     """
 
     def __init__(self, work: str, device: str, timeout_s: float | None) -> None:
         """Start the process and return at once. Raises OSError when there is no room for one."""
         self.deadline = math.inf
-        """By `time.monotonic`, when the job in work has taken too long."""
+        """Of the job in work, by `time.monotonic`."""
         self._timeout_s, self._timed_out = timeout_s, False
         self._oom_kills = oom_kills()
         self._output = _output_file()
@@ -77,7 +77,7 @@ class Worker:
             theirs.close()
 
     def send(self, job: Job) -> None:
-        """Give it a job. One that has died meanwhile is told by `receive`."""
+        """Send a job. If the worker has died meanwhile, `receive` raises that."""
         self._output.seek(0)
         self._output.truncate()
         self._timed_out = False  # it may have answered the last job just when that took too long
@@ -103,12 +103,12 @@ class Worker:
         return answer
 
     def time_out(self) -> None:
-        """Kill it because its job takes too long; `receive` says so."""
+        """Kill the worker because its job takes too long; `receive` raises that."""
         self._timed_out, self.deadline = True, math.inf
         self._kill()
 
     def close(self) -> None:
-        """End it at once and leave nothing of it, no zombie either."""
+        """Kill the worker, wait for it and free its resources."""
         self._kill()
         self.connection.close()
         self._process.wait()
@@ -132,7 +132,7 @@ class Worker:
 
 
 def _output_file() -> IO[bytes]:
-    """Return a file for what a worker prints, gone with its last user; it is only written at the end."""
+    """Return a file without a name for the output of a worker; every write appends."""
     if os.name == "nt":
         return tempfile.TemporaryFile()
     descriptor, name = tempfile.mkstemp(prefix="gradlab-worker-")
@@ -143,7 +143,7 @@ def _output_file() -> IO[bytes]:
 
 
 def _inheriting(handle: int) -> dict[str, Any]:
-    """Return the options of a process that inherits `handle` and that the terminal's Ctrl-C does not reach."""
+    """Return the options of a process that inherits `handle` and does not get the terminal's Ctrl-C."""
     if os.name != "nt":
         return {"pass_fds": (handle,), "process_group": 0}
     os.set_handle_inheritable(handle, True)  # type: ignore[attr-defined, unused-ignore]
