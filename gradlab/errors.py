@@ -63,12 +63,16 @@ class OptionError(UsageError):
     """A value that an option of a command cannot have. Python knows the option by its name, a shell by its flag."""
 
     def __init__(self, option: str, value: object, problem: str, hint: str = "") -> None:
-        self.option, self.value, self.problem = option, value, problem
-        super().__init__(f"{option} {value}: {problem}", hint)
+        try:
+            shown = f"{value:g}" if isinstance(value, float) else str(value)
+        except ValueError:  # Python writes no whole number of more than 4,300 digits
+            shown = "…"
+        self.option, self.value, self._rest = option, value, f"{shown}: {problem}"
+        super().__init__(f"{option} {self._rest}", hint)
 
     def on_command_line(self) -> str:
         """Return the message with the flag in the place of the name."""
-        message = f"--{self.option.replace('_', '-')} {self.value}: {self.problem}"
+        message = f"--{self.option.replace('_', '-')} {self._rest}"
         return f"{message}\n  {self.hint}" if self.hint else message
 
 

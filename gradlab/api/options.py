@@ -86,8 +86,7 @@ class Options:
             try:
                 object.__setattr__(self, name, described.check(value))
             except ValueError as error:
-                shown = f"{value:g}" if isinstance(value, float) else value
-                raise OptionError(name, shown, f"must be {error}") from None
+                raise OptionError(name, value, f"must be {error}") from None
 
 
 @dataclass(frozen=True)

@@ -159,9 +159,9 @@ def watch(path: Path, options: WatchOptions) -> Iterator[RunState]:
     follower = Follower(runs[0].path)
     idle = 0
     while True:
-        seen = follower.look()
-        yield seen
-        idle = 0 if seen.working else idle + 1
-        if seen.ended or idle > _GRACE:
+        state = follower.look()
+        yield state
+        idle = 0 if state.working else idle + 1
+        if state.ended or idle > _GRACE:
             return
         time.sleep(options.every)

@@ -24,41 +24,36 @@ def watch(
 
     The exit code is 0 when all of it is done, otherwise 1.
     """
-    from gradlab.api.watch import watch as looks
+    from gradlab.api.watch import watch as follow
     from gradlab.terminal.console import console
     from gradlab.terminal.progress import ProgressDisplay
 
     target = console()
-    last: RunState | None = None
+    first = True
     with ProgressDisplay(target) as display:
-        for seen in looks(results, options):
-            if last is None:
-                display.say(f"{seen.directory}: " + _words(seen.progress))
-            for line in seen.failures:
+        for state in follow(results, options):
+            if first:
+                display.say(f"{state.directory}: {_counts(state.progress)}")
+            first = False
+            for line in state.failures:
                 display.say(line)
-            if seen.working and not seen.ended:
-                display.advance(seen.progress, None)
-            last = seen
-    assert last is not None
-    target.print(_end(last), soft_wrap=True)
-    return 0 if last.complete else 1
+            if state.working and not state.ended:
+                display.advance(state.progress, None)
+    target.print(_end(state), soft_wrap=True)
+    return 0 if state.complete else 1
 
 
-def _words(progress: Progress) -> str:
+def _counts(progress: Progress) -> str:
     from gradlab.report.formatting import count
+    from gradlab.terminal.progress import result_counts
 
-    words = [f"{progress.cells:,} of {count(progress.total, 'cell')} done"]
-    words += [f"{number:,} {name}" for name, number in progress.verdicts]
-    words += [f"{progress.diverged:,} diverged"] if progress.diverged else []
-    words += [f"{progress.failed:,} failed"] if progress.failed else []
-    return ", ".join(words)
+    return ", ".join([f"{progress.cells:,} of {count(progress.total, 'cell')} done", *result_counts(progress)])
 
 
-def _end(seen: RunState) -> str:
+def _end(state: RunState) -> str:
     from gradlab.report.formatting import duration
 
-    words = _words(seen.progress)
-    if seen.seconds is None:
-        return f"nobody works there: {words}; the command that began it goes on from there"
-    how = "interrupted" if seen.session.get("interrupted") else "ended"
-    return f"{how} after {duration(seen.seconds)}: {words}"
+    counts = _counts(state.progress)
+    if state.seconds is None:
+        return f"nobody works there: {counts}; the command that began it goes on from there"
+    return f"{'interrupted' if state.session.get('interrupted') else 'ended'} after {duration(state.seconds)}: {counts}"

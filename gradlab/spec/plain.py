@@ -30,6 +30,8 @@ def plain(value: object, depth: int = 0) -> Any:
     if value is None or isinstance(value, bool | str):
         return value
     if isinstance(value, Integral):
+        if int(value).bit_length() > 1024:  # the range of a float; Python writes no more than 4,300 digits
+            raise ValueError("must be finite")
         return int(value)
     if isinstance(value, Real | Decimal):
         return float(value)

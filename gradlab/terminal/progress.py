@@ -17,18 +17,15 @@ if TYPE_CHECKING:
     from gradlab.execution import Outcome
     from gradlab.execution.progress import Progress
 
-__all__ = ["ProgressDisplay"]
+__all__ = ["ProgressDisplay", "result_counts"]
 
 _SECONDS_BETWEEN_LINES = 10.0
 _ALIKE = 5
 """Failures for one reason that are told one by one; all of them are in run.log."""
-_VERDICTS = {
-    "healthy": ("healthy", "green"),
-    "vanishing": ("vanishing", "yellow"),
-    "exploding": ("exploding", "magenta"),
-    "dead": ("dead", "yellow"),
-    "nonfinite": ("not finite", "magenta"),
-}
+_COLOURS = {
+    "healthy": "green", "vanishing": "yellow", "exploding": "magenta", "dead": "yellow", "nonfinite": "magenta",
+    "diverged": "magenta", "failed": "red",
+}  # fmt: skip
 
 
 class ProgressDisplay:
@@ -72,8 +69,7 @@ class ProgressDisplay:
             self._draw()
         elif time.monotonic() - self._spoken >= _SECONDS_BETWEEN_LINES and progress.cells < progress.total:
             self._spoken = time.monotonic()
-            counted = [f"{number:,} {word}" for number, word, _ in _results(progress)]
-            self.say(", ".join([*_counts(progress), _left(progress.remaining_s), *counted]))
+            self.say(", ".join([*_counts(progress), _left(progress.remaining_s), *result_counts(progress)]))
 
     def rest(self) -> None:
         """Take the display away: what comes now, the tables, is another matter."""
@@ -119,8 +115,8 @@ class ProgressDisplay:
         line.add_column(no_wrap=True)
         line.add_row(ProgressBar(total=progress.total, completed=progress.cells), Text("  ".join(words)))
         results = Text("  ", overflow="ellipsis", no_wrap=True)
-        for number, word, colour in _results(progress):
-            results.append(f"{number:,} {word}", colour).append("  ")
+        for text, colour in result_counts(progress).items():
+            results.append(text, colour).append("  ")
         note = [Text(f"  {self._note}", "bold")] if self._note else []
         return Group(line, results, *note)
 
@@ -137,9 +133,11 @@ def _left(seconds: float) -> str:
     return f"{duration(seconds)} left" if seconds >= 1 else "almost done"
 
 
-def _results(progress: Progress) -> list[tuple[int, str, str]]:
-    """Return how many cells have which verdict, diverged or failed: number, word, colour."""
-    numbers = dict(progress.verdicts)
-    listed = [(numbers.get(name, 0), word, colour) for name, (word, colour) in _VERDICTS.items()]
-    listed += [(progress.diverged, "diverged", "magenta"), (progress.failed, "failed", "red")]
-    return [result for result in listed if result[0]]
+def result_counts(progress: Progress) -> dict[str, str]:
+    """Return how many cells have which verdict, diverged or failed, ``12 healthy``, each with its colour."""
+    numbers = {**dict(progress.verdicts), "diverged": progress.diverged, "failed": progress.failed}
+    return {
+        f"{numbers[name]:,} {'not finite' if name == 'nonfinite' else name}": colour
+        for name, colour in _COLOURS.items()
+        if numbers.get(name)
+    }

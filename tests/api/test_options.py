@@ -33,6 +33,7 @@ MISTAKES: dict[str, tuple[type[Options], dict[str, Any], str]] = {
     "kind": (PlanOptions, {"limit": "ten"}, "limit ten: must be a whole number"),
     "a truth is no number": (PlanOptions, {"limit": True}, "limit True: must be a whole number"),
     "too small": (PlanOptions, {"limit": 0}, "limit 0: must be a whole number of at least 1"),
+    "too large to be written": (PlanOptions, {"limit": 10**5000}, "limit …: must be finite"),
     "below 0": (RunOptions, {"retries": -1}, "retries -1: must be a whole number of at least 0"),
     "not above": (RunOptions, {"bank_timeout": 0}, "bank_timeout 0: must be a number above 0"),
     "no number": (RunOptions, {"bank_timeout": float("nan")}, "bank_timeout nan: must be finite"),
@@ -42,7 +43,7 @@ MISTAKES: dict[str, tuple[type[Options], dict[str, Any], str]] = {
     "a device": (PlanOptions, {"device": "cuda:0,x"}, "device cuda:0,x: there is no such device"),
     "not a list": (CompareOptions, {"fail_on": 3}, "fail_on 3: must be a list of texts"),
     "workers": (RunOptions, {"workers": 0}, "workers 0: must be a whole number of at least 1 or auto"),
-    "alone": (RunOptions, {"executor": "inline", "bank_timeout": 3.0}, "bank_timeout 3.0: the executor inline has no"),
+    "alone": (RunOptions, {"executor": "inline", "bank_timeout": 3.0}, "bank_timeout 3: the executor inline has no"),
     "no cluster": (RunOptions, {"address": "a:1"}, "address a:1: only a Ray cluster has an address"),
     "no format": (PlotOptions, {"format": ()}, "format : a picture needs a file format"),
 }

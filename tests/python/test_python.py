@@ -313,6 +313,8 @@ MISTAKES = {
     ),
     "a device": (lambda: gl.run(MAPPING, device="tpu"), "device tpu: there is no such device"),
     "inputs": (lambda: gl.theory(inputs=(64, 10)), "inputs (64, 10): must be the number of features"),
+    "a depth too large to be written": (lambda: gl.theory(depth=10**5000), "depth: must be finite"),
+    "inputs too large to be written": (lambda: gl.theory(inputs=(10**5000, 1, 1.0)), "inputs …: must be the number of"),
     "the seed": (lambda: gl.theory(seed=3), "there is no setting 'seed'"),
     "a line": (lambda: gl.critical_line(depth=3), "the critical line does not depend on depth"),
     "an object": (lambda: gl.theory(depth=object()), "depth: means nothing in a spec: it is of type object"),
