@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -76,73 +76,69 @@ class RunResult:
         }  # fmt: skip
 
 
+@dataclass(frozen=True)
 class Runs:
-    """The runs of some specs with one executor. As a context it holds the locks of all their directories meanwhile.
-
-    Entering it takes the locks, before anything is read: two runs started at once must not both find it undone. It
-    raises what `prepare`, the lock and the executor raise, and UsageError without the TensorBoard that is wanted.
-    """
+    """The runs of some specs with one executor, see `begin`."""
 
     plans: tuple[Plan, ...]
-    """What is to be done for each spec; there once the context has been entered."""
+    """What is to be done for each spec."""
+    executor: Executor
+    options: RunOptions
+    listener: Listener
+    command: Sequence[str]
+    """What ``run.json`` keeps of who asked for the runs."""
 
-    def __init__(
-        self, specs: Sequence[Spec], options: RunOptions, listener: Listener, *, command: Sequence[str] = ()
-    ) -> None:
-        """`command` is what ``run.json`` keeps of who asked for the runs."""
-        self._specs, self._options, self._listener, self._command = specs, options, listener, command
+    @classmethod
+    @contextmanager
+    def begin(
+        cls, specs: Sequence[Spec], options: RunOptions, listener: Listener, *, command: Sequence[str] = ()
+    ) -> Iterator[Self]:
+        """As a context: hold the locks of all run directories, and close the executor at the end.
 
-    def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            self._executor = self._prepare(stack)
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._stack.close()
-
-    def _prepare(self, stack: ExitStack) -> Executor:
-        if self._options.tensorboard:
+        The locks are taken before anything is read: two runs started at once must not both find it undone. Raises what
+        `prepare`, the lock and the executor raise, and UsageError without the TensorBoard that is wanted.
+        """
+        if options.tensorboard:
             exports.require_tensorboard()
-        directories = [RunDirectory(self._options.out / spec.name) for spec in self._specs]
-        for directory in directories:
-            stack.enter_context(directory.lock(lambda message: self._listener.say(f"warning: {message}")))
-        executor: Executor | None = None
-        if self._options.fresh or not all(directory.parts.is_dir() for directory in directories):
-            # workers take seconds to load what they need: where there is sure to be work, while the plan is being made
-            executor = stack.enter_context(closing(machine.executor(self._options)))
-        self.plans = tuple(prepare(spec, self._options) for spec in self._specs)
-        banks = sum(len(plan.banks) for plan in self.plans)
-        if executor is None:
-            executor = machine.executor(self._options) if banks else InlineExecutor("", "")
-            stack.enter_context(closing(executor))
-        if isinstance(executor, LocalExecutor):
-            executor.expect(banks)
-        return executor
+        with ExitStack() as stack:
+            directories = [RunDirectory(options.out / spec.name) for spec in specs]
+            for directory in directories:
+                stack.enter_context(directory.lock(lambda message: listener.say(f"warning: {message}")))
+            executor: Executor | None = None
+            if options.fresh or not all(directory.parts.is_dir() for directory in directories):
+                # workers take seconds to load what they need: where there is sure to be work, while plans are made
+                executor = stack.enter_context(closing(machine.executor(options)))
+            plans = tuple(prepare(spec, options) for spec in specs)
+            banks = sum(len(plan.banks) for plan in plans)
+            if executor is None:
+                executor = machine.executor(options) if banks else InlineExecutor("", "")
+                stack.enter_context(closing(executor))
+            if isinstance(executor, LocalExecutor):
+                executor.expect(banks)
+            yield cls(plans, executor, options, listener, command)
 
     def run(self, plan: Plan) -> RunResult:
         """Carry out one of `plans`; after the last one the executor is closed. See `execute`."""
         for warning in plan.spec.warnings:
-            self._listener.say(f"warning: {warning}")
-        options = self._options
+            self.listener.say(f"warning: {warning}")
         return execute(
-            plan, self._executor, self._listener, command=self._command, device=options.device,
-            fail_fast=options.fail_fast, retries=options.retries, predict=Predictions(plan.directory),
+            plan, self.executor, self.listener, command=self.command, device=self.options.device,
+            fail_fast=self.options.fail_fast, retries=self.options.retries, predict=Predictions(plan.directory),
             close=plan is self.plans[-1],
         )  # fmt: skip
 
     def export(self, result: RunResult) -> list[str]:
         """Draw the pictures of a run and write its event files, as far as they are wanted; return a line on each."""
         lines = []
-        if self._options.plots and not result.interrupted and exports.draw(result.tables, result.path, PlotOptions()):
+        if self.options.plots and not result.interrupted and exports.draw(result.tables, result.path, PlotOptions()):
             lines.append(f"Plots: {result.path / 'plots'}")
-        if self._options.tensorboard and exports.write_events(result.tables, result.path):
+        if self.options.tensorboard and exports.write_events(result.tables, result.path):
             lines.append(f"TensorBoard: tensorboard --logdir {result.path.parent}")
         return lines
 
     def drain(self) -> int:
         """Begin no other bank, and return how many are in work. Safe in a signal handler."""
-        return self._executor.drain()
+        return self.executor.drain()
 
 
 def execute(

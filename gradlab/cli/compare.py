@@ -64,11 +64,8 @@ def _warn(comparison: Comparison) -> bool:
         for problem in run.unreadable:
             warn(f"{run.path}/{problem}: compared without it", problem.hint)
         if run.aside:
-            are = "is" if run.aside == 1 else "are"
-            print(
-                f"{count(run.aside, 'stored cell')} of {run.path} {are} not part of its spec any more and left out",
-                file=sys.stderr,
-            )
+            cells, are = count(run.aside, "stored cell"), "is" if run.aside == 1 else "are"
+            print(f"{cells} of {run.path} {are} not part of its spec any more and left out", file=sys.stderr)
         if not run.cells and not run.unreadable:
             warn(f"{run.path} has no finished cell")
     for warning in comparison.warnings:

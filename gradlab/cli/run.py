@@ -90,7 +90,7 @@ def _run(specs: Sequence[Spec], options: RunOptions, output: RunOutput) -> int:
     display = ProgressDisplay(console(stderr=True), quiet=output.quiet, verbose=output.verbose)
     printing = not output.json and not output.quiet
     results: list[RunResult] = []
-    with Runs(specs, options, display, command=["gradlab", *sys.argv[1:]]) as runs:
+    with Runs.begin(specs, options, display, command=["gradlab", *sys.argv[1:]]) as runs:
         for plan in runs.plans:
             with display, Signals(runs.drain, display) as signals:
                 result = runs.run(plan)

@@ -138,7 +138,7 @@ def _run(spec: Spec, options: RunOptions, quiet: bool) -> Results:
     from gradlab.terminal.progress import ProgressDisplay
 
     display = ProgressDisplay(console(stderr=True), quiet=quiet)
-    with display, Runs((spec,), options, display, command=["python", *sys.argv[:1]]) as runs:
+    with display, Runs.begin((spec,), options, display, command=["python", *sys.argv[:1]]) as runs:
         result = runs.run(runs.plans[0])
         runs.export(result)
     if result.interrupted:
