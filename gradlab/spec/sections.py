@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +124,8 @@ class SectionReader:
             return None
         return self._parse(key, node)
 
-    def _values(self, key: str, node: Node) -> list[LocatedValue]:
+    def _values(self, key: str, node: Node) -> list[LocatedValue | None]:
+        """Return the values that `node` lists, None for each that cannot be used."""
         before = len(self._problems)
         listed = fields.spread(key, node, self._problems)
         if not listed:
@@ -131,20 +133,17 @@ class SectionReader:
         if not listed and len(self._problems) == before:
             what = "seeds" if key == "seed" else key
             self._problems.add(node.mark, f"{what} has no values", "an axis needs at least one")
-        values: list[LocatedValue] = []
+        values: list[LocatedValue | None] = []
         reported = None
-        for item in listed:
-            if item.mark == reported:  # one message for all bad numbers of a range
-                continue
-            if (value := self._parse(key, item)) is not None:
-                values.append(value)
-            elif item.mark != node.mark or not isinstance(node, SequenceNode):  # values of an option share a position
-                reported = item.mark
+        for item in listed:  # one message for all bad numbers of a range
+            values.append(None if item.mark == reported else self._parse(key, item))
+            if values[-1] is None and not (item.mark == node.mark and isinstance(node, SequenceNode)):
+                reported = item.mark  # values of an option share a position
         return values
 
-    def _distinct(self, key: str, values: list[LocatedValue]) -> list[LocatedValue]:
+    def _distinct(self, key: str, values: list[LocatedValue | None]) -> list[LocatedValue]:
         distinct: dict[tuple[Any, float | None], LocatedValue] = {}
-        for given in values:
+        for given in filter(None, values):
             if first := distinct.get((given.value, given.lr)):
                 near = f"column {first.mark.column}" if first.mark.line == given.mark.line else first.mark
                 again = "" if first.mark == given.mark else f", first at {near}"
@@ -181,23 +180,19 @@ class SectionReader:
                 section.axes.append(Axis((entry.key,), tuple((given,) for given in values)))
 
     def _zip(self, group: Entry, section: Section) -> None:
-        columns: dict[str, list[LocatedValue]] = {}
-        first: tuple[str, int] | None = None
-        valid = True
+        columns: dict[str, list[LocatedValue | None]] = {}
         for entry in settings(mapping(group, self._problems), "zip", (), self._problems):
             self._once(section, entry.key, entry.mark)
-            listed = len(fields.spread(entry.key, entry.value, Problems()))
-            columns[entry.key] = self._values(entry.key, entry.value)
-            first = first or (entry.key, listed)
-            valid = valid and len(columns[entry.key]) == listed == first[1]
-            if listed and first[1] and listed != first[1]:
-                message = f"the lists of zip must be equally long: {first[0]} has {first[1]}, {entry.key} has {listed}"
+            values = columns[entry.key] = self._values(entry.key, entry.value)
+            first, length = next((key, len(column)) for key, column in columns.items())
+            if values and length and len(values) != length:
+                message = f"the lists of zip must be equally long: {first} has {length}, {entry.key} has {len(values)}"
                 self._problems.add(entry.mark, message)
-        if columns and valid:
-            rows = tuple(zip(*columns.values(), strict=True))
+        rows = [tuple(filter(None, row)) for row in zip_longest(*columns.values())]
+        if rows and all(len(row) == len(columns) for row in rows):
             if len({tuple((given.value, given.lr) for given in row) for row in rows}) < len(rows):
                 self._problems.add(group.mark, "zip has the same values together twice")
-            section.axes.append(Axis(tuple(columns), rows))
+            section.axes.append(Axis(tuple(columns), tuple(rows)))
 
     def _settings(self, item: Entry) -> Iterator[Entry]:
         """Return the settings of an item of `include` or `exclude`."""

@@ -57,6 +57,13 @@ def test_several_values_make_an_axis() -> None:
     ) == [8, 9]
 
 
+def test_an_included_configuration_goes_with_its_only_setting() -> None:
+    include = "include: [{depth: 9}, {depth: 9, width: 3}]"
+    assert [(c.depth, c.width) for c in cells("depth=8", text=f"name: x\n{include}")] == [(8, 3)]
+    nested = f"name: x\ngrids:\n- {{{include}}}\n- {{width: 4}}"
+    assert [(c.depth, c.width) for c in cells("depth=8", text=nested)] == [(8, 3), (8, 4)]
+
+
 def test_seeds_names_and_lists_of_steps() -> None:
     assert seen("seed", "seeds=3") == [0, 1, 2]
     assert seen("seed", "seeds=3,5..6") == [3, 5, 6]
