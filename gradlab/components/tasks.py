@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gradlab.components.component import Lengths, Task
 from gradlab.components.param import Param
 
 __all__ = ["TASKS"]
+
+_SIZE = Param(16, int, low=1)
+_GIVEN = Param(kind=str, required=True)
+_SEQUENCES = {"samples": Param(4096, int, low=8)}
 
 TASKS: dict[str, Task] = {
     "digits": Task(
@@ -14,12 +20,7 @@ TASKS: dict[str, Task] = {
     "teacher": Task(
         "gradlab.tasks.teacher:load",
         "regression on a random tanh network; learned: test R2 >= 0.5",
-        {
-            "inputs": Param(16, int, low=1),
-            "hidden": Param(16, int, low=1),
-            "samples": Param(2048, int, low=8),
-            "noise": Param(0.0, low=0),
-        },
+        {"inputs": _SIZE, "hidden": _SIZE, "samples": Param(2048, int, low=8), "noise": Param(0.0, low=0)},
     ),
     "linear_regression": Task(
         "gradlab.tasks.linear_regression:load",
@@ -34,11 +35,7 @@ TASKS: dict[str, Task] = {
     "table": Task(
         "gradlab.tasks.table:load",
         "your own CSV or Parquet file; learned: half way from guessing to perfect",
-        {
-            "path": Param(kind=str, required=True),
-            "target": Param(kind=str, required=True),
-            "kind": Param(kind=str, required=True, choices=("classification", "regression")),
-        },
+        {"path": _GIVEN, "target": _GIVEN, "kind": replace(_GIVEN, choices=("classification", "regression"))},
     ),
     "ratings": Task(
         "gradlab.tasks.ratings:load",
@@ -60,7 +57,7 @@ TASKS: dict[str, Task] = {
     "adding": Task(
         "gradlab.tasks.adding:load",
         "sum of the two marked numbers of a sequence (Hochreiter 1997); learned: test R2 >= 0.8, always 1 has MSE 1/6",
-        {"samples": Param(4096, int, low=8)},
+        _SEQUENCES,
         inputs="sequences",
         lengths=Lengths(50, low=2),
     ),
@@ -68,14 +65,14 @@ TASKS: dict[str, Task] = {
         "gradlab.tasks.copy_memory:load",
         "repeat 10 of 8 symbols after T = seq_len-20 blanks (Arjovsky 2016); learned: half the loss without a memory, "
         "10 ln 8/(T+20)",
-        {"samples": Param(4096, int, low=8)},
+        _SEQUENCES,
         inputs="tokens",
         lengths=Lengths(50, low=21),
     ),
     "temporal_order": Task(
         "gradlab.tasks.temporal_order:load",
         "which of two symbols came first, which second, 4 classes (Hochreiter 1997); learned: test accuracy >= 0.9",
-        {"samples": Param(4096, int, low=8)},
+        _SEQUENCES,
         inputs="tokens",
         lengths=Lengths(50, low=10),
     ),

@@ -12,7 +12,7 @@ def _optim(target: str, summary: str, lr: float, **params: Param) -> Optimizer:
     return Optimizer(f"torch.optim:{target}", summary, {"lr": Param(lr, low=0), **params})
 
 
-_MOMENTUM = Param(0.9, low=0, high=1)
+_SHARE = Param(0.9, low=0, high=1)
 _ADAM = {
     "beta1": Param(0.9, low=0, high=0.999999),
     "beta2": Param(0.999, low=0, high=0.999999),
@@ -21,7 +21,7 @@ _ADAM = {
 
 OPTIMIZERS: dict[str, Optimizer] = {
     "sgd": _optim("SGD", "plain gradient descent", 0.1),
-    "momentum": _optim("SGD", "heavy-ball momentum", 0.01, momentum=_MOMENTUM),
+    "momentum": _optim("SGD", "heavy-ball momentum", 0.01, momentum=_SHARE),
     "nesterov": _optim("SGD", "Nesterov momentum", 0.01, momentum=Param(0.9, low=0, above=True, high=1)),
     "adagrad": _optim(
         "Adagrad",
@@ -45,7 +45,7 @@ OPTIMIZERS: dict[str, Optimizer] = {
         "Adadelta",
         "no learning rate to speak of (Zeiler 2012)",
         1.0,
-        rho=Param(0.9, low=0, high=1),
+        rho=_SHARE,
         eps=Param(1e-6, low=0),
     ),
 }

@@ -165,6 +165,7 @@ def _failure(origin: Origin, error: BaseException) -> PluginError:
 
 
 def _pickled(entry: _Entry) -> bytes:
+    subject = f"the {entry.key} {entry.name!r} was registered from Python, and"
     for name in ("cloudpickle", "ray.cloudpickle"):
         try:
             module = importlib.import_module(name)
@@ -173,14 +174,11 @@ def _pickled(entry: _Entry) -> bytes:
         try:
             content: bytes = module.dumps(entry)
         except Exception as error:  # whatever the object's own pickling raises
-            raise _unsendable(entry, f"it cannot be pickled ({type(error).__name__}: {error})", _OWN_FILE) from error
+            message = f"{subject} it cannot be pickled ({type(error).__name__}: {error})"
+            raise PluginError(message, _OWN_FILE) from error
         return content
     hint = f"{_OWN_FILE}, install cloudpickle, or work in this process: gl.run(…, workers=0)"
-    raise _unsendable(entry, "worker processes cannot get it without cloudpickle", hint)
-
-
-def _unsendable(entry: _Entry, reason: str, hint: str) -> PluginError:
-    return PluginError(f"the {entry.key} {entry.name!r} was registered from Python, and {reason}", hint)
+    raise PluginError(f"{subject} worker processes cannot get it without cloudpickle", hint)
 
 
 def _unpickled(origin: Origin) -> _Entry:

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from gradlab.cell import SETTINGS, plain_value
-from gradlab.errors import SpecError, shorten
-from gradlab.query import Condition, Expression, Operand, Pattern, QueryError, WrittenCondition, parse, ranges
+from gradlab.errors import shorten
+from gradlab.query import Condition, Expression, Pattern, QueryError, WrittenCondition, parse, ranges
 from gradlab.query.expressions import Constant
-from gradlab.spec import components, fields, reader
+from gradlab.spec import components, fields
 from gradlab.spec.keys import hint_for
 from gradlab.spec.node import Entry, Mark, Node, Problems, ScalarNode, items_of
+from gradlab.spec.reader import compose_value
 
 __all__ = ["bind", "condition_of", "expression_of", "parsed", "position"]
 
@@ -52,7 +53,8 @@ def bind(
     constants: list[Constant] = []
     marks: list[Mark] = []
     for operand in operands:
-        node = _node(operand, position(text, operand.at), problems)
+        at, shown = position(text, operand.at), operand.text
+        node = ScalarNode(at, shown, shown, quoted=True) if operand.quoted else compose_value(shown, at, problems)
         constant = None if node is None else _constant(key, node, base, problems)
         if node is None or constant is None:  # the first wrong value speaks for a list
             return Condition(key, sign, ()), ()
@@ -85,18 +87,6 @@ def position(node: ScalarNode, at: int) -> Mark:
     line = mark.text[begin:]
     begin += len(line) - len(line.lstrip())
     return replace(mark, column=begin + 1 + at) if mark.text[begin:].startswith(text) else mark
-
-
-def _node(operand: Operand, mark: Mark, problems: Problems) -> Node | None:
-    if operand.quoted:
-        return ScalarNode(mark, operand.text, operand.text, quoted=True)
-    if operand.text[:1] not in ("{", "["):
-        return ScalarNode.plain(mark, operand.text)
-    try:
-        return reader.compose_value(operand.text, mark)
-    except SpecError as error:
-        problems.extend(error.problems)
-        return None
 
 
 def _constant(

@@ -11,11 +11,12 @@ from dataclasses import replace
 
 from gradlab.cell import REGISTRIES, SETTINGS
 from gradlab.components import ALIASES
-from gradlab.errors import SpecError, shorten
-from gradlab.spec import fields, reader
+from gradlab.errors import shorten
+from gradlab.spec import fields
 from gradlab.spec.components import WrittenComponent, written
 from gradlab.spec.keys import GROUPS, NAMED, flat, hint_for
 from gradlab.spec.node import Entry, MappingNode, Mark, Node, Problems, ScalarNode, SequenceNode, items_of
+from gradlab.spec.reader import compose_value
 
 __all__ = ["apply", "parse_value", "put"]
 
@@ -42,16 +43,11 @@ def parse_value(text: str, mark: Mark, problems: Problems) -> Node | None:
 
     None, and a problem added, if it is not YAML.
     """
-    try:
-        parts = [_part(part.strip(), mark) for part in _split(text)]
-    except SpecError as error:
-        problems.extend(error.problems)
+    parts = [compose_value(part.strip(), mark, problems) for part in _split(text)]
+    nodes = tuple(part for part in parts if part is not None)
+    if len(nodes) < len(parts):
         return None
-    return parts[0] if len(parts) == 1 else SequenceNode(mark, tuple(parts))
-
-
-def _part(text: str, mark: Mark) -> Node:
-    return reader.compose_value(text, mark) if text[:1] in ("{", "[", "'", '"') else ScalarNode.plain(mark, text)
+    return nodes[0] if len(nodes) == 1 else SequenceNode(mark, nodes)
 
 
 def _split(text: str) -> list[str]:

@@ -88,16 +88,20 @@ def compose(text: str, source: str, problems: Problems) -> MappingNode:
     return node
 
 
-def compose_value(text: str, mark: Mark) -> Node:
-    """Return any YAML value, every place in it being `mark`.
+def compose_value(text: str, mark: Mark, problems: Problems) -> Node | None:
+    """Return a value of an option or a condition: YAML in brackets or quotes, else plain text; every place is `mark`.
 
-    Raises:
-        SpecError: the text is not YAML.
+    None, and a problem added, if it is not YAML.
     """
-    problems = Problems()
-    node = _Document(text, mark.source, problems, fixed=mark).root()
-    problems.check()
-    return ScalarNode.plain(mark, "") if node is None else node
+    if text[:1] not in ("{", "[", "'", '"'):
+        return ScalarNode.plain(mark, text)
+    before = len(problems)
+    try:
+        node = _Document(text, mark.source, problems, fixed=mark).root()
+    except SpecError as error:
+        problems.extend(error.problems)
+        return None
+    return node if len(problems) == before else None
 
 
 class _Composer(Reader, Scanner, Parser, Composer, BaseResolver):
