@@ -28,6 +28,13 @@ def subnormal_numbers() -> Iterator[None]:
     assert smallest * 1.0 > 0, "subnormal numbers are still flushed"
 
 
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever starts the tests, a worker of pytest-xdist among them, may have set what reports look at."""
+    for name in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture
 def command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -38,7 +45,6 @@ def command_line(
     """
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GRADLAB_WORK", "fake_work:train")
-    monkeypatch.delenv("COLUMNS", raising=False)
 
     def call(*arguments: str, **wishes: Any) -> tuple[int, str, str]:
         monkeypatch.setenv("GRADLAB_FAKE", json.dumps(wishes))

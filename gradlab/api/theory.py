@@ -12,7 +12,7 @@ from gradlab.api.defaults import CLASSICAL, Settings, cells_of, models_of, with_
 from gradlab.api.options import TheoryOptions
 from gradlab.cell import SETTINGS, Cell, settings_of
 from gradlab.errors import UsageError
-from gradlab.families import axis_setting
+from gradlab.families import FAMILIES
 from gradlab.mean_field import (
     CriticalPoint,
     FixedPoint,
@@ -31,10 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["Theory", "critical_line", "theory"]
 
 LN10 = math.log(10.0)
-DEPTH = 30
-"""Blocks of a feed-forward network whose depth is left out."""
-RECURRENT = "rnn"
-"""The model that a `seq_len` without one asks for; the one recurrence that is not made for tanh."""
 
 
 @dataclass(frozen=True)
@@ -98,12 +94,12 @@ class Theory:
     def __repr__(self) -> str:
         cell = self.cell
         name = f"{cell.activation} {cell.init}, depth {cell.depth}, width {cell.width}"
-        step = "block"
-        if _along_time(cell):
-            name, step = f"{cell.model} {name}, seq_len {cell.seq_len}", "step"
+        axis = FAMILIES[cell.model.name].axis
+        if axis.along != "depth":
+            name = f"{cell.model} {name}, {axis.along} {cell.blocks}"
         if self.log10_survival is None:
             return f"<Theory {name}: no prediction: {self.reason}>"
-        decay = "" if self.decay is None else f", decay {self.decay:.6g} a {step}"
+        decay = "" if self.decay is None else f", decay {self.decay:.6g} a {axis.step}"
         scatter = "" if self.log10_survival_sd is None else f" ±{self.log10_survival_sd:.2f}"
         return f"<Theory {name}: log10 survival {self.log10_survival:.2f}{scatter}{decay}>"
 
@@ -111,9 +107,9 @@ class Theory:
 def theory(settings: Settings, options: TheoryOptions, *, alone: bool = False, source: str = "--") -> list[Theory]:
     """Return the prediction for every configuration of `settings`, those of one network below each other.
 
-    What is left out has a default. The depth is 30, the init the usual one of the activation; a recurrent network
-    has those of a spec, and a `seq_len` without a model asks for an `rnn`. Of activations the classical ones are
-    compared or, `alone`, the default one of the model is taken.
+    What is left out has a default, as the family says: of an mlp a depth of 30 and the usual init of the activation,
+    of a recurrent network those of a spec; a `seq_len` without a model asks for an `rnn`. Of activations the classical
+    ones are compared or, `alone`, the default one of the model is taken.
 
     Raises:
         SpecError: with every problem of the settings; messages name the key behind `source`.
@@ -137,31 +133,29 @@ def theory(settings: Settings, options: TheoryOptions, *, alone: bool = False, s
 
 
 def _configurations(settings: Settings, limit: int, alone: bool, source: str) -> list[Cell]:
-    mapping = {"model": RECURRENT, **settings} if "seq_len" in settings else dict(settings)
+    mapping = dict(settings)
+    if "seq_len" in settings:
+        mapping.setdefault("model", next(name for name, family in FAMILIES.items() if "seq_len" not in family.ignores))
     spec.from_mapping("theory", mapping, source=source)  # says all that is wrong before anything is filled in
-    models = models_of(mapping, limit, source)
-    if any(axis_setting(model) == "seq_len" for model in models):
-        if models == {RECURRENT} and not alone:
+    families = [FAMILIES[model] for model in models_of(mapping, limit, source)]
+    if not all(family.init_of_activation for family in families):
+        if len(families) == 1 and families[0].activations and not alone:
             mapping.setdefault("activation", ",".join(CLASSICAL))
     else:
-        mapping.setdefault("depth", DEPTH)
+        mapping = {**{key: value for family in families for key, value in family.explored.items()}, **mapping}
         if alone:
             mapping.setdefault("activation", SETTINGS["activation"].default.name)
         if "init" not in mapping:
             mapping = with_usual_inits(mapping, limit, source)
         else:
             mapping.setdefault("activation", ",".join(CLASSICAL))
-    seen: dict[Cell, int] = {}  # the depths of one network below each other, of recurrent ones the lengths
+    seen: dict[Cell, int] = {}  # the lengths of one network below each other
     return sorted(cells_of(mapping, limit, source), key=lambda cell: seen.setdefault(_without_length(cell), len(seen)))
 
 
 def _without_length(cell: Cell) -> Cell:
-    length: dict[str, Any] = {"seq_len": None} if _along_time(cell) else {"depth": 1}
+    length: dict[str, Any] = {FAMILIES[cell.model.name].axis.along: 1}
     return dataclasses.replace(cell, **length)
-
-
-def _along_time(cell: Cell) -> bool:
-    return axis_setting(cell.model.name) == "seq_len"
 
 
 def critical_line(settings: Settings, options: TheoryOptions, *, source: str = "--") -> list[dict[str, Any]]:

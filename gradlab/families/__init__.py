@@ -9,7 +9,7 @@ from gradlab.families.base import Axis, Cost, Family
 from gradlab.families.mlp import MLP
 from gradlab.families.recurrent import GRU, LSTM, MINIMAL_RNN, RNN
 
-__all__ = ["FAMILIES", "Axis", "Cost", "Family", "axis_setting", "family_of"]
+__all__ = ["FAMILIES", "Axis", "Cost", "Family", "family_of"]
 
 FAMILIES: dict[str, Family] = {"mlp": MLP, "rnn": RNN, "lstm": LSTM, "gru": GRU, "minimal_rnn": MINIMAL_RNN}
 
@@ -17,9 +17,3 @@ FAMILIES: dict[str, Family] = {"mlp": MLP, "rnn": RNN, "lstm": LSTM, "gru": GRU,
 def family_of(model: str) -> Family | None:
     """Return the family of a model as a table writes it, ``lstm(forget_bias=2)``; None for one not known here."""
     return FAMILIES.get(model.partition("(")[0])
-
-
-def axis_setting(model: str) -> str:
-    """Return the setting that is the length of a model's profile; ``depth`` for a model not known here."""
-    family = family_of(model)
-    return "depth" if family is None else family.axis.setting

@@ -106,5 +106,9 @@ class Family(Component):
     """By setting, what `gradlab sweep` has where nothing is said."""
     init_of_activation: bool = field(default=True, kw_only=True)
     """Whether a sweep gives each activation its usual init; else the family's default stands."""
+    explored: Mapping[str, object] = field(default_factory=dict, kw_only=True)
+    """By setting, what `gradlab theory` has where nothing is said and no training limits the size."""
+    activations: bool = field(default=True, kw_only=True)
+    """Whether theory compares activations where none is named; gated cells are made for one."""
     compared: bool = field(default=False, kw_only=True)
     """Whether a sweep of a task that it can have compares it when no model is named."""

@@ -51,5 +51,6 @@ MLP = Family(
     of_indices=("embedding", "embedding_std"),
     mixes_activations=True,
     sweep={"width": 32, "lr": 0.05, "train.steps": 100, "probe.at": [0], "seeds": 3},
+    explored={"depth": 30},
     compared=True,
 )

@@ -31,7 +31,9 @@ _CHRONO = Param(0, int, low=0)
 """Biases of the memory's gate for dependencies of up to so many steps (Tallec & Ollivier 2018); 0: none of that."""
 
 
-def _family(summary: str, matrices: int, theory: str, *, compared: bool, **params: Param) -> Family:
+def _family(
+    summary: str, matrices: int, theory: str, *, compared: bool, activations: bool = False, **params: Param
+) -> Family:
     """Return the family of one kind of cell, whose layers have so many recurrent matrices `[H, H]`."""
 
     def parameters(cell: Sizes) -> int:
@@ -61,11 +63,12 @@ def _family(summary: str, matrices: int, theory: str, *, compared: bool, **param
             "seeds": 3,
         },
         init_of_activation=False,
+        activations=activations,
         compared=compared,
     )  # fmt: skip
 
 
-RNN = _family("h' = act(Ux + Wh + b), `init` for W (Elman 1990)", 1, "vanilla_rnn", compared=True)
+RNN = _family("h' = act(Ux + Wh + b), `init` for W (Elman 1990)", 1, "vanilla_rnn", compared=True, activations=True)
 LSTM = _family(
     "gates, and a cell state that adds up (Hochreiter & Schmidhuber 1997; Gers 2000)",
     4,
