@@ -47,9 +47,9 @@ def document(comparison: Comparison) -> dict[str, Any]:
         "comparisons": [_change(change) for change in comparison.paired],
         "cures": {
             verdict: [
-                {**_change(each.change), "networks": each.networks, "healthy": each.healthy,
-                 "learned_before": each.learned_before, "learned": each.learned}
-                for each in improvements
+                {**_change(improvement.change), "networks": improvement.networks, "healthy": improvement.healthy,
+                 "learned_before": improvement.learned_before, "learned": improvement.learned}
+                for improvement in improvements
             ]
             for verdict, improvements in comparison.improvements.items()
         },

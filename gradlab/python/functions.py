@@ -178,7 +178,7 @@ def load(path: str | Path = "results", *others: str | Path) -> Results:
     from gradlab.python.results import Results
     from gradlab.results.directories import open_runs
 
-    return Results(open_runs([_path(each) for each in (path, *others)]))
+    return Results(open_runs([_path(given) for given in (path, *others)]))
 
 
 def compare(
@@ -214,7 +214,7 @@ def compare(
     options = CompareOptions(
         metric=metric, by=by, where=where, baseline=baseline, sort=sort, top=top, fail_on=conditions
     )
-    return Comparison(compare([_path(each) for each in (path, *others)], options))
+    return Comparison(compare([_path(given) for given in (path, *others)], options))
 
 
 def theory(*, inputs: tuple[int, int, float] | None = None, **settings: Any) -> Theory:

@@ -35,10 +35,10 @@ def test_a_run_leaves_its_tables_and_where_they_come_from(tmp_path: Path, fake: 
             "summary.csv",
         ]
     )
-    found = tables(result.path)
-    assert len(found["cells"]) == 12
-    assert len(found["summary"]) == 6
-    assert len(found["layers"]) == 3 * 2 * 3 * (2 + 8)
+    written = tables(result.path)
+    assert len(written["cells"]) == 12
+    assert len(written["summary"]) == 6
+    assert len(written["layers"]) == 3 * 2 * 3 * (2 + 8)
     assert spec.load(result.path / "spec.yaml").name == "demo"
     session = json.loads((result.path / "run.json").read_text())["sessions"][0]
     assert session["command"] == ["gradlab", "run"]
@@ -174,8 +174,8 @@ def test_a_place_that_is_taken_stops_before_anything_runs(tmp_path: Path, fake: 
 
 def test_banks_for_a_gpu_are_packed_for_one(tmp_path: Path) -> None:
     """The same grid in fewer, larger banks; the kind of device alone decides, not what is free on it."""
-    found = spec.loads("name: large\nwidth: 128\ngrid: {depth: [16], activation: [tanh]}\nseeds: 40\n")
-    on_cpu = prepare(found, PlanOptions(out=tmp_path, device="cpu"))
-    on_gpu = prepare(found, PlanOptions(out=tmp_path, device="cuda"))
+    grid = spec.loads("name: large\nwidth: 128\ngrid: {depth: [16], activation: [tanh]}\nseeds: 40\n")
+    on_cpu = prepare(grid, PlanOptions(out=tmp_path, device="cpu"))
+    on_gpu = prepare(grid, PlanOptions(out=tmp_path, device="cuda"))
     assert len(on_cpu.banks) > len(on_gpu.banks) == 1
     assert {cell for bank in on_cpu.banks for cell in bank.cells} == set(on_gpu.banks[0].cells)

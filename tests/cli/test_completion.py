@@ -88,11 +88,11 @@ def test_the_scripts_for_the_shells_are_there() -> None:
         "zsh": "#compdef gradlab",
         "fish": "complete --command gradlab",
     }.items():
-        found = subprocess.run(
+        done = subprocess.run(
             [sys.executable, "-c", code.format(shell=shell)], capture_output=True, text=True, timeout=60,
             env={"PATH": "/usr/bin:/bin", "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}, check=False,
         )  # fmt: skip
-        assert says in found.stdout, found
+        assert says in done.stdout, done
 
 
 def test_completing_is_light() -> None:
@@ -104,5 +104,5 @@ def test_completing_is_light() -> None:
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
         "heavy = {'torch', 'pandas', 'numpy', 'yaml', 'rich'} & sys.modules.keys()\nassert not heavy, heavy\n"
     )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
-    assert found.stdout.split() == ["relu"]
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.split() == ["relu"]

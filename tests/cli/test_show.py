@@ -49,7 +49,7 @@ def test_the_beginning_of_an_id_is_enough_and_several_are_listed(gradlab: Call) 
     assert gradlab("show", DEEP[:10].upper())[1].startswith(DEEP)
     ids = Path("results/demo/cells.csv").read_text().splitlines()[1:]
     first = {line[0] for line in ids}
-    double = next(one for one in first if sum(line.startswith(one) for line in ids) > 1)
+    double = next(digit for digit in first if sum(line.startswith(digit) for line in ids) > 1)
     code, out, err = gradlab("show", double, "results/demo")
     assert (code, out) == (2, "")
     assert f"cells have an id that begins with '{double}'" in err

@@ -92,11 +92,11 @@ def test_lengths_of_a_recurrent_network_stand_together(capsys):
         init=Named("orthogonal"), lr=0.1,
     )  # fmt: skip
     expected = predict(cell, in_features=2, out_features=1, input_mean_square=(1 / 3 + 2 / 40) / 2)
-    found = next(row for row in rows if (row["activation"], row["seq_len"]) == ("tanh", 40))
-    assert found["decay"] == pytest.approx(expected.decay, rel=1e-12)
-    assert (found["bound"], found["c"]) == (1, None)
+    row = next(row for row in rows if (row["activation"], row["seq_len"]) == ("tanh", 40))
+    assert row["decay"] == pytest.approx(expected.decay, rel=1e-12)
+    assert (row["bound"], row["c"]) == (1, None)
     # without training q* is that of the map in which the inputs are a bias of their variance
-    assert found["q"] == pytest.approx(0.447680, abs=1e-6)
+    assert row["q"] == pytest.approx(0.447680, abs=1e-6)
     assert invoke(["theory", *arguments]) == 0
     shown = capsys.readouterr().out
     assert "decay/step" in shown

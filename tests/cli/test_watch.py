@@ -57,11 +57,11 @@ def parts() -> int:
 
 def test_a_run_that_has_ended(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert invoke(["run", "demo.yaml", "--no-plots", "-q", "--executor", "inline"]) == 0
-    seen = Follower(Path("results/demo")).look()
-    assert (seen.ended, seen.working) == (True, False)
-    assert (seen.progress.cells, seen.progress.total) == (12, 12)
+    state = Follower(Path("results/demo")).look()
+    assert (state.ended, state.working) == (True, False)
+    assert (state.progress.cells, state.progress.total) == (12, 12)
     # sigmoid at depth 8: 0.25^7 = 6e-5; selu at depth 8: 2^7 = 128, below a thousand
-    assert dict(seen.progress.verdicts) == {"healthy": 10, "vanishing": 2}
+    assert dict(state.progress.verdicts) == {"healthy": 10, "vanishing": 2}
     assert invoke(["watch", "results/demo"]) == 0
     out = capsys.readouterr().out
     assert "12 of 12 cells done, 10 healthy, 2 vanishing" in out.splitlines()[-1]
@@ -72,11 +72,11 @@ def test_a_run_is_followed_until_it_ends(place: Path) -> None:
     with started(gate=str(place / "gate"), free=1) as run:
         until(lambda: parts() == 1, "a part")
         follower = Follower(Path("results/demo"))
-        seen = follower.look()
-        assert seen.working
-        assert not seen.ended
-        assert 0 < seen.progress.cells < seen.progress.total == 12
-        assert seen.progress.remaining_s > 0
+        state = follower.look()
+        assert state.working
+        assert not state.ended
+        assert 0 < state.progress.cells < state.progress.total == 12
+        assert state.progress.remaining_s > 0
         command = [sys.executable, "-m", "gradlab", "watch", "results/demo", "--every", "0.1"]
         watching = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert watching.stdout is not None
@@ -109,11 +109,11 @@ def test_failures_are_shown_and_counted(
 ) -> None:
     monkeypatch.setenv("GRADLAB_FAKE", json.dumps({"fail": "relu"}))
     assert invoke(["run", "demo.yaml", "--no-plots", "-q", "--executor", "inline"]) == 1
-    seen = Follower(Path("results/demo")).look()
-    failed = seen.session["failed"] if seen.session else 0
+    state = Follower(Path("results/demo")).look()
+    failed = state.session["failed"] if state.session else 0
     assert failed >= 4
-    assert seen.progress.failed == failed
-    assert any("RuntimeError: no such luck with relu" in line for line in seen.failures)
+    assert state.progress.failed == failed
+    assert any("RuntimeError: no such luck with relu" in line for line in state.failures)
     assert invoke(["watch", "results/demo"]) == 1
     out = capsys.readouterr().out
     assert "no such luck with relu" in out

@@ -74,7 +74,7 @@ def test_the_stub_names_what_there_is() -> None:
         if inspect.isfunction(value):
             signature = inspect.signature(value)
             assert signature.return_annotation is not inspect.Signature.empty, name
-            assert all(one.annotation is not inspect.Parameter.empty for one in signature.parameters.values()), name
+            assert all(given.annotation is not inspect.Parameter.empty for given in signature.parameters.values()), name
             assert re.search("raises|errors", value.__doc__ or "", re.IGNORECASE), name
     text = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
     assert [name for name in gl.__all__ if f"gl.{name}" not in text and not name.startswith("_")] == []
@@ -226,16 +226,16 @@ def test_a_notebook_shows_the_report_and_pictures() -> None:
 
 
 def test_theory_is_that_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
-    found = gl.theory(activation="tanh", init="orthogonal", depth=30, width=100)
-    expected = predict(found.cell, in_features=64, out_features=10, input_mean_square=1.0)
+    theory = gl.theory(activation="tanh", init="orthogonal", depth=30, width=100)
+    expected = predict(theory.cell, in_features=64, out_features=10, input_mean_square=1.0)
     assert expected.log_survival is not None
-    assert found.log10_survival == pytest.approx(expected.log_survival / np.log(10))
-    assert found.survival == pytest.approx(np.exp(expected.log_survival))
-    assert found.log10_grad_norm is not None
-    assert len(found.log10_grad_norm) == 30
+    assert theory.log10_survival == pytest.approx(expected.log_survival / np.log(10))
+    assert theory.survival == pytest.approx(np.exp(expected.log_survival))
+    assert theory.log10_grad_norm is not None
+    assert len(theory.log10_grad_norm) == 30
     invoke(["theory", "--activation", "tanh", "--init", "orthogonal", "--depth", "30", "--width", "100", "--json"])
     (row,) = json.loads(capsys.readouterr().out)["predictions"]
-    assert (found.decay, found.reach) == (pytest.approx(row["decay"]), pytest.approx(row["reach"]))
+    assert (theory.decay, theory.reach) == (pytest.approx(row["decay"]), pytest.approx(row["reach"]))
     table = gl.theory_table(activation=["tanh", "sigmoid"], depth="4..16*2", width=100)
     assert table[["activation", "depth"]].drop_duplicates().shape == (6, 2)
     pd.testing.assert_frame_equal(
