@@ -40,7 +40,7 @@ def expectations(
     if entry is None or is_none(entry.value):
         return ()
     reading = _ExpectationReader(subgrids if strict and not len(problems) else None, base, problems)
-    return tuple(each for node in items_of(entry.value) if (each := reading.expectation(node)) is not None)
+    return tuple(filter(None, map(reading.expectation, items_of(entry.value))))
 
 
 def speaks_of_cells(expectation: Expectation, subgrids: Sequence[Subgrid]) -> bool:
