@@ -15,7 +15,7 @@ from torch import Tensor
 from gradlab.families.network import Context, Network, Pullback, State
 from gradlab.nn.parameters import Params
 
-__all__ = ["back", "forward", "gradients", "outputs"]
+__all__ = ["back", "by_link", "forward", "gradients", "outputs"]
 
 Cotangent = TypeVar("Cotangent")
 
@@ -46,6 +46,13 @@ def outputs(network: Network, params: Params, inputs: Tensor, ctx: Context) -> T
     """Return the outputs `[R, N, C]`, or `[R, N, T, C]`, for inputs `[R, N, I]`, of sequences `[R, N, T, I]`."""
     whole = network.whole(params, inputs, ctx)
     return network.leave(params, forward(network, params, inputs, ctx)[1]) if whole is None else whole
+
+
+def by_link(network: Network, direct: Tensor) -> list[Tensor | None]:
+    """Return the gradient at what the readout sees as that of each link; None where it is zero for all replicas."""
+    if not network.arch.per_step:
+        return [*[None] * (network.length - 1), direct]
+    return [part if bool((part != 0).any()) else None for part in direct.unbind(1)]
 
 
 def back(
@@ -101,5 +108,5 @@ def gradients(
         return left
 
     with torch.no_grad():
-        back(network, [*[None] * (network.length - 1), direct], visit)
+        back(network, by_link(network, direct), visit)
     return loss_R.detach(), [by_layer[slot.layer][slot.name] for slot in network.layout.slots]

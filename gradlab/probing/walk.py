@@ -110,7 +110,7 @@ class Walk:
             below = Gradient(left, down.exponent_R)
             return below.rescaled() if i and not network.cut(i) else below
 
-        coming = chain.back(network, _by_link(direct, network.length, network.arch.per_step), visit)
+        coming = chain.back(network, chain.by_link(network, direct), visit)
         if total is not None:
             logs[0] = total.log_norm()
         return numbers[::-1], [*self._entering(coming), *(logs[offset] for offset in sorted(logs))]
@@ -146,10 +146,3 @@ def _beside(coming: Gradient, direct: Gradient) -> Gradient:
     left = Gradient((*coming.parts, torch.zeros_like(above)), coming.exponent_R)
     right = Gradient((*map(torch.zeros_like, coming.parts), above), direct.exponent_R)
     return right.plus(left)
-
-
-def _by_link(direct: Tensor, links: int, per_step: bool) -> list[Tensor | None]:
-    """Return the gradient that comes down from the readout at each link, None where it is zero for all replicas."""
-    if not per_step:
-        return [*[None] * (links - 1), direct]
-    return [part if bool((part != 0).any()) else None for part in direct.unbind(1)]
