@@ -1,4 +1,4 @@
-"""The definitions of survival, decay, reach and verdict, for measured and for predicted profiles alike."""
+"""The definitions of decay, reach and verdict, for measured and for predicted profiles alike."""
 
 from __future__ import annotations
 
@@ -9,20 +9,13 @@ from numpy.typing import NDArray
 
 from gradlab.record import Floats
 
-__all__ = ["fitted_blocks", "log_ratio", "profile_verdicts", "reach", "reach_interval", "verdicts"]
+__all__ = ["fitted_blocks", "reach", "reach_interval", "verdicts"]
 
 _SHORTEST_WITHOUT_ENDS = 6
 """Blocks from which a profile is fitted without its first and its last one, where input and loss have their effect."""
 _FACTOR = 1e3
 _ROUNDING = 1e-12
 """A slope of ln g this near 0 is the rounding of a least-squares fit to a constant profile."""
-
-
-def log_ratio(first: Floats, last: Floats) -> Floats:
-    """Return ln(g_1/g_L) of logarithms: NaN where g_L is zero, as 0/0 is nothing and not 1, or either is infinite."""
-    with np.errstate(invalid="ignore"):
-        ratio = first - np.where(np.isneginf(last), np.nan, last)
-    return np.where(np.isposinf(ratio), np.nan, ratio)
 
 
 def fitted_blocks(log_g: Floats) -> Floats:
@@ -49,16 +42,6 @@ def reach_interval(low: Floats, high: Floats) -> tuple[Floats, Floats]:
     contains_one = (low <= 0) & (high >= 0)
     longest = np.where(contains_one, np.inf, ends.max(axis=0))
     return ends.min(axis=0), longest
-
-
-def profile_verdicts(log_g: Floats, vanish: Floats, explode: Floats) -> NDArray[np.str_]:
-    """Return the verdict on each profile ln g_l, [n, L]; `vanish` and `explode` are ln of the thresholds, [n].
-
-    A profile is dead where a gradient in it is exactly zero.
-    """
-    dead = np.asarray(np.isneginf(log_g).any(axis=1))
-    nonfinite = np.asarray((np.isnan(log_g) | np.isposinf(log_g)).any(axis=1))
-    return verdicts(log_ratio(log_g[:, 0], log_g[:, -1]), vanish, explode, dead=dead, nonfinite=nonfinite)
 
 
 def verdicts(

@@ -41,7 +41,8 @@ MAY_IMPORT = {
     "store": {"errors", "components", "cell", "columns", "record"},
     "results": {"errors", "components", "cell", "columns", "record", "definitions", "spec", "grid", "store"},
     "execution": {
-        "__init__", "errors", "components", "cell", "plugins", "record", "definitions", "planning", "training", "store",
+        "__init__", "errors", "components", "cell", "columns", "plugins", "record", "definitions", "planning",
+        "training", "store", "results",
     },
     "analysis": {
         "errors", "components", "families", "cell", "columns", "query", "thresholds", "record", "definitions", "store",

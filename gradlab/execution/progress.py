@@ -6,12 +6,13 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import log
 from typing import Protocol
 
 import numpy as np
 
 from gradlab.cell import Cell
-from gradlab.definitions import profile_verdicts
+from gradlab.definitions import verdicts
 from gradlab.execution.base import Outcome
 from gradlab.planning import banks as plan
 from gradlab.record import Record
@@ -52,8 +53,12 @@ class Listener(Protocol):
 def initial_verdicts(cells: Sequence[Cell], records: Sequence[Record]) -> list[str]:
     """Return the verdict on the gradient profile of each record at step 0."""
     log_g = np.stack([record.log_grad_norm[0] for record in records])
-    vanish, explode = np.log([(cell.vanish, cell.explode) for cell in cells]).T
-    names: list[str] = profile_verdicts(log_g, vanish, explode).tolist()
+    with np.errstate(invalid="ignore"):
+        log_survival = log_g[:, 0] - np.where(np.isneginf(log_g[:, -1]), np.nan, log_g[:, -1])
+    bounds = np.array([(log(cell.vanish), log(cell.explode)) for cell in cells])
+    dead = np.asarray(np.isneginf(log_g).any(axis=1))
+    nonfinite = np.asarray((np.isnan(log_g) | np.isposinf(log_g)).any(axis=1))
+    names: list[str] = verdicts(log_survival, bounds[:, 0], bounds[:, 1], dead=dead, nonfinite=nonfinite).tolist()
     return names
 
 

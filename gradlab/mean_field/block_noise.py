@@ -1,4 +1,4 @@
-"""What n units of one block add to the infinite-width limit: covariances of their means, for pairs of samples.
+"""The noise of one block: covariances of means over its n units, for pairs of samples (docs/derivations.md, 4 to 7).
 
 The samples of a batch share the weights but not the slopes, so noise averages out between them; how much depends on
 the correlation c of their preactivations. All covariances come from Hermite coefficients (Mehler's formula),
@@ -73,13 +73,15 @@ class Units:
 
         # the mean square of the output as a mean over units of a function of h; with a skip, x varies as well: `noise`
         square = nothing if network.place == "post_activation" else m.value**2 / network.keep
+        # what counts for a layer norm of the input is the variance over units: E x² - (E x)²
+        variance = network.place == "input" and network.norm == "layer"
         if before is not None and network.skip:
             cross = 0.0 if network.place == "post_activation" else before.mean
-            if (
-                network.place == "input" and network.norm == "layer"
-            ):  # what counts is the variance over units: E x² - (E x)²
+            if variance:
                 cross = -block.scale * m.mean
             square = block.scale**2 * square + 2 * block.scale * cross * m.value
+        elif variance:
+            square = square - 2 * m.mean * m.value
         divided = nothing  # relative noise of what a norm behind the activation divides by
         if network.place == "post_activation":
             divided = (m.value - centre) ** 2 / block.divisor
@@ -130,7 +132,8 @@ class Units:
         overlap = product(self._divided, self._slopes, self._alive)[0]
         eta_mean = divided[0] - w * overlap if network.place == "stream" else w * (divided[0] - overlap)
         if self._skip and block.before is not None:  # x·y/n with x random over the units
-            centre = block.moments.mean**2 if network.norm == "layer" and network.place in ("input", "stream") else 0.0
+            centred = network.norm == "layer" and network.place != "pre_activation"
+            centre = block.moments.mean**2 if centred else 0.0
             across = 4 * network.scale**2 * (before_ab - block.before.mean**2) * (values - centre)
             if network.place == "stream":
                 eta = eta + across / block.divisor**2

@@ -1,5 +1,7 @@
 """What a finite width adds to a profile: its scatter from seed to seed and the shift of its mean, to order 1/n.
 
+Derived in docs/derivations.md, sections 2, 3, 5 and 8.
+
 Every block multiplies g² = Σ_a |δ_a|² (a: the samples of a batch) by a factor with relative noise η_l, and adds
 noise ε_l to the mean square p_l that later factors depend on:
 
@@ -21,7 +23,7 @@ from numpy.typing import NDArray
 from gradlab.mean_field.block_noise import Noise, preactivation_correlation, units_of
 from gradlab.mean_field.random_network import Block, RandomNetwork, Stream
 
-__all__ = ["ForwardNoise", "Pairs", "Scatter", "forward_noise", "noises_of", "scatter"]
+__all__ = ["ForwardNoise", "Pairs", "Scatter", "forward_noise", "noises_of", "pair_products", "scatter"]
 
 Floats = NDArray[np.float64]
 
@@ -155,21 +157,30 @@ def _gradient_products(
     all_squares = np.ones((len(blocks), len(rho2)))
     squares, products = np.ones(len(rho2)), rho2 + (1 - rho2**2) / width
     products[0] = 1.0
-    random = 0.0 if network.orthogonal else 1.0
     for at in range(len(blocks) - 1, 0, -1):
-        noise, w = noises[at], blocks[at].share
-        kept, lengths = noise.kept, random * w**2
-        scattered = noise.spread + w**2 * (1 - kept**2)
-        squares, products = (
-            squares * (1 + noise.eta / width)
-            + products * (2 * noise.spread + 2 * lengths * kept**2 + 4 * w * (1 - w) * kept) / width,
-            products * (1 - w + w * kept) ** 2
-            + (scattered * (squares + 2 * products) + lengths * (squares + kept**2 * products)) / width
-            + 2 * w * (1 - w) * (squares + kept * products) / width,
-        )
+        squares, products = pair_products(network, blocks[at], noises[at], width, squares, products)
         products[0] = squares[0]
         all_squares[at - 1] = squares
     return all_squares
+
+
+def pair_products(
+    network: RandomNetwork, block: Block, noise: Noise, width: int, squares: Floats, products: Floats
+) -> tuple[Floats, Floats]:
+    """Return E[|δ_a|²|δ_b|²] and E[(δ_a·δ_b)²] below a block from those above it, [P] each, both over χ².
+
+    docs/derivations.md, sections 3 (without a skip) and 5.
+    """
+    kept, w = noise.kept, block.share
+    lengths = (0.0 if network.orthogonal else 1.0) * w**2
+    scattered = noise.spread + w**2 * (1 - kept**2)
+    return (
+        squares * (1 + noise.eta / width)
+        + products * (2 * noise.spread + 2 * lengths * kept**2 + 4 * w * (1 - w) * kept) / width,
+        products * (1 - w + w * kept) ** 2
+        + (scattered * (squares + 2 * products) + lengths * (squares + kept**2 * products)) / width
+        + 2 * w * (1 - w) * (squares + kept * products) / width,
+    )
 
 
 def _derivatives(network: RandomNetwork, blocks: Sequence[Block], at: int) -> tuple[float, float, float, float]:

@@ -1,4 +1,6 @@
-"""The gradient at the top of a network, by quasi-random draws of its outputs: the loss knows what the readout says.
+"""The gradient at the top of a network, by draws of its outputs: the loss knows what the readout says.
+
+docs/derivations.md, section 10.
 
 With outputs f and ∂loss/∂f = e, the gradient at the last block is Wᵀe, so its part along x is (f·e)²: see
 `gradlab.mean_field.radial_component`. Outputs are Gaussian, of variance q and with a correlation c between samples.

@@ -153,8 +153,11 @@ def _norm_before_activation(m: _Means) -> _Form:
 
 def _norm_of_input(m: _Means) -> _Form:
     """The part of Wᵀu along x is taken out."""
-    lost = 1.0 if m.random else m.isotropic
-    return _Form(np.array([-lost, m.slopes_of_output() / m.slope2 - 1]), np.zeros(2))
+    change = m.slopes_of_output() / m.slope2 - 1
+    if m.random:
+        return _Form(np.array([-1.0, change]), np.zeros(2))
+    gained = m.mixed**2 * m.known * m.keep / (m.q * m.slope2 * m.after)
+    return _Form(np.array([-m.isotropic, change - gained]), np.zeros(2))
 
 
 def _norm_after_activation(m: _Means, branch: float) -> _Form:
@@ -169,5 +172,5 @@ def _norm_after_activation(m: _Means, branch: float) -> _Form:
         lost + m.random * np.array([isotropic - 1, 0.0]),
         np.array([crossed * mixed / m.p, 0.0]),
         0.0,
-        2 * m.skip * m.s * m.mean * m.known * m.h_slope / m.size**0.5 + branch * m.p * isotropic,
+        crossed * mixed + branch * m.p * isotropic,
     )

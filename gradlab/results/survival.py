@@ -8,7 +8,7 @@ from math import log
 import numpy as np
 from numpy.typing import NDArray
 
-from gradlab.definitions import fitted_blocks, log_ratio, profile_verdicts
+from gradlab.definitions import fitted_blocks, verdicts
 from gradlab.record import Floats
 from gradlab.results.statistics import slope
 from gradlab.store.records import Integers, Records
@@ -18,6 +18,7 @@ __all__ = [
     "Profiles",
     "Underflow",
     "cell_state_survival",
+    "log_ratio",
     "number",
     "summarise",
     "underflow",
@@ -50,6 +51,12 @@ def number(logarithm: Floats) -> Floats:
     return np.where(shown, np.exp(np.where(shown, logarithm, 0.0)), np.nan)
 
 
+def log_ratio(first: Floats, last: Floats) -> Floats:
+    """Return ln(g_1/g_L) of logarithms: NaN where g_L is zero, as 0/0 is nothing and not 1, or either is infinite."""
+    ratio = first - np.where(np.isneginf(last), np.nan, last)
+    return np.where(np.isposinf(ratio), np.nan, ratio)
+
+
 def summarise(measured: Records) -> Profiles:
     """Return survival, decay and verdict of every row.
 
@@ -58,15 +65,17 @@ def summarise(measured: Records) -> Profiles:
     """
     rows = len(measured.cell_of_row)
     log_survival, log_decay, log_decay_se = (np.full(rows, np.nan) for _ in range(3))
-    verdict: NDArray[np.str_] = np.full(rows, "", dtype="<U9")
-    thresholds = np.log([(cell.vanish, cell.explode) for cell in measured.cells]).reshape(-1, 2)[measured.cell_of_row]
+    dead, nonfinite = np.zeros(rows, bool), np.zeros(rows, bool)
     for depth in np.unique(measured.blocks):
         at = np.flatnonzero(measured.blocks_of_row == depth)
         log_g = measured.profiles("log_grad_norm", at)
         log_survival[at] = log_ratio(log_g[:, 0], log_g[:, -1])
-        verdict[at] = profile_verdicts(log_g, thresholds[at, 0], thresholds[at, 1])
+        dead[at] = np.isneginf(log_g).any(axis=1)
+        nonfinite[at] = (np.isnan(log_g) | np.isposinf(log_g)).any(axis=1)
         fitted, error = slope(fitted_blocks(log_g))
         log_decay[at], log_decay_se[at] = -fitted, error
+    thresholds = np.log([(cell.vanish, cell.explode) for cell in measured.cells]).reshape(-1, 2)[measured.cell_of_row]
+    verdict = verdicts(log_survival, thresholds[:, 0], thresholds[:, 1], dead=dead, nonfinite=nonfinite)
     return Profiles(log_survival, log_decay, log_decay_se, verdict)
 
 

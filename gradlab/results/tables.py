@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gradlab.cell import Cell, cell_id, settings_of
 from gradlab.columns import Column, columns_of
-from gradlab.definitions import log_ratio, reach
+from gradlab.definitions import reach
 from gradlab.record import Floats
 from gradlab.results.frames import frame_of
 from gradlab.results.summary import summary_table
@@ -20,6 +20,7 @@ from gradlab.results.survival import (
     LN10,
     Profiles,
     cell_state_survival,
+    log_ratio,
     number,
     summarise,
     underflow,
