@@ -499,9 +499,8 @@ def main() -> None:
     for title, rows in tables(scale):
         print(f"\n### {title}\n\n| | simulated | theory | z |\n| --- | --- | --- | --- |")
         for row in rows:
-            print(
-                f"| {row.what} | {row.simulated:.4f} ±{row.error:.4f} | {row.theory:.4f} | {row.z:+.1f} |", flush=True
-            )
+            z = f"{row.z:+.1f}" + (f" (12{row.limit})" if row.limit else "")
+            print(f"| {row.what} | {row.simulated:.4f} ±{row.error:.4f} | {row.theory:.4f} | {z} |", flush=True)
 
 
 def tables(scale: float) -> Iterator[tuple[str, Iterator[Row]]]:
