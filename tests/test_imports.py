@@ -39,7 +39,9 @@ MAY_IMPORT = {
     },
     "mean_field": {"errors", "components", "families", "cell", "definitions"},
     "store": {"errors", "components", "cell", "columns", "record"},
-    "results": {"errors", "components", "cell", "columns", "record", "definitions", "spec", "grid", "store"},
+    "results": {
+        "errors", "components", "cell", "columns", "record", "definitions", "mean_field", "spec", "grid", "store",
+    },
     "execution": {
         "__init__", "errors", "components", "cell", "columns", "plugins", "record", "definitions", "planning",
         "training", "store", "results",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -12,35 +12,10 @@ from gradlab.cell import Cell
 from gradlab.record import Floats
 from gradlab.store.records import Integers, Records
 
-__all__ = ["Predict", "Predicted", "Prediction", "ask", "deviations"]
+if TYPE_CHECKING:
+    from gradlab.mean_field import Prediction
 
-
-class Prediction(Protocol):
-    """What the tables use of a prediction; each is None where theory has none."""
-
-    @property
-    def log_survival(self) -> float | None:
-        """Predicted ln of the geometric mean of g_1/g_L."""
-
-    @property
-    def log_survival_sd(self) -> float | None:
-        """Standard deviation of one seed's measured ln survival at this width."""
-
-    @property
-    def decay(self) -> float | None:
-        """Predicted factor per block, fitted as the measured one is."""
-
-    @property
-    def log_grad_norm(self) -> Floats | None:
-        """Predicted ln of g_l/g_L for every block, [L]."""
-
-    @property
-    def log_cell_survival(self) -> float | None:
-        """As `log_survival`, of the gradient with respect to an LSTM's cell state."""
-
-    @property
-    def reason(self) -> str:
-        """Why there is no prediction; empty where there is one."""
+__all__ = ["Predict", "Predicted", "ask", "deviations"]
 
 
 class Predict(Protocol):

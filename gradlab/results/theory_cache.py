@@ -18,7 +18,8 @@ from gradlab.cell import SETTINGS, Cell, configuration_id
 from gradlab.store import RunDirectory
 
 if TYPE_CHECKING:
-    from gradlab.results.theory import Predict, Prediction
+    from gradlab.mean_field import Prediction
+    from gradlab.results.theory import Predict
 
 __all__ = ["Predictions"]
 
