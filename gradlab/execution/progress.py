@@ -14,7 +14,7 @@ import numpy as np
 from gradlab.cell import Cell
 from gradlab.definitions import verdicts
 from gradlab.execution.base import Outcome
-from gradlab.planning import banks as plan
+from gradlab.planning.banks import Bank, estimate
 from gradlab.record import Record
 
 __all__ = ["Listener", "Progress", "ProgressTracker", "initial_verdicts"]
@@ -65,8 +65,8 @@ def initial_verdicts(cells: Sequence[Cell], records: Sequence[Record]) -> list[s
 class ProgressTracker:
     """Counts what is done, and estimates the time left."""
 
-    def __init__(self, banks: Sequence[plan.Bank], workers: int) -> None:
-        self._left_s = sum(plan.estimate(bank).seconds for bank in banks)
+    def __init__(self, banks: Sequence[Bank], workers: int) -> None:
+        self._left_s = sum(estimate(bank).seconds for bank in banks)
         self._total = sum(len(bank.cells) for bank in banks)
         self._workers = workers
         self._measured_s = self._estimated_s = 0.0
@@ -76,7 +76,7 @@ class ProgressTracker:
 
     def count(self, outcome: Outcome) -> None:
         """Count a bank that was published or has failed for good."""
-        bank, seconds = outcome.bank, plan.estimate(outcome.bank).seconds
+        bank, seconds = outcome.bank, estimate(outcome.bank).seconds
         self._left_s -= seconds
         self._cells += len(bank.cells)
         if outcome.result is None:
@@ -88,9 +88,9 @@ class ProgressTracker:
         self._diverged += sum(record.status == "diverged" for record in records)
         self._verdicts.update(initial_verdicts(bank.cells, records))
 
-    def halve(self, bank: plan.Bank, halves: Sequence[plan.Bank]) -> None:
+    def halve(self, bank: Bank, halves: Sequence[Bank]) -> None:
         """Expect the halves in place of a bank."""
-        self._left_s += sum(plan.estimate(half).seconds for half in halves) - plan.estimate(bank).seconds
+        self._left_s += sum(estimate(half).seconds for half in halves) - estimate(bank).seconds
 
     def progress(self) -> Progress:
         """Return the progress now."""

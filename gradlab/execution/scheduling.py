@@ -12,8 +12,7 @@ from gradlab.cell import SETTINGS, Cell
 from gradlab.execution.base import Executor, Outcome
 from gradlab.execution.progress import Listener, ProgressTracker
 from gradlab.execution.provenance import Provenance
-from gradlab.planning import banks as plan
-from gradlab.planning.banks import Bank
+from gradlab.planning.banks import Bank, bank_of, estimate
 from gradlab.store import RunDirectory
 from gradlab.store.records import Failure
 
@@ -59,7 +58,7 @@ class Scheduler:
         """Run `banks`, the longest first. An interrupt ends that early, and so does a GradlabError, which is raised."""
         tracker = ProgressTracker(banks, self._executor.workers)
         try:
-            for bank in sorted(banks, key=lambda bank: -plan.estimate(bank).seconds):
+            for bank in sorted(banks, key=lambda bank: -estimate(bank).seconds):
                 self._submit(bank)
             self._listener.advance(tracker.progress(), None)
             for outcome in self._executor.outcomes():
@@ -97,7 +96,7 @@ class Scheduler:
         self._log(f"bank {bank.id} failed in {outcome.worker}: {outcome.error}\n{outcome.traceback}")
         if outcome.cause == "memory" and len(bank.cells) > 1:
             half = len(bank.cells) // 2
-            halves = [plan.bank_of(bank.cells[:half]), plan.bank_of(bank.cells[half:])]
+            halves = [bank_of(bank.cells[:half]), bank_of(bank.cells[half:])]
             self._tell(f"bank {bank.id}: out of memory; its {len(bank.cells)} cells go on as {_sizes(halves)}")
             tracker.halve(bank, halves)
             del self._open[bank.id]
