@@ -20,7 +20,7 @@ from gradlab.cli.app import COMMANDS, app
 from gradlab.cli.run import INTERRUPTED
 from gradlab.errors import GradlabError, OptionError, SpecError
 
-__all__ = ["invoke", "main"]
+__all__ = ["invoke"]
 
 BUG = 70
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
@@ -29,11 +29,6 @@ _WIDTH = re.compile("[1-9][0-9]{0,4}")
 
 _ClickException: Any = typer.BadParameter.__mro__[2]
 """Base of the parser's own errors; typer brings click under different names in different versions."""
-
-
-def main() -> None:
-    """Run the command line of this process and leave with its exit code."""
-    sys.exit(invoke(sys.argv[1:]))
 
 
 def invoke(arguments: Sequence[str]) -> int:

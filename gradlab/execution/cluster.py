@@ -32,7 +32,8 @@ def load_ray() -> Any:
         import ray
     except ImportError as error:
         raise UsageError(
-            "--executor ray needs Ray, which is not installed here", "install it: pip install 'gradlab[ray]'"
+            "--executor ray needs Ray, which is not installed here",
+            "pip install ray, or pip install '.[ray]' in the clone",
         ) from error
     return ray
 

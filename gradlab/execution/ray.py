@@ -1,4 +1,4 @@
-"""The executor that hands banks to a Ray cluster, there already or started here: ``pip install 'gradlab[ray]'``.
+"""The executor that hands banks to a Ray cluster, there already or started here: ``pip install '.[ray]'``.
 
 Nothing is written where a bank is computed: the records are returned to the driver, which publishes them. Ray itself
 retries nothing. A bank whose node was lost is submitted again here; one that ended its worker is a failure, about which

@@ -23,7 +23,7 @@ def require() -> None:
         import tensorboard  # noqa: F401
     except ImportError:
         raise UsageError(
-            "TensorBoard is not installed", "pip install 'gradlab[tensorboard]', or pip install tensorboard"
+            "TensorBoard is not installed", "pip install tensorboard, or pip install '.[tensorboard]' in the clone"
         ) from None
 
 

@@ -55,7 +55,7 @@ def test_without_ray_the_message_says_what_to_install(monkeypatch: pytest.Monkey
         return real(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(UsageError, match=r"pip install 'gradlab\[ray\]'"):
+    with pytest.raises(UsageError, match=r"pip install '\.\[ray\]'"):
         RayExecutor("fake_work:train", "cpu")
 
 

@@ -200,7 +200,7 @@ def test_without_tensorboard_there_is_one_message(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     with pytest.raises(UsageError, match="TensorBoard is not installed") as caught:
         events.require()
-    assert "gradlab[tensorboard]" in caught.value.hint
+    assert "'.[tensorboard]'" in caught.value.hint
 
 
 def test_writing_loads_no_torch(results: Path) -> None:
