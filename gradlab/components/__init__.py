@@ -47,7 +47,23 @@ __all__ = [
 ALIASES: dict[str, dict[str, str]] = {
     "model": {"elman": "rnn", "vanilla_rnn": "rnn"},
     "task": {"copy": "copy_memory", "addition": "adding"},
-    "activation": {"identity": "linear", "swish": "silu", "none": "linear", "logistic": "sigmoid"},
+    "activation": {
+        "identity": "linear",
+        "swish": "silu",
+        "none": "linear",
+        "logistic": "sigmoid",
+        "hard_sigmoid": "hardsigmoid",
+        "hard_silu": "hardswish",
+        "hard_swish": "hardswish",
+        "hard_tanh": "hardtanh",
+        "log_sigmoid": "logsigmoid",
+        "tanh_shrink": "tanhshrink",
+        "soft_shrink": "softshrink",
+        "hard_shrink": "hardshrink",
+        "gelu_new": "gelu_tanh",
+        "relu2": "relu_squared",
+        "sin": "sine",
+    },
     "init": {
         "glorot_uniform": "xavier_uniform",
         "glorot_normal": "xavier_normal",
@@ -58,7 +74,7 @@ ALIASES: dict[str, dict[str, str]] = {
     },
     "norm": {"batch_norm": "batch", "layer_norm": "layer", "rms_norm": "rms"},
     "optimizer": {"heavy_ball": "momentum"},
-    "clip": {"adaptive": "agc"},
+    "clip": {"adaptive": "agc", "clipnorm": "each", "clipvalue": "value", "global_clipnorm": "norm"},
     "precision": {
         "fp32": "float32",
         "fp64": "float64",

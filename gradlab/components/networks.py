@@ -20,14 +20,24 @@ def _norm(name: str, summary: str) -> Component:
     return Component(f"gradlab.nn.norms:{name}", summary, {"eps": Param(1e-5, low=0)})
 
 
+_LAMBD = Param(0.5, low=0)
+
 ACTIVATIONS: dict[str, Activation] = {
     "linear": _act("gradlab.nn.activations:linear", "x"),
     "sigmoid": _act("torch:sigmoid", "1/(1+exp(-x)); slope at most 1/4"),
+    "hardsigmoid": _act("torch.nn.functional:hardsigmoid", "x/6 + 1/2 cut to [0, 1]"),
+    "logsigmoid": _act("torch.nn.functional:logsigmoid", "log(sigmoid(x))"),
     "tanh": _act("torch:tanh", "tanh(x); slope 1 at 0, saturates"),
+    "tanhshrink": _act("torch.nn.functional:tanhshrink", "x - tanh(x)"),
     "hardtanh": _act("torch.nn.functional:hardtanh", "x cut to [-1, 1]"),
     "softsign": _act("torch.nn.functional:softsign", "x/(1+|x|)"),
     "erf": _act("torch:erf", "erf(x); every mean-field integral in closed form"),
+    "sine": _act(
+        "gradlab.nn.activations:sine", "sin(w0*x) (Sitzmann 2020, with w0 = 30)", w0=Param(1.0, low=0, above=True)
+    ),
     "relu": _act("torch:relu", "max(0, x)"),
+    "relu6": _act("torch.nn.functional:relu6", "x cut to [0, 6]"),
+    "relu_squared": _act("gradlab.nn.activations:relu_squared", "max(0, x)^2 (So 2021)"),
     "leaky_relu": _act("torch.nn.functional:leaky_relu", "x, or negative_slope*x below 0", negative_slope=Param(0.01)),
     "prelu": Activation(
         "gradlab.nn.activations:prelu",
@@ -36,11 +46,26 @@ ACTIVATIONS: dict[str, Activation] = {
         learned=True,
     ),
     "elu": _act("torch.nn.functional:elu", "x, or alpha*(exp(x)-1) below 0", alpha=Param(1.0, low=0)),
+    "celu": _act(
+        "torch.nn.functional:celu",
+        "x, or alpha*(exp(x/alpha)-1) below 0 (Barron 2017)",
+        alpha=Param(1.0, low=0, above=True),
+    ),
     "selu": _act("torch.nn.functional:selu", "scaled elu with fixed point (0, 1) (Klambauer 2017)"),
     "gelu": _act("torch.nn.functional:gelu", "x*Phi(x), exact"),
+    "gelu_tanh": _act("gradlab.nn.activations:gelu_tanh", "gelu by tanh, as in GPT-2; torch's approximate='tanh'"),
     "silu": _act("torch.nn.functional:silu", "x*sigmoid(x), also called swish"),
+    "hardswish": _act("torch.nn.functional:hardswish", "x*hardsigmoid(x) (Howard 2019)"),
     "mish": _act("torch.nn.functional:mish", "x*tanh(softplus(x))"),
     "softplus": _act("torch.nn.functional:softplus", "log(1+exp(beta*x))/beta", beta=Param(1.0, low=0, above=True)),
+    "squareplus": _act(
+        "gradlab.nn.activations:squareplus", "(x+sqrt(x^2+b))/2 (Barron 2021)", b=Param(4.0, low=0, above=True)
+    ),
+    "softshrink": _act("torch.nn.functional:softshrink", "x moved towards 0 by lambd, 0 inside", lambd=_LAMBD),
+    "hardshrink": _act("torch.nn.functional:hardshrink", "x, but 0 inside [-lambd, lambd]", lambd=_LAMBD),
+    "threshold": _act(
+        "torch.nn.functional:threshold", "x above threshold, else value", threshold=Param(0.0), value=Param(0.0)
+    ),
 }
 
 INITS: dict[str, Component] = {

@@ -55,7 +55,14 @@ _MAX = {"max": Param(required=True, low=0, above=True)}
 CLIPS: dict[str, Component] = {
     "none": Component(None, "gradients as they are"),
     "norm": Component(
-        "gradlab.optim.clip:clip_norm", "scale the whole gradient down to norm `max` (Pascanu 2013)", _MAX
+        "gradlab.optim.clip:clip_norm",
+        "scale the whole gradient, all tensors together, down to norm `max` (Pascanu 2013)",
+        _MAX,
+    ),
+    "each": Component(
+        "gradlab.optim.clip:clip_each",
+        "scale each weight or bias tensor by itself down to norm `max` (Keras' clipnorm); `norm` scales all together",
+        _MAX,
     ),
     "value": Component("gradlab.optim.clip:clip_value", "cut every element to [-max, max]", _MAX),
     "agc": Component(

@@ -32,6 +32,8 @@ class NumpyActivation:
     """Where φ or one of its derivatives jumps. 0, ±1/2, ±1, ±2, ±3, ±4 and ±6 times `scale` are always panel edges."""
     scale: float = 1.0
     """The length over which φ bends."""
+    period: float = 0.0
+    """Of a φ that goes on bending for ever, its period; 0: φ is straight, or a power, far from 0."""
 
 
 def _normal_cdf(x: Floats) -> Floats:
@@ -93,25 +95,94 @@ def _gelu_slope(x: Floats) -> Floats:
     return _normal_cdf(x) + x * np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
 
 
+def _gelu_tanh(x: Floats) -> Floats:
+    return x * _sigmoid(2 * _gelu_tanh_inner(x))
+
+
+def _gelu_tanh_inner(x: Floats) -> Floats:
+    return math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)
+
+
+def _gelu_tanh_slope(x: Floats) -> Floats:
+    # beyond 10 both factors are 0 or 1, and the polynomial would overflow far beyond
+    near = np.clip(x, -10, 10)
+    inner, rise = _gelu_tanh_inner(near), math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * near**2)
+    return _sigmoid(2 * inner) + near * _sech2(inner) / 2 * rise
+
+
+def _hardsigmoid(x: Floats) -> Floats:
+    return np.clip(x / 6 + 0.5, 0, 1)
+
+
+def _log_sigmoid(x: Floats) -> Floats:
+    return -np.logaddexp(0, -x)
+
+
+def _celu(alpha: float) -> NumpyActivation:
+    return NumpyActivation(
+        lambda x: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0) / alpha)),
+        lambda x: np.where(x > 0, 1.0, np.exp(np.minimum(x, 0) / alpha)),
+        (0.0,),
+        scale=alpha,
+    )
+
+
+def _squareplus(b: float) -> NumpyActivation:
+    return NumpyActivation(
+        lambda x: np.where(x > 0, x + np.sqrt(x**2 + b), b / (np.sqrt(x**2 + b) + np.abs(x))) / 2,
+        lambda x: np.where(x > 0, 1 + x / np.sqrt(x**2 + b), b / (x**2 + b + np.abs(x) * np.sqrt(x**2 + b))) / 2,
+        scale=math.sqrt(b),
+    )
+
+
+def _sine(w0: float) -> NumpyActivation:
+    return NumpyActivation(
+        lambda x: np.sin(w0 * x), lambda x: w0 * np.cos(w0 * x), scale=1 / w0, period=2 * math.pi / w0
+    )
+
+
 NUMPY_ACTIVATIONS: dict[str, Callable[..., NumpyActivation]] = {
     "linear": lambda: NumpyActivation(lambda x: x, np.ones_like),
     "sigmoid": lambda: NumpyActivation(_sigmoid, lambda x: _sigmoid(x) * _sigmoid(-x)),
     "tanh": lambda: NumpyActivation(np.tanh, _sech2),
+    "hardsigmoid": lambda: NumpyActivation(
+        _hardsigmoid, lambda x: np.where(np.abs(x) < 3, 1 / 6, 0.0), (-3.0, 3.0), scale=3.0
+    ),
+    "logsigmoid": lambda: NumpyActivation(_log_sigmoid, lambda x: _sigmoid(-x)),
+    "tanhshrink": lambda: NumpyActivation(lambda x: x - np.tanh(x), lambda x: np.tanh(x) ** 2),
     "hardtanh": lambda: NumpyActivation(
         lambda x: np.clip(x, -1, 1), lambda x: np.where(np.abs(x) < 1, 1.0, 0.0), (-1.0, 1.0)
     ),
     "softsign": lambda: NumpyActivation(lambda x: x / (1 + np.abs(x)), lambda x: (1 + np.abs(x)) ** -2.0, (0.0,)),
     "erf": lambda: NumpyActivation(_erf, lambda x: 2 / math.sqrt(math.pi) * np.exp(-(x**2))),
+    "sine": _sine,
     "relu": lambda: _piecewise_linear(0.0),
+    "relu6": lambda: NumpyActivation(
+        lambda x: np.clip(x, 0, 6), lambda x: np.where((x > 0) & (x < 6), 1.0, 0.0), (0.0, 6.0)
+    ),
+    "relu_squared": lambda: NumpyActivation(lambda x: np.maximum(x, 0) ** 2, lambda x: 2 * np.maximum(x, 0), (0.0,)),
     "leaky_relu": lambda negative_slope: _piecewise_linear(negative_slope),
     "prelu": lambda start: _piecewise_linear(start),
     "elu": lambda alpha: _elu(alpha),
+    "celu": _celu,
     "selu": lambda: _elu(1.6732632423543772848170429916717, 1.0507009873554804934193349852946),
     "gelu": lambda: NumpyActivation(lambda x: x * _normal_cdf(x), _gelu_slope),
+    "gelu_tanh": lambda: NumpyActivation(_gelu_tanh, _gelu_tanh_slope),
     "silu": lambda: NumpyActivation(lambda x: x * _sigmoid(x), _silu_slope),
+    "hardswish": lambda: NumpyActivation(
+        lambda x: x * _hardsigmoid(x),
+        lambda x: np.where(x >= 3, 1.0, np.where(x <= -3, 0.0, x / 3 + 0.5)),
+        (-3.0, 3.0),
+    ),
     "mish": lambda: NumpyActivation(lambda x: x * np.tanh(_softplus(x)), _mish_slope),
     "softplus": lambda beta: NumpyActivation(
         lambda x: _softplus(beta * x) / beta, lambda x: _sigmoid(beta * x), scale=1 / beta
+    ),
+    "squareplus": _squareplus,
+    "softshrink": lambda lambd: NumpyActivation(
+        lambda x: np.sign(x) * np.maximum(np.abs(x) - lambd, 0),
+        lambda x: np.where(np.abs(x) > lambd, 1.0, 0.0),
+        (-lambd, lambd),
     ),
 }
 """By the name in the registry; called with the parameters of the activation, a learned one at its start."""
@@ -134,7 +205,14 @@ class _Twins(Mapping[str, Callable[..., NumpyActivation]]):
 
 
 _TWINS = _Twins()
-KNOWN_ACTIVATIONS = Components(_TWINS, reason="there is no prediction for activation {name}: it has no numpy twin")
+_JUMPS = (
+    "there is no prediction for activation {name}: it jumps, and variance maps are derived for continuous activations"
+)
+KNOWN_ACTIVATIONS = Components(
+    _TWINS,
+    dict.fromkeys(("hardshrink", "threshold"), _JUMPS),
+    "there is no prediction for activation {name}: it has no numpy twin",
+)
 """The declaration of a theory that reads the setting ``activation``."""
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradlab.mean_field.activations import NumpyActivation
+from gradlab.mean_field.prediction import NoPrediction
 
 __all__ = ["Nodes", "expect_pair", "hermite", "normal_nodes"]
 
@@ -24,6 +25,8 @@ Floats = NDArray[np.float64]
 _FAR = 12.0
 """Where the line ends, in deviations: the mass beyond is 4e-33."""
 _TINY = 1e-150
+_MOST_PERIODS = 100
+"""Of a periodic activation inside `_FAR`: each half period is a panel."""
 _BY_DEVIATION = np.arange(-_FAR, _FAR + 1)
 _NEAR = np.array([0.5, 1.0, 2.0, 3.0, 4.0, 6.0])
 _BY_SCALE = np.concatenate([_NEAR, 8 * 1.6 ** np.arange(70)])
@@ -49,9 +52,20 @@ class Nodes:
 
 
 def _edges(phi: NumpyActivation, far: float) -> Floats:
-    """Return the edges in h that belong to the activation, inside ±far."""
+    """Return the edges in h that belong to the activation, inside ±far.
+
+    Raises:
+        NoPrediction: it is periodic with a period too short to be resolved.
+    """
     steps = phi.scale * _BY_SCALE
     steps = steps[steps < far]
+    if phi.period:
+        turns = far / phi.period
+        if turns > _MOST_PERIODS:
+            raise NoPrediction(
+                f"the activation goes through more than {_MOST_PERIODS} periods: its integrals are not resolved"
+            )
+        steps = np.concatenate([steps, phi.period / 2 * np.arange(1, int(2 * turns) + 1)])
     kinks = np.array(phi.kinks, dtype=np.float64)
     return np.concatenate([-steps, [0.0], steps, kinks[np.abs(kinks) < far]])
 

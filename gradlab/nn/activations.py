@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from gradlab.components import ACTIVATIONS, Named
 
@@ -20,6 +21,24 @@ __all__ = ["Activation", "ActivationPullback", "Learned", "Mixture", "activation
 
 def linear(x: Tensor) -> Tensor:
     return x
+
+
+def sine(x: Tensor, w0: float) -> Tensor:
+    return torch.sin(w0 * x)
+
+
+def relu_squared(x: Tensor) -> Tensor:
+    return torch.relu(x).square()
+
+
+def gelu_tanh(x: Tensor) -> Tensor:
+    return F.gelu(x, approximate="tanh")
+
+
+def squareplus(x: Tensor, b: float) -> Tensor:
+    """Below 0 as (b/2)/(sqrt(x^2+b)-x), where x+sqrt(x^2+b) would cancel."""
+    root = torch.sqrt(x.square() + b)
+    return torch.where(x > 0, (x + root) / 2, b / 2 / (root + x.abs()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from gradlab.components import CLIPS, Named
 from gradlab.nn.parameters import Layout
 from gradlab.optim.updates import runs
 
-__all__ = ["Clipping", "Clips", "Penalty", "clip_agc", "clip_norm", "clip_value"]
+__all__ = ["Clipping", "Clips", "Penalty", "clip_agc", "clip_each", "clip_norm", "clip_value"]
 
 
 def clip_norm(grad_RP: Tensor, flat_RP: Tensor, layout: Layout, *, max: float) -> None:
@@ -21,6 +21,15 @@ def clip_norm(grad_RP: Tensor, flat_RP: Tensor, layout: Layout, *, max: float) -
     ``torch.nn.utils.clip_grad_norm_`` does, its 1e-6 in the denominator included."""
     norm_R1 = torch.linalg.vector_norm(grad_RP, dim=1, keepdim=True)
     grad_RP.mul_((max / (norm_R1 + 1e-6)).clamp(max=1.0))
+
+
+def clip_each(grad_RP: Tensor, flat_RP: Tensor, layout: Layout, *, max: float) -> None:
+    """Scale each parameter's gradient of norm above `max` down to it, whatever the others are, as Keras' ``clipnorm``
+    (``tf.clip_by_norm``) does: a gradient at or below `max` keeps every bit."""
+    for slot in layout.slots:
+        grad_RN = grad_RP[:, slot.columns]
+        norm_R1 = torch.linalg.vector_norm(grad_RN, dim=1, keepdim=True)
+        grad_RN.mul_(max / norm_R1.clamp(min=max))
 
 
 def clip_value(grad_RP: Tensor, flat_RP: Tensor, layout: Layout, *, max: float) -> None:

@@ -37,7 +37,9 @@ PLAIN = [
     ("prelu", "he_uniform"), ("tanh", "lecun_normal"), ("tanh", "torch_default"), ("sigmoid", "xavier_normal"),
     ("erf", "orthogonal"), ("selu", "lecun_normal"), ("gelu", "xavier_normal"), ("silu", "torch_default"),
     ("softplus", "xavier_normal"), ("elu", "lecun_normal"), ("softsign", "lecun_normal"), ("hardtanh", "he_normal"),
-    ("mish", "lecun_normal"),
+    ("mish", "lecun_normal"), ("sine", "he_normal"), ("relu6", "he_normal"), ("celu", "lecun_normal"),
+    ("hardswish", "xavier_normal"), ("gelu_tanh", "xavier_normal"), ("hardsigmoid", "he_normal"),
+    ("logsigmoid", "xavier_normal"), ("squareplus", "torch_default"),
 ]  # fmt: skip
 
 

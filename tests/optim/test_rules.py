@@ -38,6 +38,10 @@ def reference_run(cell: Cell) -> tuple[torch.Tensor, list[float], list[float]]:
         params = dict(cell.clip.params)
         if cell.clip.name == "norm":
             torch.nn.utils.clip_grad_norm_(twin.parameters(), params["max"])
+        elif cell.clip.name == "each":
+            for parameter in twin.parameters():
+                if (norm := float(parameter.grad.norm())) > params["max"]:  # tf.clip_by_norm
+                    parameter.grad.mul_(params["max"] / norm)
         elif cell.clip.name == "value":
             torch.nn.utils.clip_grad_value_(twin.parameters(), params["max"])
         elif cell.clip.name == "agc":
@@ -79,6 +83,40 @@ def test_every_optimizer_is_torch_optim_step_for_step(name):
             assert records[r].clip_rate > 0
 
 
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("model", ["mlp", "lstm"])
+def test_clipping_each_tensor_leaves_small_ones_alone_and_bounds_the_others(model, precision):
+    """One step of sgd: an update of at most lr*c in norm for every tensor of every replica, to 1e-6; one whose gradient
+    is below c gets the bits that it gets without a clip, however large the others are."""
+    lr, most = 0.5, {"mlp": 1.0, "lstm": 0.3}[model]
+    cell = dataclasses.replace(
+        STEP_BY_STEP, model=Named(model), norm=Named("none"), optimizer=Named("sgd"), lr=lr, steps=1, probe_at=(0, 1),
+        precision=Named(precision),
+    )  # fmt: skip
+    if model != "mlp":
+        cell = dataclasses.replace(cell, task=Named("adding"), seq_len=6, depth=2)
+    clips = [Named("none"), Named("each", (("max", most),)), Named("each", (("max", most / 3),)), Named("none")]
+    cells = [dataclasses.replace(cell, clip=clip, seed=seed) for clip in clips for seed in (0, 1)]
+    trainer = Trainer(cells, CPU)
+    before = trainer.flat_RP.clone()
+    trainer.train()
+    moved = trainer.flat_RP - before
+    kinds = set()
+    for slot in trainer.model.layout.slots:
+        free, clipped, tight = (moved[r : r + 2, slot.columns] for r in (0, 2, 4))
+        for seed in (0, 1):
+            norm = float(free[seed].double().norm())
+            assert float(tight[seed].double().norm()) <= lr * most / 3 * (1 + 1e-6) + 1e-7
+            assert float(clipped[seed].double().norm()) <= lr * most * (1 + 1e-6) + 1e-7
+            if norm < lr * most * (1 - 1e-6):
+                assert torch.equal(free[seed], clipped[seed])
+            elif norm > lr * most * (1 + 1e-6):
+                expected = free[seed] * (lr * most / norm)
+                torch.testing.assert_close(clipped[seed], expected, rtol=1e-4, atol=1e-7)
+            kinds.add(norm < lr * most)
+    assert kinds == {True, False}
+
+
 @pytest.mark.parametrize(("schedule", "warmup"), [("cosine", 0), ("constant", 5)])
 def test_learning_rate_schedules_are_torchs(schedule, warmup):
     cell = dataclasses.replace(STEP_BY_STEP, optimizer=Named("sgd"), lr_schedule=Named(schedule), warmup=warmup)
@@ -88,7 +126,7 @@ def test_learning_rate_schedules_are_torchs(schedule, warmup):
 
 
 def test_optimizers_of_different_kinds_share_a_bank():
-    """Each replica of a bank with all ten optimisers ends where it ends alone."""
+    """Each replica of a bank with every optimiser ends where it ends alone."""
     cells = [
         dataclasses.replace(STEP_BY_STEP, optimizer=Named(name), lr=OPTIMIZERS[name].params["lr"].default)
         for name in OPTIMIZERS

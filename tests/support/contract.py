@@ -34,6 +34,7 @@ STEP_BY_STEP = dataclasses.replace(
 CLIPPED = [
     Named("none"),
     Named("norm", (("max", 0.3),)),
+    Named("each", (("max", 0.05),)),
     Named("value", (("max", 0.02),)),
     Named("agc", (("factor", 0.03),)),
 ]

@@ -6,6 +6,7 @@ Nothing here shares code with the package but the random streams (which samples,
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -14,9 +15,12 @@ from gradlab.cell import Cell
 from gradlab.components import OPTIMIZERS, Named
 
 
-class Erf(nn.Module):
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.erf(x)
+class Formula(nn.Module):
+    """An elementwise function that torch.nn has no module for."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.forward = function
 
 
 def torch_activation(named: Named) -> nn.Module:
@@ -27,7 +31,20 @@ def torch_activation(named: Named) -> nn.Module:
         "tanh": lambda: nn.Tanh(),
         "hardtanh": lambda: nn.Hardtanh(),
         "softsign": lambda: nn.Softsign(),
-        "erf": lambda: Erf(),
+        "erf": lambda: Formula(torch.erf),
+        "hardsigmoid": lambda: nn.Hardsigmoid(),
+        "logsigmoid": lambda: nn.LogSigmoid(),
+        "tanhshrink": lambda: nn.Tanhshrink(),
+        "sine": lambda: Formula(lambda x: torch.sin(params.get("w0", 1.0) * x)),
+        "relu6": lambda: nn.ReLU6(),
+        "relu_squared": lambda: Formula(lambda x: x * x * (x > 0)),
+        "celu": lambda: nn.CELU(params.get("alpha", 1.0)),
+        "gelu_tanh": lambda: nn.GELU(approximate="tanh"),
+        "hardswish": lambda: nn.Hardswish(),
+        "squareplus": lambda: Formula(lambda x: (x + torch.sqrt(x * x + params.get("b", 4.0))) / 2),
+        "softshrink": lambda: nn.Softshrink(params.get("lambd", 0.5)),
+        "hardshrink": lambda: nn.Hardshrink(params.get("lambd", 0.5)),
+        "threshold": lambda: nn.Threshold(params.get("threshold", 0.0), params.get("value", 0.0)),
         "relu": lambda: nn.ReLU(),
         "leaky_relu": lambda: nn.LeakyReLU(params.get("negative_slope", 0.01)),
         "prelu": lambda: nn.PReLU(1, init=params.get("start", 0.25)),
