@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradlab.record import Floats
+from gradlab.thresholds import ABSURD_METRIC
 
-__all__ = ["fitted_blocks", "reach", "reach_interval", "verdicts"]
+__all__ = ["fitted_blocks", "measures", "reach", "reach_interval", "verdicts"]
 
 _SHORTEST_WITHOUT_ENDS = 6
 """Blocks from which a profile is fitted without its first and its last one, where input and loss have their effect."""
@@ -21,6 +22,12 @@ _ROUNDING = 1e-12
 def fitted_blocks(log_g: Floats) -> Floats:
     """Return the part of profiles [..., L] that the decay is fitted to: from six blocks on without both ends."""
     return log_g[..., 1:-1] if log_g.shape[-1] >= _SHORTEST_WITHOUT_ENDS else log_g
+
+
+def measures(metric: Floats) -> NDArray[np.bool_]:
+    """Return which metrics measure something: those that are finite and not beyond `ABSURD_METRIC`."""
+    finite = np.isfinite(metric)
+    return finite & (np.abs(np.where(finite, metric, 0.0)) <= ABSURD_METRIC)
 
 
 def reach(log_decay: Floats) -> Floats:

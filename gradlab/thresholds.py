@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["FADING", "LEARNED_SHARE", "LISTED_SHARE", "UNEXPLAINED_Z"]
+__all__ = ["ABSURD_METRIC", "FADING", "LEARNED_SHARE", "LISTED_SHARE", "UNEXPLAINED_Z"]
 
 UNEXPLAINED_Z = 3.5
 """|z| beyond which mean-field theory does not explain a mean over seeds."""
@@ -12,3 +12,5 @@ LISTED_SHARE = 0.005
 """Share of the variance; an interaction below it in every response is counted, not listed."""
 FADING = 1 / 3
 """Share of the way to a verdict's threshold, in orders of magnitude, from which a gradient is fading or growing."""
+ABSURD_METRIC = 1e6
+"""Modulus of a metric beyond which it measures nothing: an R² of -1e6 is an error of a thousand standard deviations."""

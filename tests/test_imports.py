@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "cell": {"components", "families"},
     "columns": {"cell"},
     "record": {"columns"},
-    "definitions": {"record"},
+    "definitions": {"record", "thresholds"},
     "plugins": {"errors", "components", "families", "cell"},
     "query": {"errors", "components", "cell"},
     "spec": {"errors", "components", "families", "cell", "query"},

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gradlab.cell import Cell, settings_of
 from gradlab.columns import Column
-from gradlab.definitions import reach, reach_interval, verdicts
+from gradlab.definitions import measures, reach, reach_interval, verdicts
 from gradlab.record import Floats
 from gradlab.results.frames import frame_of
 from gradlab.results.statistics import Interval, mean_interval
@@ -29,9 +29,9 @@ def summary_table(
 
     `n` counts the seeds measured. The means of survival and decay leave out the seeds in which a gradient is exactly
     zero or not finite (`dead`, `nonfinite`, counted at the end) and keep those that diverge later, since they are
-    taken at step 0; the means of metric and loss leave out the seeds that `diverged`. The verdict is that of the
-    geometric mean, unless half of the seeds or more are dead or not finite. `theory_z` is that of the mean over the
-    seeds.
+    taken at step 0; the means of metric and loss leave out the seeds that `diverged`, that of the metric those whose
+    metric measures nothing too (`metric_lost`). The verdict is that of the geometric mean, unless half of the seeds or
+    more are dead or not finite. `theory_z` is that of the mean over the seeds.
     """
     groups = len(configurations)
 
@@ -57,6 +57,7 @@ def summary_table(
         return verdicts(log_survival, *thresholds, dead=2 * dead >= n, nonfinite=2 * nonfinite >= n)
 
     settings = [settings_of(cell) for cell in configurations]
+    blocks = np.array([configurations[index].blocks for index in group], dtype=np.int64)
     derived: dict[str, Callable[[], Any]] = {
         "n": lambda: n,
         "survival": lambda: number(survival.mean),
@@ -77,6 +78,8 @@ def summary_table(
         "verdict_final": lambda: verdict(final.mean, "verdict_final"),
         "healthy": lambda: counted("verdict", "healthy") / np.maximum(n, 1),
         "diverged": lambda: counted("status", "diverged"),
+        "unmoved": lambda: count((cells["unmoved_blocks"] == blocks).fillna(False).to_numpy(bool)),
+        "metric_lost": lambda: count(kept & ~measures(cells["metric"].to_numpy(np.float64))),
         "dead": lambda: counted("verdict", "dead"),
         "nonfinite": lambda: counted("verdict", "nonfinite"),
         "underflow_at": lambda: _of_largest(cells, "underflow_at", "underflow", group, groups),
@@ -97,6 +100,8 @@ def summary_table(
         if column.kept == "setting":
             return [row[column.name] for row in settings]
         values = cells[column.name].to_numpy()
+        if column.name == "metric":
+            values = np.where(measures(values), values, np.nan)
         if column.over_seeds == "share":
             return count(values.astype(bool)) / np.maximum(n, 1)
         if column.over_seeds == "geometric":

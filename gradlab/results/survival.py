@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import log
 
@@ -15,13 +16,17 @@ from gradlab.store.records import Integers, Records
 
 __all__ = [
     "LN10",
+    "LayerSurvivals",
     "Profiles",
     "Underflow",
     "cell_state_survival",
+    "largest",
     "log_ratio",
     "number",
     "summarise",
     "underflow",
+    "unmoved_blocks",
+    "worst_layers",
 ]
 
 LN10 = log(10.0)
@@ -93,6 +98,35 @@ def cell_state_survival(measured: Records, rows: Integers) -> Floats:
 
 
 @dataclass(frozen=True, slots=True)
+class LayerSurvivals:
+    """The survival over time of the stacked layer furthest from 1 of each cell, [C] each; NaN without such layers."""
+
+    log_survival: Floats
+    layer: Floats
+    """The layer, 1 the lowest."""
+
+
+def worst_layers(measured: Records, rows: Integers) -> LayerSurvivals:
+    """Return the survival of the worst stacked layer in each of `rows`, one row a cell.
+
+    A gradient that is not finite is worse than one that is exactly zero, and that worse than any number.
+    """
+    log_survival, layer = (np.full(len(rows), np.nan) for _ in range(2))
+    layers_of_row = measured.stacked_layers[measured.cell_of_row]
+    sizes = layers_of_row * measured.blocks_of_row
+    start = np.cumsum(sizes) - sizes
+    for at in np.flatnonzero(layers_of_row[rows]):
+        row = rows[at]
+        log_g = measured.by_stacked["log_grad_norm_by_layer"][start[row] : start[row] + sizes[row]]
+        log_g = log_g.reshape(-1, layers_of_row[row])
+        ratios = log_ratio(log_g[0], log_g[-1])
+        distance = np.where(np.isnan(ratios), np.inf, np.abs(np.clip(ratios, -1e300, 1e300)))
+        layer[at] = distance.argmax() + 1
+        log_survival[at] = ratios[distance.argmax()]
+    return LayerSurvivals(log_survival, layer)
+
+
+@dataclass(frozen=True, slots=True)
 class Underflow:
     """The largest share, over the blocks, of gradient elements that the precision of training loses; [n] each."""
 
@@ -105,11 +139,32 @@ class Underflow:
 def underflow(measured: Records, rows: Integers) -> Underflow:
     """Return how much underflows in each of `rows`."""
     share, block = (np.full(len(rows), np.nan) for _ in range(2))
-    for blocks in np.unique(measured.blocks_of_row[rows]):
-        at = np.flatnonzero(measured.blocks_of_row[rows] == blocks)
-        lost = measured.profiles("underflow", rows[at])
+    for at, lost in _of_rows(measured, rows, "underflow"):
         known = ~np.isnan(lost).all(axis=1)
         filled = np.where(np.isnan(lost), -1.0, lost)
         share[at] = np.where(known, filled.max(axis=1), np.nan)
         block[at] = np.where(filled.max(axis=1) > 0, filled.argmax(axis=1) + 1, np.nan)
     return Underflow(share, block)
+
+
+def largest(measured: Records, rows: Integers, name: str) -> Floats:
+    """Return the largest value of a column over the blocks of each of `rows`; NaN where a block has none."""
+    values = np.full(len(rows), np.nan)
+    for at, of_blocks in _of_rows(measured, rows, name):
+        values[at] = of_blocks.max(axis=1)
+    return values
+
+
+def unmoved_blocks(measured: Records, rows: Integers) -> Floats:
+    """Return the blocks of each of `rows` whose weights have not changed by one bit; NaN where that is not known."""
+    number = np.full(len(rows), np.nan)
+    for at, moved in _of_rows(measured, rows, "displacement"):
+        number[at] = np.where(np.isnan(moved).any(axis=1), np.nan, (moved == 0).sum(axis=1))
+    return number
+
+
+def _of_rows(measured: Records, rows: Integers, name: str) -> Iterator[tuple[Integers, Floats]]:
+    """Yield the places in `rows` of the networks of each length L, with their values of a column, [n, L]."""
+    for blocks in np.unique(measured.blocks_of_row[rows]):
+        at = np.flatnonzero(measured.blocks_of_row[rows] == blocks)
+        yield at, measured.profiles(name, rows[at])

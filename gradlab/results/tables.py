@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gradlab.cell import Cell, cell_id, settings_of
 from gradlab.columns import Column, columns_of
-from gradlab.definitions import reach
+from gradlab.definitions import measures, reach
 from gradlab.record import Floats
 from gradlab.results.frames import frame_of
 from gradlab.results.summary import summary_table
@@ -20,10 +20,13 @@ from gradlab.results.survival import (
     LN10,
     Profiles,
     cell_state_survival,
+    largest,
     log_ratio,
     number,
     summarise,
     underflow,
+    unmoved_blocks,
+    worst_layers,
 )
 from gradlab.results.theory import Predict, Predicted, ask, deviations
 from gradlab.store.records import Failure, Integers, Records
@@ -107,6 +110,7 @@ def cells_table(
     first, last = measured.first_row, measured.first_row + measured.probes - 1
     log_survival, log_decay = profiles.log_survival[first], profiles.log_decay[first]
     settings = [settings_of(cell) for cell in measured.cells]
+    trained = np.array([cell.steps > 0 for cell in measured.cells], dtype=bool)
     derived: dict[str, Callable[[], Any]] = {
         "bank": lambda: measured.scalars["bank"],
         "error": lambda: _divergences(measured.scalars["diverged_at"]),
@@ -121,6 +125,13 @@ def cells_table(
         "log10_survival_final": lambda: profiles.log_survival[last] / LN10,
         "cell_survival": lambda: number(cell_state_survival(measured, first)),
         "log10_cell_survival": lambda: cell_state_survival(measured, first) / LN10,
+        "displacement": lambda: np.where(trained, largest(measured, last, "displacement"), np.nan),
+        "unmoved_blocks": lambda: _integers(np.where(trained, unmoved_blocks(measured, last), np.nan)),
+        "saturated": lambda: largest(measured, first, "saturated"),
+        "metric_lost_at": lambda: _integers(_metric_lost_at(measured)),
+        "worst_layer": lambda: _integers(worst_layers(measured, first).layer),
+        "log10_survival_by_layer": lambda: worst_layers(measured, first).log_survival / LN10,
+        "log10_survival_by_layer_final": lambda: worst_layers(measured, last).log_survival / LN10,
         "underflow": lambda: underflow(measured, first).share,
         "underflow_at": lambda: _integers(underflow(measured, first).block),
         "theory_survival": lambda: number(predicted.log_survival[group]),
@@ -139,6 +150,16 @@ def cells_table(
         return _shown(column, measured.scalars[source])
 
     return frame_of("cells", derived, kept, only)
+
+
+def _metric_lost_at(measured: Records) -> Floats:
+    """Return the first probed step of each cell that did not diverge whose metric measures nothing; else NaN."""
+    ok = (measured.scalars["status"] == "ok")[measured.cell_of_row]
+    lost = ~measures(measured.by_step["metric"]) & ok
+    at = np.full(len(measured.cells), np.nan)
+    rows = np.flatnonzero(lost)[::-1]
+    at[measured.cell_of_row[rows]] = measured.probe_steps[rows]
+    return at
 
 
 def _divergences(diverged_at: Floats) -> list[str]:

@@ -93,6 +93,7 @@ class Trainer:
             raise UsageError(f"model {self.shared.model.name} has nothing that dropout acts on", "leave dropout out")
         starts = [Start(cell.seed, cell.init, cell.bias_std) for cell in cells]
         self.flat_RP = self.model.layout.initial(starts).to(device, master)
+        self.initial_RP = self.flat_RP.clone()
         self.grad_RP = torch.zeros_like(self.flat_RP)
         self.running = self.model.running(len(cells), master, device)
         layout = self.model.layout
@@ -117,7 +118,7 @@ class Trainer:
         chosen = Batches(seeds, self.train_samples.size, n, device, purpose="probe").next()
         self.probe_x, self.probe_y = samples(self.data, "train", seed_of_R, torch.float64, device).gather(chosen)
         self.probe_masks = Dropout(*dropped, "probe", device).draw(n, torch.float64)
-        self.measurements = Measurements(len(cells), device)
+        self.measurements = Measurements(len(cells), self.shared.steps, device)
         # masks come from streams of our own and a left-out step is decided on the CPU: neither can be recorded
         graphable = self.shared.dropout == 0 and not self.precision.scaled and self.optimizer.recordable
         self.replay = Replay(self._update) if graph and device.type == "cuda" and graphable else None
@@ -139,10 +140,15 @@ class Trainer:
             if step < self.shared.steps:
                 with _subnormals_flushed():
                     self.step(step, watched=step in at)
-        indices = bool(self.data.vocabulary)  # the size of an index says nothing
-        mean_square_R = self.probe_x.double().square().flatten(1).mean(1)
-        mean_square = [float("nan")] * len(self.cells) if indices else mean_square_R.tolist()
-        return self.measurements.records(self.cells, at, self.data, mean_square)
+        # the size of an index, of a vocabulary or of classes, says nothing
+        inputs = self._mean_square(self.probe_x, numbers=not self.data.vocabulary)
+        targets = self._mean_square(self.probe_y, numbers=self.probe_y.is_floating_point())
+        return self.measurements.records(self.cells, at, self.data, inputs, targets)
+
+    def _mean_square(self, values: Tensor, *, numbers: bool) -> list[float]:
+        """Return the mean square of the values of each replica; NaN where they are no numbers."""
+        mean_square: list[float] = values.double().square().flatten(1).mean(1).tolist()
+        return mean_square if numbers else [float("nan")] * len(self.cells)
 
     def measure(self, step: int) -> None:
         """Measure, in float64 and with subnormals, and judge on the held-out samples."""
@@ -153,7 +159,9 @@ class Trainer:
         )  # fmt: skip
         with _subnormals_flushed(), torch.no_grad():
             metric_R = self.data.criterion.metric(self._judged(), self.test_y)
-        self.measurements.probed(profile, metric_R, scale_R)
+        moved_RL = weight_norms(self.model, self.flat_RP.double() - self.initial_RP.double())
+        displacement_RL = moved_RL / weight_norms(self.model, self.initial_RP)
+        self.measurements.probed(profile, metric_R, scale_R, displacement_RL)
 
     def _judged(self) -> Tensor:
         """Return the outputs for all held-out samples, in the format of the weights."""
@@ -192,7 +200,7 @@ class Trainer:
         ctx = Context("train", self.running, masks)
         loss_R, grads = gradients(self.model, self.params, self.leaves, x, ctx, objective)
         torch._foreach_copy_(self.grads, grads)
-        self.measurements.watch(loss_R)
+        self.measurements.trained(loss_R)
         finite_R = self.loss_scale.unscale(self.grad_RP) if self.precision.scaled else None
         self.penalty.add(self.grad_RP, self.flat_RP)
         if self.clips or watched:

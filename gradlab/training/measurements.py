@@ -19,6 +19,7 @@ from gradlab.optim import Clipping
 from gradlab.probing import Profile
 from gradlab.record import Record
 from gradlab.tasks import Data
+from gradlab.training.loss_curve import LossCurve
 
 __all__ = ["Measurements"]
 
@@ -26,15 +27,17 @@ __all__ = ["Measurements"]
 class Measurements:
     """The measurements of R replicas; rows hold tensors `[R]` and `[R, L]`."""
 
-    def __init__(self, replicas: int, device: torch.device) -> None:
+    def __init__(self, replicas: int, steps: int, device: torch.device) -> None:
         self.rows: list[dict[str, Tensor]] = []
         self._now = torch.zeros((), dtype=torch.int64, device=device)
         """The step to be made next, on the device, where a CUDA graph can count it."""
         self._diverged_at_R = torch.full((replicas,), -1, dtype=torch.int64, device=device)
         self._clipped_R = torch.zeros(replicas, dtype=torch.float64, device=device)
         self._coef_sum_R = torch.zeros_like(self._clipped_R)
+        self._last_finite_R = torch.full_like(self._clipped_R, torch.nan)
+        self._curve = LossCurve(replicas, steps, device)
 
-    def probed(self, profile: Profile, metric_R: Tensor, loss_scale_R: Tensor) -> None:
+    def probed(self, profile: Profile, metric_R: Tensor, loss_scale_R: Tensor, displacement_RL: Tensor) -> None:
         """Begin the row of a probe."""
         self.watch(profile.loss_R)
         unknown_R = torch.full_like(profile.loss_R, torch.nan)
@@ -42,6 +45,7 @@ class Measurements:
             **{f.name: getattr(profile, f.name) for f in dataclasses.fields(Profile)},
             "metric_R": metric_R.double(),
             "loss_scale_R": loss_scale_R.double().clone(),
+            "displacement_RL": displacement_RL,
             "update_ratio_RL": torch.full_like(profile.weight_norm_RL, torch.nan),
             "clip_before_R": unknown_R, "clip_after_R": unknown_R, "clip_coef_R": unknown_R,
         })  # fmt: skip
@@ -50,6 +54,12 @@ class Measurements:
         """Note which replicas have a loss that is not finite for the first time."""
         new_R = (self._diverged_at_R < 0) & ~loss_R.isfinite()
         self._diverged_at_R.copy_(torch.where(new_R, self._now, self._diverged_at_R))
+
+    def trained(self, loss_R: Tensor) -> None:
+        """Note the loss of a training batch, the last finite one where it is not."""
+        self.watch(loss_R)
+        self._last_finite_R.copy_(torch.where(self._diverged_at_R < 0, loss_R.detach(), self._last_finite_R))
+        self._curve.add(self._now, loss_R)
 
     def clipped(self, clipping: Clipping, *, watched: bool) -> None:
         """Count one step of clipping; where `watched`, note its numbers in the last row."""
@@ -74,18 +84,26 @@ class Measurements:
 
     def state(self) -> dict[str, Any]:
         """Return what `restore` needs."""
-        return {"rows": self.rows, "counts": [self._now, self._diverged_at_R, self._clipped_R, self._coef_sum_R]}
+        return {"rows": self.rows, "counts": self._counts()}
+
+    def _counts(self) -> list[Tensor]:
+        counts = [self._now, self._diverged_at_R, self._clipped_R, self._coef_sum_R]
+        return [*counts, self._last_finite_R, self._curve.sum_BR]
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a `state`."""
         device = self._now.device
         self.rows = [{name: value.to(device) for name, value in row.items()} for row in state["rows"]]
-        counts = [self._now, self._diverged_at_R, self._clipped_R, self._coef_sum_R]
-        for mine, kept in zip(counts, state["counts"], strict=True):
+        for mine, kept in zip(self._counts(), state["counts"], strict=True):
             mine.copy_(kept)
 
     def records(
-        self, cells: Sequence[Cell], at: tuple[int, ...], data: Data, mean_square: Sequence[float]
+        self,
+        cells: Sequence[Cell],
+        at: tuple[int, ...],
+        data: Data,
+        mean_square: Sequence[float],
+        target_mean_square: Sequence[float],
     ) -> tuple[Record, ...]:
         """Turn the rows of all probes into one record a cell. The only place that waits for the device."""
         kept = field_names()
@@ -97,6 +115,7 @@ class Measurements:
         }
         diverged_at = self._diverged_at_R.tolist()
         clipped, coefs = self._clipped_R.tolist(), self._coef_sum_R.tolist()
+        last_finite, late = self._last_finite_R.tolist(), self._curve.late()
         total = np.exp(table.pop("log_grad_norm_total"))
         criterion = data.criterion
         records = []
@@ -113,6 +132,11 @@ class Measurements:
                     in_features=data.in_features,
                     out_features=data.out_features,
                     input_mean_square=mean_square[r],
+                    target_mean_square=target_mean_square[r],
+                    loss_last_finite=last_finite[r],
+                    train_loss_q3=float(late.third_quarter[r]),
+                    train_loss_q4=float(late.last_quarter[r]),
+                    train_loss_se=float(late.error[r]),
                     metric_name=criterion.name,
                     learned=bool(arrays["metric"][-1] >= criterion.learned_from),
                     clip_rate=clipped[r] / steps if clips else float("nan"),

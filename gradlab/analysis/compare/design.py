@@ -14,6 +14,7 @@ from gradlab.analysis.compare.responses import Response
 from gradlab.analysis.compare.seed_means import joint
 from gradlab.analysis.compare.variance import Factor
 from gradlab.cell import REGISTRIES, SETTINGS
+from gradlab.definitions import measures
 from gradlab.families import Axis
 from gradlab.families.axes import length_settings
 from gradlab.record import Floats
@@ -26,9 +27,12 @@ _ASIDE = ("seed", "thresholds.vanish", "thresholds.explode", "probe.at")
 
 
 def response_values(cells: pd.DataFrame, response: Response) -> Floats:
-    """Return the response of each cell; NaN for metric and loss of one that diverged, which has none."""
+    """Return the response of each cell; NaN for metric and loss of one that diverged, which has none, and for a metric
+    that measures nothing."""
     values = cells[response.column].to_numpy(np.float64)
     lost = (cells["status"] != "ok").to_numpy() if response.name in ("metric", "loss") else False
+    if response.name == "metric":
+        lost |= ~measures(values)
     return np.where(lost, np.nan, values)
 
 
