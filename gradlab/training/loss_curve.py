@@ -62,4 +62,5 @@ def _scatter(values: NDArray[np.float64]) -> NDArray[np.float64]:
     x = np.arange(n) - (n - 1) / 2
     centred = values - values.mean(axis=0)
     off = centred - np.outer(x, x @ centred / (x @ x))
-    return np.sqrt(np.square(off).sum(axis=0) / (n - 2))
+    squares: NDArray[np.float64] = np.square(off).sum(axis=0) / (n - 2)
+    return np.sqrt(squares)
