@@ -44,10 +44,11 @@ class StopAt(Checkpoint):
 
 def bank() -> list[Cell]:
     """Every optimiser and every clip, two seeds."""
-    clips = [Named("none"), Named("norm", (("max", 0.1),)), Named("value", (("max", 0.01),)), Named("agc")]
+    limits = {"norm": 0.1, "value": 0.01, "each": 0.05}
+    clips = [Named("none"), Named("agc"), *(Named(name, (("max", limit),)) for name, limit in limits.items())]
     assert {clip.name for clip in clips} == set(CLIPS)
     cells = [
-        dataclasses.replace(BASE, optimizer=Named(name), clip=clips[i % 4], seed=seed)
+        dataclasses.replace(BASE, optimizer=Named(name), clip=clips[i % len(clips)], seed=seed)
         for seed in range(2)
         for i, name in enumerate(OPTIMIZERS)
     ]
