@@ -32,7 +32,7 @@ def response_values(cells: pd.DataFrame, response: Response) -> Floats:
     values = cells[response.column].to_numpy(np.float64)
     lost = (cells["status"] != "ok").to_numpy() if response.name in ("metric", "loss") else False
     if response.name == "metric":
-        lost |= ~measures(values)
+        lost = lost | ~measures(values)
     return np.where(lost, np.nan, values)
 
 
