@@ -70,6 +70,8 @@ ALIASES: dict[str, dict[str, str]] = {
         "kaiming_uniform": "he_uniform",
         "kaiming_normal": "he_normal",
         "lecun": "lecun_normal",
+        "trunc_normal": "truncated_normal",
+        "eye": "identity",
         "pytorch": "torch_default",
     },
     "norm": {"batch_norm": "batch", "layer_norm": "layer", "rms_norm": "rms"},

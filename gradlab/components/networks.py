@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from gradlab.components.component import Activation, Component
 from gradlab.components.param import Param
 
@@ -12,8 +14,10 @@ def _act(target: str, summary: str, **params: Param) -> Activation:
     return Activation(target, summary, params)
 
 
-def _init(name: str, summary: str, **params: Param) -> Component:
-    return Component(f"gradlab.nn.inits:{name}", summary, {**params, "gain": Param(1.0, low=0, above=True)})
+def _init(name: str, summary: str, more: Mapping[str, Param] | None = None, **own: Param) -> Component:
+    """``{NAME: VALUE}`` means the first parameter: what an init has of its own, else its gain, never one of `more`."""
+    gain = {"gain": Param(1.0, low=0, above=True)}
+    return Component(f"gradlab.nn.inits:{name}", summary, {**own, **gain, **(more or {})})
 
 
 def _norm(name: str, summary: str) -> Component:
@@ -68,16 +72,39 @@ ACTIVATIONS: dict[str, Activation] = {
     ),
 }
 
+_FAN_IN = {"mode": Param("fan_in", str, choices=("fan_in", "fan_out", "fan_avg"))}
+_FAN_AVG = {"mode": Param("fan_avg", str, choices=("fan_in", "fan_out", "fan_avg"))}
+_KAIMING = {
+    "nonlinearity": Param("relu", str, choices=("relu", "leaky_relu", "tanh", "selu", "sigmoid", "linear")),
+    "a": Param(0.0),
+}
+"""The nonlinearity whose gain torch.nn.init.kaiming_normal_ takes, and the slope of a leaky_relu."""
+_TRUNCATED = {"truncated": Param(False, bool)}
+
 INITS: dict[str, Component] = {
-    "xavier_uniform": _init("xavier_uniform", "uniform, variance 2/(fan_in+fan_out) (Glorot 2010)"),
-    "xavier_normal": _init("xavier_normal", "normal, variance 2/(fan_in+fan_out) (Glorot 2010)"),
-    "he_uniform": _init("he_uniform", "uniform, variance 2/fan_in (He 2015)"),
-    "he_normal": _init("he_normal", "normal, variance 2/fan_in (He 2015)"),
-    "lecun_normal": _init("lecun_normal", "normal, variance 1/fan_in (LeCun 1998)"),
+    "xavier_uniform": _init("xavier_uniform", "uniform, variance 2/(fan_in+fan_out) (Glorot 2010)", _FAN_AVG),
+    "xavier_normal": _init("xavier_normal", "normal, variance 2/(fan_in+fan_out) (Glorot 2010)", _FAN_AVG | _TRUNCATED),
+    "he_uniform": _init("he_uniform", "uniform, variance 2/fan_in (He 2015)", _FAN_IN | _KAIMING),
+    "he_normal": _init(
+        "he_normal",
+        "normal, variance 2/fan_in (He 2015); Keras' is `truncated` at 2 deviations, of the same variance",
+        _FAN_IN | _KAIMING | _TRUNCATED,
+    ),
+    "lecun_normal": _init("lecun_normal", "normal, variance 1/fan_in (LeCun 1998)", _FAN_IN | _TRUNCATED),
+    "lecun_uniform": _init("lecun_uniform", "uniform, variance 1/fan_in (LeCun 1998)", _FAN_IN),
     "orthogonal": _init("orthogonal", "random orthonormal rows or columns (Saxe 2013)"),
-    "normal": _init("normal", "normal with the given std", std=Param(required=True, low=0)),
+    "normal": _init("normal", "normal with the given std", _TRUNCATED, std=Param(required=True, low=0)),
+    "truncated_normal": _init(
+        "truncated_normal",
+        "normal with the given std before it is cut at 2 std, as Keras has it: 0.88 std is left; `normal` with "
+        "`truncated` keeps std",
+        std=Param(required=True, low=0),
+    ),
     "uniform": _init("uniform", "uniform on [-bound, bound]", bound=Param(required=True, low=0)),
-    "torch_default": _init("torch_default", "what torch.nn.Linear does: uniform, variance 1/(3 fan_in), biases too"),
+    "constant": _init("constant", "every weight `value`: units stay alike", value=Param(required=True)),
+    "torch_default": _init(
+        "torch_default", "what torch.nn.Linear does: uniform, variance 1/(3 fan_in), biases too", _FAN_IN
+    ),
     "identity": _init("identity", "ones on the diagonal (Le 2015)"),
     "spectral": _init(
         "spectral", "normal, scaled to the given spectral radius (Jaeger 2001)", radius=Param(1.0, low=0, above=True)

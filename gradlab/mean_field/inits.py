@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from gradlab.components import INITS, Named
@@ -11,22 +12,45 @@ from gradlab.mean_field.prediction import NoPrediction
 
 __all__ = ["BIASES", "KNOWN_INITS", "bias_variance", "weight_variance"]
 
+_CUT = 1 - 4 * math.exp(-2) / math.sqrt(2 * math.pi) / math.erf(math.sqrt(2))
+"""Variance of a standard normal number between -2 and 2."""
+
+
+def _fan(fan_in: int, fan_out: int, mode: str) -> float:
+    return {"fan_in": float(fan_in), "fan_out": float(fan_out), "fan_avg": (fan_in + fan_out) / 2}[mode]
+
+
+def _he(fan_in: int, fan_out: int, gain: float, mode: str, nonlinearity: str, a: float) -> float:
+    square = {"leaky_relu": 2 / (1 + a**2), "tanh": 25 / 9, "selu": 9 / 16, "sigmoid": 1.0, "linear": 1.0}
+    return gain**2 * square.get(nonlinearity, 2.0) / _fan(fan_in, fan_out, mode)
+
+
+def _lecun(fan_in: int, fan_out: int, gain: float, mode: str) -> float:
+    return gain**2 / _fan(fan_in, fan_out, mode)
+
+
 _VARIANCES: dict[str, Callable[..., float]] = {
-    "xavier_uniform": lambda fan_in, fan_out, gain: gain**2 * 2 / (fan_in + fan_out),
-    "xavier_normal": lambda fan_in, fan_out, gain: gain**2 * 2 / (fan_in + fan_out),
-    "he_uniform": lambda fan_in, fan_out, gain: gain**2 * 2 / fan_in,
-    "he_normal": lambda fan_in, fan_out, gain: gain**2 * 2 / fan_in,
-    "lecun_normal": lambda fan_in, fan_out, gain: gain**2 / fan_in,
-    "torch_default": lambda fan_in, fan_out, gain: gain**2 / (3 * fan_in),
+    "xavier_uniform": _lecun,
+    "xavier_normal": lambda fan_in, fan_out, gain, mode, truncated: _lecun(fan_in, fan_out, gain, mode),
+    "he_uniform": _he,
+    "he_normal": lambda fan_in, fan_out, gain, mode, nonlinearity, a, truncated: _he(
+        fan_in, fan_out, gain, mode, nonlinearity, a
+    ),
+    "lecun_normal": lambda fan_in, fan_out, gain, mode, truncated: _lecun(fan_in, fan_out, gain, mode),
+    "lecun_uniform": _lecun,
+    "torch_default": lambda fan_in, fan_out, gain, mode: gain**2 / (3 * _fan(fan_in, fan_out, mode)),
     "orthogonal": lambda fan_in, fan_out, gain: gain**2 / max(fan_in, fan_out),
-    "normal": lambda fan_in, fan_out, gain, std: gain**2 * std**2,
+    "normal": lambda fan_in, fan_out, gain, std, truncated: gain**2 * std**2,
+    "truncated_normal": lambda fan_in, fan_out, gain, std: gain**2 * std**2 * _CUT,
     "uniform": lambda fan_in, fan_out, gain, bound: gain**2 * bound**2 / 3,
 }
 """Variance of one weight of a `[fan_out, fan_in]` matrix; of an orthogonal one the mean square of its entries."""
+_FACTORS = ("gain", "std", "bound")
+"""Parameters whose 0 is the only reason for a variance of 0."""
 
 KNOWN_INITS = Components(
     _VARIANCES,
-    {"identity": "identity weights are not random: mean-field theory does not cover them"},
+    dict.fromkeys(("identity", "constant"), "{name} weights are not random: mean-field theory does not cover them"),
     "mean-field theory does not know the variance of init {name}",
 )
 BIASES = Numbers(("auto",))
@@ -43,7 +67,7 @@ def weight_variance(init: Named, fan_in: int, fan_out: int) -> float:
     KNOWN_INITS.require("init", init)
     values = KNOWN_INITS.values(init, INITS)
     variance = _VARIANCES[init.name](fan_in, fan_out, **values)
-    if variance == 0 and all(values.values()):
+    if variance == 0 and all(values.get(name, 1) for name in _FACTORS):
         raise NoPrediction("the variance of the weights rounds to 0")
     require_representable("the variance of the weights", variance)
     return variance

@@ -15,7 +15,10 @@ from torch import Tensor
 from gradlab.components import INITS, Named
 from gradlab.nn.parameters import Draw, Start
 
-__all__ = ["bias_draw", "initial_bias", "initial_weight", "weight_draw"]
+__all__ = ["CUT_DEVIATION", "bias_draw", "initial_bias", "initial_weight", "weight_draw"]
+
+CUT_DEVIATION = 0.87962566103423978
+"""Deviation of a standard normal number between -2 and 2; Keras and JAX divide by it."""
 
 
 def _uniform(z: Tensor) -> Tensor:
@@ -23,36 +26,73 @@ def _uniform(z: Tensor) -> Tensor:
     return torch.erf(z / math.sqrt(2))
 
 
-def xavier_normal(z_OI: Tensor, gain: float) -> Tensor:
-    return gain * math.sqrt(2 / sum(z_OI.shape)) * z_OI
+def _normal(z: Tensor, truncated: bool) -> Tensor:
+    """Return the draws, or the same draws between -2 and 2 deviations, scaled back to variance 1."""
+    return _cut(z) / CUT_DEVIATION if truncated else z
 
 
-def xavier_uniform(z_OI: Tensor, gain: float) -> Tensor:
-    return gain * math.sqrt(6 / sum(z_OI.shape)) * _uniform(z_OI)
+def _cut(z: Tensor) -> Tensor:
+    """Map normal draws to normal ones between -2 and 2 through both distribution functions, as
+    ``torch.nn.init.trunc_normal_`` maps uniform ones."""
+    return math.sqrt(2) * torch.erfinv(math.erf(math.sqrt(2)) * _uniform(z))
 
 
-def he_normal(z_OI: Tensor, gain: float) -> Tensor:
-    return gain * math.sqrt(2 / z_OI.shape[1]) * z_OI
+def _fan(z_OI: Tensor, mode: str) -> float:
+    rows, columns = z_OI.shape
+    return {"fan_in": columns, "fan_out": rows, "fan_avg": (rows + columns) / 2}[mode]
 
 
-def he_uniform(z_OI: Tensor, gain: float) -> Tensor:
-    return gain * math.sqrt(6 / z_OI.shape[1]) * _uniform(z_OI)
+def _kaiming(nonlinearity: str, a: float) -> float:
+    """Return the square of the gain that ``torch.nn.init.kaiming_normal_`` has for a nonlinearity."""
+    squares = {"relu": 2.0, "leaky_relu": 2 / (1 + a**2), "tanh": 25 / 9, "selu": 9 / 16, "sigmoid": 1.0, "linear": 1.0}
+    return squares[nonlinearity]
 
 
-def lecun_normal(z_OI: Tensor, gain: float) -> Tensor:
-    return gain * math.sqrt(1 / z_OI.shape[1]) * z_OI
+def xavier_normal(z_OI: Tensor, gain: float, mode: str = "fan_avg", truncated: bool = False) -> Tensor:
+    return gain * math.sqrt(1 / _fan(z_OI, mode)) * _normal(z_OI, truncated)
 
 
-def torch_default(z_OI: Tensor, gain: float) -> Tensor:
-    return gain * math.sqrt(1 / z_OI.shape[1]) * _uniform(z_OI)
+def xavier_uniform(z_OI: Tensor, gain: float, mode: str = "fan_avg") -> Tensor:
+    return gain * math.sqrt(3 / _fan(z_OI, mode)) * _uniform(z_OI)
 
 
-def normal(z_OI: Tensor, std: float, gain: float) -> Tensor:
-    return gain * std * z_OI
+def he_normal(
+    z_OI: Tensor, gain: float, mode: str = "fan_in", nonlinearity: str = "relu", a: float = 0.0, truncated: bool = False
+) -> Tensor:
+    return gain * math.sqrt(_kaiming(nonlinearity, a) / _fan(z_OI, mode)) * _normal(z_OI, truncated)
+
+
+def he_uniform(z_OI: Tensor, gain: float, mode: str = "fan_in", nonlinearity: str = "relu", a: float = 0.0) -> Tensor:
+    return gain * math.sqrt(3 * _kaiming(nonlinearity, a) / _fan(z_OI, mode)) * _uniform(z_OI)
+
+
+def lecun_normal(z_OI: Tensor, gain: float, mode: str = "fan_in", truncated: bool = False) -> Tensor:
+    return gain * math.sqrt(1 / _fan(z_OI, mode)) * _normal(z_OI, truncated)
+
+
+def lecun_uniform(z_OI: Tensor, gain: float, mode: str = "fan_in") -> Tensor:
+    return gain * math.sqrt(3 / _fan(z_OI, mode)) * _uniform(z_OI)
+
+
+def torch_default(z_OI: Tensor, gain: float, mode: str = "fan_in") -> Tensor:
+    return gain * math.sqrt(1 / _fan(z_OI, mode)) * _uniform(z_OI)
+
+
+def normal(z_OI: Tensor, std: float, gain: float, truncated: bool = False) -> Tensor:
+    return gain * std * _normal(z_OI, truncated)
+
+
+def truncated_normal(z_OI: Tensor, std: float, gain: float) -> Tensor:
+    """Normal of deviation `std`, without what lies beyond 2 of them, which leaves 0.88 `std`: as Keras has it."""
+    return gain * std * _cut(z_OI)
 
 
 def uniform(z_OI: Tensor, bound: float, gain: float) -> Tensor:
     return gain * bound * _uniform(z_OI)
+
+
+def constant(z_OI: Tensor, value: float, gain: float) -> Tensor:
+    return torch.full_like(z_OI, gain * value)
 
 
 def orthogonal(z_OI: Tensor, gain: float) -> Tensor:

@@ -43,6 +43,18 @@ PLAIN = [
 ]  # fmt: skip
 
 
+INITS = [
+    Named("he_normal", (("truncated", True),)), Named("he_normal", (("mode", "fan_out"),)),
+    Named("xavier_normal", (("truncated", True),)), Named("lecun_uniform"), Named("truncated_normal", (("std", 0.16),)),
+    Named("he_uniform", (("mode", "fan_avg"), ("nonlinearity", "leaky_relu"), ("a", 0.2))),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("init", INITS, ids=str)
+def test_other_distributions_of_the_weights(init):
+    assert abs(z_of(dataclasses.replace(NARROW, init=init), 12)) < 4
+
+
 @pytest.mark.parametrize(("activation", "init"), PLAIN)
 def test_plain_networks(activation, init):
     assert abs(z_of(dataclasses.replace(NARROW, activation=Named(activation), init=Named(init)), 12)) < 4
