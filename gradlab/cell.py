@@ -44,6 +44,9 @@ __all__ = [
     "configuration_id",
     "mixes_activations",
     "named_components",
+    "parameter_of",
+    "parameter_value",
+    "parameters_of",
     "plain_value",
     "probe_steps",
     "setting",
@@ -210,6 +213,30 @@ SETTINGS: dict[str, Setting] = {
 
 REGISTRIES: dict[str, dict[str, Any]] = {key: s.registry for key, s in SETTINGS.items() if s.registry is not None}
 """By setting, the components that it can name."""
+
+
+def parameter_of(key: str) -> tuple[str, str] | None:
+    """Return the setting and the parameter that a dotted key such as ``optimizer.eps`` names; None for other keys."""
+    owner, _, name = key.rpartition(".")
+    known = owner in REGISTRIES and key not in SETTINGS and bool(parameters_of(key))
+    return (owner, name) if known else None
+
+
+def parameters_of(key: str) -> list[Param]:
+    """Return the parameter of a dotted key of each component that has it."""
+    owner, _, name = key.rpartition(".")
+    return [component.params[name] for component in REGISTRIES[owner].values() if name in component.params]
+
+
+def parameter_value(key: str, component: Named) -> Value | None:
+    """Return the parameter of a dotted key that a component has, its default where it is given none; None without."""
+    owner, _, name = key.rpartition(".")
+    known = REGISTRIES[owner].get(component.name)
+    given = dict(component.params)
+    if name in given or known is None or name not in known.params:
+        return given.get(name)
+    default: Value | None = known.params[name].default
+    return default
 
 
 def named_components(cell: Cell) -> Iterator[tuple[str, Named]]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from math import isinf
 from typing import Any, Literal
 
-from gradlab.cell import REGISTRIES, SETTINGS, Setting
+from gradlab.cell import REGISTRIES, SETTINGS, Setting, parameter_of, parameters_of
 from gradlab.components import ALIASES, Value, nearest
+from gradlab.components.synonyms import foreign_key, registered
 from gradlab.errors import shorten
 from gradlab.query import ranges
 from gradlab.query.expressions import Condition, Constant, Pattern
@@ -66,11 +67,12 @@ class Columns:
 
         Raises QueryError for a name that there is not, or a value that its column cannot be compared with.
         """
+        written = replace(written, name="lr") if written.name == "optimizer.lr" else written
         name, sign = written.name, written.sign
-        if name not in self._columns:
+        column = self._columns.get(name) or self._parameter(name)
+        if column is None:
             message = f"there is no {self._noun} '{shorten(name)}'"
             raise QueryError(message, written.at, like(name, self._columns, f"there are {', '.join(self._columns)}"))
-        column = self._columns[name]
         ordered = sign not in ("=", "!=")
         operands = written.lists if column.kind == "list" else written.operands
         constants = tuple(self._constant(column, written, operand) for operand in operands)
@@ -81,6 +83,14 @@ class Columns:
                 message = f"{name} can be {sign} one number, but not {sign} {what}"
             raise QueryError(message, written.operand.at)
         return Condition(name, sign, constants)
+
+    def _parameter(self, name: str) -> ColumnType | None:
+        """Return what the parameter of a component under a dotted key holds, where there is a column of components."""
+        parameter = parameter_of(name)
+        if parameter is None or self._columns.get(parameter[0], TEXT).kind != "component":
+            return None
+        kinds = {param.kind for param in parameters_of(name)}
+        return TRUTH if kinds == {bool} else TEXT if kinds == {str} else NUMBER
 
     def _constant(self, column: ColumnType, written: WrittenCondition, operand: Operand) -> Constant:
         text, name = operand.text, written.name
@@ -111,6 +121,9 @@ class Columns:
 
 def like(name: str, known: Collection[str], otherwise: str = "") -> str:
     """Return a hint for somebody who wrote an unknown name: the known one that is most like it, or `otherwise`."""
+    foreign = foreign_key(name)
+    if foreign is not None and foreign.target in known:
+        return foreign.hint
     longer = next((other for other in known if other.endswith((f".{name}", f"_{name}"))), None)
     close = longer or nearest(name, known)
     return f"did you mean '{close}'?" if close else otherwise
@@ -142,7 +155,7 @@ def _pattern(column: ColumnType, key: str, operand: Operand) -> Pattern:
         hint = f"write it as a table prints it, as in {key}=leaky_relu(negative_slope=0.2)"
         raise QueryError("a component in braces is for the mappings of a spec", operand.at, hint)
     name, parameters = read_component(operand.text)
-    name = column.aliases.get(name, name)
+    name = registered(key, name, column.defaults) or name
     if "(" not in operand.text or not parameters:
         return Pattern(name)
     known = column.defaults.get(name)

@@ -13,6 +13,7 @@ from math import isfinite
 from pathlib import PurePath
 from typing import Any, TypeAlias
 
+from gradlab.cell import parameter_of, parameter_value
 from gradlab.components import Named, Value
 from gradlab.query.ranges import Range
 from gradlab.query.scanner import needs_quotes
@@ -130,7 +131,7 @@ def evaluate(expression: Expression, row: Mapping[str, Any]) -> bool | None:
     """
     match expression:
         case Condition():
-            return expression.holds(row.get(expression.name))
+            return expression.holds(_value(expression.name, row))
         case Not():
             inner = evaluate(expression.part, row)
             return None if inner is None else not inner
@@ -155,8 +156,9 @@ def evaluate_columns(expression: Expression, columns: Mapping[str, Sequence[Any]
 
 
 def names(expression: Expression) -> tuple[str, ...]:
-    """Return the columns that an expression speaks of, each once, in order."""
-    return tuple(dict.fromkeys(condition.name for condition in _conditions(expression)))
+    """Return the columns that an expression speaks of, each once, in order; for a parameter of a component, under its
+    dotted key, the column of the component."""
+    return tuple(dict.fromkeys(_column(condition.name) for condition in _conditions(expression)))
 
 
 def conjuncts(expression: Expression) -> tuple[Expression, ...]:
@@ -200,6 +202,26 @@ def _conditions(expression: Expression) -> Iterable[Condition]:
         case And() | Or():
             for part in expression.parts:
                 yield from _conditions(part)
+
+
+def _column(name: str) -> str:
+    parameter = parameter_of(name)
+    return name if parameter is None else parameter[0]
+
+
+def _value(name: str, row: Mapping[str, Any]) -> Any:
+    """Return the value of a column, or of a parameter of the component in one; None where there is none."""
+    column = _column(name)
+    value = row.get(column)
+    if column == name or value is None or value != value:
+        return value
+    component = value if isinstance(value, Named) else Named(*_component_of(str(value)))
+    return parameter_value(name, component)
+
+
+def _component_of(text: str) -> tuple[str, tuple[tuple[str, Value], ...]]:
+    name, parameters = read_component(text)
+    return name, tuple((key, value) for key, value in parameters if value is not None)
 
 
 def _written(constant: Constant) -> str:

@@ -7,17 +7,19 @@ These are the same: ``{name: leaky_relu, negative_slope: 0.2}``, ``{leaky_relu: 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from gradlab.cell import REGISTRIES
-from gradlab.components import ALIASES, Named, Value, nearest
+from gradlab.components import Named, Value
+from gradlab.components.synonyms import VARIANTS, name_hint, names_nothing, parameter_hint, registered
 from gradlab.errors import shorten
 from gradlab.query.values import split_component
 from gradlab.spec import parameters
 from gradlab.spec.node import Entry, MappingNode, Mark, Node, Problems, ScalarNode, SequenceNode, is_none, show
 
-__all__ = ["ParsedComponent", "WrittenComponent", "parse", "written"]
+__all__ = ["ParsedComponent", "WrittenComponent", "parse", "with_parameters", "written"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +34,18 @@ class ParsedComponent:
     """Whether the name stood alone, without parameters."""
 
 
-def parse(key: str, node: Node, base: Path, problems: Problems, *, pattern: bool = False) -> ParsedComponent | None:
+def parse(
+    key: str, node: Node, base: Path, problems: Problems, *, pattern: bool = False, elsewhere: Collection[str] = ()
+) -> ParsedComponent | None:
     """Return the component that `node` names for the setting `key`, or None after adding to `problems`.
 
-    Paths are relative to `base`. In a `pattern` (of an exclude) a bare name needs no required parameters.
+    Paths are relative to `base`. In a `pattern` (of an exclude) a bare name needs no required parameters; those that
+    are given `elsewhere`, under dotted keys, may be missing too.
     """
     component = written(key, node, problems)
     if component is None:
         return None
+    component = _variant(key, component)
     name, entries = component.name, component.params
     known = REGISTRIES[key][name].params
     values: dict[str, Value] = {}
@@ -54,11 +60,7 @@ def parse(key: str, node: Node, base: Path, problems: Problems, *, pattern: bool
         else:
             values[entry.key] = value
     given = {entry.key for entry in entries}
-    missing = [key for key, param in known.items() if param.required and key not in given]
-    if missing and not (pattern and not entries):
-        example = ", ".join([f"name: {name}", *(f"{key}: …" for key in missing)])
-        what = " and ".join(filter(None, [", ".join(missing[:-1]), missing[-1]]))
-        problems.add(component.mark, f"{name} needs its {what}", f"write {{{example}}}")
+    if not (pattern and not entries) and not _complete(key, name, {*given, *elsewhere}, component.mark, problems):
         valid = False
     if not valid:
         return None
@@ -67,15 +69,62 @@ def parse(key: str, node: Node, base: Path, problems: Problems, *, pattern: bool
     return ParsedComponent(Named(name, kept), None if lr is None else float(lr), bare=not entries)
 
 
+def _variant(key: str, component: WrittenComponent) -> WrittenComponent:
+    """Return the component that has the given parameters: of ``{name: sgd, momentum: 0.9}`` the optimizer momentum."""
+    variants = VARIANTS.get(key, {}).get(component.name, ())
+    own = REGISTRIES[key][component.name].params
+    given = {entry.key: entry.value for entry in component.params}
+    foreign = [parameter for parameter, _ in variants if parameter in given and parameter not in own]
+    if not foreign:
+        return component
+    wanted = [parameter for parameter in foreign if not _is_zero(given[parameter])]
+    name = next((name for parameter, name in variants if parameter in wanted), component.name)
+    known = REGISTRIES[key][name].params
+    kept = tuple(entry for entry in component.params if entry.key not in foreign or entry.key in known)
+    return WrittenComponent(name, component.mark, kept)
+
+
+def _is_zero(node: Node) -> bool:
+    return isinstance(node, ScalarNode) and (names_nothing(node.value) or node.value == 0)
+
+
+def _complete(key: str, name: str, given: Collection[str], mark: Mark, problems: Problems) -> bool:
+    """Whether every parameter that a component cannot do without is given; what is missing goes to `problems`."""
+    known = REGISTRIES[key][name].params
+    missing = [parameter for parameter, param in known.items() if param.required and parameter not in given]
+    if missing:
+        example = ", ".join([f"name: {name}", *(f"{parameter}: …" for parameter in missing)])
+        what = " and ".join(filter(None, [", ".join(missing[:-1]), missing[-1]]))
+        problems.add(mark, f"{name} needs its {what}", f"write {{{example}}}")
+    return not missing
+
+
+def with_parameters(
+    key: str, named: Named, mark: Mark, entries: Iterable[Entry], base: Path, problems: Problems
+) -> Named | None:
+    """Return the component `named`, which stands at `mark`, with parameters replaced; None after adding to `problems`.
+
+    Each of `entries` has the name of a parameter as its key. Paths are relative to `base`.
+    """
+    known = REGISTRIES[key][named.name].params
+    values = dict(named.params)
+    before = len(problems)
+    for entry in entries:
+        value = _param(key, named.name, entry, base, problems)
+        if value is not None:
+            values[entry.key] = value
+    if len(problems) > before or not _complete(key, named.name, values, mark, problems):
+        return None
+    return Named(named.name, tuple((k, values[k]) for k in known if k in values and values[k] != known[k].default))
+
+
 def _param(key: str, name: str, entry: Entry, base: Path, problems: Problems) -> Value | None:
     """Return the value of one parameter of the component `name`, or None after adding to `problems`."""
     known, node = REGISTRIES[key][name].params, entry.value
     if entry.key not in known:
-        close = nearest(entry.key, known)
-        hint = f"did you mean '{close}'?" if close else f"it has {', '.join(known)}" if known else "it has none"
-        problems.add(entry.mark, f"{name} has no parameter {shorten(entry.key)!r}", hint)
+        problems.add(entry.mark, f"{name} has no parameter {shorten(entry.key)!r}", parameter_hint(entry.key, known))
         return None
-    hint = "" if isinstance(node, ScalarNode) else "for an axis, list whole components: [{name: …}, {name: …}]"
+    hint = "" if isinstance(node, ScalarNode) else f"for an axis, write {key}.{entry.key}: [...] under grid:"
     value: Value | None = parameters.read(f"{entry.key} of {name}", known[entry.key], node, problems, hint)
     if not isinstance(value, str) or (key, entry.key) != ("task", "path"):
         return value
@@ -110,32 +159,41 @@ def written(key: str, node: Node, problems: Problems) -> WrittenComponent | None
         problems.add(node.mark, f"{key} must be a name or a mapping, found a list")
         return None
     if node.empty:
-        problems.add(node.mark, f"{key} has no value", _choices(key, ""))
+        problems.add(node.mark, f"{key} has no value", name_hint(key, "", REGISTRIES[key]))
         return None
     if isinstance(node.value, str) and ("(" in node.value or ")" in node.value):
         return _printed(key, node, problems)
     return _named(key, node, (), problems)
 
 
-def _choices(key: str, name: str) -> str:
-    known = REGISTRIES[key]
-    close = nearest(name, [*known, *ALIASES.get(key, {})])
-    return f"did you mean '{close}'?" if close else "choose from " + ", ".join(known)
-
-
 def _named(key: str, node: Node, params: tuple[Entry, ...], problems: Problems) -> WrittenComponent | None:
     """Return the component called what `node` says; `none` is a name like any other."""
-    if not isinstance(node, ScalarNode) or node.empty or not (node.value is None or isinstance(node.value, str)):
-        text = node.text if isinstance(node, ScalarNode) else ""
-        problems.add(node.mark, f"{key} must be a name, found {show(node)}", _choices(key, text))
+    known = REGISTRIES[key]
+    if isinstance(node, ScalarNode) and not node.empty and (node.value is False or node.value is None):
+        name = "none"
+    elif isinstance(node, ScalarNode) and not node.empty and isinstance(node.value, str):
+        name = node.value
+    else:
+        problems.add(node.mark, f"{key} must be a name, found {show(node)}", _hint_for_no_name(key, node))
         return None
-    name = "none" if node.value is None else str(node.value)
-    registered = name if name in REGISTRIES[key] else ALIASES.get(key, {}).get(name)
-    if registered is None:
-        message = f"{key} cannot be none" if name == "none" else f"unknown {key} {shorten(name)!r}"
-        problems.add(node.mark, message, _choices(key, name))
+    meant = registered(key, name, known)
+    if meant is None:
+        nothing = names_nothing(name)
+        message = f"{key} cannot be {shorten(name)}" if nothing else f"unknown {key} {shorten(name)!r}"
+        problems.add(node.mark, message, name_hint(key, "" if nothing else name, known))
         return None
-    return WrittenComponent(registered, node.mark, params)
+    return WrittenComponent(meant, node.mark, params)
+
+
+def _hint_for_no_name(key: str, node: Node) -> str:
+    if isinstance(node, ScalarNode) and isinstance(node.value, int | float) and not isinstance(node.value, bool):
+        required = [
+            f"{{{name}: {node.text}}}" for name, known in REGISTRIES[key].items()
+            if any(param.required and param.kind is not str for param in known.params.values())
+        ]  # fmt: skip
+        if required:
+            return f"name it, as in {key}: {' or '.join(required)}"
+    return name_hint(key, node.text if isinstance(node, ScalarNode) else "", REGISTRIES[key])
 
 
 def _printed(key: str, node: ScalarNode, problems: Problems) -> WrittenComponent | None:

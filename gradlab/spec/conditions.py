@@ -7,12 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from gradlab.cell import SETTINGS, plain_value
-from gradlab.errors import shorten
+from gradlab.cell import SETTINGS, parameter_of, parameters_of, plain_value
 from gradlab.query import Condition, Expression, Pattern, QueryError, WrittenCondition, parse, ranges
 from gradlab.query.expressions import Constant
-from gradlab.spec import components, fields
-from gradlab.spec.keys import hint_for
+from gradlab.spec import components, fields, parameters
+from gradlab.spec.keys import unknown_setting
 from gradlab.spec.node import Entry, Mark, Node, Problems, ScalarNode, items_of
 from gradlab.spec.reader import compose_value
 
@@ -46,8 +45,9 @@ def bind(
     What is wrong is added to `problems`.
     """
     key, sign, mark = written.name, written.sign, position(text, written.at)
-    if key not in SETTINGS:
-        problems.add(mark, f"unknown setting {shorten(key)!r}", hint_for(key))
+    key = "lr" if key == "optimizer.lr" else key
+    if key not in SETTINGS and parameter_of(key) is None:
+        problems.add(mark, *unknown_setting(key))
         return Condition(key, sign, ()), ()
     operands = written.lists if fields.holds_list(key) else written.operands
     constants: list[Constant] = []
@@ -100,11 +100,23 @@ def _constant(
     """Return the constant that a value is, or None after adding to `problems`; `noun` is what it stands in."""
     if isinstance(node, ScalarNode) and fields.is_range(key, node) and not fields.holds_list(key):
         numbers = fields.spread(key, node, problems)
-        ends = [fields.parse(key, number, base, problems) for number in numbers[:1] + numbers[-1:]]
+        ends = [_constant(key, number, base, problems) for number in numbers[:1] + numbers[-1:]]
         return ranges.parse(node.text) if ends and None not in ends else None
+    if key not in SETTINGS:
+        return _parameter(key, node, problems)
     value = fields.parse(key, node, base, problems, pattern=True)
     if isinstance(value, components.ParsedComponent):
         if value.lr is not None:
             problems.add(node.mark, f"{noun} has its lr beside the optimizer", lr_hint)
         return Pattern(value.named.name, None if value.bare else value.named.params)
     return None if value is None else plain_value(value)
+
+
+def _parameter(key: str, node: Node, problems: Problems) -> Constant | None:
+    """Return the constant that a parameter of a component is compared with: one that some component can have."""
+    for param in (params := parameters_of(key)):
+        value: Constant | None = parameters.read(key, param, node, Problems())
+        if value is not None:
+            return value
+    parameters.read(key, params[0], node, problems)
+    return None

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from gradlab.cell import SETTINGS
-from gradlab.query import ranges
+from gradlab.cell import SETTINGS, parameters_of
+from gradlab.query import notations, ranges
 from gradlab.spec import components, parameters
 from gradlab.spec.node import Node, Problems, ScalarNode, SequenceNode, items_of
 
-__all__ = ["holds_list", "is_range", "parse", "spread"]
+__all__ = ["holds_list", "is_range", "is_several", "parse", "spread"]
 
 
 def holds_list(key: str) -> bool:
     """Whether one value of the setting may be a list (`probe.at`)."""
-    return SETTINGS[key].param.many
+    return key in SETTINGS and SETTINGS[key].param.many
 
 
 def spread(key: str, node: Node, problems: Problems) -> list[Node]:
@@ -27,10 +28,12 @@ def spread(key: str, node: Node, problems: Problems) -> list[Node]:
 
 
 def _ranged(key: str, node: Node, problems: Problems) -> list[Node]:
-    if not is_range(key, node):
+    if not is_several(key, node):
         return [node]
     assert isinstance(node, ScalarNode)
     try:
+        if not ranges.is_range(node.text):
+            return [ScalarNode.plain(node.mark, number) for number in notations.numbers_of(node.text)]
         numbers = ranges.parse(node.text).values()
     except ranges.RangeError as error:
         problems.add(node.mark, str(error), error.hint)
@@ -38,22 +41,39 @@ def _ranged(key: str, node: Node, problems: Problems) -> list[Node]:
     return [ScalarNode(node.mark, repr(value), value) for value in numbers]
 
 
+def is_several(key: str, node: Node) -> bool:
+    """Whether `node` means to be several numbers for this setting: a range, or what other tools write for one."""
+    if is_range(key, node):
+        return True
+    if not isinstance(node, ScalarNode) or not isinstance(node.value, str):
+        return False
+    return _is_numeric(key) and notations.is_notation(node.text)
+
+
 def is_range(key: str, node: Node) -> bool:
     """Whether `node` means to be a range of numbers for this setting."""
     if not isinstance(node, ScalarNode) or not isinstance(node.value, str):
         return False
-    return not SETTINGS[key].is_component and ranges.is_range(node.text)
+    return _is_numeric(key) and ranges.is_range(node.text)
 
 
-def parse(key: str, node: Node, base: Path, problems: Problems, *, pattern: bool = False) -> Any:
+def _is_numeric(key: str) -> bool:
+    """Whether a setting, or a parameter of some component under its dotted key, can be a number."""
+    kinds = {SETTINGS[key].param.kind} if key in SETTINGS else {param.kind for param in parameters_of(key)}
+    return not kinds.isdisjoint((int, float))
+
+
+def parse(
+    key: str, node: Node, base: Path, problems: Problems, *, pattern: bool = False, elsewhere: Collection[str] = ()
+) -> Any:
     """Return the canonical value of a setting, or None after adding to `problems` why there is none.
 
     A component comes as `ParsedComponent`. Paths are relative to `base`; in a `pattern` a bare name stands for
-    every form of a component.
+    every form of a component. Parameters given `elsewhere` may be missing.
     """
     if SETTINGS[key].is_component:
-        return components.parse(key, node, base, problems, pattern=pattern)
-    if holds_list(key) and (isinstance(node, SequenceNode) or is_range(key, node)):
+        return components.parse(key, node, base, problems, pattern=pattern, elsewhere=elsewhere)
+    if holds_list(key) and (isinstance(node, SequenceNode) or is_several(key, node)):
         return _list(key, node, problems)
     hint = ""
     if isinstance(node, SequenceNode):

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 
-from gradlab.cell import SETTINGS
+from gradlab.cell import REGISTRIES, SETTINGS, parameter_of
 from gradlab.components import nearest
+from gradlab.components.synonyms import PARAMETERS_ELSEWHERE, foreign_key, parameter_hint, registered
 from gradlab.errors import shorten
-from gradlab.spec.node import Entry, MappingNode, Problems, ScalarNode, is_none, show
+from gradlab.spec.node import Entry, MappingNode, Problems, ScalarNode, SequenceNode, is_none, items_of, show
 
-__all__ = ["GROUPS", "NAMED", "STRUCTURE", "flat", "hint_for", "mapping", "settings", "text"]
+__all__ = [
+    "GROUPS", "NAMED", "STRUCTURE", "component_entry", "flat", "hint_for", "mapping", "settings", "text",
+    "unknown_setting",
+]  # fmt: skip
 
 STRUCTURE = ("seeds", "grid", "zip", "include", "exclude")
 """Keys of a section that are no settings."""
@@ -28,8 +32,10 @@ def settings(node: MappingNode, place: str, others: Collection[str], problems: P
     for entry in flat(node):
         if entry.key in others:
             continue
-        if entry.key in NAMED or (entry.key == "seed" and place == "exclude"):
+        if entry.key in NAMED or (entry.key == "seed" and place == "exclude") or parameter_of(entry.key):
             yield entry
+        elif (owned := component_entry(entry)) is not None:
+            yield owned
         elif entry.key in GROUPS:
             mapping(entry, problems)
         else:
@@ -37,12 +43,24 @@ def settings(node: MappingNode, place: str, others: Collection[str], problems: P
 
 
 def flat(node: MappingNode) -> Iterator[Entry]:
-    """Yield the entries of a mapping, those of a group under their full keys."""
+    """Yield the entries of a mapping, those of a group under their full keys, ``optimizer.lr`` as the setting lr."""
     for entry in node.entries:
         if entry.key in GROUPS and isinstance(entry.value, MappingNode):
             yield from (replace(member, key=f"{entry.key}.{member.key}") for member in entry.value.entries)
+        elif entry.key == "optimizer.lr":
+            yield replace(entry, key="lr")
         else:
             yield entry
+
+
+def component_entry(entry: Entry) -> Entry | None:
+    """Return ``clip: {norm: 1}`` for ``clip.norm: 1``, a list of them for a list; None for what names no component."""
+    owner, _, name = entry.key.rpartition(".")
+    if owner not in REGISTRIES or registered(owner, name, REGISTRIES[owner]) is None:
+        return None
+    values = tuple(MappingNode(entry.mark, (Entry(name, entry.mark, item),)) for item in items_of(entry.value))
+    several = isinstance(entry.value, SequenceNode)
+    return Entry(owner, entry.mark, SequenceNode(entry.value.mark, values) if several else values[0])
 
 
 def mapping(entry: Entry, problems: Problems) -> MappingNode:
@@ -66,10 +84,43 @@ def text(node: MappingNode, key: str, problems: Problems) -> str:
 
 
 def hint_for(key: str, others: Collection[str] = ()) -> str:
-    """Return the hint for an unknown key: the nearest setting, or all of them."""
-    nested = [name for name in NAMED if name.rpartition(".")[2] == key]
-    close = nested[0] if nested else nearest(key, [*NAMED, *others])
+    """Return the hint for an unknown key: what other tools call so, the nearest setting, or all of them."""
+    owner, _, name = key.rpartition(".")
+    nested = [other for other in (*NAMED, *_parameters()) if other.rpartition(".")[2] == key]
+    foreign = foreign_key(key)
+    if owner in REGISTRIES:
+        return _hint_for_parameter(owner, name)
+    if nested and (foreign is None or nested[0] in NAMED):
+        several = len(nested) > 1 and nested[0] not in NAMED
+        return f"did you mean {' or '.join(nested[:3])}?" if several else f"did you mean '{nested[0]}'?"
+    if foreign is not None:
+        return foreign.hint
+    close = nearest(key, [*NAMED, *others])
     return f"did you mean '{close}'?" if close else "the settings are " + ", ".join(NAMED)
+
+
+def unknown_setting(key: str, others: Collection[str] = ()) -> tuple[str, str]:
+    """Return message and hint for a key that is no setting; `others` are keys that could stand there as well."""
+    owner, _, name = key.rpartition(".")
+    if owner in REGISTRIES:
+        return f"no {owner} has a parameter {shorten(name)!r}", hint_for(key)
+    return f"unknown setting {shorten(key)!r}", hint_for(key, others)
+
+
+def _parameters() -> Iterator[str]:
+    """Yield the dotted keys of the parameters of all components, each once."""
+    for owner, known in REGISTRIES.items():
+        yield from dict.fromkeys(f"{owner}.{name}" for component in known.values() for name in component.params)
+
+
+def _hint_for_parameter(owner: str, name: str) -> str:
+    known = dict.fromkeys(parameter for component in REGISTRIES[owner].values() for parameter in component.params)
+    foreign = foreign_key(name)
+    if foreign is not None and foreign.target in NAMED and name not in PARAMETERS_ELSEWHERE:
+        return f"{foreign.target} is a setting of its own: write it without {owner}"
+    if name in NAMED:
+        return f"{name} is a setting of its own: write it without {owner}"
+    return parameter_hint(name, known).replace("it has ", "there are ")
 
 
 def _unknown(entry: Entry, place: str, others: Collection[str], problems: Problems) -> None:
@@ -77,7 +128,7 @@ def _unknown(entry: Entry, place: str, others: Collection[str], problems: Proble
     group, _, member = key.partition(".")
     inside = f" in {place}" if place else ""
     message = f"unknown key {shorten(key)!r}{inside}"
-    if group in GROUPS:
+    if group in GROUPS and key.rpartition(".")[0] not in REGISTRIES:
         message, hint = f"unknown key {shorten(member)!r} in {group}", _hint_in_group(group, member)
     elif key == "seed":
         hint = "write seeds: 5 for the seeds 0 to 4, or seeds: [7] for one of your own"
@@ -85,6 +136,10 @@ def _unknown(entry: Entry, place: str, others: Collection[str], problems: Proble
         hint = "write seed: 3 or seed: [3, 4]"
     elif key in (*STRUCTURE, "grids", "name", "description", "expect"):
         message, hint = f"{key} cannot stand{inside or ' inside of grids'}", ""
+    elif key.count(")") > key.count("("):
+        message, hint = f"{shorten(key)!r} is half of a value", 'put the whole of it in quotes: "range(2, 10)"'
+    elif key.rpartition(".")[0] in REGISTRIES:
+        message, hint = unknown_setting(key)
     else:
         hint = hint_for(key, [*others, *GROUPS])
     problems.add(entry.mark, message, hint)
@@ -92,7 +147,11 @@ def _unknown(entry: Entry, place: str, others: Collection[str], problems: Proble
 
 def _hint_in_group(group: str, member: str) -> str:
     members = [key.partition(".")[2] for key in SETTINGS if key.startswith(f"{group}.")]
+    foreign = foreign_key(member)
+    if foreign is not None and foreign.target.startswith(f"{group}."):
+        return replace(foreign, target=foreign.target.partition(".")[2]).hint
     close = nearest(member, members)
-    if close is None and (member in SETTINGS or member in STRUCTURE):
-        return f"{member} does not belong under {group}: move it out"
+    outside = foreign.target if foreign is not None else member
+    if close is None and (outside in SETTINGS or outside in STRUCTURE):
+        return f"{outside} does not belong under {group}: move it out"
     return f"did you mean '{close}'?" if close else f"{group} has {', '.join(members)}"

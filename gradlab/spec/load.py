@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from gradlab.cell import SETTINGS
+from gradlab.cell import SETTINGS, parameter_of
 from gradlab.errors import shorten
 from gradlab.spec import reader
 from gradlab.spec.compatibility import idle_seq_len
@@ -25,7 +25,7 @@ from gradlab.spec.node import (
     is_none,
     show,
 )
-from gradlab.spec.overrides import apply, parse_value, put
+from gradlab.spec.overrides import apply, dotted_parameters, parse_value, put
 from gradlab.spec.plain import plain
 from gradlab.spec.sections import Section, SectionReader
 from gradlab.spec.subgrids import subgrids
@@ -92,7 +92,7 @@ def from_mapping(
             continue
         shown = "" if isinstance(value, dict | list) else str(value)
         mark = Mark(shorten(f"{source}{key} {shown}".rstrip()))
-        movable = (key in SETTINGS and key != "seed") or key == "seeds"
+        movable = (key in SETTINGS and key != "seed") or key == "seeds" or parameter_of(key) is not None
         node: Node | None = parse_value(value, mark, problems) if isinstance(value, str) else from_python(value, mark)
         if node is not None:
             new = Entry(key, mark, node)
@@ -102,10 +102,10 @@ def from_mapping(
 
 def _spec(root: MappingNode, source: str, changes: Sequence[str], base: Path, problems: Problems) -> Spec:
     root = apply(root, changes, problems)
-    section_reader = SectionReader(base, problems)
+    section_reader = SectionReader(base, problems, dotted_parameters(root))
     top = section_reader.section(root, Section(), ("name", "description", "grids", "expect"))
     nested = [section_reader.section(node, top) for node in _grids(root, problems)]
-    grids, unmatched = subgrids(top, nested, section_reader.invalid, problems)
+    grids, unmatched = subgrids(top, nested, section_reader.invalid, base, problems)
     name = _name(root, source, problems)
     description = text(root, "description", problems)
     expected = expectations(root.get("expect"), grids, base, problems, strict=not changes)

@@ -10,7 +10,7 @@ from typing import Any
 from gradlab.cell import SETTINGS
 from gradlab.query import evaluate
 from gradlab.spec.model import Axis, Exclude
-from gradlab.spec.node import Mark
+from gradlab.spec.node import Mark, ScalarNode
 
 __all__ = ["NOWHERE", "LocatedExclude", "LocatedGrid", "LocatedValue"]
 
@@ -25,6 +25,11 @@ class LocatedValue:
     value: Any
     mark: Mark = NOWHERE
     lr: float | None = None
+
+    @property
+    def identity(self) -> tuple[Any, float | None]:
+        """What tells it from other values of its setting; of a node, as a dotted parameter has it, the plain value."""
+        return (self.value.value if isinstance(self.value, ScalarNode) else self.value), self.lr
 
 
 @dataclass(frozen=True, slots=True)

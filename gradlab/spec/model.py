@@ -8,7 +8,7 @@ from itertools import islice, product
 from math import prod
 from typing import Any
 
-from gradlab.cell import SETTINGS
+from gradlab.cell import SETTINGS, parameter_of, parameter_value
 from gradlab.components import OPTIMIZERS, Named
 from gradlab.query import Expectation, Expression, conjuncts, evaluate, names
 
@@ -64,7 +64,10 @@ class Subgrid:
         return frozenset(key for axis in self.axes for key in axis.keys)
 
     def values(self, key: str) -> list[Any]:
-        """Return every value that a setting has."""
+        """Return every value of a setting; of a parameter under a dotted key, those of the components that have it."""
+        if (parameter := parameter_of(key)) is not None:
+            values = [parameter_value(key, component) for component in self.values(parameter[0])]
+            return [value for value in values if value is not None]
         for axis in self.axes:
             if key in axis.keys:
                 return axis.column(key)

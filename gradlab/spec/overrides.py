@@ -6,27 +6,28 @@ document gives it, under `grid`, `zip`, `include` and `grids` too; the result is
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from gradlab.cell import REGISTRIES, SETTINGS
-from gradlab.components import ALIASES
+from gradlab.cell import REGISTRIES, SETTINGS, parameter_of
 from gradlab.errors import shorten
 from gradlab.spec import fields
 from gradlab.spec.components import WrittenComponent, written
-from gradlab.spec.keys import GROUPS, NAMED, flat, hint_for
+from gradlab.spec.keys import GROUPS, NAMED, component_entry, flat, unknown_setting
 from gradlab.spec.node import Entry, MappingNode, Mark, Node, Problems, ScalarNode, SequenceNode, items_of
 from gradlab.spec.reader import compose_value
 
-__all__ = ["apply", "parse_value", "put"]
+__all__ = ["apply", "dotted_parameters", "parse_value", "put"]
 
+_THOUSANDS = re.compile(r"[1-9][0-9]{0,2}(?:,[0-9]{3})*,0[0-9]{2}(?:,[0-9]{3})*")
 _TEXTS = ("name", "description")
 
 
 def apply(mapping: MappingNode, changes: Sequence[str], problems: Problems) -> MappingNode:
     """Return the document with every ``key=value`` of `changes` put into it, the last one of a key winning."""
     mapping = _flat(mapping) if changes else mapping
-    for change in changes:
+    for change in sorted(changes, key=_names_parameter):  # a component first, then its parameters
         key, equals, text = (part.strip() for part in change.partition("="))
         mark = Mark(f"-s {shorten(change)}")
         if not equals:
@@ -38,11 +39,18 @@ def apply(mapping: MappingNode, changes: Sequence[str], problems: Problems) -> M
     return mapping
 
 
+def _names_parameter(change: str) -> bool:
+    return parameter_of(change.partition("=")[0].strip()) is not None
+
+
 def parse_value(text: str, mark: Mark, problems: Problems) -> Node | None:
     """Return the value that an option's text means: YAML, or a list where commas stand outside of brackets.
 
     None, and a problem added, if it is not YAML.
     """
+    if _THOUSANDS.fullmatch(text):
+        problems.add(mark, f"'{shorten(text)}' may be one number or several", f"write {text.replace(',', '')}")
+        return None
     parts = [compose_value(part.strip(), mark, problems) for part in _split(text)]
     nodes = tuple(part for part in parts if part is not None)
     if len(nodes) < len(parts):
@@ -71,34 +79,60 @@ def _change(mapping: MappingNode, key: str, node: Node, mark: Mark, problems: Pr
         for entry in node.entries:
             mapping = _change(mapping, f"{key}.{entry.key}", entry.value, mark, problems)
         return mapping
-    owner, _, parameter = key.rpartition(".")
     if key == "optimizer.lr":
         return put(mapping, "lr", node, mark)
-    if owner in REGISTRIES and key not in SETTINGS:
-        changed = _parameter(mapping, owner, parameter, node, mark, problems)
-        return mapping if changed is None else put(mapping, owner, changed, mark)
+    if (owned := _component_of(mapping, Entry(key, mark, node))) is not None:
+        return put(mapping, owned.key, owned.value, mark)
+    if parameter_of(key) is not None:
+        return _put_parameter(mapping, Entry(key, mark, node))
     if key == "seeds" or key in NAMED:
+        for dotted in dotted_parameters(mapping):  # all of a component is replaced
+            if dotted.rpartition(".")[0] == key:
+                mapping = _transformed(mapping, _Removal(dotted))
         return put(mapping, key, node, mark)
-    problems.add(mark, f"unknown setting {key!r}", hint_for(key, ("name", "description", "seeds")))
+    problems.add(mark, *unknown_setting(key, ("name", "description", "seeds")))
     return mapping
 
 
-def _parameter(
-    mapping: MappingNode, key: str, parameter: str, node: Node, mark: Mark, problems: Problems
-) -> Node | None:
-    """Return the component `key` with one parameter set (`task.noise=0`), or the one of that name (`clip.norm=1`)."""
-    present = mapping.get(key) or Entry(key, mark, ScalarNode.plain(mark, str(SETTINGS[key].default)))
-    varies = any(inner.get(key) for _, inner in _walk(mapping) if inner is not mapping)
-    component = None if varies else written(key, present.value, Problems())
-    has_parameter = component is not None and parameter in REGISTRIES[key][component.name].params
-    if not has_parameter and (parameter in REGISTRIES[key] or parameter in ALIASES.get(key, {})):
-        named = tuple(MappingNode(mark, (Entry(parameter, mark, value),)) for value in items_of(node))
-        return SequenceNode(mark, named) if isinstance(node, SequenceNode) else named[0]
-    if component is None:
-        hint = f"write the whole of it, as in -s '{key}={{name: …, {parameter}: …}}'"
-        problems.add(mark, f"{parameter} cannot be set: {key} has no one value in this spec", hint)
-        return None
-    return _set(_long_form(component), Entry(parameter, mark, node))
+@dataclass(frozen=True, slots=True)
+class _Removal:
+    """The change that takes a key out of a mapping."""
+
+    key: str
+
+    def __call__(self, place: str, inner: MappingNode) -> MappingNode:
+        return _without(inner, self.key)
+
+
+def _put_parameter(mapping: MappingNode, new: Entry) -> MappingNode:
+    """Return the document with a parameter under a dotted key, in the place of what components say of it themselves.
+
+    An included configuration with a component of its own gets a single value; of several it keeps the one it had.
+    """
+    several = _is_several(new.key, new.value)
+    owner = new.key.rpartition(".")[0]
+
+    def without(place: str, inner: MappingNode) -> MappingNode:
+        return inner if several and place == "include" else _without_parameter(inner, new.key)
+
+    def included(place: str, inner: MappingNode) -> MappingNode:
+        return _set(inner, new) if place == "include" and inner.get(owner) and not several else inner
+
+    return _transformed(put(_transformed(mapping, without), new.key, new.value, new.mark), included)
+
+
+def _component_of(mapping: MappingNode, entry: Entry) -> Entry | None:
+    """Return ``clip: {norm: 1}`` for ``clip.norm: 1``, unless the component in the document has such a parameter."""
+    owner, _, name = entry.key.rpartition(".")
+    named = component_entry(entry)
+    if named is None or parameter_of(entry.key) is None:
+        return named
+    present = [inner.get(owner) for _, inner in _walk(mapping)]
+    default = ScalarNode.plain(entry.mark, str(SETTINGS[owner].default))
+    nodes = [item for given in present if given for item in items_of(given.value)] or [default]
+    components = (written(owner, node, Problems()) for node in nodes)
+    has_parameter = any(name in REGISTRIES[owner][known.name].params for known in components if known)
+    return None if has_parameter else named
 
 
 def _long_form(component: WrittenComponent) -> MappingNode:
@@ -112,13 +146,13 @@ def put(mapping: MappingNode, key: str, node: Node, mark: Mark) -> MappingNode:
     mapping = _flat(mapping)
     new = Entry(key, mark, node)
     if key == "lr":
-        mapping = _transformed(mapping, lambda _, inner: _without_optimizer_lr(inner))
-    if key == "optimizer" and _without_lr(node) != node:
+        mapping = _transformed(mapping, lambda _, inner: _without_parameter(inner, "optimizer.lr"))
+    if key == "optimizer" and _without_own("optimizer", node, "lr") != node:
         mapping = _transformed(mapping, lambda _, inner: _without(inner, "lr"))
     if key == "seeds":
         mapping = _transformed(mapping, lambda place, inner: inner if place == "include" else _without(inner, key))
         return _set(mapping, new)
-    several = not fields.holds_list(key) and (isinstance(node, SequenceNode) or fields.is_range(key, node))
+    several = _is_several(key, node)
     old, grid = mapping.get(key), mapping.get("grid")
 
     def change(place: str, inner: MappingNode) -> MappingNode:
@@ -137,6 +171,10 @@ def put(mapping: MappingNode, key: str, node: Node, mark: Mark) -> MappingNode:
     grid = mapping.get("grid")
     inner = grid.value if grid and isinstance(grid.value, MappingNode) else MappingNode(mark)
     return _set(mapping, Entry("grid", grid.mark if grid else mark, _set(inner, new)))
+
+
+def _is_several(key: str, node: Node) -> bool:
+    return not fields.holds_list(key) and (isinstance(node, SequenceNode) or fields.is_several(key, node))
 
 
 _Change = Callable[[str, MappingNode], MappingNode]
@@ -179,6 +217,12 @@ def _walk(mapping: MappingNode) -> list[tuple[str, MappingNode]]:
     return visited
 
 
+def dotted_parameters(mapping: MappingNode) -> tuple[str, ...]:
+    """Return the dotted keys of parameters of components, ``optimizer.eps``, that stand anywhere in the document."""
+    keys = (entry.key for _, inner in _walk(mapping) for entry in flat(inner))
+    return tuple(dict.fromkeys(key for key in keys if parameter_of(key) is not None))
+
+
 def _flat(mapping: MappingNode) -> MappingNode:
     """Return the document with dotted settings in the place of the groups that hold them."""
     return _transformed(mapping, lambda _, inner: replace(inner, entries=tuple(flat(inner))))
@@ -195,16 +239,17 @@ def _set(mapping: MappingNode, new: Entry) -> MappingNode:
     return replace(mapping, entries=tuple(new if entry.key == new.key else entry for entry in mapping.entries))
 
 
-def _without_optimizer_lr(mapping: MappingNode) -> MappingNode:
-    entry = mapping.get("optimizer")
-    return mapping if entry is None else _set(mapping, replace(entry, value=_without_lr(entry.value)))
+def _without_parameter(mapping: MappingNode, key: str) -> MappingNode:
+    """Return the mapping with a component, or the list of them, without the parameter of a dotted key."""
+    owner, _, name = key.rpartition(".")
+    entry = mapping.get(owner)
+    return mapping if entry is None else _set(mapping, replace(entry, value=_without_own(owner, entry.value, name)))
 
 
-def _without_lr(node: Node) -> Node:
-    """Return an optimizer, or a list of them, without its learning rate."""
+def _without_own(owner: str, node: Node, name: str) -> Node:
     if isinstance(node, SequenceNode):
-        return replace(node, items=tuple(map(_without_lr, node.items)))
-    component = written("optimizer", node, Problems())
-    if component is None or all(entry.key != "lr" for entry in component.params):
+        return replace(node, items=tuple(_without_own(owner, item, name) for item in node.items))
+    component = written(owner, node, Problems())
+    if component is None or all(entry.key != name for entry in component.params):
         return node
-    return _without(_long_form(component), "lr")
+    return _without(_long_form(component), name)

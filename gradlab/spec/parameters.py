@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from gradlab.components import Param, nearest
-from gradlab.spec.node import Node, Problems, ScalarNode, show
+from gradlab.components.synonyms import names_nothing
+from gradlab.query.notations import arithmetic_hint
+from gradlab.spec.node import MappingNode, Node, Problems, ScalarNode, SequenceNode, show
 
 __all__ = ["read"]
 
@@ -19,15 +21,38 @@ def read(name: str, param: Param, node: Node, problems: Problems, hint: str = ""
         problems.add(node.mark, f"{name} has no value")
         return None
     try:
-        return param.check(node if not isinstance(node, ScalarNode) else node.text if param.kind is str else node.value)
+        return param.check(_plain(param, node))
     except ValueError as error:
         problems.add(node.mark, f"{name} must be {error}, found {show(node)}", _hint(param, node) or hint)
         return None
 
 
+_TRUTHS = {"yes": True, "on": True, "y": True, "no": False, "off": False, "n": False}
+
+
+def _plain(param: Param, node: Node) -> object:
+    """Return the plain value of a node for a parameter; words of other tools for true, false and nothing included."""
+    if not isinstance(node, ScalarNode):
+        return node
+    if param.kind is str:
+        return node.text
+    if param.kind is bool and isinstance(node.value, str):
+        return _TRUTHS.get(node.text.lower(), node.value)
+    return None if param.off and names_nothing(node.value) else node.value
+
+
 def _hint(param: Param, node: Node) -> str:
+    if isinstance(node, MappingNode) and len(node.entries) == 1:
+        (entry,) = node.entries
+        if entry.key in ("values", "grid_search", "choices") and isinstance(entry.value, SequenceNode):
+            return "values of an axis stand in a list, [...], under grid:"
     if not isinstance(node, ScalarNode):
         return ""
+    if param.kind is not str and isinstance(node.value, str):
+        if node.text.count("(") != node.text.count(")"):
+            return 'put the whole of it in quotes: "range(2, 10)"'
+        if hint := arithmetic_hint(node.text):
+            return hint
     if param.kind is not str and node.quoted and not isinstance(ScalarNode.plain(node.mark, node.text).value, str):
         return "remove the quotes"
     close = nearest(node.text, param.choices) if isinstance(node.value, str) else None

@@ -8,7 +8,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from gradlab.cell import plain_value
+from gradlab.cell import SETTINGS, plain_value
 from gradlab.query import And
 from gradlab.query.ranges import LONGEST
 from gradlab.spec import components, fields
@@ -47,8 +47,9 @@ class Section:
 class SectionReader:
     """Reads sections. Paths are relative to `base`; errors are added to `problems`."""
 
-    def __init__(self, base: Path, problems: Problems) -> None:
-        self._base, self._problems = base, problems
+    def __init__(self, base: Path, problems: Problems, dotted: Collection[str] = ()) -> None:
+        """`dotted` are the parameters of components that stand somewhere in the document under dotted keys."""
+        self._base, self._problems, self._dotted = base, problems, dotted
         self.invalid: set[str] = set()
         """Settings with a value that cannot be used."""
 
@@ -80,6 +81,7 @@ class SectionReader:
         """Read settings that have one value each; `hint` is for one that has several."""
         for entry in entries:
             self._once(section, entry.key, entry.mark)
+            self._once_inside(section, entry)
             node = entry.value
             if (
                 entry.key in ("lr", "seq_len")
@@ -97,6 +99,17 @@ class SectionReader:
             self._problems.add(mark, f"{name} is given in two places: here and at {first}")
         section.where.setdefault(key, mark)
 
+    def _once_inside(self, section: Section, entry: Entry) -> None:
+        """Note the parameters inside of a component, or of a list of them, that have a dotted key as well."""
+        inside: dict[str, Mark] = {}
+        if entry.key in {key.rpartition(".")[0] for key in self._dotted}:
+            for item in items_of(entry.value):
+                component = components.written(entry.key, item, Problems())
+                for parameter in () if component is None else component.params:
+                    inside.setdefault(f"{entry.key}.{parameter.key}", parameter.mark)
+        for key in inside.keys() & set(self._dotted):
+            self._once(section, key, inside[key])
+
     def _mappings(self, entry: Entry) -> Iterator[Entry]:
         if isinstance(entry.value, SequenceNode):
             yield from (Entry(entry.key, item.mark, item) for item in entry.value.items)
@@ -106,7 +119,10 @@ class SectionReader:
             self._problems.add(entry.value.mark, message, hint)
 
     def _parse(self, key: str, node: Node) -> LocatedValue | None:
-        value = fields.parse(key, node, self._base, self._problems)
+        if key not in SETTINGS:  # a parameter of a component: what it can be is known beside the component
+            return LocatedValue(node, node.mark)
+        elsewhere = [dotted.rpartition(".")[2] for dotted in self._dotted if dotted.rpartition(".")[0] == key]
+        value = fields.parse(key, node, self._base, self._problems, elsewhere=elsewhere)
         if value is None:
             self.invalid.add(key)
             return None
@@ -117,8 +133,12 @@ class SectionReader:
     def _single(self, entry: Entry, hint: str) -> LocatedValue | None:
         """Return the one value of a setting that cannot vary here."""
         key, node = entry.key, entry.value
-        if not fields.holds_list(key) and (isinstance(node, SequenceNode) or fields.is_range(key, node)):
-            what = "a list" if isinstance(node, SequenceNode) else f"the range {show(node)}"
+        if not fields.holds_list(key) and (isinstance(node, SequenceNode) or fields.is_several(key, node)):
+            if isinstance(node, ScalarNode) and not fields.spread(key, node, self._problems):
+                self.invalid.add(key)
+                return None
+            noun = "range" if fields.is_range(key, node) else "values"
+            what = "a list" if isinstance(node, SequenceNode) else f"the {noun} {show(node)}"
             self._problems.add(node.mark, f"{key} must be one value here, found {what}", hint)
             self.invalid.add(key)
             return None
@@ -144,18 +164,18 @@ class SectionReader:
     def _distinct(self, key: str, values: list[LocatedValue | None]) -> list[LocatedValue]:
         distinct: dict[tuple[Any, float | None], LocatedValue] = {}
         for given in filter(None, values):
-            if first := distinct.get((given.value, given.lr)):
+            if first := distinct.get(given.identity):
                 near = f"column {first.mark.column}" if first.mark.line == given.mark.line else first.mark
                 again = "" if first.mark == given.mark else f", first at {near}"
-                shown = plain_value(given.value)
+                shown = plain_value(given.identity[0])
                 self._problems.add(given.mark, f"{key} has the value {shown} twice{again}")
-            distinct.setdefault((given.value, given.lr), given)
+            distinct.setdefault(given.identity, given)
         return list(distinct.values())
 
     def _seeds(self, entry: Entry, section: Section) -> None:
         self._once(section, "seed", entry.mark)
         node = entry.value
-        if isinstance(node, SequenceNode) or fields.is_range("seed", node):
+        if isinstance(node, SequenceNode) or fields.is_several("seed", node):
             values = self._distinct("seeds", self._values("seed", node))
             section.seeds = tuple(given.value for given in values)
             return
@@ -176,6 +196,7 @@ class SectionReader:
             self._seeds(entry, section)
         for entry in settings(node, "grid", {"seeds"}, self._problems):
             self._once(section, entry.key, entry.mark)
+            self._once_inside(section, entry)
             if values := self._distinct(entry.key, self._values(entry.key, entry.value)):
                 section.axes.append(Axis((entry.key,), tuple((given,) for given in values)))
 
@@ -183,6 +204,7 @@ class SectionReader:
         columns: dict[str, list[LocatedValue | None]] = {}
         for entry in settings(mapping(group, self._problems), "zip", (), self._problems):
             self._once(section, entry.key, entry.mark)
+            self._once_inside(section, entry)
             values = columns[entry.key] = self._values(entry.key, entry.value)
             first, length = next((key, len(column)) for key, column in columns.items())
             if values and length and len(values) != length:
@@ -190,7 +212,7 @@ class SectionReader:
                 self._problems.add(entry.mark, message)
         rows = [tuple(filter(None, row)) for row in zip_longest(*columns.values())]
         if rows and all(len(row) == len(columns) for row in rows):
-            if len({tuple((given.value, given.lr) for given in row) for row in rows}) < len(rows):
+            if len({tuple(given.identity for given in row) for row in rows}) < len(rows):
                 self._problems.add(group.mark, "zip has the same values together twice")
             section.axes.append(Axis(tuple(columns), tuple(rows)))
 

@@ -3,33 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
-from gradlab.cell import SETTINGS
+from gradlab.cell import SETTINGS, parameter_of
 from gradlab.components import TASKS
 from gradlab.families import FAMILIES
 from gradlab.spec.compatibility import check
 from gradlab.spec.located import LocatedExclude, LocatedGrid, LocatedValue
 from gradlab.spec.model import Axis, Subgrid, default_lr
 from gradlab.spec.node import Mark, Problems
+from gradlab.spec.parameter_axes import merge_parameters
 from gradlab.spec.sections import Section
 
 __all__ = ["subgrids"]
 
 
 def subgrids(
-    top: Section, nested: list[Section], invalid: set[str], problems: Problems
+    top: Section, nested: list[Section], invalid: set[str], base: Path, problems: Problems
 ) -> tuple[tuple[Subgrid, ...], list[LocatedExclude]]:
     """Return the sub-grids of a spec, and the excludes that match nothing in any of them.
 
     `nested` are the items of `grids`: each inherits what `top` fixes, varies and excludes. An `include` adds one
     configuration to what is fixed around it, of which it may replace settings; excludes do not apply to it.
     A section with includes (or sub-grids) and no axis has no further cells. Settings in `invalid` are not compared.
+    Paths are relative to `base`.
     """
     result: list[Subgrid] = []
     matched: set[Mark] = set()
     for grid in _located(top, nested):
         _put_lr(grid, problems)
         _put_family_defaults(grid)
+        merge_parameters(grid, invalid, base, problems)
         grid.axes.sort(key=_is_zipped)  # zipped settings vary faster than grid axes
         check(grid, invalid, problems)
         fixed = tuple((key, given.value) for key, given in grid.fixed.items())
@@ -51,9 +55,15 @@ def _located(top: Section, nested: list[Section]) -> Iterator[LocatedGrid]:
         if top.axes or section.axes or not section.include:
             yield LocatedGrid(dict(fixed), [*top.axes, *section.axes], own_seeds, [*top.exclude, *section.exclude])
         for settings in section.include:
-            yield LocatedGrid(fixed | settings, [], own_seeds)
+            yield LocatedGrid(_replaced(fixed, settings), [], own_seeds)
     for settings in top.include:
-        yield LocatedGrid(top.fixed | settings, [], seeds)
+        yield LocatedGrid(_replaced(top.fixed, settings), [], seeds)
+
+
+def _replaced(fixed: dict[str, LocatedValue], settings: dict[str, LocatedValue]) -> dict[str, LocatedValue]:
+    """Return `fixed` with settings replaced: a component with all of its parameters."""
+    kept = {key: given for key, given in fixed.items() if (parameter_of(key) or (key,))[0] not in settings}
+    return kept | settings
 
 
 def _is_zipped(axis: Axis) -> bool:

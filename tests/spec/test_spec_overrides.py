@@ -136,9 +136,10 @@ TOLD = {
     "steps=3": "-s steps=3: unknown setting 'steps'\n    did you mean 'train.steps'?",
     "seed=3": "-s seed=3: unknown setting 'seed'\n    did you mean 'seeds'?",
     "grid.depth=3": "-s grid.depth=3: unknown setting 'grid.depth'\n    did you mean 'depth'?",
-    "optimizer.foo=3": "-s optimizer.foo=3: adam has no parameter 'foo'\n    it has lr, beta1, beta2, eps",
-    "activation.alpha=2": "-s activation.alpha=2: alpha cannot be set: activation has no one value in this spec\n"
-    "    write the whole of it, as in -s 'activation={name: …, alpha: …}'",
+    "optimizer.foo=3": "-s optimizer.foo=3: no optimizer has a parameter 'foo'\n"
+    "    there are lr, momentum, eps, alpha, beta1, beta2, rho",
+    "activation.alpha=2": "-s activation.alpha=2: relu has no parameter 'alpha'\n    it has none\n"
+    "-s activation.alpha=2: tanh has no parameter 'alpha'\n    it has none",
     "activation={a": "-s activation={a: the mapping { is never closed",
     "activation=relu,relu": "-s activation=relu,relu: activation has the value relu twice",
     "l1=1,2,3": "spec.yaml:7:19: the lists of zip must be equally long: l1 has 3, l2 has 2\n"
