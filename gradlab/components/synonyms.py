@@ -61,8 +61,9 @@ ALIASES: dict[str, dict[str, str]] = {
         "sgd_momentum": "momentum", "nag": "nesterov", "sgd_nesterov": "nesterov",
     },
     "clip": {
-        "adaptive": "agc", "clipnorm": "each", "clip_grad_norm": "norm", "clip_by_global_norm": "norm", "global_clipnorm": "norm",
-        "global_norm": "norm", "clip_grad_value": "value", "clip_by_value": "value", "clipvalue": "value",
+        "adaptive": "agc", "clipnorm": "each", "clip_grad_norm": "norm", "clip_by_global_norm": "norm",
+        "global_clipnorm": "norm", "global_norm": "norm", "clip_grad_value": "value", "clip_by_value": "value",
+        "clipvalue": "value",
     },
     "train.lr_schedule": {
         "none": "constant", "fixed": "constant", "cosine_annealing": "cosine", "cosine_annealing_lr": "cosine",
@@ -94,7 +95,7 @@ NAMES_ELSEWHERE: dict[str, dict[str, tuple[str, ...]]] = {
     "init": {
         "xavier": ("xavier_normal", "xavier_uniform"), "glorot": ("xavier_normal", "xavier_uniform"),
         "xavier_glorot": ("xavier_normal", "xavier_uniform"), "he": ("he_normal", "he_uniform"),
-        "kaiming": ("he_normal", "he_uniform"), "lecun_uniform": ("lecun_normal",), "zeros": (), "ones": (),
+        "kaiming": ("he_normal", "he_uniform"), "zeros": ("constant",), "ones": ("constant",),
         "random": ("normal", "uniform"), "default": ("torch_default",),
     },
     "activation": {"softmax": (), "glu": (), "heaviside": ()},

@@ -73,6 +73,8 @@ def condition_of(entry: Entry, base: Path, problems: Problems) -> Condition:
         problems.add(entry.value.mark, f"{entry.key} has no values")
         return Condition(entry.key, "=", ())
     nodes = (entry.value,) if fields.holds_list(entry.key) else items_of(entry.value)
+    if not fields.holds_list(entry.key) and not any(fields.is_range(entry.key, node) for node in nodes):
+        nodes = tuple(value for node in nodes for value in fields.spread(entry.key, node, problems))
     place = ("an exclude", "write lr: as a key of its own")
     constants = [_constant(entry.key, node, base, problems, *place) for node in nodes]
     return Condition(entry.key, "=", tuple(constant for constant in constants if constant is not None))

@@ -79,7 +79,7 @@ def _known(grid: LocatedGrid, owner: str, marks: dict[str, Mark], problems: Prob
     for key, name in unknown:
         parameter, known = key.rpartition(".")[2], REGISTRIES[owner][name].params
         hint = parameter_hint(parameter, known)
-        if len(names) > 1:
+        if any(parameter in REGISTRIES[owner][other].params for other in names):
             hint += f"; where one of them has no {parameter}, list whole components: {owner}: [{name}, {{name: …}}]"
         problems.add(marks[key], f"{name} has no parameter {parameter!r}", hint)
     return not unknown

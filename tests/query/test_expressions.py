@@ -91,3 +91,14 @@ def test_any_text_is_an_expression_or_refused(text: str) -> None:
         assert evaluate(read(text), ROWS[0]) in (True, False, None)
     else:
         assert 0 <= problem.at <= len(text)
+
+
+def test_parameters_of_components_under_dotted_keys() -> None:
+    values = [Named("adam"), Named("adam", (("eps", 1e-4),)), Named("sgd"), "rmsprop(eps=0.001)", None]
+    rows = [{"optimizer": value} for value in values]
+    assert [evaluate(read("optimizer.eps<1e-6"), row) for row in rows] == [True, False, None, False, None]
+    assert [evaluate(read("not optimizer.eps=1e-4"), row) for row in rows] == [True, False, None, True, None]
+    assert [evaluate(read("optimizer.eps in 1e-8..1e-3*10"), row) for row in rows] == [True, True, None, True, None]
+    assert names(read("optimizer.eps>0 and optimizer=adam")) == ("optimizer",)
+    assert "no optimizer" not in str(refusal("optimizer.epz>0"))
+    assert refusal("optimizer.eps=small") is not None
