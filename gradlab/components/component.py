@@ -67,6 +67,10 @@ class Component:
     params: Mapping[str, Param] = field(default_factory=dict)
     origin: Origin | None = field(default=None, kw_only=True)
     """Of a component of the user; None: gradlab's own."""
+    least: Mapping[str, int] = field(default_factory=dict, kw_only=True)
+    """By setting, the smallest value with which its output depends on its inputs at all; less is refused."""
+    advised: Mapping[str, int] = field(default_factory=dict, kw_only=True)
+    """By setting, the smallest value with which gradients through it are more than rounding; less is a warning."""
 
     def load(self) -> Any:
         """Return the object behind `target`, importing its module if it is given as text."""

@@ -20,8 +20,12 @@ def _init(name: str, summary: str, more: Mapping[str, Param] | None = None, **ow
     return Component(f"gradlab.nn.inits:{name}", summary, {**own, **gain, **(more or {})})
 
 
-def _norm(name: str, summary: str) -> Component:
-    return Component(f"gradlab.nn.norms:{name}", summary, {"eps": Param(1e-5, low=0)})
+def _norm(name: str, summary: str, over: tuple[str, ...], *, centred: bool = True) -> Component:
+    """Of numbers normalised together, as many as each setting of `over` says, one is constant. Of two that are centred
+    as well, one is 1 and the other -1, up to eps."""
+    least = dict.fromkeys(over, 2)
+    advised = dict.fromkeys(over, 3) if centred else {}
+    return Component(f"gradlab.nn.norms:{name}", summary, {"eps": Param(1e-5, low=0)}, least=least, advised=advised)
 
 
 _LAMBD = Param(0.5, low=0)
@@ -113,9 +117,11 @@ INITS: dict[str, Component] = {
 
 NORMS: dict[str, Component] = {
     "none": Component(None, "no normalisation"),
-    "batch": _norm("BatchNorm", "over the batch, per unit (Ioffe & Szegedy 2015)"),
-    "layer": _norm("LayerNorm", "over the units, per sample (Ba 2016)"),
-    "rms": _norm("RMSNorm", "over the units, scale only (Zhang & Sennrich 2019)"),
+    "batch": _norm(
+        "BatchNorm", "over the batch, per unit (Ioffe & Szegedy 2015)", ("train.batch_size", "probe.batch_size")
+    ),
+    "layer": _norm("LayerNorm", "over the units, per sample (Ba 2016)", ("width",)),
+    "rms": _norm("RMSNorm", "over the units, scale only (Zhang & Sennrich 2019)", ("width",), centred=False),
 }
 
 NORM_POSITIONS: dict[str, Component] = {

@@ -6,13 +6,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gradlab.cell import REGISTRIES
 from gradlab.components import OPTIMIZERS, TASKS, Named
 from gradlab.families import FAMILIES
+from gradlab.query import And, Condition, Pattern
+from gradlab.query.expressions import Constant
 from gradlab.spec.located import NOWHERE, LocatedGrid, LocatedValue
 from gradlab.spec.model import Subgrid
 from gradlab.spec.node import Mark, Problems
 
-__all__ = ["check", "idle_seq_len"]
+__all__ = ["barely_enough", "check", "idle_seq_len"]
 
 _Pair = tuple[LocatedValue, LocatedValue]
 
@@ -45,7 +48,7 @@ class _Conflict:
 def check(grid: LocatedGrid, invalid: set[str], problems: Problems) -> None:
     """Add conflicting settings to `problems`, one problem for each kind; settings in `invalid` are not compared."""
     allowed = dict.fromkeys(key for family in FAMILIES.values() for key in family.allows)  # those of the user too
-    for conflict in (*_CONFLICTS, *map(_only, allowed)):
+    for conflict in (*_CONFLICTS, *map(_only, allowed), *_too_few()):
         pairs = iter(()) if {conflict.left, conflict.right} & invalid else conflict.pairs(grid)
         if (first := next(pairs, None)) is None:
             continue
@@ -167,6 +170,37 @@ def _only(key: str) -> _Conflict:
         return f"{model.name} cannot have {key} {value.name}", hint
 
     return _Conflict("model", key, broken, explain)
+
+
+def _too_few() -> Iterator[_Conflict]:
+    """Yield the conflicts of components with numbers so small that their output is constant."""
+    bounded = {(key, other) for key, known in REGISTRIES.items() for each in known.values() for other in each.least}
+    for key, other in sorted(bounded):
+
+        def broken(named: Named, value: int, key: str = key, other: str = other) -> bool:
+            return bool(value < REGISTRIES[key][named.name].least.get(other, value))
+
+        def explain(named: Named, value: int, key: str = key, other: str = other) -> tuple[str, str]:
+            message = f"{key}: {named.name} with {other}: {value} gives the same output whatever comes in"
+            return message, f"it takes a {other} of at least {REGISTRIES[key][named.name].least[other]}"
+
+        yield _Conflict(key, other, broken, explain)
+
+
+def barely_enough(subgrids: Iterable[Subgrid]) -> Iterator[str]:
+    """Yield a warning for each component with a number so small that almost no gradient comes through it."""
+    for subgrid in subgrids:
+        for key, registry in REGISTRIES.items():
+            for named in subgrid.values(key):
+                for other, advised in registry[named.name].advised.items():
+                    few = next((value for value in subgrid.values(other) if value < advised), None)
+                    if few is not None and subgrid.has(And((_is(key, Pattern(named.name)), _is(other, few)))):
+                        what = f"{key}: {named.name} with {other}: {few} gives 1 and -1 but for its eps"
+                        yield f"{what}: almost no gradient comes through; take a {other} of at least {advised}"
+
+
+def _is(key: str, constant: Constant) -> Condition:
+    return Condition(key, "=", (constant,))
 
 
 def _largest(value: Any) -> Any:

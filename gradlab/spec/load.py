@@ -9,7 +9,7 @@ from pathlib import Path
 from gradlab.cell import SETTINGS, parameter_of
 from gradlab.errors import shorten
 from gradlab.spec import reader
-from gradlab.spec.compatibility import idle_seq_len
+from gradlab.spec.compatibility import barely_enough, idle_seq_len
 from gradlab.spec.expectations import expectations
 from gradlab.spec.keys import text
 from gradlab.spec.model import Spec
@@ -114,8 +114,8 @@ def _spec(root: MappingNode, source: str, changes: Sequence[str], base: Path, pr
         f"{located.mark.where}: this exclude matches no cell: {shorten(str(located.exclude), _SHOWN)}"
         for located in unmatched
     )
-    if idle := idle_seq_len(grids):
-        warnings = (*warnings, f"{source}: {idle}")
+    general = dict.fromkeys([*filter(None, [idle_seq_len(grids)]), *barely_enough(grids)])
+    warnings = (*warnings, *(f"{source}: {warning}" for warning in general))
     return Spec(name, description, source, grids, warnings, expected)
 
 

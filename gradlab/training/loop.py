@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from gradlab.cell import SETTINGS, Cell, cell_id, mixes_activations, probe_steps
-from gradlab.errors import UsageError
+from gradlab.components import NORMS
+from gradlab.errors import DataError, UsageError
 from gradlab.families import FAMILIES
 from gradlab.families.chain import gradients, outputs
 from gradlab.families.network import Architecture, Context, Network
@@ -88,6 +89,8 @@ class Trainer:
         seeds = tuple(dict.fromkeys(cell.seed for cell in cells))
         seed_of_R = torch.tensor([seeds.index(cell.seed) for cell in cells])
         self.data = load(self.shared.task, seeds, self.shared.seq_len)
+        if (few := int(self.data.train_x.shape[1])) < NORMS[self.shared.norm.name].least.get("train.batch_size", 0):
+            raise DataError(f"norm: {self.shared.norm.name} over {few} sample: task {self.shared.task} has no more")
         self.model: Network = FAMILIES[self.shared.model.name].load()(_architecture(cells, self.data))
         if self.shared.dropout and not self.model.dropped:
             raise UsageError(f"model {self.shared.model.name} has nothing that dropout acts on", "leave dropout out")
