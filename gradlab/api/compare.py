@@ -45,7 +45,7 @@ def document(comparison: Comparison) -> dict[str, Any]:
         "rows": _rows(comparison.table), "factors": [_analysis(analysis) for analysis in comparison.analyses],
         "baseline": comparison.baseline,
         "comparisons": [_change(change) for change in comparison.paired],
-        "cures": {
+        "improvements": {
             verdict: [
                 {**_change(improvement.change), "networks": improvement.networks, "healthy": improvement.healthy,
                  "learned_before": improvement.learned_before, "learned": improvement.learned}
@@ -68,14 +68,15 @@ def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _analysis(analysis: ResponseAnalysis) -> dict[str, Any]:
     shares = analysis.shares
-    parts = {"higher": shares.higher, "seed": shares.seed, "chance": shares.residual}
+    parts = {"higher": shares.higher, "seed": shares.seed, "residual": shares.residual}
     return {
         "metric": analysis.response.name, "scale": "log10" if analysis.response.log else "linear",
-        "sums_of_squares": "type II", "cells": shares.cells, "left_out": shares.left_out,
+        "sums_of_squares": "unweighted means of a complete grid", "cells": shares.cells, "left_out": shares.left_out,
         "terms": [dataclasses.asdict(term) for term in shares.terms],
         **{name: None if term is None else dataclasses.asdict(term) for name, term in parts.items()},
-        "unsplit": shares.overlap, "notes": list(shares.notes),
-        "levels": [dataclasses.asdict(level) for level in analysis.levels],
+        "notes": list(shares.notes),
+        "levels": [dataclasses.asdict(level) for level in analysis.effects.levels],
+        "levels_notes": list(analysis.effects.notes),
     }  # fmt: skip
 
 

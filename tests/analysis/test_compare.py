@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import scipy.stats
 from compared import FACTORS, GAINS, PROVENANCE, asked, cells_of, made, publish, scatter, text_of
+from page_runs import Parsed, column
 
 from gradlab.analysis.compare.collect import collect, unlike
 from gradlab.analysis.compare.comparison import Question, compare
@@ -17,6 +18,8 @@ from gradlab.cell import Cell, Named
 from gradlab.cli import invoke
 from gradlab.record import Record
 from gradlab.report.model.conclusions import conclusions
+from gradlab.report.model.marks import reach_text
+from gradlab.report.page import build_page
 from gradlab.results.directories import open_runs
 from gradlab.results.tables import tables
 
@@ -99,7 +102,7 @@ def test_a_baseline_of_two_settings_and_one_whose_followers_change_with_it(tmp_p
     }
     same = next(change for change in found.paired if set(change.target) == {"adam", "none"})
     assert same.difference.sign == "="
-    assert "lr follows optimizer" in text_of(found)
+    assert "confounded: lr changes only with optimizer" in text_of(found)
 
 
 def test_an_improvement_leaves_networks_healthy(tmp_path: Path) -> None:
@@ -203,3 +206,20 @@ def test_metrics_that_are_not_one_thing_are_not_averaged_for_the_factors(tmp_pat
     )
     assert [weight.response.name for weight in found.analyses] == ["survival"]
     assert any("not the same thing" in warning for warning in found.warnings)
+
+
+def test_a_reach_and_its_interval_are_the_same_in_the_summary_the_comparison_and_every_report(tmp_path: Path) -> None:
+    cells = cells_of(("sigmoid", "relu", "tanh"), depths=(8, 16))
+    answer = asked(tmp_path / "r", cells)
+    run = open_runs([tmp_path / "r"])[0]
+    summary = run.tables.summary.set_index(["activation", "norm", "depth"]).sort_index()
+    table = answer.table.set_index(["activation", "norm", "depth"]).sort_index()
+    for name in ("reach", "reach_lo", "reach_hi", "decay", "decay_lo", "decay_hi", "survival", "survival_lo"):
+        np.testing.assert_allclose(table[name], summary[name], rtol=1e-10, err_msg=name)
+    texts = {reach_text({str(k): v for k, v in row.items()}, "∞") for row in summary.to_dict("records")}
+    deepest = [text for text in texts if text in text_of(answer)]
+    by_metric = text_of(asked(tmp_path / "again", cells, metric="reach"))
+    assert len(deepest) >= 6
+    assert all(text in by_metric for text in texts)
+    page = Parsed(build_page([tmp_path / "r"]).html)
+    assert set(column(page.data, "reach_text")) == texts

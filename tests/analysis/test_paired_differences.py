@@ -40,13 +40,19 @@ def test_pooled_configurations_have_the_interval_of_the_means_of_their_seeds() -
     means = y.reshape(4, 6).mean(0)
     low, high = scipy.stats.t.interval(0.95, 5, means.mean(), scipy.stats.sem(means))
     assert_allclose([found.mean[0], found.low[0], found.high[0]], [means.mean(), low, high], rtol=1e-9)
-    # other seeds in each configuration: independent means, n - 2 degrees of freedom
-    y = np.random.default_rng(13).normal(size=10)
-    two, seed = np.repeat([0, 1], 5), np.arange(10)
-    found = seed_means(y, two, seed, np.zeros(10, np.int64), 1)
-    error = np.sqrt((y[:5].var(ddof=1) + y[5:].var(ddof=1)) / 5) / 2
-    half = scipy.stats.t.ppf(0.975, 8) * error
-    assert_allclose([found.mean[0], found.high[0] - found.mean[0]], [y.mean(), half], rtol=1e-9)
+    # other seeds in each configuration: independent means, the interval of Welch's test of their difference
+    y = np.random.default_rng(13).normal(size=10) * np.repeat([1.0, 3.0], [6, 4])
+    two, seed = np.repeat([0, 1], [6, 4]), np.arange(10)
+    pooled = seed_means(y, two, seed, np.zeros(10, np.int64), 1)
+    welch = scipy.stats.ttest_ind(y[:6], -y[6:], equal_var=False).confidence_interval(0.95)
+    assert_allclose([pooled.low[0], pooled.high[0]], [welch.low / 2, welch.high / 2], rtol=1e-9)
+
+
+def test_a_mean_over_configurations_of_which_one_has_one_seed_has_no_interval() -> None:
+    y, configuration, seed = np.array([1.0, 2.0, 3.0, 7.0]), np.array([0, 0, 0, 1]), np.array([0, 1, 2, 0])
+    pooled = seed_means(y, configuration, seed, np.zeros(4, np.int64), 1)
+    assert pooled.mean[0] == 4.5
+    assert np.isnan(pooled.low[0])
 
 
 @pytest.mark.parametrize("seeds", [3, 5, 10])
@@ -92,6 +98,14 @@ def test_where_nothing_differs_an_arrow_is_as_rare_as_the_level_says(seeds: int,
     assert rate < (above if draw != "uniform" or seeds > 3 else above + 0.025)  # t at n = 3 of uniforms: 6 to 7 %
     if draw == "normal":
         assert rate > 0.025
+
+
+def test_two_seeds_decide_nothing_however_large_the_difference() -> None:
+    two = paired_differences(np.array([6.0, 6.001]), np.zeros(2, np.int64), np.arange(2), np.zeros(2, np.int64), 1)[0]
+    assert (two.sign, two.seeds) == ("~", 2)
+    assert two.low > 5.9
+    three = np.array([6.0, 6.001, 6.002])
+    assert paired_differences(three, np.zeros(3, np.int64), np.arange(3), np.zeros(3, np.int64), 1)[0].sign == "+"
 
 
 def test_counting_settings_as_repetitions_would_find_what_is_not_there() -> None:

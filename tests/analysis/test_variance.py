@@ -1,4 +1,4 @@
-"""VarianceShares of variance and main effects, against textbooks and plain least squares."""
+"""Shares of the variance, against textbooks, plain least squares and known effects."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from itertools import combinations, product
 
 import numpy as np
 import pytest
-import scipy.stats
 from numpy.testing import assert_allclose
 
-from gradlab.analysis.compare.variance import Factor, VarianceShares, VarianceTerm, main_effects, variance_shares
+from gradlab.analysis.compare.complete_grid import complete_grid, is_complete
+from gradlab.analysis.compare.factor import Factor
+from gradlab.analysis.compare.variance import VarianceShares, VarianceTerm, variance_shares
 from gradlab.record import Floats
 from gradlab.store.records import Integers
 
@@ -66,51 +67,106 @@ def test_a_balanced_two_way_table_has_the_closed_form_of_the_textbook(sizes: tup
     assert found.residual is not None
     assert_allclose([found.seed.squares, found.residual.squares], [seed_squares, error], rtol=1e-9)
     assert found.higher is None
-    assert abs(found.overlap) < 1e-9
+    assert sum(part.eta2 for part in found.parts) == pytest.approx(1, abs=1e-12)
 
 
-@pytest.mark.parametrize("case", range(6))
-def test_an_unbalanced_table_agrees_with_plain_least_squares_term_by_term(case: int) -> None:
-    random = np.random.default_rng(case)
-    rows = grid(3, 4, 2, 4)
-    rows = rows[random.random(len(rows)) < 0.6]
-    rows = rows[~((rows[:, 0] == 1) & (rows[:, 1] == 2))] if case % 2 else rows  # no cells for one combination
-    y = (
-        random.normal(size=len(rows))
-        + rows[:, 0] * rows[:, 1]
-        - rows[:, 2] * rows[:, 0]
-        + random.normal(size=4)[rows[:, 3]]
-    )
-    found = variance_shares(y, factors(rows), rows[:, -1])
-    codes = {("abc"[index],): rows[:, index] for index in range(3)}
-    for (a, one), (b, other) in combinations(list(codes.items()), 2):
-        codes[a + b] = one * 10 + other
-    seed = rows[:, 3]
-    for names in codes:
-        others = [code for key, code in codes.items() if key != names and not set(names) < set(key)]
-        (with_it, rank), (without, low) = residual([seed, *others, codes[names]], y), residual([seed, *others], y)
-        one = term(found, *names)
-        assert one.freedom == rank - low
-        assert_allclose(one.squares, without - with_it, rtol=1e-7, atol=1e-9)
-    pure, rank = residual([rows[:, 0] * 100 + rows[:, 1] * 10 + rows[:, 2], seed], y)
-    assert found.residual is not None
-    assert (found.residual.freedom, len(y) - rank) == (len(y) - rank, found.residual.freedom)
-    assert_allclose(found.residual.squares, pure, rtol=1e-8)
+def test_unequal_numbers_of_seeds_give_the_squares_of_unweighted_means() -> None:
+    """Against least squares on the means of the configurations, each with weight one, times the harmonic mean."""
+    random = np.random.default_rng(3)
+    rows = grid(3, 4, 2, 6)
+    rows = rows[(random.random(len(rows)) < 0.6) | (rows[:, -1] < 2)]
+    y = random.normal(size=len(rows)) + rows[:, 0] * rows[:, 1] - rows[:, 2] * rows[:, 0]
+    shares = variance_shares(y, factors(rows), rows[:, -1])
+    kinds, inverse, counts = np.unique(rows[:, :3], axis=0, return_inverse=True, return_counts=True)
+    means = np.bincount(inverse.ravel(), y) / counts
+    harmonic = len(counts) / np.sum(1 / counts)
+    codes = {("abc"[index],): kinds[:, index] for index in range(3)}
+    for (a, first), (b, second) in combinations(list(codes.items()), 2):
+        codes[a + b] = first * 10 + second
+    for names, code in codes.items():
+        others = [other for key, other in codes.items() if key != names and not set(names) < set(key)]
+        (with_it, rank), (without, low) = residual([*others, code], means), residual(others, means)
+        part = term(shares, *names)
+        assert part.freedom == rank - low
+        assert_allclose(part.squares, harmonic * (without - with_it), rtol=1e-7, atol=1e-9)
+    pure, rank = residual([rows[:, 0] * 100 + rows[:, 1] * 10 + rows[:, 2], rows[:, -1]], y)
+    assert shares.residual is not None
+    assert shares.residual.freedom == len(y) - rank
+    assert_allclose(shares.residual.squares, pure, rtol=1e-8)
 
 
-def test_an_interaction_without_some_of_its_cells_says_so_and_spoils_nothing_else() -> None:
+@pytest.mark.parametrize("seed", range(40))
+def test_shares_sum_to_one_whatever_the_numbers(seed: int) -> None:
+    """Pure noise too, of which the residual alone used to be more than everything."""
+    random = np.random.default_rng(seed)
+    sizes = random.integers(1, 5, size=random.integers(1, 4))
+    rows = grid(*sizes, int(random.integers(1, 5)))
+    rows = rows[(random.random(len(rows)) < random.choice([0.7, 1.0])) | (rows[:, -1] == 0)]
+    y = random.normal(size=len(rows)) + random.choice([0.0, 3.0]) * rows[:, 0]
+    shares = variance_shares(y, factors(rows), rows[:, -1])
+    if shares.terms:
+        assert sum(part.eta2 for part in shares.parts) == pytest.approx(1, abs=1e-9)
+        omega = [part.omega2 for part in shares.parts]
+        if not np.isnan(omega).any():
+            assert min(omega) >= 0
+            assert sum(omega) == pytest.approx(1, abs=1e-9)
+
+
+def test_an_incomplete_grid_has_the_shares_of_its_largest_complete_part_and_names_it() -> None:
     rows = grid(3, 2, 3, 4)
     rows = rows[~((rows[:, 0] == 0) & (rows[:, 1] == 1))]
-    y = np.random.default_rng(2).normal(size=len(rows)) + rows[:, 2]
-    found = variance_shares(y, factors(rows), rows[:, -1])
-    assert term(found, "a", "b").note == "1 of 2 contrasts: 1 of 6 combinations have no cells"
-    assert [one.note for one in found.terms if one.factors != ("a", "b")] == [""] * 5
-    rows = grid(2, 2, 3, 4)
-    rows = rows[~((rows[:, 0] == 0) & (rows[:, 1] == 1))]
-    found = variance_shares(np.random.default_rng(2).normal(size=len(rows)), factors(rows), rows[:, -1])
-    assert term(found, "a", "b").note == "not estimable: 1 of 4 combinations have no cells"
-    assert term(found, "a", "b").freedom == 0
-    assert term(found, "c").freedom == 2
+    y = np.random.default_rng(2).normal(size=len(rows)) + rows[:, 2] + 5 * (rows[:, 0] == 0)
+    kept = rows[:, 0] > 0
+    shares, expected = (
+        variance_shares(y, factors(rows), rows[:, -1]),
+        variance_shares(y[kept], factors(np.maximum(rows[kept] - [1, 0, 0, 0], 0)), rows[kept, -1]),
+    )
+    assert shares.notes == ("shares of the largest complete grid: 12 of 15 configurations; a 1, 2",)
+    assert shares.terms == expected.terms
+    assert shares.residual == expected.residual
+
+
+def test_where_nothing_is_complete_there_are_no_shares_and_the_reason() -> None:
+    """Two grids that share no setting, and a third: the largest part has less than half of the configurations."""
+    rows = np.concatenate([grid(2, 2, 2, 3) + np.array([2 * k, 2 * k, 2 * k, 0]) for k in range(3)])
+    y = np.random.default_rng(2).normal(size=len(rows))
+    shares = variance_shares(y, factors(rows), rows[:, -1])
+    assert shares.terms == ()
+    assert shares.notes[-1].startswith("confounded: the settings form no complete grid (largest complete part: 8 of 24")
+
+
+@pytest.mark.parametrize("case", range(30))
+def test_the_part_of_a_grid_is_complete_and_as_large_as_a_search_through_all_finds(case: int) -> None:
+    """Every choice of levels of three factors, tried one by one: at least 90 % of the largest, mostly all of it."""
+    random = np.random.default_rng(case)
+    codes = grid(3, 3, 3)
+    codes = codes[random.random(len(codes)) < random.choice([0.5, 0.7, 0.9])]
+    part = complete_grid(codes)
+    assert is_complete(codes[part])
+    present = {tuple(row) for row in codes.tolist()}
+    some = [levels for size in (1, 2, 3) for levels in combinations(range(3), size)]
+    sizes = [
+        len(a) * len(b) * len(c)
+        for a, b, c in product(some, some, some)
+        if all(setting in present for setting in product(a, b, c))
+    ]
+    assert part.sum() >= 0.6 * max(sizes)
+
+
+def test_the_part_found_is_the_largest_in_most_grids_with_gaps() -> None:
+    random, largest, number = np.random.default_rng(0), 0, 60
+    some = [levels for size in (1, 2, 3) for levels in combinations(range(3), size)]
+    for _ in range(number):
+        codes = grid(3, 3, 3)
+        codes = codes[random.random(len(codes)) < 0.85]
+        present = {tuple(row) for row in codes.tolist()}
+        best = max(
+            len(a) * len(b) * len(c)
+            for a, b, c in product(some, some, some)
+            if all(setting in present for setting in product(a, b, c))
+        )
+        largest += complete_grid(codes).sum() == best
+    assert largest >= 0.8 * number
 
 
 def test_known_effects_come_out_as_the_shares_they_were_given() -> None:
@@ -179,48 +235,26 @@ def test_what_is_not_finite_is_left_out_and_counted() -> None:
     assert (
         "b has one level left among the cells with a value" in variance_shares(lost, factors(rows), rows[:, -1]).notes
     )
-    assert {one.factor for one in main_effects(lost, factors(rows), rows[:, -1])} == {"a"}
 
 
-def test_one_seed_is_judged_by_what_two_factors_leave_and_says_so() -> None:
+def test_one_seed_is_judged_by_the_interactions_of_three_factors_and_says_so() -> None:
     rows = grid(3, 3, 3, 1)
     y = np.random.default_rng(7).normal(size=len(rows)) + rows[:, 0]
-    found = variance_shares(y, factors(rows), rows[:, -1])
-    assert found.residual is None
-    assert found.higher is not None
-    assert found.higher.freedom == 8
-    assert any("one seed" in note for note in found.notes)
-    assert np.isfinite(term(found, "a").omega2)
+    shares = variance_shares(y, factors(rows), rows[:, -1])
+    assert shares.higher is None
+    assert shares.residual is not None
+    assert shares.residual.freedom == 8
+    assert any("one seed" in note for note in shares.notes)
+    assert np.isfinite(term(shares, "a").omega2)
     rows = grid(3, 3, 1)
-    found = variance_shares(rows[:, 0] * 1.0, factors(rows), rows[:, -1])
-    assert np.isnan(term(found, "a").omega2)
-    assert any("eta squared" in note for note in found.notes)
+    shares = variance_shares(rows[:, 0] * 1.0, factors(rows), rows[:, -1])
+    assert np.isnan(term(shares, "a").omega2)
+    assert any("eta squared" in note for note in shares.notes)
 
 
-def test_main_effects_of_a_balanced_table_are_its_means_with_the_interval_over_seeds() -> None:
-    rows = grid(3, 4, 5)
-    y = np.random.default_rng(8).normal(size=len(rows)) + 2 * rows[:, 0]
-    cube = y.reshape(3, 4, 5)
-    by_seed = cube.mean(1) - cube.mean((0, 1))
-    for level, one in enumerate(main_effects(y, factors(rows), rows[:, -1])[:3]):
-        low, high = scipy.stats.t.interval(0.95, 4, by_seed[level].mean(), scipy.stats.sem(by_seed[level]))
-        assert_allclose([one.effect, one.low, one.high], [by_seed[level].mean(), low, high], rtol=1e-9)
-        assert (one.factor, one.level, one.cells) == ("a", str(level), 20)
-
-
-def test_main_effects_of_an_unbalanced_table_are_those_of_least_squares() -> None:
-    random = np.random.default_rng(9)
-    rows = grid(3, 4, 5)
-    rows = rows[random.random(len(rows)) < 0.6]
-    y = np.array([0.0, 1.0, 5.0])[rows[:, 0]] + np.array([3.0, -2.0, 0.0, 7.0])[rows[:, 1]]
-    found = main_effects(y, factors(rows), rows[:, -1])
-    assert_allclose([one.effect for one in found], [-2, -1, 3, 1, -4, -2, 5], atol=1e-9)
-
-
-def test_a_factor_that_cannot_be_told_from_another_has_no_main_effects() -> None:
+def test_settings_that_change_together_are_one_factor_of_both_names() -> None:
     rows = grid(3, 2, 3)
-    every = [*factors(rows), Factor("twin", ("x", "y", "z"), rows[:, 0])]
+    joined = Factor("init", ("x", "o", "h"), rows[:, 0], ("gain",), ("x, gain 1", "o, gain 2", "h, gain 3"))
     y = np.random.default_rng(10).normal(size=len(rows))
-    assert {one.factor for one in main_effects(y, every, rows[:, -1])} == {"b"}
-    found = variance_shares(y, every, rows[:, -1])
-    assert term(found, "a").note == "0 of 2 contrasts can be told from the other factors"
+    shares = variance_shares(y, [joined, factors(rows)[1]], rows[:, -1])
+    assert {part.factors for part in shares.terms} == {("init with gain",), ("b",), ("init with gain", "b")}

@@ -43,7 +43,7 @@ def test_a_selection_is_even_by_rank_with_both_ends() -> None:
 
 @pytest.mark.parametrize(
     ("decay", "low", "high", "text"),
-    [(0.5, 0.4, 0.6, "10.0"), (0.99, 0.9, 1.1, ">65.6"), (0.99, nan, nan, "687"), (nan, nan, nan, ""),
+    [(0.5, 0.4, 0.6, "10.0 [7.5, 13.5]"), (0.99, 0.9, 1.1, ">65.6"), (0.99, nan, nan, "687"), (nan, nan, nan, ""),
      (1.0, 1.0, 1.0, "∞")],
 )  # fmt: skip
 def test_a_reach_is_a_bound_where_the_decay_may_be_one(decay: float, low: float, high: float, text: str) -> None:

@@ -222,8 +222,7 @@ def test_compare_of_both_kinds_groups_them(tmp_path: Path) -> None:
     said = "\n".join(conclusions(found))
     assert "at depth 8" in said
     assert "at seq_len 160" in said
-    task = next(line for line in shown.splitlines() if line.startswith("task follows"))
-    assert task == "task follows model and is no factor of its own"
+    assert "confounded: task changes only with model, effects are of both together" in shown.splitlines()
 
 
 @pytest.mark.parametrize(

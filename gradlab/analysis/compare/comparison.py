@@ -13,6 +13,7 @@ from gradlab.analysis.compare.axes import labels_of, over_of
 from gradlab.analysis.compare.collect import Collected, Collection, unlike
 from gradlab.analysis.compare.conditions import read_condition, truth
 from gradlab.analysis.compare.design import Design, design_of, response_values
+from gradlab.analysis.compare.main_effects import MainEffects, main_effects
 from gradlab.analysis.compare.mean_table import mean_table, row_settings, sorted_rows
 from gradlab.analysis.compare.paired_comparisons import (
     Improvement,
@@ -22,7 +23,7 @@ from gradlab.analysis.compare.paired_comparisons import (
     parse_baseline,
 )
 from gradlab.analysis.compare.responses import RESPONSES, Response
-from gradlab.analysis.compare.variance import LevelEffect, VarianceShares, main_effects, variance_shares
+from gradlab.analysis.compare.variance import VarianceShares, variance_shares
 from gradlab.cell import SETTINGS
 from gradlab.components import nearest
 from gradlab.errors import UsageError
@@ -50,7 +51,7 @@ class ResponseAnalysis:
 
     response: Response
     shares: VarianceShares
-    levels: tuple[LevelEffect, ...]
+    effects: MainEffects
 
 
 @dataclass(frozen=True, slots=True)

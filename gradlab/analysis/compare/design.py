@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from gradlab.analysis.compare.axes import axes_of
+from gradlab.analysis.compare.factor import Factor
 from gradlab.analysis.compare.responses import Response
 from gradlab.analysis.compare.seed_means import joint
-from gradlab.analysis.compare.variance import Factor
 from gradlab.cell import REGISTRIES, SETTINGS
 from gradlab.definitions import measures
 from gradlab.families import Axis
@@ -58,8 +58,19 @@ class Design:
 
     @property
     def factors(self) -> tuple[Factor, ...]:
-        """What varies by itself."""
-        return tuple(factor for factor in self.varied if factor.name not in self.follows)
+        """What varies by itself, with the settings that follow it: effects are of all of them together."""
+        return tuple(self._joined(factor) for factor in self.varied if factor.name not in self.follows)
+
+    def _joined(self, leader: Factor) -> Factor:
+        following = [factor for factor in self.varied if self.follows.get(factor.name) == leader.name]
+        if not following:
+            return leader
+        first = np.unique(leader.codes, return_index=True)[1]
+        labels = tuple(
+            ", ".join([level, *(f"{other.name} {other.levels[other.codes[row]]}" for other in following)])
+            for level, row in zip(leader.levels, first, strict=True)
+        )
+        return replace(leader, confounded=tuple(factor.name for factor in following), labels=labels)
 
     def code(self, names: Sequence[str]) -> Integers:
         """Return one code for each combination of some settings that vary, [N]."""

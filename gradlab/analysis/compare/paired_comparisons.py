@@ -163,7 +163,8 @@ def improvements(
     pairs = pd.concat(tried, ignore_index=True)
     names, group = _numbered(pairs)
     tests = _differences(pairs, group, len(names), response)
-    levels = {factor.name: factor.levels for factor in plan.factors}
+    levels = {factor.name: factor.level_labels for factor in plan.factors}
+    titles = {factor.name: factor.title for factor in plan.factors}
     wanted = "+" if verdict == "vanishing" else "-"
     improved = []
     for index, (name, source, target) in enumerate(names):
@@ -175,7 +176,8 @@ def improvements(
         healthy = int((verdict_of[after] == "healthy").sum())
         if not healthy:
             continue
-        change = PairedComparison((name,), (levels[name][source],), (levels[name][target],), difference, left_out)
+        title, labels = titles[name], levels[name]
+        change = PairedComparison((title,), (labels[source],), (labels[target],), difference, left_out)
         learned_before, learned = int(mostly[before].sum()), int(mostly[after].sum())
         improved.append(Improvement(change, len(before), healthy, learned_before, learned))
     return tuple(

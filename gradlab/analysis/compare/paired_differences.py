@@ -14,8 +14,10 @@ from gradlab.analysis.compare.seed_means import LEVEL, half_width, joint, owner_
 from gradlab.record import Floats
 from gradlab.store.records import Integers
 
-__all__ = ["PairedDifference", "holm", "paired_differences", "sign_flip"]
+__all__ = ["FEWEST_SEEDS", "PairedDifference", "holm", "paired_differences", "sign_flip"]
 
+FEWEST_SEEDS = 3
+"""With two seeds a t test has one degree of freedom: its level rests on exact normality, so nothing is decided."""
 _ENUMERATED = 16
 """Most seeds for which every pattern of signs is tried."""
 _FLIPS = 20_000
@@ -57,8 +59,8 @@ def paired_differences(
     1935), which needs the symmetry alone, flips all pairs of a seed together; with n seeds its p is at least 2^(1-n),
     0.0625 for five, so with few seeds it could never pass. A difference therefore has to pass the t test,
     and the sign-flip test as well wherever that could pass (its least p times the number of comparisons is within the
-    level). For `discrete` values (0 or 1), whose scatter a t test cannot judge from few seeds, only the sign-flip test
-    counts.
+    level). Fewer than `FEWEST_SEEDS` seeds decide nothing. For `discrete` values (0 or 1), whose scatter a t test
+    cannot judge from few seeds, only the sign-flip test counts.
 
     A setting with one pair, where others have several, shows no scatter and is left out.
     """
@@ -85,7 +87,8 @@ def paired_differences(
     def difference(index: int) -> PairedDifference:
         least = _least(int(means.seeds[index]))
         askable = discrete or least * tests <= LEVEL
-        passed = (discrete or corrected[index] < LEVEL) and (not askable or corrected_flips[index] < LEVEL)
+        enough = means.seeds[index] >= FEWEST_SEEDS
+        passed = enough and (discrete or corrected[index] < LEVEL) and (not askable or corrected_flips[index] < LEVEL)
         sign: Literal["+", "-", "~", "="] = "=" if pairs[index] and largest[index] == 0 else "~"
         if sign == "~" and passed:
             sign = "+" if means.mean[index] > 0 else "-"

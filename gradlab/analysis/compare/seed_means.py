@@ -23,12 +23,13 @@ from gradlab.store.records import Integers
 __all__ = [
     "LEVEL",
     "SeedContributions",
+    "freedom_of",
     "half_width",
     "joint",
     "owner_of",
     "seed_contributions",
-    "seed_freedom",
     "seed_means",
+    "seed_sets",
     "sums",
     "unbiased",
 ]
@@ -46,21 +47,44 @@ def joint(codes: Sequence[Integers], rows: int) -> Integers:
     return combined
 
 
-def seed_freedom(configuration: Integers, seed: Integers, group: Integers, groups: int) -> tuple[Integers, Integers]:
-    """Return for each group the number of its seeds and the degrees of freedom that they leave, [groups].
+def seed_sets(configuration: Integers, seed: Integers, group: Integers) -> tuple[Integers, Integers, Integers]:
+    """Return how the seeds of each group hang together: seeds are of one set where configurations connect them.
 
-    The freedom is the seeds less one for each set of configurations that no seed connects. All arguments [N]; a
-    configuration lies in one group.
+    All arguments [N]; a configuration lies in one group. Returns the pair of group and seed of each value [N], the
+    group of each pair and the set of each pair [pairs]. Seeds of different sets share no configuration, so what they
+    tell is independent, and their scatters need not be alike.
     """
     pair, where = np.unique(group * (int(seed.max(initial=0)) + 1) + seed, return_inverse=True)
-    owner = owner_of(where, group)
+    where = where.astype(np.int64)
     offset = int(configuration.max(initial=-1)) + 1
     size = offset + len(pair)
     edges = coo_array((np.ones(len(where)), (configuration, offset + where)), shape=(size, size))
-    label = connected_components(edges, directed=False)[1][offset:] if size else owner
-    sets = np.unique(np.stack([owner, label]), axis=1)[0]
+    label = connected_components(edges, directed=False)[1][offset:] if size else np.zeros(0)
+    owner = owner_of(where, group)
+    return where, owner, joint([owner, label.astype(np.int64)], len(pair))
+
+
+def freedom_of(squares: Floats, seed_set: Integers, owner: Integers, groups: int) -> tuple[Integers, Floats]:
+    """Return for each group its seeds, and the degrees of freedom of the variance that `squares` estimate, [groups].
+
+    `squares`, `seed_set` and `owner` [pairs] are of each pair of group and seed, see `seed_sets`. A set of n seeds
+    has n - 1 degrees of freedom; several sets have those of Welch and Satterthwaite (1946), because seeds of different
+    runs need not scatter alike. Zero where no set has two seeds.
+    """
+    sets = int(seed_set.max(initial=-1)) + 1
+    of_set = owner_of(seed_set, owner)
+    free = np.bincount(seed_set, minlength=sets) - 1
     seeds = np.bincount(owner, minlength=groups)
-    return seeds, seeds - np.bincount(sets, minlength=groups)
+    largest = np.zeros(groups)
+    np.maximum.at(largest, owner, squares)
+    with np.errstate(invalid="ignore"):  # squares of a diverging loss may be infinite: the plain freedom
+        scaled = np.divide(squares, largest[owner], out=np.zeros(len(squares)), where=largest[owner] > 0)
+    variance = sums(seed_set, scaled, sets)
+    several = free > 0
+    lower = sums(of_set[several], np.square(variance[several]) / free[several], groups)
+    upper = np.square(sums(of_set[several], variance[several], groups))
+    plain = sums(of_set, free.astype(np.float64), groups)
+    return seeds, np.where(lower > 0, np.divide(upper, lower, out=plain.copy(), where=lower > 0), plain)
 
 
 def unbiased(repeats: Integers) -> Floats:
@@ -71,7 +95,7 @@ def unbiased(repeats: Integers) -> Floats:
     return np.sqrt(repeats / np.maximum(repeats - 1, 1))
 
 
-def half_width(squares: Floats, freedom: Integers) -> Floats:
+def half_width(squares: Floats, freedom: Floats) -> Floats:
     """Return the half width of a 95 % Student-t interval, NaN without freedom; `squares` estimate the variance."""
     free = np.maximum(freedom, 1)
     return np.where(freedom > 0, stdtrit(free, 1 - LEVEL / 2) * np.sqrt(squares), np.nan)
@@ -85,7 +109,7 @@ class SeedContributions:
     squares: Floats
     """Variance of the mean."""
     seeds: Integers
-    freedom: Integers
+    freedom: Floats
     owner: Integers
     parts: Floats
     """Part of the mean that comes from this seed: they sum to the mean."""
@@ -103,15 +127,17 @@ def seed_contributions(
     repeats = np.bincount(c)
     members = np.bincount(owner_of(c, g), minlength=groups)
     share: Floats = y / (repeats[c] * members[g])
-    cluster = joint([g, s], len(y))
-    owner = owner_of(cluster, g)
+    cluster, owner, seed_set = seed_sets(c, s, g)
     parts = sums(cluster, share, len(owner))
     off = share - sums(c, share, len(repeats))[c] / repeats[c]
     around = sums(cluster, off * unbiased(repeats)[c], len(owner))
     mean = np.where(members > 0, sums(owner, parts, groups), np.nan)
-    seeds, freedom = seed_freedom(c, s, g, groups)
     with np.errstate(over="ignore"):  # the loss of a diverging network: its interval is infinite
-        squares = sums(owner, np.square(around), groups)
+        each = np.square(around)
+        squares = sums(owner, each, groups)
+    seeds, freedom = freedom_of(each, seed_set, owner, groups)
+    single = np.bincount(owner_of(c, g), repeats < 2, groups) > 0
+    freedom[single] = 0.0
     return SeedContributions(mean, squares, seeds, freedom, owner, parts, members)
 
 
@@ -134,8 +160,9 @@ def seed_means(values: Floats, configuration: Integers, seed: Integers, group: I
     out. What a seed adds to the mean is the weighted sum of its deviations from the means of its configurations, each
     `unbiased`; the squares of these sums estimate the variance of the mean (cluster-robust, Liang & Zeger 1986, with
     the seed as cluster). For one configuration this is the ordinary Student-t interval, and for configurations
-    that all have the same seeds the ordinary one of the means of the seeds; with a tenth of the cells missing it
-    covers about 94 % in simulations, not 95. `count` is the number of seeds.
+    that all have the same seeds the ordinary one of the means of the seeds. Where a configuration has one value its
+    scatter is unknown, and so is the interval of the mean: NaN. docs/statistics.md has the coverage in simulations.
+    `count` is the number of seeds.
     """
     means = seed_contributions(values, configuration, seed, group, groups)
     half = half_width(means.squares, means.freedom)

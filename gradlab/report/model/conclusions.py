@@ -10,7 +10,9 @@ import pandas as pd
 
 from gradlab.analysis.compare.comparison import Comparison, ResponseAnalysis
 from gradlab.analysis.compare.design import setting_text
+from gradlab.analysis.compare.matched_counts import matched_counts
 from gradlab.analysis.compare.paired_comparisons import Improvement
+from gradlab.analysis.compare.paired_differences import FEWEST_SEEDS
 from gradlab.analysis.compare.seed_means import LEVEL
 from gradlab.families import Axis
 from gradlab.report.formatting import count, factor_text, joined, power
@@ -25,6 +27,8 @@ _FEW = 3
 """Seeds below which intervals are wide: with two, Student's t is 12.7 standard errors."""
 _WIDE = 1.0
 """Half width of an interval of log10 survival from which a sentence names it."""
+_LEVELS = 6
+"""Levels of a factor whose counts are given."""
 _MAJOR_SHARE = 0.05
 """Share of the variance from which a factor is named among the largest."""
 _BARE = ("model", "task", "activation", "init", "optimizer")
@@ -73,17 +77,13 @@ def _names(comparison: Comparison, chosen: pd.DataFrame, describe: Callable[[Poi
 
 
 def _share_by_factor(comparison: Comparison, lost: pd.Series[bool]) -> str:
-    """Return the counts of lost configurations by the factor whose levels differ most in it."""
-    largest: tuple[float, str] = (0.0, "")
-    for factor in comparison.design.factors:
-        levels = comparison.configurations[factor.name].map(setting_text)
-        counts = lost.groupby(levels, sort=False).agg(["sum", "size"])
-        share = counts["sum"] / counts["size"]
-        if len(counts) > 1 and share.max() - share.min() > largest[0]:
-            head = counts.head(6).itertuples(name=None)
-            texts = ", ".join(f"{number} of {size} with {level}" for level, number, size in head)
-            largest = (float(share.max() - share.min()), f"by {factor.name}: {texts}")
-    return largest[1]
+    """Return the counts of lost configurations by the factor whose levels differ most in it, all else equal."""
+    counts = matched_counts(lost.to_numpy(bool), comparison.design)
+    if counts is None:
+        return ""
+    pairs = list(zip(counts.levels, counts.numbers, strict=True))[:_LEVELS]
+    texts = ", ".join(f"{number} of {counts.settings} with {level}" for level, number in pairs)
+    return f"by {counts.factor}{'' if counts.whole else ', all else equal'}: {texts}"
 
 
 def _beyond(comparison: Comparison, verdict: str) -> list[str]:
@@ -257,6 +257,8 @@ def _too_few_seeds(comparison: Comparison) -> list[str]:
     weak = [change for change in tested if change.difference.least_flip * len(tested) > LEVEL]
     if weak:
         seeds = count(min(change.difference.seeds for change in weak), "seed")
-        decided = "cannot be decided" if comparison.response.name == "learned" else "rest on the paired t test alone"
+        least = min(change.difference.seeds for change in weak)
+        undecided = comparison.response.name == "learned" or least < FEWEST_SEEDS
+        decided = "cannot be decided" if undecided else "rest on the paired t test alone"
         parts.append(f"the comparisons {decided}: {seeds} are too few for the sign-flip permutation test")
     return [f"too few seeds: {'; '.join(parts)}."] if parts else []

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from math import isnan, nan
 
 from gradlab.analysis.compare.comparison import Comparison, ResponseAnalysis
+from gradlab.analysis.compare.main_effects import LevelEffect
 from gradlab.analysis.compare.paired_comparisons import PairedComparison
+from gradlab.analysis.compare.paired_differences import FEWEST_SEEDS
 from gradlab.analysis.compare.responses import Response
 from gradlab.analysis.compare.seed_means import LEVEL
-from gradlab.analysis.compare.variance import LevelEffect, VarianceShares, VarianceTerm
+from gradlab.analysis.compare.variance import VarianceShares, VarianceTerm
 from gradlab.report.formatting import count
 from gradlab.thresholds import LISTED_SHARE
 
@@ -37,13 +39,11 @@ class VarianceRow:
     name: str
     shares: tuple[float | None, ...]
     """[responses]: None where the response has no such source, NaN where it cannot be estimated."""
-    signed: bool = False
-    """Whether it may be negative: the overlap of the factors of an unbalanced grid."""
 
 
 @dataclass(frozen=True, slots=True)
 class VarianceTable:
-    """VarianceShares of the variance of each response, largest factors first, then residuals."""
+    """Shares of the variance of each response, largest factors first, then residuals."""
 
     responses: tuple[str, ...]
     rows: tuple[VarianceRow, ...]
@@ -60,6 +60,8 @@ class EffectTable:
     rows: tuple[LevelEffect, ...]
     hidden: tuple[str, ...]
     """Factors with too many levels to list."""
+    notes: tuple[str, ...]
+    """Which effects stand on a part of the settings, and which there are not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,30 +117,25 @@ def variance_table(analyses: Sequence[ResponseAnalysis], metric_name: str) -> Va
         for factors, shares in sources.items()
         if factors not in small
     ]
-    notes = [note for analysis in analyses for note in _response_notes(analysis, names[analysis.response.name])]
-    overlaps = [analysis.shares.overlap for analysis in analysed]
-    if any(abs(share) >= LISTED_SHARE for share in overlaps):
-        notes.insert(0, "overlap: what the factors of an unbalanced grid explain together (negative: counted twice)")
+    each = {names[analysis.response.name]: _response_notes(analysis) for analysis in analyses}
+    common = [note for note in next(iter(each.values()), []) if all(note in own for own in each.values())]
+    notes = common + [f"{name}: {note}" for name, own in each.items() for note in own if note not in common]
     if small:
         notes.insert(0, f"{count(len(small), 'interaction')} below {percent(LISTED_SHARE)} not shown")
-    partial = {
-        " × ".join(term.factors): term.note for analysis in analysed for term in analysis.shares.terms if term.note
-    }
-    notes += [f"{name}: {note}" for name, note in partial.items()]
     return VarianceTable(
         tuple(names[analysis.response.name] for analysis in analysed), (*rows, *_residuals(analysed)), tuple(notes)
     )
 
 
-def _response_notes(analysis: ResponseAnalysis, name: str) -> list[str]:
+def _response_notes(analysis: ResponseAnalysis) -> list[str]:
     shares = analysis.shares
     if not shares.terms:
         reason = shares.notes[-1] if shares.notes else "nothing varies but the seed"
-        return [f"{name}: {reason}, so there is nothing to explain"]
-    notes = [f"{name}: {note}" for note in shares.notes]
+        return [f"no shares: {reason}"]
+    notes = list(shares.notes)
     if shares.left_out:
         reason = "diverged" if analysis.response.name in ("metric", "loss") else "exactly zero or not finite"
-        notes.append(f"{name}: {count(shares.left_out, 'cell')} without a finite value left out ({reason})")
+        notes.append(f"{count(shares.left_out, 'cell')} without a finite value left out ({reason})")
     return notes
 
 
@@ -154,21 +151,18 @@ def _residuals(analysed: Sequence[ResponseAnalysis]) -> list[VarianceRow]:
         VarianceRow((), name, tuple(share_of(pick(analysis.shares)) for analysis in analysed))
         for name, pick in _RESIDUALS
     ]
-    overlaps = tuple(
-        analysis.shares.overlap if abs(analysis.shares.overlap) >= LISTED_SHARE else None for analysis in analysed
-    )
-    rows.append(VarianceRow((), "overlap of factors", overlaps, signed=True))
     return [row for row in rows if any(share is not None for share in row.shares)]
 
 
 def effect_table(analysis: ResponseAnalysis, metric_name: str, most_levels: int) -> EffectTable:
     """Return the main effects on one response, without factors that have more than `most_levels` levels."""
     sizes: dict[str, int] = {}
-    for level in analysis.levels:
+    for level in analysis.effects.levels:
         sizes[level.factor] = sizes.get(level.factor, 0) + 1
     hidden = tuple(factor for factor, size in sizes.items() if size > most_levels)
-    rows = tuple(level for level in analysis.levels if level.factor not in hidden)
-    return EffectTable(response_name(analysis.response, metric_name), analysis.response.log, rows, hidden)
+    rows = tuple(level for level in analysis.effects.levels if level.factor not in hidden)
+    name = response_name(analysis.response, metric_name)
+    return EffectTable(name, analysis.response.log, rows, hidden, analysis.effects.notes)
 
 
 def paired_table(comparison: Comparison) -> PairedTable | None:
@@ -187,8 +181,10 @@ def paired_table(comparison: Comparison) -> PairedTable | None:
     tested = [change.difference for change in changes if change.difference.seeds]
     smallest = max((test.least_flip for test in tested), default=0.0)
     if smallest * len(changes) > LEVEL:
-        fewest = count(min(test.seeds for test in tested), "seed")
-        decides = "nothing can be decided" if response.name == "learned" else "the t test decides there"
+        least = min(test.seeds for test in tested)
+        fewest = count(least, "seed")
+        undecided = response.name == "learned" or least < FEWEST_SEEDS
+        decides = "nothing can be decided" if undecided else "the t test decides there"
         limit = f"{smallest:.3g}" + (f", times {len(changes)} comparisons" if len(changes) > 1 else "")
         notes.append(f"{fewest} cannot decide at {100 * LEVEL:.0f} % by sign flips (smallest p {limit}): {decides}")
     lost = sum(change.left_out for change in changes)

@@ -118,10 +118,15 @@ def unexplained(z: float) -> bool:
 
 
 def reach_text(point: Point, infinite: str) -> str:
-    """Return the reach of a configuration; the lower end of its interval, ``>84``, where that has no upper end."""
+    """Return the reach of a configuration with its 95 % interval over seeds: ``21 [19, 24]``.
+
+    The lower end of the interval alone, ``>84``, where that has no upper end; no interval with one seed.
+    """
     distance, low, high = (float(point[name]) for name in ("reach", "reach_lo", "reach_hi"))
     if isnan(distance):
         return ""
     if isinf(high) and not isinf(low):
         return f">{decade(low)}"
-    return infinite if isinf(distance) else decade(distance)
+    if isinf(distance):
+        return infinite
+    return decade(distance) + ("" if isnan(low) else f" [{decade(low)}, {decade(high)}]")

@@ -24,7 +24,7 @@ def effects(comparison: Comparison) -> dict[str, Any]:
         "levels": [
             _levels(effect_table(analysis, comparison.metric_name, _MOST_LEVELS))
             for analysis in comparison.analyses
-            if analysis.shares.terms
+            if analysis.effects.levels
         ],
         "notes": list(table.notes),
     }  # fmt: skip
@@ -35,5 +35,6 @@ def _levels(table: EffectTable) -> dict[str, Any]:
         "response": table.response,
         "log": table.log,
         "hidden": list(table.hidden),
+        "notes": list(table.notes),
         "rows": [dataclasses.asdict(level) for level in table.rows],
     }

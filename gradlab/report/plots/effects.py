@@ -13,8 +13,9 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from gradlab.analysis.compare.comparison import analyse
 from gradlab.analysis.compare.design import design_of
+from gradlab.analysis.compare.main_effects import LevelEffect
 from gradlab.analysis.compare.responses import RESPONSES
-from gradlab.analysis.compare.variance import LevelEffect, VarianceShares
+from gradlab.analysis.compare.variance import VarianceShares
 from gradlab.report.glyphs import UNICODE, shorten
 from gradlab.report.model.effects import VarianceTable, variance_table
 from gradlab.report.plots.data import PlotData
@@ -41,18 +42,24 @@ def picture(data: PlotData) -> Figure | None:
     responses = [RESPONSES["survival"], *([RESPONSES["metric"]] if one_metric else [])]
     analyses = [analyse(cells, plan, response) for response in responses]
     survival = analyses[0].shares
-    if not survival.terms:
+    effects = analyses[0].effects.levels
+    if not survival.terms and not effects:
         return None
     table = variance_table([analysis for analysis in analyses if analysis.shares.terms], data.group.metric)
-    ranked = [term.factors[0] for term in survival.terms if len(term.factors) == 1]
-    levels = _chosen(analyses[0].levels, ranked[:MOST_FACTORS])
+    sources = [term.factors[0] for term in survival.terms if len(term.factors) == 1]
+    ranked = list(dict.fromkeys([*sources, *(level.factor for level in effects)]))
+    levels = _chosen(effects, ranked[:MOST_FACTORS])
     rows = sum(len(own) + 1 for own in levels.values())
     figure = new(10.2, max(0.235 * rows + 0.9, 0.34 * MOST_SOURCES + 0.9))
     left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
     _intervals(left, levels)
-    _bars(right, table)
+    if table.responses:
+        _bars(right, table)
+    else:
+        right.set_axis_off()
+        right.text(0.5, 0.5, "no shares of the variance:\nthe settings form no complete grid", ha="center", color=GREY)
     hidden = [name for name in ranked if name not in levels]
-    cut = any(len(factor.levels) > len(levels[factor.name]) for factor in plan.factors if factor.name in levels)
+    cut = any(len(factor.levels) > len(levels[factor.title]) for factor in plan.factors if factor.title in levels)
     return frame(figure, "Effects of the settings on survival", data.caption(), _note(survival, hidden, cut=cut))
 
 
@@ -100,7 +107,7 @@ def _factor(log10_value: float) -> str:
 
 
 def _bars(axes: Axes, table: VarianceTable) -> None:
-    shares = {row.name: [_drawn(share) for share in row.shares] for row in table.rows if not row.signed}
+    shares = {row.name: [_drawn(share) for share in row.shares] for row in table.rows}
     names = sorted((name for name in shares if max(shares[name]) >= LISTED_SHARE), key=lambda name: -max(shares[name]))
     names = names[:MOST_SOURCES]
     responses = len(table.responses)

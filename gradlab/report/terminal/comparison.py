@@ -62,7 +62,7 @@ def _heading(comparison: Comparison, glyphs: Glyphs, width: int | None) -> list[
     if comparison.question.where:
         lines += wrapped(f"where {comparison.question.where}", width)
     for name, leader in plan.follows.items():
-        lines += wrapped(f"{name} follows {leader} and is no factor of its own", width, "dim")
+        lines += wrapped(f"confounded: {name} changes only with {leader}, effects are of both together", width, "dim")
     return [*lines, Text()]
 
 
@@ -75,7 +75,7 @@ def _variance(comparison: Comparison, glyphs: Glyphs, width: int | None) -> list
     lines: list[Text] = []
     if table.responses:
         labels, columns = variance_columns(table, glyphs)
-        title = "Share of the variance that each factor explains (omega squared; type II)"
+        title = "Share of the variance that each factor explains (omega squared)"
         lines += wrapped(title, width, "bold") + fold(labels, columns, width, glyphs)
     lines += _notes(table.notes, glyphs, width)
     return [*lines, Text()] if lines else []
@@ -83,12 +83,19 @@ def _variance(comparison: Comparison, glyphs: Glyphs, width: int | None) -> list
 
 def _effects(comparison: Comparison, glyphs: Glyphs, width: int | None) -> list[Text]:
     lines: list[Text] = []
+    known: set[str] = set()
     for analysis in comparison.analyses:
         table = effect_table(analysis, comparison.metric_name, _MOST_LEVELS)
         if table.rows:
             labels, columns = effect_columns(table, glyphs)
-            title = f"Main effects on {table.response}: each level against the mean over the levels (95 % over seeds)"
-            lines += [*wrapped(title, width, "bold"), *fold(labels, columns, width, glyphs), Text()]
+            title = (
+                f"Main effects on {table.response}: each level against the mean over the levels, matched in the rest "
+            )
+            lines += wrapped(title + "(95 % over seeds)", width, "bold") + fold(labels, columns, width, glyphs)
+        notes = [note for note in table.notes if note not in known]
+        known |= set(notes)
+        lines += _notes(notes, glyphs, width)
+        lines += [Text()] if table.rows or notes else []
     return lines
 
 

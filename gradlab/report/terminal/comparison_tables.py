@@ -11,7 +11,7 @@ from gradlab.analysis.compare.axes import labels_of, over_of
 from gradlab.analysis.compare.comparison import Comparison
 from gradlab.report.formatting import capital
 from gradlab.report.glyphs import Glyphs
-from gradlab.report.model.marks import Point, learned, mark, sign_names, verdict_of
+from gradlab.report.model.marks import Point, learned, mark, reach_text, sign_names, verdict_of
 from gradlab.report.model.rows import Row, RowGroup, shown_lengths
 from gradlab.report.terminal.entries import (
     EMPTY,
@@ -99,11 +99,12 @@ def response_lines(comparison: Comparison, group: RowGroup, glyphs: Glyphs, widt
         values = _by_length(
             group, lengths, response.name, lambda point: _value(point, comparison, column, glyphs, intervals)
         )
-        return [*values, _reach(rows, glyphs), *_counts(rows)]
+        return [*values, *([] if column == "reach" else [_reach(rows, glyphs)]), *_counts(rows)]
 
-    largest = largest_half_width(rows, column)
+    largest = None if column == "reach" else largest_half_width(rows, column)
     inside = largest is not None and _fits([*labels(group), *columns(True)], width)
     mean = "log10 of the geometric mean" if column.startswith("log10") else "geometric mean" if response.log else "mean"
+    mean = "of the geometric mean of the decay" if column == "reach" else mean
     name = response.title.format(ratio=axis.ratio, unit=axis.unit, units=axis.units)
     title = glyphs.plain(f"{capital(name)} ({mean} over n seeds){_of_all(lengths, group)}")
     shown = _combinations(comparison)
@@ -132,6 +133,8 @@ def _combinations(comparison: Comparison) -> int:
 def _value(point: Point, comparison: Comparison, column: str, glyphs: Glyphs, intervals: bool) -> Entry:
     value, half = float(point[column]), half_width(point, column) if intervals else float("nan")
     interval = "" if isnan(half) else f" {glyphs.plus_minus}{half:.2f}"
+    if column == "reach":
+        return Entry(reach_text(point, glyphs.infinite))
     if not column.startswith("log10"):
         return Entry("" if isnan(value) else f"{value:.4g}{interval}")
     thresholds = float(point["thresholds.vanish"]), float(point["thresholds.explode"])

@@ -36,8 +36,6 @@ def _share(row: VarianceRow, index: int, glyphs: Glyphs) -> Entry:
     if isnan(share):
         return Entry("n/a".rjust(_PERCENT))
     text = percent(share).rjust(_PERCENT)
-    if row.signed:
-        return Entry(text)
     eighths = round(min(max(share, 0.0), 1.0) * _BAR * 8)
     if glyphs is ASCII:
         drawn = "#" * round(eighths / 8)
@@ -91,6 +89,7 @@ def effect_columns(table: EffectTable, glyphs: Glyphs) -> tuple[list[Column], li
     ], [
         Column("effect", tuple(Entry(_with_half(interval, table.log, glyphs)) for interval in intervals)),
         Column("", _intervals(intervals, glyphs), right=False),
+        Column("matched", tuple(Entry(f"{level.matched:,}") for level in rows)),
         Column("cells", tuple(Entry(f"{level.cells:,}") for level in rows)),
     ]
 

@@ -123,7 +123,7 @@ def test_effects_and_conclusions_are_those_of_compare(run: Path, page: Parsed) -
     terms = {tuple(one["factors"]): one["shares"][0] for one in data["effects"]["terms"] if one["factors"]}
     assert terms[("depth",)] == pytest.approx(wanted[("depth",)])
     assert set(terms) <= set(wanted)
-    for one, level in zip(data["effects"]["levels"][0]["rows"], found.analyses[0].levels, strict=True):
+    for one, level in zip(data["effects"]["levels"][0]["rows"], found.analyses[0].effects.levels, strict=True):
         assert (one["factor"], one["level"]) == (level.factor, level.level)
         assert (one["effect"], one["low"], one["high"]) == pytest.approx((level.effect, level.low, level.high))
 

@@ -2,16 +2,16 @@
 
 function effectsSection() {
   const analysis = DATA.effects;
-  if (!analysis || !analysis.terms.length) return null;
+  if (!analysis || !(analysis.terms.length || analysis.levels.length)) return null;
   const parts = [
     el(
       "p",
       {},
-      "Share of the variance that each setting explains over all cells (omega squared, sums of squares of type II), as ",
+      "Share of the variance that each setting explains (omega squared, of a complete grid) and its main effects (of configurations alike in all else), as ",
       el("code", {}, "gradlab compare"),
       " works it out.",
     ),
-    shareTable(analysis),
+    analysis.terms.length ? shareTable(analysis) : null,
     ...analysis.levels.filter((table) => table.rows.length).map(levelTable),
     analysis.notes.length
       ? details(
@@ -75,6 +75,7 @@ function levelTable(table) {
       el("td", { class: "right" }, `${fixed(row.effect, table.log ? 2 : 3, true)}${half}`),
       el("td", { class: "effect-interval" }, intervalDrawing(row, low, high)),
       table.log ? el("td", { class: "right" }, unit(row.effect)) : null,
+      el("td", { class: "right" }, whole(row.matched)),
       el("td", { class: "right" }, whole(row.cells)),
     );
   });
@@ -84,18 +85,20 @@ function levelTable(table) {
     table.log ? "effect (log\u2081\u2080)" : "effect",
     "",
     ...(table.log ? ["factor"] : []),
+    "matched",
     "cells",
   ];
-  const note = table.hidden.length
-    ? el("p", { class: "hint" }, `Too many levels to list: ${table.hidden.join(", ")}.`)
-    : null;
+  const hints = [
+    ...(table.hidden.length ? [`Too many levels to list: ${table.hidden.join(", ")}.`] : []),
+    ...table.notes,
+  ].map((text) => el("p", { class: "hint" }, text));
   return el(
     "div",
     {},
     el("h3", {}, `Main effects on ${table.response}`),
-    el("p", { class: "hint" }, "Each level against the mean over the levels of its setting, 95 % over seeds."),
+    el("p", { class: "hint" }, "Each level against the mean over the levels of its setting, all else equal, 95 % over seeds."),
     scroller(`Main effects on ${table.response}`, plainTable({ class: "levels" }, heads, rows)),
-    note,
+    hints,
   );
 }
 
