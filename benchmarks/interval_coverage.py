@@ -176,7 +176,7 @@ def main() -> None:
     parser.add_argument("--tables", type=int, default=2000)
     tables = parser.parse_args().tables
     seeds = (3, 5, 8)
-    print("| design | " + " | ".join(f"{n} seeds" for n in seeds) + " |\n| --- | " + "--- | " * len(seeds))
+    print("| design | " + " | ".join(f"{n} seeds" for n in seeds) + " |\n| --- |" + " --- |" * len(seeds))
     for name, design in DESIGNS.items():
         cells = []
         for n in seeds:
