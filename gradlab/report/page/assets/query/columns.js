@@ -105,6 +105,28 @@ function componentOf(text) {
   return [text.slice(0, opening).trim(), parameters];
 }
 
+// The words for nothing and the spellings that mean the same, as gradlab/components/synonyms.py has them.
+const NOTHING = new Set(["none", "off", "no", "false", "null", "~", "nothing", "disabled"]);
+
+function foldedName(name) {
+  const bare = name.trim().replace(/^(?:[A-Za-z_][A-Za-z0-9_]*\.)+(?=[A-Za-z])/, "");
+  return bare.replace(/[_\-\s]|\(\)$/g, "").toLowerCase();
+}
+
+/** Return the component that a name means; one that nobody has registered as it stands. */
+function registeredOf(column, written) {
+  const nothing = NOTHING.has(written.trim().toLowerCase());
+  for (const word of nothing ? [written, "none"] : [written]) {
+    if (Object.hasOwn(column.defaults, word)) return word;
+    if (Object.hasOwn(column.aliases, word)) return column.aliases[word];
+  }
+  if (written.length > 100) return written;
+  const folded = foldedName(written);
+  const name = Object.keys(column.defaults).find((known) => foldedName(known) === folded);
+  const alias = Object.keys(column.aliases).find((known) => foldedName(known) === folded);
+  return name ?? (alias === undefined ? written : column.aliases[alias]);
+}
+
 /** Return the component that a value means: in every form where `parameters` is null. */
 function patternOf(column, key, text, at) {
   if (text.startsWith("{"))
@@ -114,7 +136,7 @@ function patternOf(column, key, text, at) {
       `write it as a table prints it, as in ${key}=leaky_relu(negative_slope=0.2)`,
     );
   const [written, parameters] = componentOf(text);
-  const name = Object.hasOwn(column.aliases, written) ? column.aliases[written] : written;
+  const name = registeredOf(column, written);
   if (!parameters.length) return { component: name, parameters: null };
   const known = Object.hasOwn(column.defaults, name) ? column.defaults[name] : null;
   const values = {};
