@@ -30,7 +30,8 @@ MAY_IMPORT = {
     "grid": {"errors", "components", "families", "cell", "spec"},
     "planning": {"components", "families", "cell"},
     "nn": {"components", "streams"},
-    "tasks": {"errors", "components", "streams"},
+    "datafiles": {"errors", "components"},
+    "tasks": {"errors", "components", "streams", "datafiles"},
     "optim": {"components", "nn"},
     "probing": {"families", "nn"},
     "training": {
@@ -55,8 +56,8 @@ MAY_IMPORT = {
         "spec", "grid", "query", "store", "results", "analysis",
     },
     "api": {
-        "errors", "components", "families", "cell", "record", "spec", "grid", "planning", "mean_field", "store",
-        "results", "execution", "analysis", "report",
+        "errors", "components", "families", "cell", "datafiles", "record", "spec", "grid", "planning", "mean_field",
+        "store", "results", "execution", "analysis", "report",
     },
     "terminal": {"execution", "report"},
     "python": {
@@ -74,9 +75,9 @@ OUTSIDE = {
     # execution: the worker
     "torch": {"streams", "nn", "families", "tasks", "optim", "probing", "training", "execution"},
     "sklearn": {"tasks"},
-    "pandas": {"tasks", "store", "results", "report", "analysis", "api", "python"},
+    "pandas": {"datafiles", "store", "results", "report", "analysis", "api", "python"},
     "filelock": {"store"},
-    "pyarrow": {"store"},
+    "pyarrow": {"store", "datafiles"},
     "ray": {"execution"},
     "rich": {"report", "terminal", "python", "cli"},
     "typer": {"cli"},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from gradlab import grid
 from gradlab.api import machine
 from gradlab.api.options import PlanOptions
 from gradlab.cell import SETTINGS, Cell, cell_id, settings_of
+from gradlab.datafiles import Checked, check
 from gradlab.errors import OptionError
 from gradlab.execution import failures
 from gradlab.execution.devices import limits_of
@@ -47,6 +48,8 @@ class Plan:
     duplicates: int
     excluded: int
     fresh: bool
+    data: tuple[Checked, ...] = ()
+    """What there is to say of the data files of the cells that would be computed."""
     devices: tuple[str, ...] = ()
     """Where the banks would be computed, as far as is known without loading torch; empty where nobody asked."""
 
@@ -54,6 +57,11 @@ class Plan:
     def new(self) -> int:
         """Cells that would be computed."""
         return len(self.cells) - len(self.done) - len(self.failed)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Of the spec and of its data files."""
+        return (*self.spec.warnings, *(warning for checked in self.data for warning in checked.warnings))
 
     @property
     def on_gpu(self) -> bool:
@@ -92,6 +100,7 @@ class Plan:
             return [*lines, f"  nothing to do: {self.directory.path} has it all"]
         sizes = sorted({len(bank.cells) for bank in self.banks})
         replicas = f"R = {sizes[0]}" if len(sizes) == 1 else f"R = {sizes[0]} to {sizes[-1]}"
+        lines += [f"  data    {checked.read}" for checked in self.data]
         lines += [
             f"  banks   {len(self.banks):,}, {replicas}",
             f"  device  {', '.join(self.devices)}",
@@ -124,7 +133,8 @@ class Plan:
             "estimate": dataclasses.asdict(self.estimate),
             "banks": [{"bank": bank.id, "cells": len(bank.cells), "seconds": estimate(bank).seconds}
                       for bank in self.banks],
-            "warnings": list(self.spec.warnings),
+            "data": [checked.read for checked in self.data],
+            "warnings": list(self.warnings),
         }  # fmt: skip
 
 
@@ -143,7 +153,7 @@ def prepare(spec: Spec, options: PlanOptions, *, verify: bool = True) -> Plan:
     The cells are packed as if nothing were done, and of each bank those that are done are left out: so the banks of
     a run that was killed are those of one that was not. They are as large as the device that `options` name wants them.
     Raises SpecError for a grid over the limit, OptionError for seeds beyond the largest, StoreError for a directory
-    that cannot be used.
+    that cannot be used, DataError for a data file of a cell to be computed that cannot.
     """
     expansion = grid.expand(spec, limit=options.limit)
     cells = expansion.cells
@@ -158,6 +168,7 @@ def prepare(spec: Spec, options: PlanOptions, *, verify: bool = True) -> Plan:
     ids = tuple(cell_id(cell) for cell in cells)
     done = frozenset(ids) & stored.keys()
     left = {name: cell for name, cell in zip(ids, cells, strict=True) if name not in done}
+    data = _checked(left.values())
     failed = failures.remembered(directory, left) if exists and not options.rerun_failed else ()
     for failure in failed:
         del left[cell_id(failure.cell)]
@@ -165,8 +176,15 @@ def prepare(spec: Spec, options: PlanOptions, *, verify: bool = True) -> Plan:
     return Plan(
         spec=spec, directory=directory, cells=cells, ids=ids, banks=banks, done=done, aside=len(stored) - len(done),
         damaged=damaged, failed=failed, duplicates=expansion.duplicates, excluded=expansion.excluded,
-        fresh=options.fresh,
+        fresh=options.fresh, data=data,
     )  # fmt: skip
+
+
+def _checked(cells: Iterable[Cell]) -> tuple[Checked, ...]:
+    """Read the data files of cells. Raises DataError for one that cannot be used."""
+    tasks = dict.fromkeys((cell.task, cell.seq_len) for cell in cells)
+    checked = (check(task, seq_len) for task, seq_len in tasks)
+    return tuple(dict.fromkeys(result for result in checked if result is not None))
 
 
 def _banks(cells: tuple[Cell, ...], left: set[Cell], limits: Limits) -> Iterator[Bank]:

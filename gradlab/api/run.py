@@ -119,7 +119,7 @@ class Runs:
 
     def run(self, plan: Plan) -> RunResult:
         """Carry out one of `plans`; after the last one the executor is closed. See `execute`."""
-        for warning in plan.spec.warnings:
+        for warning in plan.warnings:
             self.listener.say(f"warning: {warning}")
         return execute(
             plan, self.executor, self.listener, command=self.command, device=self.options.device,
@@ -214,6 +214,7 @@ def _report_state(plan: Plan, listener: Listener) -> None:
         reason = errors.pop() if len(errors) == 1 else f"{len(errors)} kinds of errors"
         failed = count(len(plan.failed), "cell")
         messages.append(f"{failed} failed before and stay so ({reason}); --rerun-failed runs them again")
+    messages += [f"data: {checked.read}" for checked in plan.data]
     if plan.aside:
         are = "is" if plan.aside == 1 else "are"
         messages.append(f"{count(plan.aside, 'stored cell')} {are} not part of this spec any more and stay aside")

@@ -69,9 +69,8 @@ def _plan(specs: Sequence[Spec], options: PlanOptions, output: PlanOutput) -> in
     from gradlab.terminal.console import print_json, warn
 
     plans = plans_of(specs, options)
-    for spec in specs:
-        for warning in spec.warnings:
-            warn(warning)
+    for warning in (warning for plan in plans for warning in plan.warnings):
+        warn(warning)
     if output.json:
         print_json({"plans": [plan.document() for plan in plans]})
     else:

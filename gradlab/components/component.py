@@ -108,6 +108,8 @@ class Task(Component):
     inputs: InputKind = "features"
     lengths: Lengths | None = None
     """Of a task of sequences."""
+    check: str | None = field(default=None, kw_only=True)
+    """Of a task with a data file, ``"module:function"`` that reads it before a run, see `gradlab.datafiles.check`."""
 
     @property
     def of_sequences(self) -> bool:

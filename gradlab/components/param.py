@@ -38,6 +38,8 @@ class Param:
     off: bool = False
     """Whether 0 switches something off, so that ``none`` is another way to write it."""
     help: str = ""
+    also: tuple[tuple[str, str], ...] = ()
+    """Other ways to write some of `choices`, each with what it stands for."""
 
     def check(self, value: object) -> Any:
         """Return a plain value in its canonical form: as an int, or as a float that is not -0.0; sorted without twins.
@@ -47,6 +49,8 @@ class Param:
         """
         if value is None and self.off:
             value = 0
+        if isinstance(value, str):
+            value = dict(self.also).get(value, value)
         if isinstance(value, str) and (value in self.choices or (self.kind is str and value and not self.choices)):
             return value
         if self.many and isinstance(value, list | tuple) and value:
@@ -59,10 +63,8 @@ class Param:
 
     def expected(self, value: float = 0) -> str:
         """Return what a value must be, in words; the largest whole number only where `value` is beyond it."""
-        if self.kind is bool:
-            return "true or false"
-        words = [*self.choices]
-        if self.kind is not str:
+        words = ["true", "false", *self.choices] if self.kind is bool else [*self.choices]
+        if self.kind not in (str, bool):
             number = self._expected_number(value)
             words = [*words, f"a list of {number}"] if self.many else [number, *words]
         *first, last = words or ["text"]

@@ -12,6 +12,23 @@ __all__ = ["TASKS"]
 _SIZE = Param(16, int, low=1)
 _GIVEN = Param(kind=str, required=True)
 _SEQUENCES = {"samples": Param(4096, int, low=8)}
+_SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "pipe", "::": "double_colon", " ": "whitespace",
+               "space": "whitespace"}  # fmt: skip
+_ENCODINGS = (
+    "utf-8", "utf-16", "utf-32", "latin-1", "cp1250", "cp1251", "cp1252", "cp1253", "cp1254", "cp437", "cp850",
+    "iso8859-2", "iso8859-5", "iso8859-9", "iso8859-15", "koi8-r", "mac-roman", "shift_jis", "euc_jp", "gb18030",
+    "big5", "euc_kr",
+)  # fmt: skip
+_READING = {
+    "standardize": Param(True, bool, choices=("inputs", "target")),
+    "separator": Param(kind=str, choices=tuple(dict.fromkeys(_SEPARATORS.values())), also=tuple(_SEPARATORS.items())),
+    "decimal": Param(kind=str, choices=("point", "comma"), also=((".", "point"), (",", "comma"))),
+    "header": Param(kind=bool),
+    "encoding": Param(kind=str, choices=_ENCODINGS, also=(("utf8", "utf-8"), ("utf-8-sig", "utf-8"),
+                                                          ("iso8859-1", "latin-1"), ("windows-1252", "cp1252"))),
+    "missing": Param(kind=str),
+}  # fmt: skip
+"""How a table is read; None: found by itself. `gradlab.datafiles` has what each means."""
 
 TASKS: dict[str, Task] = {
     "digits": Task(
@@ -35,7 +52,13 @@ TASKS: dict[str, Task] = {
     "table": Task(
         "gradlab.tasks.table:load",
         "your own CSV or Parquet file; learned: half way from guessing to perfect",
-        {"path": _GIVEN, "target": _GIVEN, "kind": replace(_GIVEN, choices=("classification", "regression"))},
+        {
+            "path": _GIVEN,
+            "target": _GIVEN,
+            "kind": replace(_GIVEN, choices=("classification", "regression")),
+            **_READING,
+        },
+        check="gradlab.datafiles.table:check",
     ),
     "ratings": Task(
         "gradlab.tasks.ratings:load",
@@ -51,8 +74,10 @@ TASKS: dict[str, Task] = {
             "rank": Param(2, int, low=1),
             "samples": Param(8000, int, low=8),
             "noise": Param(0.2, low=0),
+            **_READING,
         },
         inputs="indices",
+        check="gradlab.datafiles.ratings:check",
     ),
     "adding": Task(
         "gradlab.tasks.adding:load",
@@ -90,5 +115,6 @@ TASKS: dict[str, Task] = {
         {"path": Param(kind=str)},
         inputs="tokens",
         lengths=Lengths(64),
+        check="gradlab.datafiles.text:check",
     ),
 }

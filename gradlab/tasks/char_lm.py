@@ -2,53 +2,23 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from gradlab.errors import DataError
+from gradlab.datafiles.text import TEST_SHARE, read
 from gradlab.tasks.base import Criterion, Data, cross_entropy, last_step
 
-__all__ = ["NOVEL", "load", "pair_entropy", "read", "single_entropy"]
+__all__ = ["NOVEL", "load", "pair_entropy", "single_entropy"]
 
 NOVEL = Path(__file__).parent / "texts" / "persuasion.txt"
 """Jane Austen, Persuasion (1817), in the public domain; `texts/README.md` says where it comes from."""
 
-TEST_SHARE = 0.1
 HELD_OUT = 128
 """Most windows of held-out text."""
-KINDS = 256
-"""Most kinds of characters; the rarest of more than that count as one."""
 CLEARLY = 0.95
-
-
-def read(path: Path, seq_len: int) -> tuple[Tensor, int]:
-    """Return the text of a file as indices uint8 `[characters]`, and how many kinds there are.
-
-    Raises:
-        DataError: it cannot be read as UTF-8, or is too short for windows of `seq_len` + 1 characters.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path.name}: is not UTF-8 text (byte {error.start + 1})", "save it as UTF-8") from None
-    except OSError as error:
-        raise DataError(f"the text {path} cannot be read: {error.strerror}") from None
-    shortest = int((seq_len + 1) / TEST_SHARE) + 1
-    if len(text) < shortest:
-        message = f"{path.name}: {len(text):,} characters are too few for sequences of {seq_len}"
-        raise DataError(message, f"it takes {shortest:,}, a tenth of which is held out")
-    common = [character for character, _ in Counter(text).most_common()]
-    if len(common) < 2:
-        raise DataError(f"{path.name}: has one kind of character only; there is nothing to predict")
-    # in the order of the alphabet, so that equal counts cannot change places
-    named = sorted(common if len(common) <= KINDS else common[: KINDS - 1])
-    index = {character: i for i, character in enumerate(named)}
-    indices = torch.tensor([index.get(character, len(named)) for character in text], dtype=torch.uint8)
-    return indices, min(len(common), KINDS)
 
 
 def load(seeds: Sequence[int], seq_len: int, path: str | None) -> Data:
@@ -62,7 +32,8 @@ def load(seeds: Sequence[int], seq_len: int, path: str | None) -> Data:
     Raises:
         DataError: the file is not a text, or too short.
     """
-    text, kinds = read(Path(path) if path else NOVEL, seq_len)
+    indices, kinds = read(Path(path) if path else NOVEL, seq_len)
+    text = torch.as_tensor(indices)
     cut = len(text) - int(TEST_SHARE * len(text))
     train, test = text[:cut], text[cut:]
     apart = max(seq_len, (len(test) - seq_len - 1) // HELD_OUT)

@@ -8,22 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from gradlab.components import nearest
-from gradlab.errors import DataError
+from gradlab.datafiles import ratings as file
+from gradlab.datafiles.scaling import unit_sized
+from gradlab.datafiles.table import TEST_SHARE, Standardize
+from gradlab.datafiles.text_table import Reading
 from gradlab.streams import generator
 from gradlab.tasks.base import R2, Data, regression
-from gradlab.tasks.table import numbers, read
 
 __all__ = ["by_means", "load"]
 
-TEST_SHARE = 0.25
-FEWEST_ROWS = 8
 CLEARLY = 0.95
 MEANS = 0.5
 """Deviation of the drawn users' and items' means; what they make together has deviation 1."""
@@ -33,35 +30,42 @@ SHRINKAGE = 5.0
 
 def load(
     seeds: Sequence[int], path: str | None, user: str, item: str, rating: str,
-    users: int, items: int, rank: int, samples: int, noise: float,
+    users: int, items: int, rank: int, samples: int, noise: float, standardize: Standardize, separator: str | None,
+    decimal: str | None, header: bool | None, encoding: str | None, missing: str | None,
 ) -> Data:  # fmt: skip
-    """Return indices `[S, M, 2]` (user, item) and standardised ratings `[S, M, 1]`, a quarter of them held out.
+    """Return indices `[S, M, 2]` (user, item) and ratings `[S, M, 1]`, a quarter of them held out.
 
     With a `path` its columns `user`, `item` and `rating`, the same for all seeds; without one, for each seed, `samples`
     ratings that are a user's mean + an item's mean + a product of two vectors of `rank` numbers + noise. Learned: a
     squared error on held-out ratings 5 % below that of user and item means (fitted to a file, the true ones of drawn
-    ratings).
+    ratings). With `standardize` (true or ``target``) the ratings have mean 0 and deviation 1 on the training part; the
+    inputs have no scale. The last five are the parameters of `Reading`.
 
     Raises:
         DataError: the file, a column or a value is not usable.
     """
+    scaled = standardize in (True, "target")
     if path:
-        pairs, y, vocabulary = _file(path, user, item, rating)
-        drawn = [_standardised(pairs, y)]
-        x, y, test_x, test_y = drawn[0]
+        rated = file.ratings(path, user, item, rating, Reading(separator, decimal, header, encoding, missing))
+        pairs, vocabulary = torch.as_tensor(rated.pairs), rated.vocabulary
+        x, y, test_x, test_y = _split(pairs, torch.as_tensor(unit_sized(rated.ratings)).unsqueeze(1), True)
+        drawn = [
+            (x, y, test_x, test_y) if scaled else _split(pairs, torch.as_tensor(rated.ratings).unsqueeze(1), False)
+        ]
         left = float((by_means((x, y), test_x, vocabulary) - test_y).square().mean() / test_y.var(correction=0))
     else:
         vocabulary = (users, items)
-        drawn = [_standardised(*_draw(seed, users, items, rank, samples, noise)) for seed in seeds]
+        drawn = [_split(*_draw(seed, users, items, rank, samples, noise), scaled) for seed in seeds]
         left = (1 + noise**2) / (2 * MEANS**2 + 1 + noise**2)  # by the true means, so that seeds are judged alike
     train_x, train_y, test_x, test_y = (torch.stack(part) for part in zip(*drawn, strict=True))
     return regression((train_x, test_x), (train_y, test_y), R2(1 - CLEARLY * left), vocabulary=vocabulary)
 
 
-def _standardised(x: Tensor, y: Tensor) -> tuple[Tensor, ...]:
-    """Return training pairs and ratings, test pairs and ratings; mean 0 and deviation 1 on the training part."""
+def _split(x: Tensor, y: Tensor, scaled: bool) -> tuple[Tensor, ...]:
+    """Return training pairs and ratings, test pairs and ratings; `scaled` to mean 0 and deviation 1 on the former."""
     held_out = max(round(TEST_SHARE * len(x)), 2)
-    y = (y - y[held_out:].mean()) / y[held_out:].std(correction=0)
+    if scaled:
+        y = (y - y[held_out:].mean()) / y[held_out:].std(correction=0)
     return x[held_out:], y[held_out:], x[:held_out], y[:held_out]
 
 
@@ -93,26 +97,3 @@ def _draw(seed: int, users: int, items: int, rank: int, samples: int, noise: flo
     own = MEANS * (normal(users)[pairs[:, 0]] + normal(items)[pairs[:, 1]])
     together = (taste[pairs[:, 0]] * kind[pairs[:, 1]]).sum(1) / math.sqrt(rank)
     return pairs.to(torch.int32), (own + together + noise * normal(samples)).unsqueeze(1)
-
-
-def _file(path: str, user: str, item: str, rating: str) -> tuple[Tensor, Tensor, tuple[int, int]]:
-    """Return the pairs and ratings of a file in a fixed random order, and how many users and items there are."""
-    frame, name = read(path), Path(path).name
-    for role, column in {"user": user, "item": item, "rating": rating}.items():
-        if column not in frame.columns:
-            listed = [str(column) for column in frame.columns]
-            close = nearest(column, listed)
-            hint = f"did you mean {role}: {close}?" if close else f"name it: {role}: one of {', '.join(listed[:12])}"
-            raise DataError(f"{name}: there is no column {column!r} for the {role}", hint)
-        if column != rating and frame[column].isna().any():
-            row = int(np.flatnonzero(frame[column].isna().to_numpy())[0]) + 1
-            raise DataError(f"{name}: column {column!r} is empty in data row {row}")
-    if len(frame) < FEWEST_ROWS:
-        raise DataError(f"{name}: {len(frame)} rows are too few; a task needs at least {FEWEST_ROWS}")
-    y = numbers(frame[rating], name)
-    if np.ptp(y) == 0:
-        raise DataError(f"{name}: column {rating!r} has one value only; there is nothing to predict")
-    codes = [np.unique(frame[column].astype(str).to_numpy(), return_inverse=True) for column in (user, item)]
-    order = np.random.default_rng(0).permutation(len(y))
-    pairs = np.stack([code[order] for _, code in codes], 1).astype(np.int32)
-    return torch.as_tensor(pairs), torch.as_tensor(y[order]).unsqueeze(1), (len(codes[0][0]), len(codes[1][0]))

@@ -110,10 +110,11 @@ def test_components(text: str) -> None:
 def test_what_a_table_prints_can_be_pasted_back(key: str, name: str, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("x,y\n1,2\n")
     texts = {"path": "a.csv", "target": "y", "kind": "regression", "user": "u", "item": "i", "rating": "r"}
+    texts["missing"] = "NA"
     by_kind = {int: 3, float: 0.125, bool: "true"}
     known = REGISTRIES[key][name]
     texts |= {k: next(word for word in p.choices if word != p.default) for k, p in known.params.items() if p.choices}
-    params = {k: texts[k] if p.kind is str else by_kind[p.kind] for k, p in known.params.items()}
+    params = {k: texts[k] if k in texts else by_kind[p.kind] for k, p in known.params.items()}
     params.pop("lr", None)
     if key == "task":
         params |= {k: 64 for k in params if k == "samples"}

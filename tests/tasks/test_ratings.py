@@ -68,10 +68,12 @@ def test_user_and_item_means_are_not_enough_and_the_true_tastes_are() -> None:
 @pytest.mark.parametrize(
     ("column", "value", "message"),
     [
-        ("item", None, "r.csv: column 'item' is empty in data row 3"),
+        ("item", None, "r.csv: column 'item' is empty in data row 3\n"
+                       "  fill it in; missing: 'empty' leaves such rows out"),
         ("rating", "good", "r.csv: column 'rating' must hold numbers, found 'good' in data row 3\n"
                            "  drop the column, or turn it into numbers first"),
-        ("rating", None, "r.csv: column 'rating' is empty in data row 3"),
+        ("rating", None, "r.csv: column 'rating' is empty in data row 3\n"
+                         "  fill it in; missing: 'empty' leaves such rows out"),
     ],
 )  # fmt: skip
 def test_ratings_that_cannot_be_used(tmp_path: Path, column: str, value: object, message: str) -> None:

@@ -11,7 +11,6 @@ import torch
 from sklearn.datasets import load_digits
 
 from gradlab.components import TASKS, Named
-from gradlab.errors import DataError
 from gradlab.tasks import load
 from gradlab.tasks.base import cross_entropy, mse
 
@@ -108,77 +107,3 @@ def test_every_task_judges_perfect_outputs_as_learned(tmp_path):
         assert float(data.criterion.metric(constant, target)) < data.criterion.learned_from
         broken = data.criterion.metric(torch.full_like(perfect, torch.nan), target)
         assert not bool(broken >= data.criterion.learned_from)
-
-
-def table(path, kind="regression", target="y"):
-    return load(Named("table", (("path", str(path)), ("target", target), ("kind", kind))), (0,))
-
-
-def test_table_from_csv_and_parquet_is_the_same(tmp_path):
-    rng = np.random.default_rng(0)
-    frame = pd.DataFrame(rng.normal(3, 5, (100, 3)), columns=["a", "b", "y"])
-    frame.to_csv(tmp_path / "t.csv", index=False)
-    frame.to_parquet(tmp_path / "t.parquet")
-    one, two = table(tmp_path / "t.csv"), table(tmp_path / "t.parquet")
-    torch.testing.assert_close(one.train_x, two.train_x)
-    assert one.train_x.shape == (1, 75, 2)
-    assert one.test_x.shape == (1, 25, 2)
-    torch.testing.assert_close(one.train_x.mean((0, 1)), torch.zeros(2, dtype=torch.float64), rtol=0, atol=1e-12)
-    torch.testing.assert_close(one.train_x.square().mean((0, 1)), torch.ones(2, dtype=torch.float64))
-    assert float(one.train_y.std(correction=0)) == pytest.approx(1)
-
-
-def write(tmp_path, text, name="t.csv"):
-    path = tmp_path / name
-    path.write_text(text)
-    return path
-
-
-NUMBERS = "a,b,y\n" + "".join(f"{i},{i * i},{i % 3}\n" for i in range(12))
-
-
-@pytest.mark.parametrize(
-    ("text", "kind", "target", "message"),
-    [
-        (NUMBERS, "regression", "z", "t.csv: there is no column 'z'\n  columns: a, b, y"),
-        (NUMBERS.replace("a,b", "alpha,b"), "regression", "alhpa",
-         "t.csv: there is no column 'alhpa'\n  did you mean 'alpha'?"),
-        ("y\n1\n2\n", "regression", "y",
-         "t.csv: 'y' is the only column; a task needs at least one input beside it"),
-        ("a,y\n1,2\n3,4\n", "regression", "y", "t.csv: 2 rows are too few; a task needs at least 8"),
-        (NUMBERS.replace("3,9,0", "3,nine,0"), "regression", "y",
-         "t.csv: column 'b' must hold numbers, found 'nine' in data row 4\n"
-         "  drop the column, or turn it into numbers first"),
-        (NUMBERS.replace("3,9,0", "3,,0"), "regression", "y", "t.csv: column 'b' is empty in data row 4"),
-        (NUMBERS.replace("3,9,0", "3,inf,0"), "regression", "y", "t.csv: column 'b' is infinite in data row 4"),
-        (NUMBERS.replace("3,9,0", "3,9,"), "classification", "y", "t.csv: column 'y' is empty in row 4"),
-        ("a,y\n" + "1,2\n" * 10, "regression", "y",
-         "t.csv: column 'y' has one value only; there is nothing to predict"),
-        ("a,y\n" + "1,2\n" * 10, "classification", "y",
-         "t.csv: column 'y' has one class only; there is nothing to predict"),
-        (NUMBERS, "classification", "a",
-         "t.csv: column 'a' has 12 different values in 12 rows\n"
-         "  these look like numbers rather than classes: use kind: regression"),
-    ],
-)  # fmt: skip
-def test_table_errors_name_the_column_and_the_row(tmp_path, text, kind, target, message):
-    with pytest.raises(DataError) as caught:
-        table(write(tmp_path, text), kind, target)
-    assert str(caught.value) == message
-
-
-def test_files_that_are_no_tables(tmp_path):
-    for path, start in [
-        (tmp_path / "missing.csv", "there is no data file"),
-        (tmp_path, "there is no data file"),
-        (write(tmp_path, "x", "t.xlsx"), "t.xlsx: a table must be .csv, .tsv or .parquet"),
-        (write(tmp_path, "not parquet at all", "t.parquet"), f"{tmp_path / 't.parquet'} cannot be read as a table"),
-        (write(tmp_path, "", "empty.csv"), f"{tmp_path / 'empty.csv'} cannot be read as a table"),
-        (write(tmp_path, 'a,b\n"1,2\n', "quote.csv"), f"{tmp_path / 'quote.csv'} cannot be read as a table"),
-    ]:
-        with pytest.raises(DataError) as caught:
-            table(path)
-        assert str(caught.value).startswith(start)
-    (tmp_path / "binary.csv").write_bytes(bytes(range(256)) * 10)
-    with pytest.raises(DataError):
-        table(tmp_path / "binary.csv")

@@ -1,0 +1,57 @@
+"""A Parquet file as a data frame."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from gradlab.datafiles.files import content, guarded, kind_of
+from gradlab.datafiles.source import Source
+from gradlab.errors import DataError
+
+__all__ = ["ENDINGS", "read_parquet"]
+
+ENDINGS = (".parquet", ".pq")
+
+
+def read_parquet(path: Path) -> Source:
+    """Return the table in a Parquet file.
+
+    Raises:
+        DataError: it is none, is damaged, or names a column twice.
+    """
+    import pandas as pd
+    from pyarrow import parquet
+
+    name = path.name
+    data = content(path)
+    if kind_of(data) != "Parquet":
+        raise DataError(
+            f"{name} is no Parquet file, as its name says", "give it the ending of what it is, .csv perhaps"
+        )
+    warnings = []
+    with guarded(name):
+        names = parquet.ParquetFile(io.BytesIO(data)).schema_arrow.names
+        twice = [column for column, count in Counter(names).items() if count > 1]
+        if twice:
+            places = " and ".join(str(i + 1) for i, other in enumerate(names) if other == twice[0])
+            raise DataError(f"{name}: it has the column {twice[0]!r} twice, at {places}", "rename or delete one")
+        frame = pd.read_parquet(io.BytesIO(data))
+        if any(not str(column).strip() for column in frame.columns):
+            raise DataError(f"{name}: a column has no name", "name it, or delete it")
+        index = [str(level) for level in frame.index.names if level is not None]
+        if index:
+            listed = ", ".join(index)
+            warnings.append(
+                f"{name}: the index of the data frame, {listed}, is not read; reset_index() makes it a column"
+            )
+        frame.columns = pd.Index([str(column) for column in frame.columns], dtype=object)
+        frame = frame.reset_index(drop=True)
+
+    def field(column: int, row: int) -> str:
+        value: Any = frame.iloc[row, column]
+        return "" if pd.api.types.is_scalar(value) and pd.isna(value) else str(value)
+
+    return Source(name, frame, "Parquet", field, tuple(warnings))

@@ -1,0 +1,53 @@
+"""Mean 0 and deviation 1 on the training part, computed so that nothing overflows and no rounding is divided by."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gradlab.datafiles.source import Floats
+
+__all__ = ["constant", "standardised", "unit_sized"]
+
+Flags = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
+Rows = np.ndarray[tuple[int, ...], np.dtype[np.intp]]
+
+ROUNDING = 1e-12
+"""Range of a column, over its size, up to which it is constant but for rounding: some thousand units in the last place
+of a double."""
+SINGLE_ROUNDING = 2.0**-21
+"""The same for a column whose numbers are all of single precision: four units in its last place."""
+
+
+def standardised(x: Floats, train: Rows) -> tuple[Floats, Flags]:
+    """Return columns `[M, I]` less their mean over their deviation on the rows `train`, and which are constant there.
+
+    Those that are constant up to rounding are 0. Columns are brought to a size of about 1 by a power of two first,
+    which changes no bit of the result and keeps squares and sums within the range of a double.
+    """
+    scaled = unit_sized(x)
+    part = scaled[train]
+    flat = _constant(x[train])
+    deviation = np.where(flat, 1.0, part.std(0))
+    result: Floats = (scaled - part.mean(0)) / deviation
+    result[:, flat] = 0.0
+    return result, flat
+
+
+def constant(values: Floats) -> bool:
+    """Return whether values `[M]` are the same up to rounding."""
+    return bool(_constant(values[:, None])[0])
+
+
+def unit_sized(x: Floats) -> Floats:
+    """Return numbers `[M]`, or each column of `[M, I]`, times a power of two: the largest is 1/2 to 1 in size."""
+    _, exponent = np.frexp(np.abs(x).max(0))
+    result: Floats = np.ldexp(x, -exponent)
+    return result
+
+
+def _constant(x: Floats) -> Flags:
+    scaled = unit_sized(x)
+    single = (scaled.astype(np.float32) == scaled).all(0) & (x != np.rint(x)).any(0)
+    tolerance = np.where(single, SINGLE_ROUNDING, ROUNDING) * np.abs(scaled).max(0)
+    result: Flags = scaled.max(0) - scaled.min(0) <= tolerance
+    return result

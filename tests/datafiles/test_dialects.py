@@ -1,0 +1,163 @@
+"""Dialects of text tables: found by themselves where that is safe, said, and set by the parameters of the task."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tables import ROWS, TABLE, read, write
+
+from gradlab.errors import DataError
+
+COMMAS = ROWS.replace(",", ";").replace(".", ",")
+FOUND = {
+    "tabs": (TABLE.replace(",", "\t"), "t.csv", "separated by tabs, header in line 1"),
+    "tabs by the ending": (TABLE.replace(",", "\t"), "t.tsv", "separated by tabs"),
+    "commas in a .tsv": (TABLE, "t.tsv", "separated by commas"),
+    "semicolons": (TABLE.replace(",", ";"), "t.csv", "separated by semicolons"),
+    "semicolons with spaces": (TABLE.replace(",", " ; "), "t.csv", "separated by semicolons"),
+    "pipes": (TABLE.replace(",", "|"), "t.txt", "separated by |"),
+    "double colons": (TABLE.replace(",", "::"), "t.dat", "separated by ::"),
+    "spaces": (TABLE.replace(",", "   "), "t.txt", "separated by whitespace"),
+    "spaces around": ("".join(f"  {row}  \n" for row in TABLE.replace(",", " ").splitlines()), "t.data", "whitespace"),
+    "decimal commas": ("a;b;y\n" + COMMAS, "t.csv", "separated by semicolons, decimal commas"),
+    "decimal commas and tabs": ("a\tb\ty\n" + COMMAS.replace(";", "\t"), "t.tsv", "separated by tabs, decimal commas"),
+    "comments": ("# made by hand, on a Monday\n#\n" + TABLE, "t.csv", "header in line 3, 2 lines above left out"),
+    "percent comments": ("% one\n" + TABLE, "t.data", "header in line 2, 1 line above left out"),
+    "blank lines": ("\n\n" + TABLE.replace("\n", "\n\n", 3), "t.csv", "header in line 3"),
+    "a comment for a header": ("# a,b,y\n" + ROWS, "t.csv", "header in line 1"),
+    "numpy.savetxt": ("# a b y\n" + ROWS.replace(",", " "), "t.txt", "separated by whitespace, header in line 1"),
+    "the separator of Excel": ("sep=;\n" + TABLE.replace(",", ";"), "t.csv", "separated by semicolons"),
+    "quotes": ('"a","b","y"\n' + ROWS, "t.csv", "separated by commas"),
+    "quoted numbers": ("a,b,y\n" + "".join(f'"{x}"\n'.replace(",", '","') for x in ROWS.split()), "t.csv", "commas"),
+    "a separator at the end": (TABLE.replace("\n", ",\n"), "t.csv", "separated by commas"),
+    "a separator at the end of rows": ("a,b,y\n" + ROWS.replace("\n", ",\n"), "t.csv", "separated by commas"),
+    "Windows": (TABLE.replace("\n", "\r\n"), "t.csv", "separated by commas"),
+    "old Mac": (TABLE.replace("\n", "\r"), "t.csv", "separated by commas"),
+    "the end of a DOS file": (TABLE + "\x1a", "t.csv", "separated by commas"),
+    "no end of line": (TABLE.rstrip("\n"), "t.csv", "separated by commas"),
+    "spaces in the header": (TABLE.replace("a,b,y", "a, b , y"), "t.csv", "separated by commas"),
+    "a name over two lines": (TABLE.replace("a,", '"a\nlong",'), "t.csv", "header in line 1"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", FOUND)
+def test_a_dialect_is_found_and_said(tmp_path: Path, what: str) -> None:
+    text, name, words = FOUND[what]
+    plain = read(write(tmp_path, TABLE))
+    other = read(write(tmp_path, text, name))
+    np.testing.assert_array_equal(other.inputs, plain.inputs)
+    np.testing.assert_array_equal(other.targets, plain.targets)
+    assert words in other.checked.read
+    assert "12 rows, 2 inputs, target y" in other.checked.read
+    assert not other.checked.warnings
+
+
+@pytest.mark.parametrize(
+    ("encoding", "said"),
+    [("utf-8", "UTF-8"), ("utf-8-sig", "UTF-8"), ("utf-16", "utf-16"), ("utf-16-le", "utf-16"), ("utf-16-be", "utf-16"),
+     ("utf-32", "utf-32"), ("latin-1", "cp1252"), ("cp1252", "cp1252")],
+)  # fmt: skip
+def test_an_encoding_is_found_and_said(tmp_path: Path, encoding: str, said: str) -> None:
+    path = write(tmp_path, TABLE.replace("a,b,y", "é,b,größe").encode(encoding))
+    data = read(path, target="größe")
+    np.testing.assert_array_equal(data.inputs, read(write(tmp_path, TABLE, "u.csv")).inputs)
+    assert data.checked.read.endswith(said)
+
+
+def test_an_encoding_is_set(tmp_path: Path) -> None:
+    path = write(tmp_path, TABLE.replace("a,b,y", "a,b,цена").encode("koi8-r"))
+    assert read(path, target="цена", encoding="koi8-r").checked.read.endswith("koi8-r")
+    with pytest.raises(DataError, match=r"t.csv is not utf-8 text: byte 5, in line 1"):
+        read(path, target="цена", encoding="utf-8")
+    with pytest.raises(DataError, match="is not utf-16 text"):
+        read(write(tmp_path, TABLE + "1,2,3"), encoding="utf-16")
+
+
+def test_a_dialect_is_set(tmp_path: Path) -> None:
+    plain = read(write(tmp_path, TABLE)).inputs
+    ambiguous = TABLE.replace(",", ";").replace("0.740;4", "1,740;4").replace(".", ",")
+    data = read(write(tmp_path, ambiguous), separator="semicolon", decimal="comma")
+    assert data.inputs.shape == plain.shape
+    with pytest.raises(DataError, match="the header in line 1 has 1 names, the rows have 3 fields"):
+        read(write(tmp_path, "a;b;y\n" + ROWS))
+    with pytest.raises(DataError, match=r"there is no column 'y'\n.*separator: …"):
+        read(write(tmp_path, TABLE), separator="semicolon")
+
+
+def test_thousands_are_not_taken_for_decimals(tmp_path: Path) -> None:
+    text = "a\tb\ty\n" + "".join(f"{i + 1},{100 + i}\t{i * i % 7}\t{i % 3}\n" for i in range(12))
+    path = write(tmp_path, text, "t.tsv")
+    with pytest.raises(DataError, match=r"found '1,100' in data row 1\n.*decimal: comma"):
+        read(path)
+    assert "decimal commas" in read(path, decimal="comma").checked.read
+
+
+IRIS = "".join(f"{5 + i % 7 / 10},{3 + i % 5 / 10},{'setosa' if i % 2 else 'virginica'}\n" for i in range(20))
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [(ROWS, "regression"), (ROWS.replace("0.", "7."), "regression"), (IRIS, "classification"),
+     ("5.1,3.5,setosa\n" * 9 + IRIS, "classification"), ("".join("12,7,1\n5,9,0\n" for _ in range(6)), "regression"),
+     (ROWS.replace(",", " "), "regression")],
+)  # fmt: skip
+@pytest.mark.parametrize("target", ["y", "3"])
+def test_a_header_that_is_data(tmp_path: Path, text: str, kind: str, target: str) -> None:
+    path = write(tmp_path, text, "t.data")
+    with pytest.raises(DataError, match=r"t.data: the first line looks like a row of data.*\n.*header: false"):
+        read(path, target, kind)
+    data = read(path, "3", kind, header=False)
+    assert len(data.inputs) == text.count("\n")
+    assert "no header" in data.checked.read
+
+
+@pytest.mark.parametrize("header", ["0,1,2", "1,2,3"])
+def test_a_header_that_numbers_the_columns_is_one_and_said(tmp_path: Path, header: str) -> None:
+    path = write(tmp_path, f"{header}\n{ROWS}")
+    data = read(path, "2")
+    assert len(data.inputs) == 12
+    (warning,) = data.checked.warnings
+    assert "is taken for a header that numbers the columns" in warning
+    assert len(read(path, "2", header=False).inputs) == 13
+    assert not read(path, "2", header=True).checked.warnings
+
+
+def test_years_as_names_are_a_header(tmp_path: Path) -> None:
+    assert len(read(write(tmp_path, "2019,2020,y\n" + ROWS)).inputs) == 12
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (TABLE.replace("a,b,y", "y,b,y"), "the header has the column 'y' twice, at 1 and 3"),
+        (TABLE.replace("a,b,y", "b,b,y"), "the header has the column 'b' twice, at 1 and 2"),
+        (TABLE.replace("a,b,y", "b, b,y"), "the header has the column 'b' twice, at 1 and 2"),
+        (TABLE.replace("a,b,y", ",b,y"), "column 1 has no name"),
+        (TABLE.replace("a,b,y", "a, ,y"), "column 2 has no name"),
+        (",a,b,y\n" + "".join(f"{i},{row}\n" for i, row in enumerate(ROWS.split())), "only numbers the rows"),
+        ("a,b,y\n" + "".join(f"{i},{row}\n" for i, row in enumerate(ROWS.split())), "of row names perhaps"),
+        (TABLE + TABLE, "data row 13 is the header again"),
+        (TABLE.replace("0.740,4", "0.740,4,7"), "line 4 has 4 fields, the rows above it have 3"),
+        ("# x\n" + TABLE.replace("0.740,4", "0.740,4,7"), "line 5 has 4 fields, the rows above it have 3"),
+        (TABLE.replace("0.740,4,2", "0.740,4"), "column 'y' is empty in data row 3"),
+        ('a,b,y\n"1,2\n', "a quotation mark in line 2 is never closed"),
+        ('a,"b,y\n1,2\n', "the quotation marks of the header do not match"),
+        ("a,b,y\n", "has no rows below its header"),
+        ("# a\n# b\n", "has no rows"),
+        ("\n \n", "has no rows"),
+    ],
+)  # fmt: skip
+def test_a_table_that_would_become_something_else(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(DataError) as caught:
+        read(write(tmp_path, text))
+    assert words in str(caught.value)
+    assert str(caught.value).startswith("t.csv")
+
+
+def test_a_wide_table(tmp_path: Path) -> None:
+    names = [f"column_{i}" for i in range(9000)]
+    rows = "".join(",".join(str((i * j) % 7 + j / 10) for j in range(9001)) + "\n" for i in range(9))
+    data = read(write(tmp_path, ",".join([*names, "y"]) + "\n" + rows))
+    assert data.inputs.shape == (9, 9000)
