@@ -38,10 +38,10 @@ def models_of(settings: Settings, limit: int, source: str) -> set[str]:
 def with_usual_inits(settings: Settings, limit: int, source: str) -> dict[str, object]:
     """Return the settings with each activation, of the classical ones where none is named, beside its usual init."""
     activations = [Named(name) for name in CLASSICAL]
-    if "activation" in settings:
+    if any(key.partition(".")[0] == "activation" for key in settings):  # named, or by its parameters
         activations = [cell.activation for cell in cells_of(settings, limit, source)]
     inits = {str(activation): USUAL_INIT.get(activation.name, "xavier_normal") for activation in activations}
+    others = {key: value for key, value in settings.items() if key.partition(".")[0] != "activation"}
     if len(inits) == 1:
-        return {**settings, "activation": next(iter(inits)), "init": next(iter(inits.values()))}
-    others = {key: value for key, value in settings.items() if key != "activation"}
+        return {**others, "activation": next(iter(inits)), "init": next(iter(inits.values()))}
     return {**others, "zip": {"activation": list(inits), "init": list(inits.values())}}

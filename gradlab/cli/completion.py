@@ -13,9 +13,8 @@ from pathlib import Path
 
 from gradlab.api import catalogue
 from gradlab.cell import REGISTRIES, SETTINGS, Named
-from gradlab.components import ALIASES
 
-__all__ = ["cells", "choices", "kinds", "overrides", "overrides_or_files", "values_of"]
+__all__ = ["cells", "choices", "kinds", "overrides", "overrides_or_files", "parameters", "values_of"]
 
 Offers = list[tuple[str, str]]
 """What can stand there, each with a line of help."""
@@ -44,6 +43,17 @@ def overrides(incomplete: str) -> Offers:
     if len(matching) == 1:  # a second offer with the same beginning keeps the shell from adding a blank after the =
         offers += overrides(f"{matching[0]}=") or [(f"{matching[0]}={_default(matching[0])}", "the default")]
     return offers
+
+
+def parameters(incomplete: str) -> Offers:
+    """Offer the parameters of components, ``optimizer.eps=``."""
+    names = dict.fromkeys(
+        f"{key}.{name}="
+        for key, known in REGISTRIES.items()
+        for component in known.values()
+        for name in component.params
+    )
+    return [(name, "") for name in names if name.startswith(incomplete)]
 
 
 def overrides_or_files(incomplete: str) -> Offers:
@@ -90,8 +100,7 @@ def _keys() -> list[str]:
 
 def _values(key: str) -> Offers:
     if key in REGISTRIES:
-        aliases = [(alias, f"the same as {name}") for alias, name in ALIASES.get(key, {}).items()]
-        return [(name, component.summary) for name, component in REGISTRIES[key].items()] + aliases
+        return [(name, component.summary) for name, component in REGISTRIES[key].items()]
     if key not in SETTINGS:
         return []
     return [(word, "") for word in SETTINGS[key].param.choices]

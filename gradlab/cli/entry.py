@@ -17,6 +17,7 @@ from typing import Any
 import typer
 
 from gradlab.cli.app import COMMANDS, app
+from gradlab.cli.hints import usage_hint, with_parameters
 from gradlab.cli.run import INTERRUPTED
 from gradlab.errors import GradlabError, OptionError, SpecError
 
@@ -92,12 +93,13 @@ def _drop_output() -> None:
 def _dispatch(arguments: Sequence[str]) -> int:
     try:
         # typer only parses: what is to be done it gives back, and that is done outside of typer's own error handling
-        action = app(args=list(arguments), prog_name="gradlab", standalone_mode=False)
+        action = app(args=with_parameters(arguments), prog_name="gradlab", standalone_mode=False)
     except _ClickException as error:
         command = next((word for word in arguments if not word.startswith("-")), "")
         help_of = f"gradlab {command} --help" if command in COMMANDS else "gradlab --help"
         message = error.format_message().rstrip(".")
-        _say(f"gradlab: {message[:1].lower()}{message[1:]}\n  see {help_of}")
+        hint = usage_hint(arguments, error) or f"see {help_of}"
+        _say(f"gradlab: {message[:1].lower()}{message[1:]}\n  {hint}")
         return 2
     return int(action()) if callable(action) else int(action or 0)
 

@@ -16,9 +16,9 @@ from typing import Annotated, Any
 import typer
 
 from gradlab.api.options import Option, Options, option, options_of
-from gradlab.cell import SETTINGS
+from gradlab.cell import SETTINGS, parameter_of
 from gradlab.cli import completion
-from gradlab.errors import PluginError
+from gradlab.errors import PluginError, UsageError
 
 __all__ = ["Action", "Output", "Overrides", "PlanOutput", "Results", "RunOutput", "Settings", "Specs", "with_flags"]
 
@@ -62,6 +62,7 @@ _Plugins = Annotated[
 ]  # fmt: skip
 
 _SETTING_NAMES = {key: f"setting_{key.replace('.', '_')}" for key in (*SETTINGS, "seeds") if key != "seed"}
+_PARAMETER = "parameter"
 _PANEL = "Settings: a value, a list (a,b) or a range (2..64, 1e-3..1e-1*10)"
 
 
@@ -146,6 +147,12 @@ def _setting_flags() -> Iterator[inspect.Parameter]:
             rich_help_panel=_PANEL, autocompletion=completion.values_of(key),
         )  # fmt: skip
         yield _flag(name, None, Annotated[str | None, shown])
+    shown = typer.Option(
+        "--parameter", metavar="KEY=VALUES", rich_help_panel=_PANEL,
+        help="A parameter of a component, in short --optimizer.eps 1e-8,1e-4.",
+        autocompletion=completion.parameters,
+    )  # fmt: skip
+    yield _flag(_PARAMETER, None, Annotated[list[str] | None, shown])
 
 
 def _parsed_name(name: str, described: Option) -> str:
@@ -178,4 +185,14 @@ def _options(options: type[Options], given: dict[str, Any]) -> Options:
 
 
 def _settings(given: dict[str, Any]) -> Settings:
-    return {key: given[name] for key, name in _SETTING_NAMES.items() if given[name] is not None}
+    """Return the settings given, those of one value and the parameters of components."""
+    settings = {key: given[name] for key, name in _SETTING_NAMES.items() if given[name] is not None}
+    for text in given[_PARAMETER] or ():
+        key, equals, value = text.partition("=")
+        if not equals or parameter_of(key) is None:
+            from gradlab.spec.keys import hint_for  # loads YAML
+
+            hint = hint_for(key) if "." in key else "write --optimizer.eps 1e-8,1e-4"
+            raise UsageError(f"--{key}: no component has such a parameter", hint)
+        settings["lr" if key == "optimizer.lr" else key] = value
+    return settings

@@ -47,7 +47,9 @@ def read_text(path: Path) -> str:
         with path.open("rb") as file:
             data = file.read(LARGEST_FILE + 1)
     except FileNotFoundError:
-        raise _fatal(Mark(source), "there is no such file") from None
+        name, equals, value = source.partition("=")
+        hint = f"a setting is overridden by -s {name.lstrip('+-')}={value}" if equals else ""
+        raise _fatal(Mark(source), "there is no such file", hint) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise _fatal(Mark(source), f"cannot be read: {reason[:1].lower()}{reason[1:]}") from None

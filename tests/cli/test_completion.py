@@ -29,15 +29,16 @@ def ask(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], she
 
 
 OFFERS: dict[tuple[str, ...], list[str]] = {
-    ("sweep", "--activation", "re"): ["relu"],
-    ("sweep", "--activation", "relu,tan"): ["relu,tanh"],
+    ("sweep", "--activation", "rel"): ["relu", "relu6", "relu_squared"],
+    ("sweep", "--activation", "relu,soft"): ["relu,softsign", "relu,softplus", "relu,softshrink"],
     ("theory", "--init", "xavier_"): ["xavier_uniform", "xavier_normal"],
     ("sweep", "--acti"): ["--activation"],
+    ("sweep", "--parameter", "clip."): ["clip.max=", "clip.factor=", "clip.eps="],
     ("run", "-s", "resid"): ["residual=", "residual_scale="],
     ("run", "-s", "depth"): ["depth=", "depth=8"],
     ("run", "-s", "residual_scale=l"): ["residual_scale=learned_zero"],
     ("run", "-s", "optimizer=ada"): [f"optimizer={name}" for name in OPTIMIZERS if name.startswith("ada")],
-    ("run", "a.yaml", "-s", "activation", "=", "ta"): ["tanh"],  # bash takes words apart at =
+    ("run", "a.yaml", "-s", "activation", "=", "sel"): ["selu"],  # bash takes words apart at =
     ("run", "a.yaml", "--executor", "in"): ["inline"],
     ("list", "opt"): ["optimizers"],
     ("compare", "results", "--metric", "surv"): ["survival", "survival_final"],
@@ -105,4 +106,4 @@ def test_completing_is_light() -> None:
         "heavy = {'torch', 'pandas', 'numpy', 'yaml', 'rich'} & sys.modules.keys()\nassert not heavy, heavy\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout.split() == ["relu"]
+    assert done.stdout.split() == ["relu", "relu6", "relu_squared"]
