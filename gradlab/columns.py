@@ -7,6 +7,7 @@ in the record; a derived one needs an entry here, and its formula in `gradlab.re
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import Literal
 
@@ -338,4 +339,4 @@ def _row(*fields: str, head: bool = False) -> list[str]:
 
 
 if __name__ == "__main__":
-    print(markdown(), end="")
+    sys.stdout.write(markdown())

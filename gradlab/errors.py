@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 __all__ = [
@@ -15,6 +17,7 @@ __all__ = [
     "UsageError",
     "pointer",
     "printable",
+    "printable_lines",
     "shorten",
 ]
 
@@ -37,22 +40,45 @@ def pointer(text: str, column: int) -> list[str]:
 
 
 def printable(text: str) -> str:
-    """Return text with a question mark for each character that a terminal would obey, or that ends a line."""
-    return "".join(character if character.isprintable() else "?" for character in text)
+    """Return text with a question mark for each character that a terminal, an editor or a browser would obey.
+
+    Those are line ends and all other control characters, marks of the writing direction and others without a shape of
+    their own, and halves of surrogate pairs, as in a file name that is no UTF-8. Every kind of space stays.
+    """
+    if text.isprintable():
+        return text
+    return "".join(character if _is_shown(character) else "?" for character in text)
+
+
+def printable_lines(text: str) -> str:
+    """Return the lines of a text, each as `printable` has it; a tab is a space."""
+    return "\n".join(printable(line.replace("\t", " ").removesuffix("\r")) for line in text.split("\n"))
+
+
+def _is_shown(character: str) -> bool:
+    return character.isprintable() or unicodedata.category(character) == "Zs"
 
 
 class GradlabError(Exception):
-    """A failure with a message for a person: what is wrong, and in `hint` what to do next."""
+    """A failure with a message for a person: what is wrong, and in `hint` what to do next.
+
+    Both are one line each, whatever text of a file or of a library is in them; `lines` stand below the message.
+    """
 
     exit_code = 2
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    def __init__(self, message: str, hint: str = "", *, lines: Sequence[str] = ()) -> None:
+        message = "\n".join([_one_line(message), *map(printable, lines)])
         super().__init__(message)
         self.message = message
-        self.hint = hint
+        self.hint = _one_line(hint)
 
     def __str__(self) -> str:
         return f"{self.message}\n  {self.hint}" if self.hint else self.message
+
+
+def _one_line(text: str) -> str:
+    return printable(" ".join(text.splitlines()))
 
 
 class UsageError(GradlabError):
@@ -72,7 +98,7 @@ class OptionError(UsageError):
 
     def on_command_line(self) -> str:
         """Return the message with the flag in the place of the name."""
-        message = f"--{self.option.replace('_', '-')} {self._rest}"
+        message = _one_line(f"--{self.option.replace('_', '-')} {self._rest}")
         return f"{message}\n  {self.hint}" if self.hint else message
 
 
@@ -101,11 +127,11 @@ class Problem:
 
     def __str__(self) -> str:
         where = f"{self.source}:{self.line}:{self.column}: " if self.line else f"{self.source}: " if self.source else ""
-        lines = [where + self.message]
+        lines = [printable_lines(where + self.message)]
         if self.text:
             lines += pointer(self.text, self.column)
         if self.hint:
-            lines.append(f"    {self.hint}")
+            lines.append(f"    {printable_lines(self.hint)}")
         return "\n".join(lines)
 
 
@@ -113,5 +139,6 @@ class SpecError(GradlabError):
     """All problems of a spec at once; `problems` is never empty."""
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
-        super().__init__("\n".join(str(problem) for problem in problems))
+        first, *others = "\n".join(str(problem) for problem in problems).split("\n")
+        super().__init__(first, lines=others)
         self.problems = problems

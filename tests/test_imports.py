@@ -59,7 +59,7 @@ MAY_IMPORT = {
         "errors", "components", "families", "cell", "datafiles", "record", "spec", "grid", "planning", "mean_field",
         "store", "results", "execution", "analysis", "report",
     },
-    "terminal": {"execution", "report"},
+    "terminal": {"errors", "execution", "report"},
     "python": {
         "errors", "components", "cell", "columns", "spec", "grid", "store", "results", "analysis", "report", "api",
         "terminal",

@@ -13,6 +13,7 @@ from gradlab.api import exports, machine
 from gradlab.api.options import PlotOptions, RunOptions
 from gradlab.api.plan import Plan, prepare
 from gradlab.cell import cell_id
+from gradlab.errors import UsageError
 from gradlab.execution import Executor, InlineExecutor, LocalExecutor, failures
 from gradlab.execution.progress import Listener
 from gradlab.execution.provenance import Provenance
@@ -130,8 +131,15 @@ class Runs:
     def export(self, result: RunResult) -> list[str]:
         """Draw the pictures of a run and write its event files, as far as they are wanted; return a line on each."""
         lines = []
-        if self.options.plots and not result.interrupted and exports.draw(result.tables, result.path, PlotOptions()):
-            lines.append(f"Plots: {result.path / 'plots'}")
+        try:
+            if (
+                self.options.plots
+                and not result.interrupted
+                and exports.draw(result.tables, result.path, PlotOptions())
+            ):
+                lines.append(f"Plots: {result.path / 'plots'}")
+        except UsageError as error:  # nothing else depends on the pictures
+            self.listener.say(f"warning: no pictures: {error.message}")
         if self.options.tensorboard and exports.write_events(result.tables, result.path):
             lines.append(f"TensorBoard: tensorboard --logdir {result.path.parent}")
         return lines

@@ -16,7 +16,7 @@ def main() -> None:
     message = conflict()
     if message and sys.stderr is not None:
         with suppress(OSError):
-            print(message, file=sys.stderr)
+            print(message, file=sys.stderr)  # noqa: T201 - the rest of gradlab may not be ours
     try:
         from gradlab.cli import entry
     except ImportError:

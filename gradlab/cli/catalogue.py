@@ -25,7 +25,7 @@ def list_names(
 ) -> int:
     """Say what a spec can name: all settings, or every name of one KIND with its parameters."""
     from gradlab.api import catalogue
-    from gradlab.terminal.console import print_json, print_report
+    from gradlab.terminal.console import out, print_json, print_report
 
     if kind is None:
         rows, kinds = catalogue.settings(), catalogue.kinds()
@@ -40,7 +40,7 @@ def list_names(
         return 0
     print_report(lambda glyphs, width: _lines(described, width))
     if kind is None:
-        print(f"\nNames: gradlab list {' | '.join(kinds)}")
+        out(f"\nNames: gradlab list {' | '.join(kinds)}")
     return 0
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-import tempfile
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +11,7 @@ import typer
 from gradlab.api.options import CompareOptions
 from gradlab.cli.flags import Output, Results
 from gradlab.cli.run import DID_NOT_HOLD
+from gradlab.terminal.console import err, out, warn
 
 if TYPE_CHECKING:
     from gradlab.analysis.compare.comparison import Check, Comparison
@@ -32,7 +32,7 @@ def compare(
     from gradlab.api.compare import document
     from gradlab.errors import UsageError
     from gradlab.report.terminal.comparison import comparison_report
-    from gradlab.store.csvfile import write_csv
+    from gradlab.store.csvfile import put_csv, write_csv
     from gradlab.terminal.console import print_json, print_report
 
     if csv == "-" and output.json:
@@ -40,10 +40,9 @@ def compare(
     comparison = comparison_of(results, options)
     damaged = _warn(comparison)
     if csv == "-":
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "table.csv"
-            write_csv(path, comparison.table)
-            sys.stdout.write(path.read_text(encoding="utf-8"))
+        table = io.BytesIO()
+        put_csv(table, comparison.table)
+        out(table.getvalue().decode().removesuffix("\n"))
     elif csv is not None:
         write_csv(Path(csv), comparison.table)
     if output.json:
@@ -58,14 +57,13 @@ def compare(
 def _warn(comparison: Comparison) -> bool:
     """Say on stderr what the comparison had to do without; return whether anything is damaged."""
     from gradlab.report.formatting import count
-    from gradlab.terminal.console import warn
 
     for run in comparison.runs:
         for problem in run.unreadable:
             warn(f"{run.path}/{problem}: compared without it", problem.hint)
         if run.aside:
             cells, are = count(run.aside, "stored cell"), "is" if run.aside == 1 else "are"
-            print(f"{cells} of {run.path} {are} not part of its spec any more and left out", file=sys.stderr)
+            err(f"{cells} of {run.path} {are} not part of its spec any more and left out")
         if not run.cells and not run.unreadable:
             warn(f"{run.path} has no finished cell")
     for warning in comparison.warnings:
@@ -80,8 +78,8 @@ def _report_check(check: Check) -> None:
     for rows, what in ((check.holds, "holds for"), (check.unknown, "cannot be told, for want of a value, of")):
         if not len(rows):
             continue
-        print(f"--fail-on {check.text!r} {what} {count(len(rows), 'configuration')}:", file=sys.stderr)
+        err(f"--fail-on {check.text!r} {what} {count(len(rows), 'configuration')}:")
         for _, row in rows.head(_CHECKS_SHOWN).iterrows():
-            print("  " + " ".join(f"{key}={setting_text(value)}" for key, value in row.items()), file=sys.stderr)
+            err("  " + " ".join(f"{key}={setting_text(value)}" for key, value in row.items()))
         if len(rows) > _CHECKS_SHOWN:
-            print(f"  and {len(rows) - _CHECKS_SHOWN} more", file=sys.stderr)
+            err(f"  and {len(rows) - _CHECKS_SHOWN} more")

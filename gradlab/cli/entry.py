@@ -20,13 +20,14 @@ from gradlab.cli.app import COMMANDS, app
 from gradlab.cli.hints import usage_hint, with_parameters
 from gradlab.cli.run import INTERRUPTED
 from gradlab.errors import GradlabError, OptionError, SpecError
+from gradlab.terminal.console import drop_output, err
 
 __all__ = ["invoke"]
 
 BUG = 70
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
-_WIDTH = re.compile("[1-9][0-9]{0,4}")
+_SIZE = re.compile("0*[1-9][0-9]{0,4}", re.ASCII)
 
 _ClickException: Any = typer.BadParameter.__mro__[2]
 """Base of the parser's own errors; typer brings click under different names in different versions."""
@@ -43,22 +44,22 @@ def invoke(arguments: Sequence[str]) -> int:
         code = _dispatch(arguments)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader has gone, like head after its ten lines: nothing to say, nobody to say it to
-        _drop_output()
+        drop_output()
         return 0
     except KeyboardInterrupt:
-        _say(INTERRUPTED)
+        err(INTERRUPTED)
         return 130
     except SpecError as error:
-        _say(str(error))
+        err(str(error))
         return error.exit_code
     except GradlabError as error:
-        _say(f"gradlab: {error.on_command_line() if isinstance(error, OptionError) else error}")
+        err(f"gradlab: {error.on_command_line() if isinstance(error, OptionError) else error}")
         return error.exit_code
     except OSError as error:
         if error.filename is not None or error.errno not in _NO_ROOM:
             return _bug(error, verbose)
-        _drop_output()
-        _say(f"gradlab: cannot write the output: {error.strerror}\n  make room where it goes, then run it again")
+        drop_output()
+        err(f"gradlab: cannot write the output: {error.strerror}\n  make room where it goes, then run it again")
         return 2
     except Exception as error:  # the boundary: nobody should have to read a traceback
         return _bug(error, verbose)
@@ -66,7 +67,7 @@ def invoke(arguments: Sequence[str]) -> int:
 
 
 def _mend_streams() -> None:
-    """See to it that there are streams, that they take every text, and that their width is a number.
+    """See to it that there are streams, that they take every text, and that sizes in the environment are numbers.
 
     A stream that was closed (``gradlab run spec.yaml >&-``) leads nowhere: its number would otherwise be that of the
     first file that is opened.
@@ -81,13 +82,9 @@ def _mend_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a label the terminal cannot show must not end a run
             stream.reconfigure(errors="replace")
-    if not _WIDTH.fullmatch(os.environ.get("COLUMNS", "")):
-        os.environ.pop("COLUMNS", None)
-
-
-def _drop_output() -> None:
-    """Let what is still to be written to stdout go nowhere: the interpreter would fail over it once more at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    for name in ("COLUMNS", "LINES", "OMP_NUM_THREADS"):
+        if not _SIZE.fullmatch(os.environ.get(name, "")):
+            os.environ.pop(name, None)
 
 
 def _dispatch(arguments: Sequence[str]) -> int:
@@ -99,23 +96,24 @@ def _dispatch(arguments: Sequence[str]) -> int:
         help_of = f"gradlab {command} --help" if command in COMMANDS else "gradlab --help"
         message = error.format_message().rstrip(".")
         hint = usage_hint(arguments, error) or f"see {help_of}"
-        _say(f"gradlab: {message[:1].lower()}{message[1:]}\n  {hint}")
+        err(f"gradlab: {message[:1].lower()}{message[1:]}\n  {hint}")
         return 2
     return int(action()) if callable(action) else int(action or 0)
 
 
-def _say(message: str) -> None:
-    print(message, file=sys.stderr, flush=True)
-
-
 def _bug(error: Exception, verbose: bool) -> int:
     text = "".join(traceback.format_exception(error))
-    with tempfile.NamedTemporaryFile("w", prefix="gradlab-", suffix=".log", delete=False, encoding="utf-8") as file:
-        file.write(text)
+    where = "what --verbose prints"
+    with suppress(OSError, ValueError):  # there may be no place for temporary files
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="gradlab-", suffix=".log", delete=False, encoding="utf-8", errors="backslashreplace"
+        ) as file:
+            file.write(text)
+        where = file.name
     if verbose:
-        _say(text)
-    _say(
+        err(text)
+    err(
         f"gradlab: this is a bug in gradlab: {type(error).__name__}: {error}\n"
-        f"  what is finished is kept; please report it with {Path(file.name)}"
+        f"  what is finished is kept; please report it with {where}"
     )
     return BUG

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +9,7 @@ import typer
 
 from gradlab.api.options import PlotOptions, ReportOptions, TensorboardOptions
 from gradlab.cli.flags import Results
+from gradlab.terminal.console import best_effort, err, out, warn
 
 if TYPE_CHECKING:
     from gradlab.errors import StoreError
@@ -22,10 +22,11 @@ def plot(results: Results, options: PlotOptions) -> int:
     from gradlab.api.exports import plot as draw
 
     exports, errors = draw(results, options)
-    for drawn in exports:
-        _warn(drawn.warnings)
-        for path in drawn.files:
-            print(path)
+    with best_effort():
+        for drawn in exports:
+            _warn(drawn.warnings)
+            for path in drawn.files:
+                out(str(path))
     return _left_out(errors)
 
 
@@ -35,10 +36,11 @@ def tensorboard(results: Results, options: TensorboardOptions) -> int:
     from gradlab.report.formatting import count, duration
 
     exports, errors = write(results, options)
-    for board in exports:
-        _warn(board.warnings)
-        print(f"{board.directory}: {count(len(board.files), 'run')} of TensorBoard in {duration(board.seconds)}")
-    print(f"look at them with: tensorboard --logdir {results[0]}")
+    with best_effort():
+        for board in exports:
+            _warn(board.warnings)
+            out(f"{board.directory}: {count(len(board.files), 'run')} of TensorBoard in {duration(board.seconds)}")
+        out(f"look at them with: tensorboard --logdir {results[0]}")
     return _left_out(errors)
 
 
@@ -57,18 +59,17 @@ def report(
     from gradlab.report.formatting import size
 
     path, page = write(results, options)
-    print(f"{path} ({size(len(page.html.encode()))})")
+    with best_effort():
+        out(f"{path} ({size(len(page.html.encode()))})")
     for note in page.notes:
-        print(f"left out: {note}", file=sys.stderr)
+        err(f"left out: {note}")
     _warn((*page.lost, *page.rebuilt))
     if show and not webbrowser.open(path.resolve().as_uri()):
-        print(f"no browser could be started: open {path} yourself", file=sys.stderr)
+        err(f"no browser could be started: open {path} yourself")
     return 1 if page.lost else 0
 
 
 def _warn(warnings: Iterable[tuple[str, str]]) -> None:
-    from gradlab.terminal.console import warn
-
     for warning in warnings:
         warn(*warning)
 

@@ -11,6 +11,7 @@ import typer
 
 from gradlab.api.options import PlanOptions, RunOptions
 from gradlab.cli.flags import Overrides, PlanOutput, RunOutput, Settings, Specs
+from gradlab.terminal.console import best_effort, console, err, out, print_json, print_report, warn
 
 if TYPE_CHECKING:
     from gradlab.api.run import RunResult
@@ -53,7 +54,7 @@ def sweep(
     if save is None:
         return _run((spec,), options, output)
     save_spec(spec, save)
-    print(f"saved as {save}; run it with: gradlab run {save}")
+    out(f"saved as {save}; run it with: gradlab run {save}")
     return 0
 
 
@@ -66,7 +67,6 @@ def plan(specs: Specs, options: PlanOptions, output: PlanOutput, settings: Overr
 
 def _plan(specs: Sequence[Spec], options: PlanOptions, output: PlanOutput) -> int:
     from gradlab.api.plan import plan as plans_of
-    from gradlab.terminal.console import print_json, warn
 
     plans = plans_of(specs, options)
     for warning in (warning for plan in plans for warning in plan.warnings):
@@ -74,7 +74,7 @@ def _plan(specs: Sequence[Spec], options: PlanOptions, output: PlanOutput) -> in
     if output.json:
         print_json({"plans": [plan.document() for plan in plans]})
     else:
-        print("\n\n".join("\n".join(plan.lines(banks=output.verbose)) for plan in plans))
+        out("\n\n".join("\n".join(plan.lines(banks=output.verbose)) for plan in plans))
     return 0
 
 
@@ -83,7 +83,6 @@ def _run(specs: Sequence[Spec], options: RunOptions, output: RunOutput) -> int:
         return _plan(specs, options, output)
     from gradlab.api.run import Runs
     from gradlab.cli.signals import Signals
-    from gradlab.terminal.console import console, print_json
     from gradlab.terminal.progress import ProgressDisplay
 
     display = ProgressDisplay(console(stderr=True), quiet=output.quiet, verbose=output.verbose)
@@ -94,20 +93,23 @@ def _run(specs: Sequence[Spec], options: RunOptions, output: RunOutput) -> int:
             with display, Signals(runs.drain, display) as signals:
                 result = runs.run(plan)
             if printing:
-                _show(result, first=not results)
+                with best_effort():
+                    _show(result, first=not results)
             results.append(result)
-            for line in runs.export(result):
-                if printing:
-                    print(line)
+            exported = runs.export(result)
+            if printing:
+                with best_effort():
+                    out("\n".join(exported)) if exported else None
             if result.interrupted or result.stopped:
                 break
     if output.json:
-        print_json({"runs": [result.document() for result in results]})
+        with best_effort():
+            print_json({"runs": [result.document() for result in results]})
     if result.stopped and not options.fail_fast and not output.quiet:
         hint = f"what happened is in {result.path / 'run.log'}; mend it, then run the same command again"
-        print(f"gradlab: {result.stopped}\n  {hint}", file=sys.stderr)
+        err(f"gradlab: {result.stopped}\n  {hint}")
     if result.interrupted:
-        print(INTERRUPTED, file=sys.stderr)
+        err(INTERRUPTED)
         return signals.exit_code
     if output.check and _check(results):
         return DID_NOT_HOLD
@@ -117,13 +119,12 @@ def _run(specs: Sequence[Spec], options: RunOptions, output: RunOutput) -> int:
 def _show(result: RunResult, *, first: bool) -> None:
     from gradlab.report.terminal.expectations import expectation_lines
     from gradlab.report.terminal.run import run_report
-    from gradlab.terminal.console import print_report
 
     if not first:
-        print()
+        out()
     print_report(lambda glyphs, width: run_report(result, glyphs, width))
     if result.expected:
-        print()
+        out()
         print_report(lambda glyphs, width: expectation_lines(result.expected, glyphs, width))
 
 
@@ -134,5 +135,5 @@ def _check(results: Sequence[RunResult]) -> bool:
     judgements = [judgement for result in results for judgement in result.expected]
     wrong = [judgement for judgement in judgements if judgement.outcome != "held"]
     if wrong:
-        print(f"gradlab: --check: {summary_text(judgements)}: {wrong[0].text}", file=sys.stderr)
+        err(f"gradlab: --check: {summary_text(judgements)}: {wrong[0].text}")
     return bool(wrong)

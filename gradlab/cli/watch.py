@@ -25,12 +25,11 @@ def watch(
     The exit code is 0 when all of it is done, otherwise 1.
     """
     from gradlab.api.watch import watch as follow
-    from gradlab.terminal.console import console
+    from gradlab.terminal.console import console, out
     from gradlab.terminal.progress import ProgressDisplay
 
-    target = console()
     first = True
-    with ProgressDisplay(target) as display:
+    with ProgressDisplay(console()) as display:
         for state in follow(results, options):
             if first:
                 display.say(f"{state.directory}: {_counts(state.progress)}")
@@ -39,7 +38,7 @@ def watch(
                 display.say(line)
             if state.working and not state.ended:
                 display.advance(state.progress, None)
-    target.print(_end(state), soft_wrap=True)
+    out(_end(state))
     return 0 if state.complete else 1
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gradlab.errors import UsageError
+from gradlab.errors import UsageError, printable
 from gradlab.record import Floats
 
 __all__ = ["Events", "require"]
@@ -65,7 +65,7 @@ class Events:
                 if isinstance(value, str)
                 else "number_value"
             )
-            setattr(start.hparams[key], kind, value)
+            setattr(start.hparams[key], kind, printable(value) if isinstance(value, str) else value)
         end = SessionEndInfo(status=Status.Value("STATUS_SUCCESS"), end_time_secs=self._stamp)
         for tag, content in (
             (metadata.SESSION_START_INFO_TAG, HParamsPluginData(session_start_info=start)),

@@ -1,14 +1,16 @@
-"""The signs of a report, in Unicode and in ASCII, and labels cut to a width."""
+"""The signs of a report, in Unicode and in ASCII, and labels cut to a width; lines that are printable."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from rich.cells import cell_len
+from rich.text import Text
 
+from gradlab.errors import printable_lines
 from gradlab.report.model.marks import Sign
 
-__all__ = ["ASCII", "UNICODE", "Glyphs", "glyphs_for", "shorten"]
+__all__ = ["ASCII", "UNICODE", "Glyphs", "glyphs_for", "shorten", "shown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,12 @@ def glyphs_for(encoding: str | None) -> Glyphs:
     except (UnicodeEncodeError, LookupError):
         return ASCII
     return UNICODE
+
+
+def shown(line: Text) -> Text:
+    """Return a line of rich in its styles with `printable` text."""
+    line.plain = printable_lines(line.plain)  # of the same length
+    return line
 
 
 def shorten(text: str, width: int, glyphs: Glyphs) -> str:

@@ -5,16 +5,18 @@ from __future__ import annotations
 from math import isfinite, isnan
 from typing import Any
 
+from gradlab.errors import printable_lines
+
 __all__ = ["json_value"]
 
 
 def json_value(value: Any) -> Any:
     """Return a value that strict JSON can carry: NaN becomes null, infinities the texts inf and -inf.
 
-    Half a surrogate pair, as in a file name that is no UTF-8, becomes a question mark; what JSON does not know, text.
+    Texts become `printable_lines`; what JSON does not know becomes text.
     """
     if isinstance(value, dict):
-        return {str(key): json_value(item) for key, item in value.items()}
+        return {printable_lines(str(key)): json_value(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [json_value(item) for item in value]
     if hasattr(value, "item"):
@@ -23,4 +25,4 @@ def json_value(value: Any) -> Any:
         return None if isnan(value) else str(value)
     if isinstance(value, int | float | bool) or value is None:
         return value
-    return str(value).encode("utf-8", "replace").decode("utf-8")
+    return printable_lines(str(value))

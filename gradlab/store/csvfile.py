@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gradlab.columns import COLUMNS
-from gradlab.errors import StoreError
+from gradlab.errors import StoreError, printable
 from gradlab.store.atomic import replacing
 
 __all__ = ["put_csv", "read_csv", "write_csv"]
@@ -46,9 +46,9 @@ def write_csv(path: Path, frame: pd.DataFrame) -> None:
 def put_csv(file: BinaryIO, frame: pd.DataFrame) -> None:
     """Write the columns of `frame`, without its index.
 
-    None, NaN and the empty text are empty fields, infinities `inf` and `-inf`, booleans `true` and `false`. A text
-    that a spreadsheet would take for a formula gets an apostrophe in front; numbers never do. A field is in quotation
-    marks only where it must be.
+    None, NaN and the empty text are empty fields, infinities `inf` and `-inf`, booleans `true` and `false`. A text is
+    `printable`; one that a spreadsheet would take for a formula gets an apostrophe in front; numbers never do. A field
+    is in quotation marks only where it must be.
     """
     columns = [_column(frame[name]) for name in frame.columns]
     file.write((",".join(map(_quoted, frame.columns)) + "\n").encode())
@@ -71,7 +71,8 @@ def _column(values: pd.Series[Any]) -> pa.Array:
 
 def _text(value: Any) -> str | None:
     if isinstance(value, str):
-        return _quoted("'" + value if value.startswith(_FORMULA) else value) or None
+        text = printable(value)
+        return _quoted("'" + text if value.startswith(_FORMULA) else text) or None
     return None if pd.isna(value) else str(pa.scalar(value).cast(pa.string()).as_py())
 
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from gradlab import columns
 from gradlab.cell import Cell, cell_id
-from gradlab.errors import StoreError
+from gradlab.errors import StoreError, printable
 from gradlab.record import Floats, Record
 from gradlab.store.atomic import explained, write_bytes
 from gradlab.store.records import Integers, Records
@@ -208,6 +208,9 @@ def measured(table: pa.Table, names: Collection[str] | None = None, cells: Seque
 def _scalars(table: pa.Table, field: columns.Column) -> NDArray[Any]:
     column = table.column(field.name) if field.name in table.schema.names else pa.nulls(len(table), _type(field))
     values: NDArray[Any] = column.to_numpy(zero_copy_only=False)
+    if field.kind == "text":  # whoever wrote the part may have put anything there
+        shown = {text: printable(text) for text in set(values.tolist()) if text is not None}
+        values = np.array([shown.get(text) for text in values.tolist()], dtype=object)
     return values
 
 

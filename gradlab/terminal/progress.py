@@ -6,8 +6,10 @@ import os
 import re
 import time
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
+from gradlab.errors import printable
 from gradlab.report.formatting import count, duration
 
 if TYPE_CHECKING:
@@ -48,15 +50,16 @@ class ProgressDisplay:
         self.rest()
 
     def say(self, message: str) -> None:
-        """Write a message as a line of its own."""
+        """Write a message as a line of its own; its further lines are indented, so that none looks like another."""
         if not self._quiet:
-            self._console.print(message, soft_wrap=True)
+            self._console.print("\n  ".join(map(printable, message.splitlines())), soft_wrap=True)
 
     def note(self, message: str) -> None:
         """Show a message at once, from a signal handler: whatever it interrupts may hold the console."""
         self._note = message
         if self._live is None and not self._quiet:
-            os.write(2, f"{message}\n".encode())
+            with suppress(OSError):
+                os.write(2, f"{message}\n".encode())
 
     def advance(self, progress: Progress, outcome: Outcome | None) -> None:
         """Show how far it is, and of a failed bank what happened to it."""

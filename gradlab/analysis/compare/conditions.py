@@ -64,7 +64,7 @@ def _read(text: str, columns: Columns, flag: str) -> Expression:
         return parse(text, columns.bind)
     except QueryError as error:
         message = f"{flag}, column {error.at + 1}: {error.message}"
-        raise UsageError("\n".join([message, *pointer(text, error.at + 1)]), error.hint) from None
+        raise UsageError(message, error.hint, lines=pointer(text, error.at + 1)) from None
 
 
 def _columns_of(frame: pd.DataFrame) -> dict[str, ColumnType]:

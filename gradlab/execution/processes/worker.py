@@ -135,7 +135,16 @@ def _output_file() -> IO[bytes]:
     """Return a file without a name for the output of a worker; every write appends."""
     if os.name == "nt":
         return tempfile.TemporaryFile()
-    descriptor, name = tempfile.mkstemp(prefix="gradlab-worker-")
+    try:
+        descriptor, name = tempfile.mkstemp(prefix="gradlab-worker-")
+    except OSError:  # no place for temporary files, or none left
+        if not hasattr(os, "memfd_create"):
+            raise
+        import fcntl
+
+        descriptor = os.memfd_create("gradlab-worker")
+        fcntl.fcntl(descriptor, fcntl.F_SETFL, os.O_APPEND)
+        return os.fdopen(descriptor, "w+b")
     os.close(descriptor)
     descriptor = os.open(name, os.O_RDWR | os.O_APPEND)
     Path(name).unlink()

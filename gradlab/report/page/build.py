@@ -11,6 +11,7 @@ from importlib import resources
 from pathlib import Path
 from string import Template
 
+from gradlab.errors import printable
 from gradlab.report.page.document import document
 from gradlab.report.page.embed import as_json
 
@@ -49,7 +50,7 @@ def build_page(paths: Sequence[Path]) -> Page:
         for name, text in page.attached.contents.items()
     )
     text = Template(_asset("page.html")).substitute(
-        title=html.escape(page.title),
+        title=html.escape(printable(page.title)),
         style=style,
         style_hash=_hash(style),
         script=script,

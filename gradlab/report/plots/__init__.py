@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import logging
+import os
+import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,6 +52,7 @@ def draw(
     """
     names = [_known(name, tuple(PICTURES), "picture") for name in only] or list(PICTURES)
     endings = [_known(name, FORMATS, "format") for name in formats]
+    _load_matplotlib()
     from gradlab.families.axes import known_axes, models_by_axis
     from gradlab.report.model.rows import by_axis
     from gradlab.report.plots.data import plot_data
@@ -73,6 +78,29 @@ def draw(
                 with explained("remove", path):
                     path.unlink(missing_ok=True)
     return tuple(written)
+
+
+def _load_matplotlib() -> None:
+    """Import matplotlib, whatever MPLBACKEND says: no picture here needs a window.
+
+    What it logs about its own caches and files is not said. Raises UsageError where it cannot be imported.
+    """
+    if "matplotlib" in sys.modules:
+        return
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    backend = os.environ.pop("MPLBACKEND", None)
+    try:
+        import matplotlib
+    except Exception as error:  # a matplotlibrc that cannot be read, an installation that is damaged
+        raise UsageError(
+            f"matplotlib cannot be loaded: {type(error).__name__}: {error}", "mend MATPLOTLIBRC, or the installation"
+        ) from error
+    finally:
+        if backend is not None:
+            os.environ["MPLBACKEND"] = backend
+    if backend:
+        with suppress(ValueError):  # as matplotlib does, for whoever shows pictures of their own
+            matplotlib.rcParams["backend"] = backend
 
 
 def _known(name: str, choices: tuple[str, ...], what: str) -> str:

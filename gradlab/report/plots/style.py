@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import textwrap
+import warnings
 from collections.abc import Callable, Sequence
 from math import floor, isfinite, log10
 from pathlib import Path
@@ -61,7 +62,7 @@ _STYLE: dict[str, Any] = {
     "xtick.color": GREY, "ytick.color": GREY, "xtick.labelcolor": INK, "ytick.labelcolor": INK,
     "xtick.labelsize": 9.5, "ytick.labelsize": 9.5, "lines.linewidth": 2, "lines.markersize": 5.5,
     "hatch.linewidth": 0.5, "hatch.color": GREY, "savefig.dpi": 150, "figure.dpi": 150,
-    "svg.fonttype": "none", "svg.hashsalt": "gradlab", "path.simplify": True,
+    "text.parse_math": False, "svg.fonttype": "none", "svg.hashsalt": "gradlab", "path.simplify": True,
 }  # fmt: skip
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -105,7 +106,8 @@ def _height(lines: str, size: float) -> float:
 def save(picture: Callable[[PlotData], Figure | None], data: PlotData, paths: Sequence[Path]) -> bool:
     """Draw a picture and write it once for each path, in the format of its ending; return whether there was one."""
     style: Any = _STYLE  # the stubs want a literal for each key
-    with matplotlib.rc_context():
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)  # a box stands there instead
         matplotlib.rcdefaults()  # a user's matplotlibrc must not change the bytes
         matplotlib.rcParams.update(style)
         figure = picture(data)

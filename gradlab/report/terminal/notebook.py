@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.text import Text
 
 from gradlab.analysis.expectations import Judgement
-from gradlab.report.glyphs import UNICODE
+from gradlab.errors import printable
+from gradlab.report.glyphs import UNICODE, shown
 from gradlab.report.terminal.expectations import expectation_lines
 from gradlab.report.terminal.run import RunReport, run_report
 
@@ -43,5 +44,5 @@ def html(text: Sequence[Text | str]) -> str:
         emoji=False,
     )
     for line in text:
-        console.print(line, soft_wrap=True)
+        console.print(printable(line) if isinstance(line, str) else shown(line), soft_wrap=True)
     return console.export_html(inline_styles=True, code_format=_PRE)

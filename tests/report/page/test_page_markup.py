@@ -31,18 +31,31 @@ def test_nothing_of_a_run_becomes_markup(tmp_path: Path) -> None:
     assert EVIL not in html
     assert page.contents["h1"] == path.name
     data = page.data
-    assert f"relu {EVIL}\u2028&amp;" in column(data, "activation")
+    assert f"relu {EVIL}?&amp;" in column(data, "activation")
     assert data["runs"][0]["failures"] == [{"error": EVIL, "cells": 1, "bank": "b9"}]
     assert data["runs"][0]["sessions"][0]["command"] == [EVIL]
     assert EVIL in data["runs"][0]["spec"]
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers(-9, 9) | st.text(), lambda one: st.lists(one) | (
-    st.dictionaries(st.text(), one)), max_leaves=8))  # fmt: skip
+PRINTABLE = st.text(st.characters(exclude_categories=("C", "Zl", "Zp")))
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers(-9, 9) | PRINTABLE, lambda one: st.lists(one) | (
+    st.dictionaries(PRINTABLE, one)), max_leaves=8))  # fmt: skip
 def test_json_in_a_page_reads_back_and_has_no_markup(document: Any) -> None:
     text = as_json(document)
     assert json.loads(text) == document
     assert not set(text) & set("<>&\u2028\u2029")
+
+
+@given(st.text())
+def test_no_text_in_a_page_holds_what_a_browser_would_obey(text: str) -> None:
+    ((key, value),) = json.loads(as_json({text: text})).items()
+    assert key == value
+    assert len(value) == len(text) or "\r" in text
+    assert all(
+        line.isprintable() for line in re.sub("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]", " ", value).split("\n")
+    )
 
 
 def test_json_writes_what_strict_json_cannot() -> None:
