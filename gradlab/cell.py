@@ -156,7 +156,7 @@ class Cell:
         "l2", 0.0, "penalty l2*sum(w^2) on the weights", low=0, off=True, per_replica=True, rank=7, training=True
     )
     weight_decay: float = setting(
-        "weight_decay", 0.0, "torch.optim's weight_decay, on every parameter",
+        "weight_decay", 0.0, "torch.optim's weight_decay, on all parameters or, by `decay` of the optimizer, matrices",
         low=0, off=True, per_replica=True, rank=4, training=True,
     )  # fmt: skip
     precision: Named = _component(

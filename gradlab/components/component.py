@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import PurePath
 from typing import Any, Literal
 
@@ -72,6 +74,10 @@ class Component:
     advised: Mapping[str, int] = field(default_factory=dict, kw_only=True)
     """By setting, the smallest value with which gradients through it are more than rounding; less is a warning."""
 
+    def unavailable(self) -> str:
+        """Return what it needs that is not there; empty where all is."""
+        return ""
+
     def load(self) -> Any:
         """Return the object behind `target`, importing its module if it is given as text."""
         if not isinstance(self.target, str):
@@ -97,8 +103,20 @@ class Optimizer(Component):
 
     elementwise: bool = True
     """Whether an element's update depends on that element alone; if not, no tensor of it holds two replicas."""
+    shaped: bool = False
+    """Whether it looks at each parameter in its own shape; then it is not elementwise either."""
+    torch: str = ""
+    """The first version of torch that has it, if gradlab runs with older ones too."""
     weight_decay: bool = True
     """Whether it takes the setting `weight_decay`."""
+
+    def unavailable(self) -> str:
+        """Return what it needs that is not there, ``torch 2.9 or newer, 2.6.0 is installed``; empty where all is."""
+        if not self.torch:
+            return ""
+        installed = version("torch")
+        numbers = [tuple(map(int, re.findall(r"\d+", text)[:2])) for text in (installed, self.torch)]
+        return f"torch {self.torch} or newer, {installed} is installed" if numbers[0] < numbers[1] else ""
 
 
 @dataclass(frozen=True, slots=True)

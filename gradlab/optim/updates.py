@@ -1,7 +1,8 @@
 """torch.optim on slices of the flat buffer.
 
 Replicas are ordered so that equal update rules are contiguous. Each run of equal rules is one slice
-`[r0:r1, P]` of the buffer and one param_group; runs of one torch class share an optimiser.
+`[r0:r1, P]` of the buffer and one param_group; runs of one torch class share an optimiser. Rules that look at a
+parameter as a whole (Muon, Adafactor) have a tensor for each parameter of each replica.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradlab.components import OPTIMIZERS, Named
+from gradlab.nn.parameters import Layout
+from gradlab.optim.rules import Part, Rule, is_elementwise, parts
 
 __all__ = ["BankOptimizer", "Rule", "runs"]
 
@@ -25,15 +27,6 @@ _CAPTURABLE = (
     torch.optim.Adadelta,
 )  # fmt: skip
 """Classes that keep their step counters on a CUDA device when asked to."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """How one replica updates."""
-
-    optimizer: Named
-    lr: float
-    weight_decay: float
 
 
 def runs(values: Sequence[Any]) -> list[tuple[int, int, Any]]:
@@ -50,22 +43,30 @@ def runs(values: Sequence[Any]) -> list[tuple[int, int, Any]]:
 def _groups(rules: Sequence[Rule], *, separate: bool) -> Iterator[tuple[int, int, Rule]]:
     """Yield the slices of replicas that are updated as one tensor, with their rule."""
     for start, stop, rule in runs(rules):
-        if separate or not OPTIMIZERS[rule.optimizer.name].elementwise:
+        if separate or not is_elementwise(rule):
             yield from ((r, r + 1, rule) for r in range(start, stop))
         else:
             yield start, stop, rule
 
 
-def _arguments(rule: Rule) -> dict[str, Any]:
-    """Return the rule as the keyword arguments of its torch class."""
-    component = OPTIMIZERS[rule.optimizer.name]
-    params = rule.optimizer.resolve(OPTIMIZERS)
-    arguments = params | {"lr": rule.lr} | ({"weight_decay": rule.weight_decay} if component.weight_decay else {})
-    if "beta1" in params and component.origin is None:
-        arguments["betas"] = (arguments.pop("beta1"), arguments.pop("beta2"))
-    if rule.optimizer.name == "nesterov":
-        arguments["nesterov"] = True
-    return arguments
+@dataclass(frozen=True, slots=True)
+class _Updated:
+    """One tensor of an optimiser, and the replica that it belongs to: the first one, of whole rows of several."""
+
+    replica: int
+    tensor: Tensor
+    grad: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class _Decay:
+    """The decay of some columns of whole rows, which the optimiser itself would let act on all of them."""
+
+    updated: _Updated
+    mask_P: Tensor
+    """`weight_decay` where it acts, else 0; negative where a gradient is that of an objective to be maximised."""
+    place: tuple[int, int] | None
+    """Of a decay of the parameters themselves: optimiser and group that have the learning rate."""
 
 
 def _defaults(kind: Any, group: dict[str, Any]) -> dict[str, Any]:
@@ -82,27 +83,67 @@ class BankOptimizer:
     `separate`: every replica is a run of its own, so that an update can leave some of them out.
     """
 
-    def __init__(self, flat_RP: Tensor, grad_RP: Tensor, rules: Sequence[Rule], *, separate: bool = False) -> None:
+    def __init__(
+        self, flat_RP: Tensor, grad_RP: Tensor, rules: Sequence[Rule], layout: Layout, *, separate: bool = False
+    ) -> None:
         on_cuda = flat_RP.device.type == "cuda"
-        groups: dict[Any, list[dict[str, Any]]] = {}
-        self._rows: list[tuple[Tensor, Tensor]] = []
+        self._layout = layout
+        self._groups: dict[Any, list[dict[str, Any]]] = {}
+        self._updated: list[_Updated] = []
+        self._decays: list[_Decay] = []
         for start, stop, rule in _groups(rules, separate=separate):
-            rows = flat_RP[start:stop].detach()
-            rows.grad = grad_RP[start:stop]
-            self._rows.append((rows, rows.grad))
-            kind = OPTIMIZERS[rule.optimizer.name].load()
-            groups.setdefault(kind, []).append({"params": [rows], **_arguments(rule)})
+            for part in parts(rule):
+                self._add(part, flat_RP[start:stop].detach(), grad_RP[start:stop], start)
+        groups = self._groups
         self.recordable = on_cuda and groups.keys() <= {*_FUSED, *_CAPTURABLE} - {torch.optim.Adagrad}
         """Whether `update` can be recorded as a CUDA graph: its counters and learning rates lie on the device."""
         self._optimizers = [
             kind(params, **_defaults(kind, params[0]), **self._options(kind, on_cuda))
             for kind, params in groups.items()
         ]
+        for optimizer in self._optimizers:
+            if isinstance(optimizer, torch.optim.Adagrad):  # it takes this one from its own arguments, not its groups'
+                for group in optimizer.param_groups:
+                    for tensor in group["params"]:
+                        optimizer.state[tensor]["sum"].fill_(group["initial_accumulator_value"])
         self._lr = [[group["lr"] for group in optimizer.param_groups] for optimizer in self._optimizers]
         if self.recordable:
             for optimizer in self._optimizers:
                 for group in optimizer.param_groups:
                     group["lr"] = torch.tensor(group["lr"], device=flat_RP.device)
+
+    def _add(self, part: Part, rows: Tensor, grad: Tensor, replica: int) -> None:
+        """Make the tensors of a part, and their group."""
+        groups = self._groups.setdefault(part.kind, [])
+        if part.slots is None:
+            (updated,) = self._tensors(replica, [(rows, grad)])
+            arguments = dict(part.arguments)
+            if part.decays is not None:
+                sign = -1.0 if arguments.get("maximize") and not part.decoupled else 1.0
+                mask = torch.zeros_like(rows[0])
+                for slot in filter(part.decays, self._layout.slots):
+                    mask[slot.columns] = sign * arguments["weight_decay"]
+                arguments["weight_decay"] = 0.0
+            place = list(self._groups).index(part.kind), len(groups)
+            groups.append({"params": [updated.tensor], **arguments})
+            if part.decays is not None:
+                self._decays.append(_Decay(updated, mask, place if part.decoupled else None))
+            return
+        slots = list(filter(part.slots, self._layout.slots))
+        for decaying in (True, False):
+            chosen = [slot for slot in slots if (part.decays is None or part.decays(slot)) == decaying]
+            pairs = [(slot.view(rows)[0], slot.view(grad)[0]) for slot in chosen]
+            if pairs:
+                own = {} if decaying else {"weight_decay": 0.0}
+                tensors = [updated.tensor for updated in self._tensors(replica, pairs)]
+                groups.append({"params": tensors, **part.arguments, **own})
+
+    def _tensors(self, replica: int, pairs: Sequence[tuple[Tensor, Tensor]]) -> list[_Updated]:
+        made = [_Updated(replica, tensor, grad) for tensor, grad in pairs]
+        for updated in made:
+            updated.tensor.grad = updated.grad
+        self._updated += made
+        return made
 
     @staticmethod
     def _options(kind: Any, on_cuda: bool) -> dict[str, bool]:
@@ -126,10 +167,24 @@ class BankOptimizer:
     def update(self, keep_R: Tensor | None = None) -> None:
         """Make one update; of `separate` replicas only of those that `keep_R` is true for, the rest as if not asked."""
         if keep_R is not None:  # waits for the device, as torch.amp.GradScaler does
-            for (rows, grad), keep in zip(self._rows, keep_R.tolist(), strict=True):
-                rows.grad = grad if keep else None
+            keep = keep_R.tolist()
+            for updated in self._updated:
+                updated.tensor.grad = updated.grad if keep[updated.replica] else None
+        for decay in self._decays:
+            self._apply(decay)
         for optimizer in self._optimizers:
             optimizer.step()
+
+    def _apply(self, decay: _Decay) -> None:
+        """Do what torch.optim does with ``weight_decay``, before an update."""
+        tensor, grad = decay.updated.tensor, decay.updated.tensor.grad
+        if grad is None:
+            return
+        if decay.place is None:
+            grad.addcmul_(tensor, decay.mask_P)
+        else:
+            optimizer, group = decay.place
+            tensor.sub_(tensor * (decay.mask_P * self._optimizers[optimizer].param_groups[group]["lr"]))
 
     def state(self) -> list[Any]:
         """Return what `restore` needs."""
@@ -141,4 +196,4 @@ class BankOptimizer:
             optimizer.load_state_dict(kept)
             if self.recordable:
                 for group in optimizer.param_groups:
-                    group["lr"] = torch.as_tensor(group["lr"], device=self._rows[0][0].device)
+                    group["lr"] = torch.as_tensor(group["lr"], device=self._updated[0].tensor.device)

@@ -47,6 +47,9 @@ def parse(
         return None
     component = _variant(key, component)
     name, entries = component.name, component.params
+    if missing_for := REGISTRIES[key][name].unavailable():
+        problems.add(component.mark, f"{key} {name} needs {missing_for}")
+        return None
     known = REGISTRIES[key][name].params
     values: dict[str, Value] = {}
     valid = True

@@ -106,7 +106,7 @@ class Trainer:
         self.grads = [slot.view(self.grad_RP) for slot in layout.slots]
         self.loss_scale = LossScale(self.precision, len(cells), device)
         rules = [Rule(cell.optimizer, cell.lr or 0.0, cell.weight_decay) for cell in cells]
-        self.optimizer = BankOptimizer(self.flat_RP, self.grad_RP, rules, separate=self.precision.scaled)
+        self.optimizer = BankOptimizer(self.flat_RP, self.grad_RP, rules, layout, separate=self.precision.scaled)
         self.clips = Clips([cell.clip for cell in cells], layout)
         self.penalty = Penalty([cell.l1 for cell in cells], [cell.l2 for cell in cells], layout, self.flat_RP)
         self.factor = schedule(self.shared.lr_schedule, self.shared.steps, self.shared.warmup)

@@ -24,7 +24,9 @@ def reference_run(cell: Cell) -> tuple[torch.Tensor, list[float], list[float]]:
     trainer = Trainer([cell], CPU)
     twin = network(trainer, 0)
     optimizer = torch_optimizer(cell, twin.parameters())
-    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, cell.steps)
+    rates = [group["lr"] for group in optimizer.param_groups]
+    cosine = cell.lr_schedule.name == "cosine"
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, cell.steps) if cosine else None
     batches = Batches([cell.seed], trainer.train_samples.size, cell.batch_size, CPU)
     before, after = [], []
     for step in range(cell.steps):
@@ -47,26 +49,46 @@ def reference_run(cell: Cell) -> tuple[torch.Tensor, list[float], list[float]]:
         elif cell.clip.name == "agc":
             agc(twin, params["factor"], 1e-3)
         after.append(float(flat(trainer, twin, grad=True).norm()))
-        if cell.lr_schedule.name == "constant":
-            for group in optimizer.param_groups:
-                group["lr"] = cell.lr * min((step + 1) / cell.warmup, 1) if cell.warmup else cell.lr
+        if scheduler is None:
+            for group, lr in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"] = lr * min((step + 1) / cell.warmup, 1) if cell.warmup else lr
         optimizer.step()
-        if cell.lr_schedule.name == "cosine":
+        if scheduler is not None:
             scheduler.step()
     return flat(trainer, twin), before, after
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
-def test_every_optimizer_is_torch_optim_step_for_step(name):
+OPTIONS = [
+    Named("sgd", (("decay", "matrices"),)), Named("sgd", (("maximize", True), ("decay", "matrices"))),
+    Named("momentum", (("dampening", 0.3), ("decay", "matrices"))), Named("nesterov", (("maximize", True),)),
+    Named("adagrad", (("lr_decay", 0.1), ("initial_accumulator_value", 0.2), ("decay", "matrices"))),
+    Named("rmsprop", (("momentum", 0.5), ("centered", True), ("decay", "matrices"))),
+    Named("adam", (("beta1", 0.8), ("amsgrad", True), ("decay", "matrices"))),
+    Named("adamw", (("beta2", 0.95), ("amsgrad", True))), Named("adamw", (("decay", "matrices"),)),
+    Named("adamw", (("maximize", True), ("decay", "matrices"))),
+    Named("nadam", (("momentum_decay", 0.01), ("decoupled_weight_decay", True), ("decay", "matrices"))),
+    Named("nadam", (("decay", "matrices"),)), Named("radam", (("decoupled_weight_decay", True),)),
+    Named("adamax", (("beta2", 0.9), ("decay", "matrices"))), Named("adadelta", (("decay", "matrices"),)),
+    Named("adafactor", (("eps2", 0.01), ("d", 2.0), ("beta2_decay", -0.5), ("decay", "matrices"))),
+    Named("lion", (("beta1", 0.95), ("maximize", True))),
+    Named("muon", (("ns_steps", 3), ("adjust_lr_fn", "match_rms_adamw"), ("adamw_lr", 0.01), ("decay", "matrices"))),
+    Named("muon", (("nesterov", False), ("momentum", 0.5))), Named("rprop", (("eta_plus", 1.5), ("step_max", 0.02))),
+    Named("asgd", (("lambd", 0.1), ("t0", 2.0), ("decay", "matrices"))),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("named", [*map(Named, OPTIMIZERS), *OPTIONS], ids=str)
+def test_every_optimizer_is_torch_optim_step_for_step(named):
     """With weight decay, l1, l2 and every clip, all in one bank against separate torch.optim loops."""
     assert {clip.name for clip in CLIPPED} == set(CLIPS)
-    own_lr = OPTIMIZERS[name].params["lr"].default
+    own_lr = OPTIMIZERS[named.name].params["lr"].default
+    by_decay = 0.02 if OPTIMIZERS[named.name].weight_decay else 0.0
     cells = [
         dataclasses.replace(
-            STEP_BY_STEP, optimizer=Named(name), clip=clip, seed=seed, lr=lr, weight_decay=decay, l1=l1, l2=l2
+            STEP_BY_STEP, optimizer=named, clip=clip, seed=seed, lr=lr, weight_decay=decay, l1=l1, l2=l2
         )
         for clip, (seed, lr, decay, l1, l2) in itertools.product(
-            CLIPPED, [(0, own_lr, 0.0, 0.0, 0.0), (1, own_lr / 3, 0.02, 1e-3, 2e-3)]
+            CLIPPED, [(0, own_lr, 0.0, 0.0, 0.0), (1, own_lr / 3, by_decay, 1e-3, 2e-3)]
         )
     ]
     trainer = Trainer(cells, CPU)

@@ -12,7 +12,7 @@ from places import ROOT
 
 from gradlab import grid, spec
 from gradlab.cell import REGISTRIES, SETTINGS, Cell
-from gradlab.components import Named, Task
+from gradlab.components import Named, Param, Task
 from gradlab.errors import SpecError
 from gradlab.families import Family
 
@@ -106,15 +106,23 @@ def test_components(text: str) -> None:
     assert values(text, key) == [value]
 
 
+def other(param: Param) -> object:
+    """A value within the bounds of a parameter that is not its default."""
+    if param.kind is bool:
+        return str(not param.default).lower()
+    if param.kind is int:
+        return 3
+    return 0.125 if param.low <= 0.125 <= param.high else param.low + 0.125 if param.low > 0 else param.high - 0.125
+
+
 @pytest.mark.parametrize(("key", "name"), [(key, name) for key, known in REGISTRIES.items() for name in known])
 def test_what_a_table_prints_can_be_pasted_back(key: str, name: str, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("x,y\n1,2\n")
     texts = {"path": "a.csv", "target": "y", "kind": "regression", "user": "u", "item": "i", "rating": "r"}
     texts["missing"] = "NA"
-    by_kind = {int: 3, float: 0.125, bool: "true"}
     known = REGISTRIES[key][name]
     texts |= {k: next(word for word in p.choices if word != p.default) for k, p in known.params.items() if p.choices}
-    params = {k: texts[k] if k in texts else by_kind[p.kind] for k, p in known.params.items()}
+    params = {k: texts[k] if k in texts else other(p) for k, p in known.params.items()}
     params.pop("lr", None)
     if key == "task":
         params |= {k: 64 for k in params if k == "samples"}
@@ -299,3 +307,15 @@ def test_checking_a_spec_loads_neither_torch_nor_pandas_nor_numpy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(("installed", "runs"), [("2.8.1+cpu", False), ("2.9.0", True), ("2.13.0+cu121", True)])
+def test_an_optimizer_that_an_older_torch_has_not_is_one_message(installed, runs, monkeypatch) -> None:
+    monkeypatch.setattr("gradlab.components.component.version", lambda name: {"torch": installed}[name])
+    text = "name: x\noptimizer: {muon: 0.02}"
+    if runs:
+        assert values("optimizer: {muon: 0.02}", "optimizer") == [Named("muon")]
+        return
+    with pytest.raises(SpecError) as refused:
+        spec.loads(text)
+    assert "2:13: optimizer muon needs torch 2.9 or newer, 2.8.1+cpu is installed" in str(refused.value)

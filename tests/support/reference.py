@@ -142,18 +142,72 @@ def flat(trainer, twin: Network, *, grad: bool = False) -> Tensor:
     return torch.cat([(v.grad if grad else v.detach()).flatten() for v in values])
 
 
+class Muon(torch.optim.Optimizer):
+    """torch.optim.Muon on the matrices, AdamW on the rest."""
+
+    def __init__(self, matrices, others, own, beside) -> None:
+        self.both = torch.optim.Muon(matrices, **own), torch.optim.AdamW(others, **beside)
+        self.param_groups = [group for optimizer in self.both for group in optimizer.param_groups]
+
+    def zero_grad(self) -> None:
+        for optimizer in self.both:
+            optimizer.zero_grad()
+
+    def step(self) -> None:
+        for optimizer in self.both:
+            optimizer.step()
+
+
+def lion(parameters, lr, beta1, beta2, weight_decay, maximize=False):
+    """Algorithm 2 of arXiv 2302.06675, parameter by parameter."""
+    kept = [(p, torch.zeros_like(p)) for p in parameters]
+
+    def step() -> None:
+        with torch.no_grad():
+            for p, m in kept:
+                g = -p.grad if maximize else p.grad.clone()
+                c = beta1 * m + (1 - beta1) * g
+                p -= lr * (torch.sign(c) + weight_decay * p)
+                m.copy_(beta2 * m + (1 - beta2) * g)
+
+    optimizer = torch.optim.SGD(parameters, lr)
+    optimizer.step = step
+    return optimizer
+
+
 def torch_optimizer(cell: Cell, parameters) -> torch.optim.Optimizer:
-    params = cell.optimizer.resolve(OPTIMIZERS) | {"lr": cell.lr, "weight_decay": cell.weight_decay}
-    if "beta1" in params:
-        params["betas"] = (params.pop("beta1"), params.pop("beta2"))
+    parameters = list(parameters)
+    matrices, others = ([p for p in parameters if (p.ndim == 2) == wanted] for wanted in (True, False))
+    name = cell.optimizer.name
+    params = cell.optimizer.resolve(OPTIMIZERS) | {"lr": cell.lr}
+    only_matrices = params.pop("decay", "all") == "matrices"
+    if name != "rprop":
+        params["weight_decay"] = cell.weight_decay
+    if name == "lion":
+        assert not only_matrices
+        return lion(parameters, **params)
+    for pair in (("beta1", "beta2"), ("eta_minus", "eta_plus"), ("step_min", "step_max"), ("eps1", "eps2")):
+        if pair[0] in params:
+            pairs = {"beta1": "betas", "eta_minus": "etas", "step_min": "step_sizes", "eps1": "eps"}
+            params[pairs[pair[0]]] = tuple(params.pop(key) for key in pair)
+    if name == "muon":
+        adamw_lr = params.pop("adamw_lr")
+        beside = {
+            "lr": cell.lr if adamw_lr is None else adamw_lr, "betas": params.pop("betas"),
+            "eps": params.pop("adamw_eps"), "weight_decay": 0.0 if only_matrices else cell.weight_decay,
+        }  # fmt: skip
+        return Muon(matrices, others, params, beside)
     kind = {
         "sgd": torch.optim.SGD, "momentum": torch.optim.SGD, "nesterov": torch.optim.SGD,
         "adagrad": torch.optim.Adagrad, "rmsprop": torch.optim.RMSprop, "adam": torch.optim.Adam,
         "adamw": torch.optim.AdamW, "nadam": torch.optim.NAdam, "radam": torch.optim.RAdam,
-        "adadelta": torch.optim.Adadelta,
-    }[cell.optimizer.name]  # fmt: skip
-    if cell.optimizer.name == "nesterov":
+        "adadelta": torch.optim.Adadelta, "adamax": torch.optim.Adamax, "adafactor": torch.optim.Adafactor,
+        "rprop": torch.optim.Rprop, "asgd": torch.optim.ASGD,
+    }[name]  # fmt: skip
+    if name == "nesterov":
         params["nesterov"] = True
+    if only_matrices:
+        return kind([{"params": matrices}, {"params": others, "weight_decay": 0.0}], **params)
     return kind(parameters, **params)
 
 
