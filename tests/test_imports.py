@@ -74,7 +74,6 @@ MAY_IMPORT = {
 OUTSIDE = {
     # execution: the worker
     "torch": {"streams", "nn", "families", "tasks", "optim", "probing", "training", "execution"},
-    "sklearn": {"tasks"},
     "pandas": {"datafiles", "store", "results", "report", "analysis", "api", "python"},
     "filelock": {"store"},
     "pyarrow": {"store", "datafiles"},

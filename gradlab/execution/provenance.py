@@ -73,7 +73,7 @@ def _now() -> str:
 def versions() -> dict[str, str]:
     """Return the versions of gradlab, Python, the libraries behind the numbers, and the operating system."""
     installed = {"gradlab": __version__, "python": platform.python_version()}
-    for name in ("numpy", "torch", "pandas", "pyarrow", "scikit-learn"):
+    for name in ("numpy", "torch", "pandas", "pyarrow"):
         try:
             installed[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:  # a report can be made where nothing is trained

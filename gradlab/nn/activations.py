@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gradlab.components import ACTIVATIONS, Named
+from gradlab.nn.vjp import vjp
 
 __all__ = ["Activation", "ActivationPullback", "Learned", "Mixture", "activation", "activations", "derivative"]
 
@@ -95,7 +96,7 @@ class Activation:
             output = self(leaf, scalar)
 
         def pull(dy: Tensor) -> tuple[Tensor, Tensor | None]:
-            dx, *rest = torch.autograd.grad(output, [leaf] if scalar is None else [leaf, scalar], dy)
+            dx, *rest = vjp([output], [leaf] if scalar is None else [leaf, scalar], [dy])
             return dx, rest[0] if rest else None
 
         return output.detach(), pull
@@ -161,7 +162,7 @@ def activations(named: Sequence[Named]) -> Activation | Mixture:
 
 def derivative(y: Tensor, x: Tensor) -> Tensor:
     """Return dy/dx element by element for an elementwise map, from the graph that made `y`; the graph is kept."""
-    return torch.autograd.grad(y, x, torch.ones_like(y), retain_graph=True)[0]
+    return vjp([y], [x], [torch.ones_like(y)], retain_graph=True)[0]
 
 
 def activation(named: Named) -> Activation:

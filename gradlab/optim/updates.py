@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from gradlab.nn.parameters import Layout
+from gradlab.optim.light import light
 from gradlab.optim.rules import Part, Rule, is_elementwise, parts
 
 __all__ = ["BankOptimizer", "Rule", "runs"]
@@ -98,7 +99,7 @@ class BankOptimizer:
         self.recordable = on_cuda and groups.keys() <= {*_FUSED, *_CAPTURABLE} - {torch.optim.Adagrad}
         """Whether `update` can be recorded as a CUDA graph: its counters and learning rates lie on the device."""
         self._optimizers = [
-            kind(params, **_defaults(kind, params[0]), **self._options(kind, on_cuda))
+            light(kind)(params, **_defaults(kind, params[0]), **self._options(kind, on_cuda))
             for kind, params in groups.items()
         ]
         for optimizer in self._optimizers:

@@ -11,6 +11,7 @@ from torch import Tensor
 from gradlab.families import chain
 from gradlab.families.network import Network, State
 from gradlab.nn.parameters import Params
+from gradlab.nn.vjp import vjp
 from gradlab.probing.gradient import LN2, Gradient, log, norm
 from gradlab.probing.profile import ProbeContext, gradient_numbers
 
@@ -89,7 +90,7 @@ class Walk:
             outputs, down = self._cotangents(link, coming, above, zero_R)
             inputs = [part for part in link.before if part.requires_grad]
             slots = [(slot, leaf) for slot, leaf in self._slots if self._belongs(slot.parameter.block, i)]
-            grads = torch.autograd.grad(
+            grads = vjp(
                 outputs, [*link.after, *inputs, *(leaf for _, leaf in slots)], down.parts,
                 retain_graph=not network.recompute, allow_unused=True, materialize_grads=True,
             )  # fmt: skip
@@ -136,7 +137,7 @@ class Walk:
         slots = [leaf for slot, leaf in self._slots if slot.parameter.block == "enter"]
         if not slots or coming is None:
             return []
-        grads = torch.autograd.grad(self._entered, slots, coming.parts, retain_graph=True)
+        grads = vjp(self._entered, slots, coming.parts, retain_graph=True)
         return [log(norm([grad])) + coming.exponent_R * LN2 for grad in grads]
 
 

@@ -1,12 +1,12 @@
-"""The 8x8 handwritten digits that ship with scikit-learn (UCI, E. Alpaydin & C. Kaynak 1998): 1,797 real images."""
+"""8x8 images of handwritten digits (UCI, E. Alpaydin & C. Kaynak 1998): 1,797 real samples, shipped as package data."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import resources
 
+import numpy as np
 import torch
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 
 from gradlab.tasks.base import ACCURACY, Data, classification
 
@@ -18,13 +18,16 @@ def load(seeds: Sequence[int]) -> Data:
 
     The mean image of the training part is subtracted and one overall deviation divided out, so that the mean
     square of an input is 1 while the pixels keep their relative scale (per-pixel scaling would blow up the
-    border, where a pixel is lit in a handful of images).
+    border, where a pixel is lit in a handful of images). Samples and split are those of scikit-learn's `load_digits`
+    and `train_test_split(test_size=450, random_state=0, stratify=labels)`, see data/README.md.
     """
-    pixels, labels = load_digits(return_X_y=True)
-    parts = train_test_split(pixels, labels, test_size=450, random_state=0, stratify=labels)
-    train, test, train_y, test_y = (torch.as_tensor(part) for part in parts)
+    with (resources.files("gradlab.tasks") / "data" / "digits.npz").open("rb") as file, np.load(file) as arrays:
+        pixels = torch.from_numpy(arrays["pixels"]).to(torch.float64)
+        labels = torch.from_numpy(arrays["labels"]).long()
+        parts = [torch.from_numpy(arrays[name].astype(np.int64)) for name in ("train", "test")]
+    train, test = (pixels[part] for part in parts)
     mean = train.mean(0)
     std = (train - mean).square().mean().sqrt()
-    x = tuple(((part - mean) / std).to(torch.float64).unsqueeze(0) for part in (train, test))
-    y = tuple(part.long().unsqueeze(0) for part in (train_y, test_y))
+    x = tuple(((part - mean) / std).unsqueeze(0) for part in (train, test))
+    y = tuple(labels[part].unsqueeze(0) for part in parts)
     return classification((x[0], x[1]), (y[0], y[1]), 10, ACCURACY(0.8))

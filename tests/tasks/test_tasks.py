@@ -8,34 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from sklearn.datasets import load_digits
 
 from gradlab.components import TASKS, Named
 from gradlab.tasks import load
 from gradlab.tasks.base import cross_entropy, mse
-
-
-def test_digits_are_the_real_ones_with_a_held_out_split():
-    data = load(Named("digits"), (0, 1))
-    assert data.train_x.shape == (1, 1347, 64)
-    assert data.test_x.shape == (1, 450, 64)
-    assert float(data.train_x.square().mean()) == pytest.approx(1)
-    images = load_digits().data
-    both = torch.cat([data.train_x, data.test_x], 1)[0]
-    spread = np.ptp(images) / float(both.max() - both.min())  # undo the scale, then compare as sets of differences
-    assert spread > 0
-    recovered = both - both[0]
-    scale = np.abs(images).max() / float((both.max(0).values - both.min(0).values).max())
-    rows = {tuple(row) for row in np.rint(images - 0).astype(int).tolist()}
-    base = None
-    for row in images:  # the row of the data set that the first training sample is
-        candidate = np.rint(recovered.numpy() * scale + row).astype(int)
-        if tuple(candidate[1]) in rows and tuple(candidate[2]) in rows and tuple(candidate[3]) in rows:
-            base = candidate
-            break
-    assert base is not None
-    assert {tuple(row) for row in base.tolist()} == rows
-    assert torch.bincount(data.test_y[0]).min() >= 43  # stratified: every digit is a tenth of the test part
 
 
 @pytest.mark.parametrize("name", ["teacher", "linear_regression", "spirals"])
