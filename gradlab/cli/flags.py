@@ -77,7 +77,7 @@ class Output(Options):
 class PlanOutput(Output):
     """What a command about banks prints."""
 
-    verbose: bool = option(False, "Every bank, and tracebacks.", flags=("-v",))
+    verbose: bool = option(False, "Every bank, every remark, and tracebacks.", flags=("-v",))
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ def _run(specs: Sequence[Spec], options: RunOptions, output: RunOutput) -> int:
                 result = runs.run(plan)
             if printing:
                 with best_effort():
-                    _show(result, first=not results)
+                    _show(result, first=not results, verbose=output.verbose)
             results.append(result)
             exported = runs.export(result)
             if printing:
@@ -116,16 +116,16 @@ def _run(specs: Sequence[Spec], options: RunOptions, output: RunOutput) -> int:
     return 1 if any(result.failures for result in results) else 0
 
 
-def _show(result: RunResult, *, first: bool) -> None:
+def _show(result: RunResult, *, first: bool, verbose: bool) -> None:
     from gradlab.report.terminal.expectations import expectation_lines
     from gradlab.report.terminal.run import run_report
 
     if not first:
         out()
-    print_report(lambda glyphs, width: run_report(result, glyphs, width))
+    print_report(lambda glyphs, width: run_report(result, glyphs, width, verbose=verbose))
     if result.expected:
         out()
-        print_report(lambda glyphs, width: expectation_lines(result.expected, glyphs, width))
+        print_report(lambda glyphs, width: expectation_lines(result.expected, glyphs, width, verbose=verbose))
 
 
 def _check(results: Sequence[RunResult]) -> bool:

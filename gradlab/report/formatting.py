@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import floor, isfinite, isnan, log10
 
-__all__ = ["capital", "count", "decade", "duration", "factor_text", "joined", "log_text", "power", "size"]
+__all__ = [
+    "capital", "count", "decade", "duration", "factor_text", "joined", "log_text", "metric_text", "number_text",
+    "percent", "power", "size", "span_text",
+]  # fmt: skip
 
 
 def log_text(value: float) -> str:
@@ -44,6 +48,33 @@ def count(number: int, noun: str) -> str:
 def joined(parts: list[str]) -> str:
     """Return `a`, `a and b`, `a, b and c`."""
     return ", ".join(parts[:-1]) + " and " + parts[-1] if len(parts) > 1 else "".join(parts)
+
+
+def number_text(value: float, digits: int = 3) -> str:
+    """Return a number with some significant digits, ``2.27e+08`` where it is large or small; words for what is none."""
+    if not isfinite(value):
+        return "not a number" if isnan(value) else "infinite" if value > 0 else "-infinite"
+    if value and not 1e-4 <= abs(value) < 1e5:
+        return f"{value:.{digits - 1}e}"
+    return f"{value:#.{max(digits, len(str(int(abs(value)))))}g}".removesuffix(".")
+
+
+def metric_text(value: float) -> str:
+    """Return a metric with two decimals, scientific from ten thousand on."""
+    if not isfinite(value) or abs(value) >= 1e4:
+        return number_text(value, 2)
+    return f"{value:.2f}"
+
+
+def percent(share: float) -> str:
+    """Return a share as `26 %`, `0.26 %`."""
+    return f"{100 * share:.0f} %" if share >= 0.01 else f"{100 * share:.2g} %"
+
+
+def span_text(values: Sequence[float]) -> str:
+    """Return ``2.1e+08`` or ``2.1e+08 to 5.8e+08``: the smallest and the largest of some numbers."""
+    low, high = number_text(min(values)), number_text(max(values))
+    return low if low == high else f"{low} to {high}"
 
 
 def capital(text: str) -> str:

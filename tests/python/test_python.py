@@ -214,7 +214,7 @@ def test_a_notebook_shows_the_report_and_pictures() -> None:
     html = results._repr_html_()
     assert html.startswith("<pre")
     assert "Survival before training: gradient norm, first block" in html
-    assert "survival[activation=sigmoid, depth=8] &lt; 1e-4" in html  # escaped
+    assert "survival[activation=relu] &gt; 2" in html  # escaped
     picture = results.picture("survival")
     assert picture._repr_png_().startswith(b"\x89PNG")
     assert picture.save("a.svg").read_text().lstrip().startswith("<?xml")

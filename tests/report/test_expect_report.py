@@ -23,14 +23,19 @@ def test_the_block_of_a_report() -> None:
         judged("survival[activation=sigmoid] > 1e-6"),
         judged("survival[depth=32, activation=sigmoid] < 1e-6", overrides=("depth=4",)),
     )
-    block = [line.plain for line in expectation_lines([held, failed, unknown], UNICODE, None)]
+    block = [line.plain for line in expectation_lines([held, failed, unknown], UNICODE, None, verbose=True)]
     assert block == [
         "Expected: 1 of 3 held, 1 did not, 1 not judged",
         "  ✓ survival[activation=sigmoid, depth=32] < 1e-18  2.17e-19",
         "  ✗ survival[activation=sigmoid] > 1e-6             2.17e-19 at depth=32; not in 1 of 3",
         "  ? survival[depth=32, activation=sigmoid] < 1e-6   not judged: no such cell",
     ]
-    narrow = [line.plain for line in expectation_lines([held, failed], ASCII, 50)]
+    short = [line.plain for line in expectation_lines([held, failed, unknown], UNICODE, None)]
+    assert [line.split()[:2] for line in short] == [
+        ["Expected:", "1"], ["✗", "survival[activation=sigmoid]"], ["?", "survival[depth=32,"],
+    ]  # fmt: skip
+    assert [line.plain for line in expectation_lines([held, held], UNICODE, None)] == ["Expected: 2 of 2 held"]
+    narrow = [line.plain for line in expectation_lines([held, failed], ASCII, 50, verbose=True)]
     assert all(len(line) <= 50 for line in narrow)
     assert "".join(narrow).isascii()
     assert expectation_lines([], UNICODE, None) == []
@@ -67,7 +72,7 @@ def gradlab(command_line: Callable[..., tuple[int, str, str]]) -> Callable[..., 
 
 
 def test_a_run_judges_and_fails_only_when_asked_to(gradlab: Callable[..., tuple[int, str, str]]) -> None:
-    code, out, err = gradlab()
+    code, out, err = gradlab("--verbose")
     assert code == 0
     assert "--check" not in err
     block = out[out.index("Expected:") :].splitlines()

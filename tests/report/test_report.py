@@ -32,7 +32,7 @@ from gradlab.store.records import Failure
 PROVENANCE = {"wall_s": 0.5, "device": "cpu", "gradlab": "0", "torch": "2"}
 
 
-MORE = ["decay/block", "reach", "trainable", "log10 |g| along the depth"]
+MORE = ["decay/block", "reach", "log10 |g| along the depth"]
 
 
 def cells_of(depths: tuple[int, ...] = (2, 8, 32), seeds: int = 3, **fixed: Any) -> list[Cell]:
@@ -87,14 +87,15 @@ def test_the_survival_table_reads_as_it_should() -> None:
     assert lines[0] == "demo · mlp on digits · width 64 · he_normal · sgd lr 0.1 · 300 steps · 3 seeds"
     assert lines[1] == "27 cells in 14 s · 0 failed · 0 diverged"
     assert "27 cells in 14 s on 2 workers · 0 failed" in text_of(result_of(cells_of(), workers=2))
-    assert lines[3] == "Survival before training: gradient norm, first block ÷ last (log10, mean of 3 seeds)"
-    assert re.split(r"  +", lines[5]) == ["activation", "2", "8", "32", *MORE]
-    sigmoid = lines[6]
+    assert lines[3] == "Conclusions"
+    first = lines.index("Survival before training: gradient norm, first block ÷ last (log10, mean of 3 seeds)")
+    assert re.split(r"  +", lines[first + 2]) == ["activation", "2", "8", "32", *MORE]
+    sigmoid = lines[first + 3]
     assert sigmoid.split()[:10] == ["sigmoid", "-0.6", "±0.01", "-4.2", "±0.07", "✗", "-18.5", "±0.33", "✗", "0.252"]
-    assert "▲" in lines[8]
+    assert "▲" in lines[first + 5]
     assert "▁" in sigmoid
     assert "█" in sigmoid
-    assert "✗ vanished (<0.001)" in lines[9]
+    assert lines[first + 6] == "▾ fading (<0.1)  ✗ vanished (<0.001)  ▴ growing (>10)  ▲ exploded (>1000)"
 
 
 def test_without_a_second_depth_each_configuration_is_one_row() -> None:
@@ -163,13 +164,15 @@ def test_what_is_zero_not_finite_or_diverged_is_shown_and_said() -> None:
 
     text = text_of(result_of(cells_of(), make))
     assert re.search(r"sigmoid .* zero ∅", text)
-    assert re.search(r"relu .* nan !", text)
+    assert re.search(r"relu .* not finite !", text)
     assert "∅ exactly zero  ! not finite" in text
     assert (
         "3 seeds have a gradient that is exactly zero at step 0, left out of the means: sigmoid at depth 32 (3)" in text
     )
     assert "3 diverged" in text
-    assert "diverged in training: selu at depth 2 (1), selu at depth 8 (1) and selu at depth 32 (1)." in text
+    assert re.search(
+        r"diverged: selu at depth 2 at step 3 \(1 of 3 seeds; last finite loss 0.500\); selu at depth 8 at step 3", text
+    )
 
 
 def test_the_sentences_say_what_the_numbers_say() -> None:
@@ -178,26 +181,38 @@ def test_the_sentences_say_what_the_numbers_say() -> None:
 
     result = result_of(cells_of(), make)
     said = causes(rows_of(result.tables))
-    assert said[0].startswith("vanishing: sigmoid loses a factor 3.96 a block, down to 10^-18.5 over 32 blocks")
-    assert "(beyond the threshold from depth 8 on)" in said[0]
-    assert said[1].startswith("exploding: selu gains a factor 2.02 a block, up to 10^9.5 over 32 blocks")
-    assert said[2].startswith("healthy at every depth: relu (survival 1.4")
+    assert said[0] == "learned: 3 of 9 configurations (accuracy 1.50)."
+    assert said[1].startswith("vanishing: sigmoid loses a factor 3.96 a block, down to 10^-18.5 over 32 blocks")
+    assert "(beyond the threshold from depth 8 on)" in said[1]
+    assert said[2].startswith("exploding: selu gains a factor 2.02 a block, up to 10^9.5 over 32 blocks")
     assert said[3] == (
-        "survival within an order of magnitude of one, not learned: sigmoid at depth 2 (accuracy 1.50, 0 of 3 seeds), "
-        "relu at depth 2 (accuracy 1.50, 0 of 3 seeds), relu at depth 8 (accuracy 1.50, 0 of 3 seeds) and 1 more."
+        "not learned, still falling, more steps may do: sigmoid at depth 2 (training loss 0.700 to 0.500 over the last "
+        "half of the steps; accuracy 1.50, 0 of 3 seeds); sigmoid at depth 8 (training loss 0.700 to 0.500 over the "
+        "last half of the steps; accuracy 1.50, 0 of 3 seeds); sigmoid at depth 32 (training loss 0.700 to 0.500 over "
+        "the last half of the steps; accuracy 1.50, 0 of 3 seeds); and 3 more."
     )
-    assert said[4].startswith("vanishing or exploding before training, learned: selu at depth 32")
+    assert said[4].startswith("healthy gradient before and after training at every depth: relu (survival 1.4 before")
+    assert said[5].startswith("learned in spite of it: selu at depth 32 (survival 10^9.5 before and 10^9.5 after; ")
 
 
-def test_long_labels_lose_their_middle_and_never_a_number() -> None:
+def test_long_labels_are_names_of_the_registry_and_nothing_of_them_is_cut() -> None:
     long = Named("leaky_relu", (("negative_slope", 0.123456789),))
-    cells = [
-        Cell(depth=d, lr=0.1, activation=a, width=w) for d in (2, 8) for a in (long, Named("relu")) for w in (8, 64)
-    ]
-    text = text_of(result_of(cells), 60)
-    assert "…" in text
-    assert max(len(line) for line in text.splitlines()) <= 60
-    assert "leaky_relu(negative_slope=0.123456789)" in text_of(result_of(cells))
+    other = Named("leaky_relu", (("negative_slope", 0.2),))
+
+    def text(activations: tuple[Named, ...], width: int | None) -> str:
+        cells = [Cell(depth=d, lr=0.1, activation=a, width=w) for d in (2, 8) for a in activations for w in (8, 64)]
+        return text_of(result_of(cells), width)
+
+    assert re.search(r"^8 +leaky_relu ", text((long, Named("relu")), None), re.MULTILINE)
+    both = text((long, other, Named("relu")), None)
+    assert "leaky_relu(negative_slope=0.123456789)" in both
+    assert "leaky_relu(negative_slope=0.2)" in both
+    narrow = text((long, other, Named("relu")), 60)
+    assert max(map(len, narrow.splitlines())) <= 60
+    rows = narrow[narrow.index("Survival") :]
+    assert "…" not in rows.partition("|g|")[0]
+    assert re.search(r"^  1  8 +leaky_relu\(negative_slope=0.123456789\) ", rows, re.MULTILINE)
+    assert re.search(r"^  5  8 +relu ", rows, re.MULTILINE)
 
 
 @pytest.mark.parametrize(

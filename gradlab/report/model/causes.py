@@ -1,35 +1,52 @@
-"""The sentences below a run's tables: what vanishes or explodes and how fast, what diverged, what did not learn."""
+"""The conclusions of a run: what learned, what diverged, what vanishes or explodes and how fast, what did not learn.
+
+Each sentence names its evidence, and rests on what was measured before and after training. The most important come
+first; where a report shows only some, it shows the first ones.
+"""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from math import isfinite, isnan
 
-from gradlab.report.formatting import count, decade, factor_text, joined, power
-from gradlab.report.model.marks import Point, learned, unexplained
+from gradlab.report.formatting import count, decade, factor_text, joined, metric_text, power
+from gradlab.report.model import evidence
+from gradlab.report.model.caveats import counted_seeds, truncated, underflow, unmeasurable, wide_intervals
+from gradlab.report.model.marks import (
+    Point,
+    judged_log10,
+    judged_verdict,
+    learned,
+    mark_of,
+    unexplained,
+)
+from gradlab.report.model.outcomes import TrainingOutcome
 from gradlab.report.model.rows import Row, RowGroup
 
 __all__ = ["causes"]
 
 _NAMED = 3
 """Configurations named in one sentence; the rest are counted."""
-_UNDERFLOW = 0.001
-"""Share of the gradient's elements that underflow from which a sentence names it."""
-_WIDE = 1.0
-"""Half width of an interval of log10 survival from which a sentence asks for more seeds."""
 
-Place = tuple[Row, int, Point]
-"""One configuration of a row: the row, the length and its numbers."""
+Place = tuple[Row, int, Point, TrainingOutcome]
+"""One configuration that was measured: its row, its length, its numbers and what training made of it."""
 
 
 def causes(group: RowGroup) -> list[str]:
-    """Return the sentences about the rows of a run; each only where it applies."""
-    makers: tuple[Callable[[RowGroup], str], ...] = (
-        _vanishing, _exploding, _unmeasurable, _truncated, _underflow, _diverged, _healthy, _healthy_not_learned,
-        _lost_but_learned, _wide_intervals,
+    """Return the sentences about the rows of a run, the most important first; each only where it applies."""
+    before = group.before_training
+    trained = group.fixed.get("train.steps") != 0
+    makers: tuple[Callable[[], str], ...] = (
+        *((lambda: _learned(group), lambda: _diverged(group), lambda: _unmoved(group), lambda: _metric_lost(group),
+           lambda: _unscaled(group)) if trained else ()),
+        lambda: unmeasurable(before), lambda: truncated(group),
+        lambda: _beyond(before, "vanishing"), lambda: _beyond(before, "exploding"),
+        *((lambda: _lost_in_training(group), lambda: _falling(group), lambda: _stalled(group)) if trained else ()),
+        lambda: _healthy(group, trained=trained), lambda: _near(before),
+        *((lambda: _lost_but_learned(group),) if trained else ()),
+        lambda: underflow(group), lambda: wide_intervals(before),
     )  # fmt: skip
-    return [sentence for maker in makers if (sentence := maker(group))]
+    return [sentence for maker in makers if (sentence := maker())]
 
 
 def _named(rows: Sequence[Row], describe: Callable[[Row], str]) -> str:
@@ -37,8 +54,158 @@ def _named(rows: Sequence[Row], describe: Callable[[Row], str]) -> str:
     return "; ".join([describe(row) for row in rows[:_NAMED]] + ([f"and {rest} more"] if rest > 0 else []))
 
 
-def _log(point: Point) -> float:
-    return float(point["log10_survival"])
+def _places(group: RowGroup) -> list[Place]:
+    return [
+        (row, length, point, row.outcomes[length])
+        for row in group.rows
+        for length, point in row.points.items()
+        if length in row.outcomes
+    ]
+
+
+def _at(group: RowGroup, row: Row, length: int) -> str:
+    return f"{row.name} {group.axis.at(length)}" if group.varies else row.name
+
+
+def _each(group: RowGroup, places: Sequence[Place], describe: Callable[[Place], str]) -> str:
+    """Return the configurations with what is said of each, the first few by name."""
+    texts = [f"{_at(group, place[0], place[1])} {describe(place)}" for place in places[:_NAMED]]
+    rest = len(places) - _NAMED
+    return "; ".join([*texts, *([f"and {rest} more"] if rest > 0 else [])])
+
+
+def _score(group: RowGroup, place: Place) -> str:
+    return evidence.learned_text(place[3], place[2], group.metric)
+
+
+# what training made of them
+
+
+def _learned(group: RowGroup) -> str:
+    places = _places(group)
+    if not places:
+        return ""
+    chosen = [place for place in places if learned(place[2])]
+    text = f"learned: {len(chosen)} of {count(len(places), 'configuration')}"
+    scores = [float(point["metric"]) for _, _, point, _ in chosen if not isnan(point["metric"])]
+    if scores:
+        low, high = metric_text(min(scores)), metric_text(max(scores))
+        text += f" ({group.metric} {low if low == high else f'{low} to {high}'})"
+    return text + "."
+
+
+def _diverged(group: RowGroup) -> str:
+    places = [place for place in _places(group) if place[3].diverged]
+    return f"diverged: {_each(group, places, lambda place: evidence.divergence(place[3]))}." if places else ""
+
+
+def _unmoved(group: RowGroup) -> str:
+    places = [place for place in _places(group) if _never_moved(place[3])]
+
+    def describe(place: Place) -> str:
+        return f"({evidence.motionless(place[3], str(place[2]['verdict']))}; {_score(group, place)})"
+
+    return f"the weights never moved: {_each(group, places, describe)}." if places else ""
+
+
+def _never_moved(outcome: TrainingOutcome) -> bool:
+    """Whether in no seed that did not diverge, and in at least one, a block's weights changed by one bit."""
+    return bool(outcome.unmoved) and len(outcome.unmoved) == len(outcome.finished)
+
+
+def _metric_lost(group: RowGroup) -> str:
+    places = [place for place in _places(group) if place[3].metric_lost]
+    texts = _each(group, places, lambda place: f"({evidence.lost_metric(place[3], group.metric)})")
+    return f"no measure of anything, left out of the means: {texts}." if places else ""
+
+
+def _explained(outcome: TrainingOutcome) -> bool:
+    """Whether what happened in training is said already: it learned, diverged, or never moved."""
+    return outcome.mostly_learned or 2 * len(outcome.diverged) >= len(outcome.seeds) or _never_moved(outcome)
+
+
+def _unscaled(group: RowGroup) -> str:
+    places = [place for place in _places(group) if place[3].unscaled and not _explained(place[3])]
+
+    def describe(place: Place) -> str:
+        outcome = place[3]
+        first = f"first loss {evidence.first_loss(outcome)}, " if outcome.unscaled == "targets" else ""
+        return f"({evidence.scale(outcome)}, {first}{evidence.late_loss(outcome)}; {_score(group, place)})"
+
+    kinds = list(dict.fromkeys(place[3].unscaled for place in places))
+    return (
+        f"not learned, with {joined([*kinds])} far from unit scale: {_each(group, places, describe)}." if places else ""
+    )
+
+
+def _unlearned(group: RowGroup) -> list[Place]:
+    return [place for place in _places(group) if not _explained(place[3]) and not place[3].unscaled]
+
+
+def _falling(group: RowGroup) -> str:
+    places = [place for place in _unlearned(group) if place[3].trend == "falling"]
+
+    def describe(place: Place) -> str:
+        return f"({evidence.late_loss(place[3])}; {_score(group, place)})"
+
+    return f"not learned, still falling, more steps may do: {_each(group, places, describe)}." if places else ""
+
+
+def _stalled(group: RowGroup) -> str:
+    """Those whose loss does not fall at the end, and whose gradient was not lost before training."""
+    places = [
+        place
+        for place in _unlearned(group)
+        if place[3].trend != "falling" and judged_verdict(place[2]) == "healthy" and not _lost_later(place)
+    ]  # fmt: skip
+    words = {"level": "stalled", "rising": "rising at the end", "unknown": "too few steps to see where the loss goes"}
+    sentences = []
+    for trend, word in words.items():
+        own = [place for place in places if place[3].trend == trend]
+
+        def describe(place: Place) -> str:
+            *_, point, outcome = place
+            return f"({evidence.late_loss(outcome)}; {evidence.measured(outcome, point)}; {_score(group, place)})"
+
+        if own:
+            sentences.append(f"not learned, {word}: {_each(group, own, describe)}.")
+    return " ".join(sentences)
+
+
+def _lost_later(place: Place) -> bool:
+    """Whether the gradient was healthy before training and is beyond a threshold after it."""
+    *_, point, outcome = place
+    if 2 * len(outcome.diverged) >= len(outcome.seeds) or judged_verdict(point) != "healthy":
+        return False
+    return judged_verdict(point, final=True) in ("vanishing", "exploding", "dead", "nonfinite")
+
+
+def _lost_in_training(group: RowGroup) -> str:
+    places = [place for place in _places(group) if _lost_later(place)]
+
+    def describe(place: Place) -> str:
+        verdict = judged_verdict(place[2], final=True)
+        layer = evidence.layer_text(place[2], final=True)
+        loss = "" if place[3].mostly_learned else f"; {evidence.late_loss(place[3])}"
+        return f"({verdict}: {evidence.survival_text(place[2])}{layer}{loss}; {_score(group, place)})"
+
+    return f"healthy before training, not after it: {_each(group, places, describe)}." if places else ""
+
+
+def _lost_but_learned(group: RowGroup) -> str:
+    places = [
+        place
+        for place in _places(group)
+        if judged_verdict(place[2]) in ("vanishing", "exploding", "dead") and learned(place[2])
+    ]
+
+    def describe(place: Place) -> str:
+        return f"({evidence.survival_text(place[2])}; {_score(group, place)})"
+
+    return f"learned in spite of it: {_each(group, places, describe)}." if places else ""
+
+
+# the gradient
 
 
 def _theory(point: Point) -> str:
@@ -52,166 +219,83 @@ def _theory(point: Point) -> str:
 
 
 def _pace(group: RowGroup, row: Row, verdict: str) -> str:
-    lengths = [length for length, point in row.points.items() if point["verdict"] == verdict]
+    lengths = [length for length, point in row.points.items() if judged_verdict(point) == verdict]
     length = max(lengths)
     point = row.points[length]
     shrinks = verdict == "vanishing"
     change = "down" if shrinks else "up"
     over = f" over {group.axis.count(length)}" if group.axis.setting == group.axis.along else ""
-    if not isnan(point["decay"]) and (point["decay"] < 1) == shrinks:
+    if str(point["verdict"]) != verdict:
+        outcome = (row.members or (row,))[0].outcomes.get(length)
+        layer = f"layer {outcome.worst_layer}" if outcome and outcome.worst_layer else "one layer"
+        text = f"{layer} of {row.name} is {change} to {power(judged_log10(point))}{over}"
+        text += f" (all layers together: {power(float(point['log10_survival']))})"
+    elif not isnan(point["decay"]) and (point["decay"] < 1) == shrinks:
         factor = 1 / point["decay"] if shrinks else point["decay"]
         verb = "loses" if shrinks else "gains"
         text = f"{row.name} {verb} a factor {factor_text(factor)} a {group.axis.step}{_theory(point)}, "
-        text += f"{change} to {power(_log(point))}{over}"
+        text += f"{change} to {power(float(point['log10_survival']))}{over}"
     else:
-        text = f"{row.name} is {change} to {power(_log(point))}{over}, not evenly"
-    return text + (f" (beyond the threshold from {group.axis.setting} {min(lengths)} on)" if group.varies else "")
+        text = f"{row.name} is {change} to {power(float(point['log10_survival']))}{over}, not evenly"
+    text += f" (beyond the threshold from {group.axis.setting} {min(lengths)} on)" if group.varies else ""
+    return text + _unlearned_there(row, length)
 
 
-def _beyond(group: RowGroup, verdict: str) -> list[tuple[float, Row]]:
-    """Return the rows with this verdict somewhere, the one furthest from 1 first, each with log10 of its extreme."""
-    rows = [row for row in group.rows if any(point["verdict"] == verdict for point in row.points.values())]
-    pick = min if verdict == "vanishing" else max
-    extremes = [(pick(map(_log, row.points.values())), row) for row in rows]
-    return sorted(extremes, key=lambda pair: pair[0], reverse=verdict == "exploding")
-
-
-def _vanishing(group: RowGroup) -> str:
-    rows = [row for _, row in _beyond(group, "vanishing")]
-    return "vanishing: " + _named(rows, lambda row: _pace(group, row, "vanishing")) + "." if rows else ""
-
-
-def _exploding(group: RowGroup) -> str:
-    rows = [row for _, row in _beyond(group, "exploding")]
-    return "exploding: " + _named(rows, lambda row: _pace(group, row, "exploding")) + "." if rows else ""
-
-
-def _places(group: RowGroup) -> list[Place]:
-    return [(row, length, point) for row in group.rows for length, point in row.points.items()]
-
-
-def _at(group: RowGroup, row: Row, length: int) -> str:
-    return f"{row.name} {group.axis.at(length)}" if group.varies else row.name
-
-
-def _counted(group: RowGroup, column: str) -> tuple[int, str]:
-    places = [(row, length, int(point[column])) for row, length, point in _places(group) if point[column] > 0]
-    names = [f"{_at(group, row, length)} ({number})" for row, length, number in places[:_NAMED]]
-    if len(places) > _NAMED:
-        names.append(f"{len(places) - _NAMED} more")
-    return sum(number for *_, number in places), joined(names)
-
-
-def _unmeasurable(group: RowGroup) -> str:
-    parts = []
-    for column, what in (("dead", "a gradient that is exactly zero"), ("nonfinite", "a gradient that is not finite")):
-        number, places = _counted(group, column)
-        if number:
-            have = "has" if number == 1 else "have"
-            parts.append(f"{count(number, 'seed')} {have} {what} at step 0, left out of the means: {places}")
-    return "; ".join(parts) + "." if parts else ""
-
-
-def _truncated(group: RowGroup) -> str:
-    """Zeros beyond the end of a truncated backward pass are made by it: they are no dead network."""
-    cut = [(row, steps) for row in group.rows if (steps := _truncation(group, row)) and _dead_beyond(group, row, steps)]
-    if not cut:
+def _unlearned_there(row: Row, length: int) -> str:
+    """Return what the loss did where a network with a lost gradient has not learned; of one setting of training."""
+    members = [member for member in row.members or (row,) if length in member.outcomes]
+    outcome = members[0].outcomes[length] if len(members) == 1 else None
+    if outcome is None or not outcome.steps or _explained(outcome) or outcome.trend == "falling":
         return ""
-    lengths = {steps for _, steps in cut}
-    after = count(lengths.pop(), "step") if len(lengths) == 1 else "the steps named"
-    names = [row.name for row, _ in cut[:_NAMED]] + ([f"{len(cut) - _NAMED} more"] if len(cut) > _NAMED else [])
-    return (
-        f"truncated: backpropagation through time ends after {after}, what lies further back is exactly zero: "
-        f"{joined(names)}."
-    )
+    return f", not learned: {evidence.late_loss(outcome)}"
 
 
-def _dead_beyond(group: RowGroup, row: Row, steps: int) -> bool:
-    return any(int(point[group.axis.along]) > steps and point["dead"] for point in row.points.values())
+def _beyond(group: RowGroup, verdict: str) -> str:
+    """Say which rows have this verdict somewhere, the one furthest from 1 first."""
+    rows = [row for row in group.rows if any(judged_verdict(point) == verdict for point in row.points.values())]
+    sign = 1 if verdict == "vanishing" else -1
+    rows.sort(key=lambda row: min(sign * judged_log10(point) for point in row.points.values()))
+    return f"{verdict}: {_named(rows, lambda row: _pace(group, row, verdict))}." if rows else ""
 
 
-def _truncation(group: RowGroup, row: Row) -> int:
-    """Return the steps after which a recurrent model ends its backward pass, 0 for one that does not."""
-    model = row.labels[group.keys.index("model")] if "model" in group.keys else str(group.fixed.get("model", ""))
-    match = re.search(r"\btruncate=(\d+)", model)
-    return int(match[1]) if match else 0
+def _near(group: RowGroup) -> str:
+    """Rows that are marked as fading or growing, and nowhere beyond a threshold."""
+    rows = []
+    for row in group.rows:
+        signs = {mark_of(point).sign for point in row.points.values()}
+        if signs & {"fading", "growing"} and signs <= {"", "fading", "growing"}:
+            rows.append(row)
+
+    def describe(row: Row) -> str:
+        length = max(row.points, key=lambda length: abs(judged_log10(row.points[length])))
+        point = row.points[length]
+        return f"{_at(group, row, length)} ({mark_of(point).sign}, {power(judged_log10(point))})"
+
+    return f"near a threshold before training: {_named(rows, describe)}." if rows else ""
 
 
-def _underflow(group: RowGroup) -> str:
-    """Where the precision of training loses most of the gradient before training."""
-    places = [place for place in _places(group) if "underflow" in place[2] and place[2]["underflow"] > _UNDERFLOW]
-    if not places:
-        return ""
-    row, length, point = max(places, key=lambda place: float(place[2]["underflow"]))
-    others = f" ({count(len(places) - 1, 'other network')} too)" if len(places) > 1 else ""
-    precision = "" if "precision" in group.keys else f"in {point['precision']} "
-    return (
-        f"underflow: {precision}{_percent(point['underflow'])} of the gradient's elements are lost at "
-        f"{group.axis.unit} {point['underflow_at']} of {_at(group, row, length)}, before training{others}."
-    )
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %" if share >= 0.01 else f"{100 * share:.2g} %"
-
-
-def _diverged(group: RowGroup) -> str:
-    number, places = _counted(group, "diverged")
-    return f"diverged in training: {places}." if number else ""
-
-
-def _healthy(group: RowGroup) -> str:
-    rows = [row for row in group.rows if row.points and all(p["verdict"] == "healthy" for p in row.points.values())]
-    if not rows:
-        return ""
+def _healthy(group: RowGroup, *, trained: bool) -> str:
+    rows = [row for row in group.rows if row.points and all(_no_mark(row, length) for length in row.points)]
 
     def describe(row: Row) -> str:
         point = row.longest
         assert point is not None
+        text = f"survival {power(float(point['log10_survival']))}"
+        text += f" before, {power(float(point['log10_survival_final']))} after" if trained else ""
         reach = f"; reach about {decade(point['reach'])} {group.axis.units}" if isfinite(point["reach_hi"]) else ""
-        return f"{row.name} (survival {power(_log(point))}{reach})"
+        return f"{row.name} ({text}{reach})"
 
-    best = sorted(rows, key=lambda row: max(abs(_log(point)) for point in row.points.values()))
+    best = sorted(rows, key=lambda row: max(abs(float(point["log10_survival"])) for point in row.points.values()))
     where = f" at every {group.axis.setting}" if group.varies else ""
-    return f"healthy{where}: {_named(best, describe)}."
+    when = " before and after training" if trained else ""
+    return f"healthy gradient{when}{where}: {_named(best, describe)}." if rows else ""
 
 
-def _healthy_not_learned(group: RowGroup) -> str:
-    places = [
-        place
-        for place in _places(group)
-        if place[2]["verdict"] == "healthy" and abs(_log(place[2])) < 1 and not learned(place[2])
-        and not place[2]["diverged"]
-    ]  # fmt: skip
-    names = _learning(group, places)
-    return f"survival within an order of magnitude of one, not learned: {names}." if names else ""
-
-
-def _lost_but_learned(group: RowGroup) -> str:
-    places = [p for p in _places(group) if p[2]["verdict"] in ("vanishing", "exploding") and learned(p[2])]
-    names = _learning(group, places)
-    return f"vanishing or exploding before training, learned: {names}." if names else ""
-
-
-def _learning(group: RowGroup, places: Sequence[Place]) -> str:
-    if group.fixed.get("train.steps") == 0:
-        return ""
-    names = []
-    for row, length, point in places[:_NAMED]:
-        seeds = f"{round(point['learned'] * point['n'])} of {count(int(point['n']), 'seed')}"
-        score = "" if isnan(point["metric"]) else f"{group.metric} {point['metric']:.2f}, "
-        names.append(f"{_at(group, row, length)} ({score}{seeds})")
-    return joined(names + ([f"{len(places) - _NAMED} more"] if len(places) > _NAMED else []))
-
-
-def _wide_intervals(group: RowGroup) -> str:
-    halves = [
-        (float(point["log10_survival_hi"] - point["log10_survival_lo"]) / 2, row, length)
-        for row, length, point in _places(group)
-    ]
-    wide = [entry for entry in halves if entry[0] > _WIDE]
-    if not wide:
-        return ""
-    half, row, length = max(wide, key=lambda entry: entry[0])
-    others = f", {count(len(wide) - 1, 'other')} also to more than a factor 10" if len(wide) > 1 else ""
-    return f"survival known to a factor {power(half)} only: {_at(group, row, length)}{others}; use more seeds."
+def _no_mark(row: Row, length: int) -> bool:
+    """Whether nothing that was measured says otherwise: no sign before or after training, and training was one."""
+    point, outcome = row.points[length], row.outcomes.get(length)
+    if mark_of(point).sign or mark_of(point, final=True).sign or isnan(float(point["log10_survival"])):
+        return False
+    if length in row.failed or counted_seeds(point, "dead", "nonfinite", "diverged"):
+        return False
+    return outcome is None or not (outcome.unmoved or outcome.metric_lost)

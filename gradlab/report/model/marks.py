@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isinf, isnan, log, log10
+from math import isinf, isnan, log, log10, nan
 from typing import Any, Literal
 
 import numpy as np
@@ -19,6 +19,8 @@ __all__ = [
     "Mark",
     "Point",
     "Sign",
+    "judged_log10",
+    "judged_verdict",
     "learned",
     "mark",
     "mark_of",
@@ -41,6 +43,9 @@ VERDICT_NAMES = {
     "vanishing": "vanished", "exploding": "exploded", "dead": "exactly zero", "nonfinite": "not finite",
 }  # fmt: skip
 """Names of verdicts beside a survival, where they differ from the verdict."""
+_SEVERITY: tuple[Sign, ...] = (
+    "", "fading", "growing", "vanished", "exploded", "dead", "nonfinite", "failed",
+)  # fmt: skip
 _WITHOUT_NUMBER = {"dead": "zero", "nonfinite": "nan"}
 
 
@@ -66,19 +71,42 @@ def mark(verdict: str, log10_survival: float, vanish: float, explode: float) -> 
 
 
 def mark_of(point: Point, *, final: bool = False) -> Mark:
-    """Return the mark of a configuration's mean survival before training, or after it."""
+    """Return the mark of a configuration's mean survival before training, or after it.
+
+    Of a stacked network the sign is that of the layer furthest from 1, where that is worse than all layers together.
+    """
     ending = "_final" if final else ""
-    return mark(
-        str(point[f"verdict{ending}"]), float(point[f"log10_survival{ending}"]),
-        float(point["thresholds.vanish"]), float(point["thresholds.explode"]),
-    )  # fmt: skip
+    thresholds = float(point["thresholds.vanish"]), float(point["thresholds.explode"])
+    together = mark(str(point[f"verdict{ending}"]), float(point[f"log10_survival{ending}"]), *thresholds)
+    log10_layer = float(point.get(f"log10_survival_by_layer{ending}", nan))
+    if isnan(log10_layer):
+        return together
+    layer = mark(verdict_of(log10_layer, *thresholds), log10_layer, *thresholds)
+    worse = _SEVERITY.index(layer.sign) > _SEVERITY.index(together.sign)
+    return Mark(together.text, layer.sign, layer.shade) if worse else together
+
+
+def judged_log10(point: Point, *, final: bool = False) -> float:
+    """Return the log10 of the survival that a configuration is judged by: that of the layer furthest from 1, where it
+    is a stacked network, or of all together."""
+    ending = "_final" if final else ""
+    together = float(point[f"log10_survival{ending}"])
+    layer = float(point.get(f"log10_survival_by_layer{ending}", nan))
+    return layer if abs(layer) > abs(together) else together
+
+
+def judged_verdict(point: Point, *, final: bool = False) -> str:
+    """Return the verdict on a configuration, of a stacked network by layer (`mark_of`)."""
+    verdict = str(point["verdict_final" if final else "verdict"])
+    sign = mark_of(point, final=final).sign
+    return next((name for name, own in _BEYOND.items() if own == sign), verdict)
 
 
 def verdict_of(log10_survival: float, vanish: float, explode: float) -> str:
-    """Return the verdict on a mean survival by its number alone; nonfinite for NaN."""
+    """Return the verdict on a mean survival by its number alone; nonfinite for NaN, dead for an exact zero."""
     limits = np.log(vanish), np.log(explode)
     number = np.asarray(log10_survival * log(10.0))
-    return str(verdicts(number, *limits, dead=np.asarray(False), nonfinite=np.isnan(number)))
+    return str(verdicts(number, *limits, dead=np.isneginf(number), nonfinite=np.isnan(number)))
 
 
 def _sign(verdict: str, log10_survival: float, vanish: float, explode: float) -> Sign:
@@ -97,11 +125,15 @@ def _shade(verdict: str, log10_survival: float, vanish: float, explode: float) -
     return side * sum(distance >= step for step in _SHADES)
 
 
-def sign_names(vanish: str, explode: str, verdicts: set[str]) -> list[tuple[Sign, str]]:
-    """Return the legend: each sign with its name, thresholds as texts; signs without a threshold where they occur."""
+def sign_names(vanish: float | None, explode: float | None, verdicts: set[str]) -> list[tuple[Sign, str]]:
+    """Return the legend: each sign with its name and threshold, None where there are several; signs without a threshold
+    where they occur."""
+    vanished, exploded = ("" if vanish is None else f" (<{vanish:g})"), ("" if explode is None else f" (>{explode:g})")
+    fading = "" if vanish is None or vanish >= 1 else f" (<{vanish**FADING:.2g})"
+    growing = "" if explode is None or explode <= 1 else f" (>{explode**FADING:.2g})"
     names: list[tuple[Sign, str]] = [
-        ("fading", "fading"), ("vanished", f"vanished{vanish}"),
-        ("growing", "growing"), ("exploded", f"exploded{explode}"),
+        ("fading", f"fading{fading}"), ("vanished", f"vanished{vanished}"),
+        ("growing", f"growing{growing}"), ("exploded", f"exploded{exploded}"),
     ]  # fmt: skip
     names += [("dead", "exactly zero")] if "dead" in verdicts else []
     return names + ([("nonfinite", "not finite")] if "nonfinite" in verdicts else [])

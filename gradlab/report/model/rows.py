@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from gradlab.analysis.compare.axes import labels_of, lengths_of, over_of
 from gradlab.analysis.compare.comparison import Comparison
@@ -14,12 +15,16 @@ from gradlab.analysis.compare.design import setting_text
 from gradlab.cell import SETTINGS
 from gradlab.families import Axis
 from gradlab.families.axes import axis_of, models_by_axis
+from gradlab.report.model.labels import name_of, short_labels
 from gradlab.report.model.marks import Point, learned
+from gradlab.report.model.outcomes import TrainingOutcome, outcomes_by
 from gradlab.results.tables import Tables
 
 __all__ = ["Row", "RowGroup", "by_axis", "comparison_rows", "metric_name", "rows_of", "shown_lengths"]
 
 _LENGTHS_FOLDED = 16
+_ROUNDING = 1e-6
+"""Of survivals of one network: its initial weights are rounded to the precision of training."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,14 @@ class Row:
     points: dict[int, Point]
     failed: frozenset[int] = frozenset()
     """Lengths at which at least one cell failed."""
+    outcomes: Mapping[int, TrainingOutcome] = field(default_factory=dict)
+    """What training made of it at each length that was measured; empty in a comparison."""
+    shown: tuple[str, ...] = ()
+    """The labels as they are shown, short; empty: as they are."""
+    title: str = ""
+    """The settings with their labels; empty without any."""
+    members: tuple[Row, ...] = ()
+    """The rows that this one stands for, see `RowGroup.before_training`."""
 
     @property
     def longest(self) -> Point | None:
@@ -39,8 +52,14 @@ class Row:
 
     @property
     def name(self) -> str:
-        """The labels as one text."""
-        return " ".join(self.labels) or "this network"
+        """The settings as one text, the labels where there is no title."""
+        nothing = "every configuration" if len(self.members) > 1 else "this network"
+        return self.title or " ".join(self.short) or nothing
+
+    @property
+    def short(self) -> tuple[str, ...]:
+        """The labels as they are shown."""
+        return self.shown or self.labels
 
     @property
     def max_trainable(self) -> int | None:
@@ -74,6 +93,42 @@ class RowGroup:
     def varies(self) -> bool:
         """Whether there are several lengths."""
         return len(self.lengths) > 1
+
+    @property
+    def before_training(self) -> RowGroup:
+        """The rows as they are before training: those that differ only in settings of the training as one.
+
+        Only where their survivals are the same indeed, and nothing failed.
+        """
+        kept = [at for at, key in enumerate(self.keys) if not SETTINGS[key].training]
+        if len(kept) == len(self.keys) or any(row.failed or not row.points for row in self.rows):
+            return self
+        merged: dict[tuple[str, ...], list[Row]] = {}
+        for row in self.rows:
+            merged.setdefault(tuple(row.labels[at] for at in kept), []).append(row)
+        keys = [self.keys[at] for at in kept]
+        rows = tuple(_merged(kept, keys, own) for own in merged.values())
+        if any(row is None for row in rows) or len(rows) == len(self.rows):
+            return self
+        return replace(self, keys=tuple(keys), rows=tuple(row for row in rows if row))
+
+
+def _merged(kept: Sequence[int], keys: Sequence[str], rows: Sequence[Row]) -> Row | None:
+    """Return some rows as one with the `kept` labels, None where their survivals are not the same."""
+    points: dict[int, Point] = {}
+    for row in rows:
+        for length, point in row.points.items():
+            if not _same_survival(points.setdefault(length, point), point):
+                return None
+    labels, shown = tuple(rows[0].labels[at] for at in kept), tuple(rows[0].short[at] for at in kept)
+    title = name_of(zip(keys, shown, strict=True))
+    return Row(labels, dict(sorted(points.items())), shown=shown, title=title, members=tuple(rows))
+
+
+def _same_survival(left: Point, right: Point) -> bool:
+    one, other = float(left["log10_survival"]), float(right["log10_survival"])
+    near = one == other or abs(one - other) <= _ROUNDING * max(abs(one), 1.0) or (one != one and other != other)
+    return near and all(left[name] == right[name] for name in ("verdict", "n", "n_survival"))
 
 
 def shown_lengths(lengths: Sequence[int], width: int | None) -> tuple[int, ...]:
@@ -114,6 +169,7 @@ def rows_of(tables: Tables) -> RowGroup:
     for point in _points(tables.summary):
         points.setdefault(_labels(point, keys), {})[int(point[axis.setting])] = point
     failed: dict[Hashable, set[int]] = {}
+    measured = _outcomes(cells, keys, axis)
     order: dict[tuple[str, ...], None] = {}
     for cell in _points(cells[[axis.setting, *keys, "status"]].drop_duplicates()):
         order.setdefault(_labels(cell, keys))
@@ -122,12 +178,39 @@ def rows_of(tables: Tables) -> RowGroup:
     return RowGroup(
         axis=axis,
         keys=tuple(keys),
-        rows=tuple(Row(label, points.get(label, {}), frozenset(failed.get(label, ()))) for label in order),
+        rows=tuple(
+            Row(
+                label,
+                points.get(label, {}),
+                frozenset(failed.get(label, ())),
+                measured.get(label, {}),
+                shown,
+                name_of(zip(keys, shown, strict=True)),
+            )
+            for label, shown in zip(order, _shown(list(order)), strict=True)
+        ),
         lengths=tuple(sorted({int(length) for length in cells[axis.setting]})),
         metric=metric_name(cells["metric_name"]),
         fixed={key: cells[key].iloc[0] for key in settings if key not in varying},
         seeds=tuple(sorted(set(cells["seed"].tolist()))),
     )
+
+
+def _outcomes(
+    cells: pd.DataFrame, keys: Sequence[str], axis: Axis
+) -> dict[tuple[str, ...], dict[int, TrainingOutcome]]:
+    texts = [cells[key].map(setting_text) for key in keys]
+    places = list(zip(zip(*texts, strict=True) if texts else [()] * len(cells), cells[axis.setting], strict=True))
+    by_row: dict[tuple[str, ...], dict[int, TrainingOutcome]] = {}
+    for place, outcome in outcomes_by(cells, places).items():
+        by_row.setdefault(place[0], {})[int(place[1])] = outcome
+    return by_row
+
+
+def _shown(labels: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Return the labels of rows in their short form."""
+    short = [short_labels(column) for column in zip(*labels, strict=True)] if labels else []
+    return [tuple(names[text] for names, text in zip(short, label, strict=True)) for label in labels]
 
 
 def metric_name(names: Any) -> str:
@@ -150,7 +233,8 @@ def comparison_rows(comparison: Comparison) -> list[RowGroup]:
     over, lengths = over_of(table, axes), lengths_of(table, axes)
     labels = labels_of(table, comparison.by, axes)
     thresholds = {key: float(cells[key].iloc[0]) for key in ("thresholds.vanish", "thresholds.explode")}
-    points = [{**thresholds, **point} for point in _points(table)]
+    layers = _by_layer(comparison)
+    points = [{**thresholds, **point, **own} for point, own in zip(_points(table), layers, strict=True)]
     groups = []
     for axis in axes:
         keys = tuple(key for key in comparison.by if key != axis or len(axes) == 1)
@@ -166,14 +250,36 @@ def comparison_rows(comparison: Comparison) -> list[RowGroup]:
             kept = [at for at in kept if len({label[at] for label in rows}) > 1]
             first = next(iter(rows))
             shared = [f"{key} {first[at]}" for at, key in enumerate(keys) if at not in kept and key not in axes]
+        kept_keys = [keys[at] for at in kept]
+        texts_of_rows = [tuple(label[at] for at in kept) for label in rows]
         groups.append(
             RowGroup(
                 axis=comparison.design.along[axis],
-                keys=tuple(keys[at] for at in kept),
-                rows=tuple(Row(tuple(label[at] for at in kept), own) for label, own in rows.items()),
+                keys=tuple(kept_keys),
+                rows=tuple(
+                    Row(label, own, shown=shown, title=name_of(zip(kept_keys, shown, strict=True)))
+                    for label, own, shown in zip(texts_of_rows, rows.values(), _shown(texts_of_rows), strict=True)
+                ),
                 lengths=tuple(sorted({length for own in rows.values() for length in own})),
                 metric=metric_name(cells.loc[over_of(cells, axes) == axis, "metric_name"]),
                 shared=", ".join(shared),
             )
         )
     return groups
+
+
+def _by_layer(comparison: Comparison) -> list[dict[str, float]]:
+    """Return for each row of the table the mean survival of the worst stacked layer, where it is one configuration."""
+    table, cells = comparison.table, comparison.cells
+    keys = [key for key in (*comparison.by, *comparison.design.axes) if key in table and not table[key].isna().any()]
+    keys = list(dict.fromkeys(keys))
+    names = ("log10_survival_by_layer", "log10_survival_by_layer_final")
+    if not len(keys) or cells[names[0]].isna().all():
+        return [{} for _ in range(len(table))]
+    means = cells.groupby(keys, dropna=False)[list(names)].mean()
+    rows = []
+    for key, single in zip(table[keys].itertuples(index=False, name=None), table["configurations"] == 1, strict=True):
+        place = key if len(keys) > 1 else key[0]
+        own = means.loc[place] if single and place in means.index else None
+        rows.append({} if own is None else {name: float(own[name]) for name in names})
+    return rows

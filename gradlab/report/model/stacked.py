@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gradlab.record import Floats
-from gradlab.report.model.marks import Mark, Point, mark, mark_of, verdict_of
+from gradlab.report.model.marks import Mark, Point, mark, verdict_of
 from gradlab.report.model.profiles import ProfileIndex
 from gradlab.report.model.rows import RowGroup
 from gradlab.results.statistics import mean_interval
@@ -38,7 +38,9 @@ def stacked_survival(
         if point is not None and log_g.shape[1]:
             half = float(point["log10_survival_hi"] - point["log10_survival_lo"]) / 2
             rows.append(row)
-            survivals.append([LayerSurvival(mark_of(point), half), *_layers(log_g, point)])
+            thresholds = float(point["thresholds.vanish"]), float(point["thresholds.explode"])
+            together = mark(str(point["verdict"]), float(point["log10_survival"]), *thresholds)
+            survivals.append([LayerSurvival(together, half), *_layers(log_g, point)])
     lengths = tuple(sorted({max(row.points) for row in rows}))
     return replace(group, rows=tuple(rows), lengths=lengths), survivals
 

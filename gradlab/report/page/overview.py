@@ -60,11 +60,9 @@ def csv_columns(configurations: Configurations, *, several_runs: bool) -> list[s
 
 def legend(limits: dict[str, float | None], verdicts: set[str]) -> list[dict[str, str]]:
     """Return the signs of the heat map, each with its `shade`, `sign` and `name`; `limits` are the thresholds."""
-    vanish, explode = (
-        f" ({side} {limits[name]:g})" if limits[name] is not None else ""
-        for name, side in (("vanish", "below"), ("explode", "above"))
+    names = sign_names(limits["vanish"], limits["explode"], verdicts) + (
+        [("failed", "failed")] if "failed" in verdicts else []
     )
-    names = sign_names(vanish, explode, verdicts) + ([("failed", "failed")] if "failed" in verdicts else [])
     return [{"shade": _SHADES.get(sign, "lost"), "sign": UNICODE.sign(sign), "name": name} for sign, name in names]
 
 

@@ -149,8 +149,8 @@ def _value(point: Point, comparison: Comparison, column: str, glyphs: Glyphs, in
 def _legend(comparison: Comparison, rows: Sequence[Row], glyphs: Glyphs) -> str:
     point = next(iter(rows[0].points.values()))
     signs = {name for name in ("dead", "nonfinite") if comparison.table[name].any()}
-    below, above = f" (below {point['thresholds.vanish']:g})", f" (above {point['thresholds.explode']:g})"
-    return "  ".join(f"{glyphs.sign(sign)} {name}" for sign, name in sign_names(below, above, signs))
+    names = sign_names(float(point["thresholds.vanish"]), float(point["thresholds.explode"]), signs)
+    return "  ".join(f"{glyphs.sign(sign)} {name}" for sign, name in names)
 
 
 def training_lines(comparison: Comparison, group: RowGroup, glyphs: Glyphs, width: int | None) -> list[Text]:

@@ -9,6 +9,7 @@ from math import isnan
 from rich.text import Text
 
 from gradlab.columns import column
+from gradlab.report.formatting import count
 from gradlab.report.glyphs import Glyphs
 from gradlab.report.model.marks import Mark, Point, reach_text
 from gradlab.report.model.rows import Row, RowGroup
@@ -16,6 +17,8 @@ from gradlab.report.terminal.table import Column, Entry
 
 __all__ = [
     "EMPTY",
+    "MOST_CONCLUSIONS",
+    "NONE",
     "conclusion_lines",
     "half_width",
     "heading",
@@ -28,6 +31,10 @@ __all__ = [
 ]
 
 EMPTY = Entry("")
+NONE = Entry("none")
+"""The field of a number that there is not."""
+MOST_CONCLUSIONS = 6
+"""Sentences of a report without --verbose."""
 
 
 def wrapped(text: str, width: int | None, style: str = "", indent: str = "  ") -> list[Text]:
@@ -38,11 +45,14 @@ def wrapped(text: str, width: int | None, style: str = "", indent: str = "  ") -
     return [Text(line, style) for line in folded]
 
 
-def conclusion_lines(sentences: Sequence[str], width: int | None) -> list[Text]:
-    """Return the block of the conclusions, one below the other; nothing without any."""
+def conclusion_lines(sentences: Sequence[str], width: int | None, most: int | None = None) -> list[Text]:
+    """Return the block of the conclusions, one below the other, at most `most` of them; nothing without any."""
     if not sentences:
         return []
-    lines = [line for sentence in sentences for line in wrapped(f"  {sentence}", width, indent="    ")]
+    shown = list(sentences[:most])
+    if rest := len(sentences) - len(shown):
+        shown.append(f"and {count(rest, 'more remark')} with --verbose.")
+    lines = [line for sentence in shown for line in wrapped(f"  {sentence}", width, indent="    ")]
     return [Text("Conclusions", "bold"), *lines, Text()]
 
 
@@ -54,7 +64,7 @@ def heading(name: str) -> str:
 def labels(group: RowGroup) -> list[Column]:
     """Return one column for each setting in which the rows differ."""
     return [
-        Column(key, tuple(Entry(row.labels[index]) for row in group.rows), right=False)
+        Column(key, tuple(Entry(row.short[index]) for row in group.rows), right=False)
         for index, key in enumerate(group.keys)
     ]
 
@@ -90,12 +100,16 @@ def style(mark: Mark) -> str:
     return (_VANISHING if mark.shade < 0 else _EXPLODING)[abs(mark.shade) - 1]
 
 
+_WORDS = {"nan": "not finite", "": "none"}
+"""Of survivals without a number."""
+
+
 def mark_entry(mark: Mark, glyphs: Glyphs, half: float = float("nan"), after: str = " ") -> Entry:
     """Return the field of a survival in its colour: its text, the half width of its interval if given, its sign."""
-    text = mark.text + ("" if isnan(half) else f" {glyphs.plus_minus}{half:.2f}")
+    text = _WORDS.get(mark.text, mark.text) + ("" if isnan(half) else f" {glyphs.plus_minus}{half:.2f}")
     return Entry(f" {text} {glyphs.sign(mark.sign)}{after}", style(mark))
 
 
 def reach_entry(point: Point | None, glyphs: Glyphs) -> Entry:
     """Return the field of a reach."""
-    return EMPTY if point is None else Entry(reach_text(point, glyphs.infinite))
+    return NONE if point is None else Entry(reach_text(point, glyphs.infinite) or "none")

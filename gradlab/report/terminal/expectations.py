@@ -17,12 +17,21 @@ __all__ = ["expectation_lines"]
 _STYLES = {"held": "green", "did not hold": "bold red", "not judged": "yellow"}
 
 
-def expectation_lines(judgements: Sequence[Judgement], glyphs: Glyphs, width: int | None) -> list[Text]:
-    """Return the block "Expected", folded to `width` columns; nothing without judgements."""
+def expectation_lines(
+    judgements: Sequence[Judgement], glyphs: Glyphs, width: int | None, *, verbose: bool = False
+) -> list[Text]:
+    """Return the block "Expected", folded to `width` columns; nothing without judgements.
+
+    Those that held are one line in all unless `verbose`.
+    """
     if not judgements:
         return []
     signs = {"held": glyphs.learned, "did not hold": glyphs.vanished, "not judged": "?"}
     lines = [Text(f"Expected: {summary_text(judgements)}", "bold")]
+    if not verbose:
+        judgements = [judgement for judgement in judgements if judgement.outcome != "held"]
+    if not judgements:
+        return lines
     widest = max(cell_len(judgement.text) for judgement in judgements)
     measured = [measured_text(judgement, glyphs.infinite) for judgement in judgements]
     beside = width is None or all(widest + 6 + cell_len(text) <= width for text in measured)

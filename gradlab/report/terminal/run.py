@@ -13,14 +13,21 @@ from rich.text import Text
 from gradlab.analysis.compare.design import setting_text
 from gradlab.cell import SETTINGS
 from gradlab.families.axes import length_settings
-from gradlab.report.formatting import count, duration
+from gradlab.report.formatting import count, duration, joined
 from gradlab.report.glyphs import Glyphs
 from gradlab.report.model.causes import causes
 from gradlab.report.model.marks import sign_names
 from gradlab.report.model.profiles import ProfileIndex, longest_cells, longest_profiles
 from gradlab.report.model.rows import RowGroup, by_axis, rows_of, shown_lengths
 from gradlab.report.model.stacked import LayerSurvival, stacked_survival
-from gradlab.report.terminal.entries import EMPTY, conclusion_lines, labels, largest_half_width, wrapped
+from gradlab.report.terminal.entries import (
+    EMPTY,
+    MOST_CONCLUSIONS,
+    conclusion_lines,
+    labels,
+    largest_half_width,
+    wrapped,
+)
 from gradlab.report.terminal.run_tables import stacked_columns, survival_columns, training_columns
 from gradlab.report.terminal.table import Column, fold
 from gradlab.results.tables import Tables
@@ -60,8 +67,11 @@ class RunReport(Protocol):
     def workers(self) -> int: ...
 
 
-def run_report(result: RunReport, glyphs: Glyphs, width: int | None) -> list[Text]:
-    """Return the lines of a report, folded to `width` columns; None: as wide as it takes."""
+def run_report(result: RunReport, glyphs: Glyphs, width: int | None, *, verbose: bool = False) -> list[Text]:
+    """Return the lines of a report, folded to `width` columns; None: as wide as it takes.
+
+    The conclusions come first, at most six unless `verbose`.
+    """
     lines: list[Text] = []
     parts = by_axis(result.tables)
     for index, tables in enumerate(parts):
@@ -70,17 +80,18 @@ def run_report(result: RunReport, glyphs: Glyphs, width: int | None) -> list[Tex
         lines += wrapped(_heading(name, group, glyphs), width, "bold")
         if not index:
             lines += wrapped(_counts(result, glyphs), width)
-        lines += [Text(), *_along_one_axis(tables, group, glyphs, width)]
+        lines += [Text(), *_along_one_axis(tables, group, glyphs, width, verbose=verbose)]
     if not parts:
         lines += [Text(result.name, "bold"), *wrapped(_counts(result, glyphs), width)]
     return [*lines, *_failures(result, width), *wrapped(f"Tables: {result.path}/summary.csv, cells.csv, ...", width)]
 
 
-def _along_one_axis(tables: Tables, group: RowGroup, glyphs: Glyphs, width: int | None) -> list[Text]:
+def _along_one_axis(tables: Tables, group: RowGroup, glyphs: Glyphs, width: int | None, *, verbose: bool) -> list[Text]:
     if not len(tables.summary):
         return []
+    sentences = [glyphs.plain(sentence) for sentence in causes(group)]
     shown = replace(group, lengths=shown_lengths(group.lengths, width))
-    lines: list[Text] = []
+    lines = conclusion_lines(sentences, width, most=None if verbose else MOST_CONCLUSIONS)
     if len(shown.lengths) < len(group.lengths):
         part = f"{len(shown.lengths)} of {len(group.lengths)} {group.lengths_name} are shown"
         lines += [*wrapped(f"{part}; all are in summary.csv, and in a pipe", width, "dim"), Text()]
@@ -88,7 +99,6 @@ def _along_one_axis(tables: Tables, group: RowGroup, glyphs: Glyphs, width: int 
         *lines,
         *_survival(tables, shown, glyphs, width),
         *_training(shown, glyphs, width),
-        *conclusion_lines(causes(group), width),
     ]
 
 
@@ -134,8 +144,11 @@ def _counts(result: RunReport, glyphs: Glyphs) -> str:
     return f" {glyphs.dot} ".join(parts)
 
 
-def _survival(tables: Tables, group: RowGroup, glyphs: Glyphs, width: int | None) -> list[Text]:
-    index, cells = ProfileIndex(tables.layers, tables.stacked), longest_cells(tables, group)
+def _survival(tables: Tables, whole: RowGroup, glyphs: Glyphs, width: int | None) -> list[Text]:
+    group = whole.before_training
+    index = ProfileIndex(tables.layers, tables.stacked)
+    first = tuple(row.members[0] if row.members else row for row in group.rows)
+    cells = longest_cells(tables, replace(whole, rows=first))
     profiles = longest_profiles(index, cells)
     largest = largest_half_width(group.rows, "log10_survival")
     wide = fold(_labels(group), survival_columns(group, profiles, glyphs, intervals=True), None, glyphs)
@@ -144,6 +157,8 @@ def _survival(tables: Tables, group: RowGroup, glyphs: Glyphs, width: int | None
     many = f"mean of {len(group.seeds)} seeds" if len(group.seeds) > 1 else "one seed"
     title = glyphs.plain(f"Survival before training: {group.axis.ratio} (log10, {many})")
     lines = wrapped(title, width, "bold") + fold(_labels(group), columns, width, glyphs)
+    if dropped := [key for key in whole.keys if key not in group.keys]:
+        lines += wrapped(f"the same before training with every {joined(dropped)}", width, "dim")
     lines += wrapped(_legend(tables, glyphs), width, "dim")
     if largest is not None:
         half, row, length = largest
@@ -175,12 +190,9 @@ def _labels(group: RowGroup) -> list[Column]:
 
 def _legend(tables: Tables, glyphs: Glyphs) -> str:
     summary = tables.summary
-    vanish, explode = (
-        {setting_text(value) for value in summary[f"thresholds.{name}"]} for name in ("vanish", "explode")
-    )
-    below = f" (<{vanish.pop()})" if len(vanish) == 1 else ""
-    above = f" (>{explode.pop()})" if len(explode) == 1 else ""
-    names = sign_names(below, above, {*summary["verdict"], *summary["verdict_final"]})
+    limits = {name: {float(value) for value in summary[f"thresholds.{name}"]} for name in ("vanish", "explode")}
+    vanish, explode = (own.pop() if len(own) == 1 else None for own in limits.values())
+    names = sign_names(vanish, explode, {*summary["verdict"], *summary["verdict_final"]})
     return "  ".join(f"{glyphs.sign(sign)} {name}" for sign, name in names)
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isnan
+from math import isfinite, isnan
 
 import numpy as np
 
 from gradlab.record import Floats
-from gradlab.report.formatting import log_text
+from gradlab.report.formatting import log_text, metric_text, number_text, span_text
 from gradlab.report.glyphs import Glyphs
+from gradlab.report.model import evidence
 from gradlab.report.model.marks import Point, learned, mark_of, unexplained
+from gradlab.report.model.outcomes import TrainingOutcome
 from gradlab.report.model.rows import Row, RowGroup
 from gradlab.report.model.stacked import LayerSurvival
-from gradlab.report.terminal.entries import EMPTY, half_width, heading, mark_entry, reach_entry
+from gradlab.report.terminal.entries import NONE, half_width, heading, mark_entry, reach_entry
 from gradlab.report.terminal.sparkline import spark
 from gradlab.report.terminal.table import GAP, Column, Entry
 
@@ -34,7 +36,7 @@ def survival_columns(group: RowGroup, profiles: list[Floats], glyphs: Glyphs, *,
         )
         for length in group.lengths
     ]
-    longest = group.axis.at(max(group.lengths)) if group.varies else ""
+    longest = _longest(group)
     points = [row.longest for row in group.rows]
     optional = [
         (group.axis.decay, [_decay(point, glyphs) for point in points], True),
@@ -42,50 +44,61 @@ def survival_columns(group: RowGroup, profiles: list[Floats], glyphs: Glyphs, *,
         (heading("theory_z"), [_z(point) for point in points], True),
         (heading("reach"), [reach_entry(point, glyphs) for point in points], True),
     ]
-    if group.varies:
-        optional.append(("trainable", [_max_trainable(row) for row in group.rows], True))
     if max(map(len, profiles), default=0) > 1:
         optional.append((f"log10 |g| {group.axis.direction}", _sparks(profiles, glyphs), False))
     return columns + [
         Column(header, tuple(entries), right=right, group=longest)
         for header, entries, right in optional
-        if any(entry.text for entry in entries)
+        if any(entry.text != NONE.text for entry in entries)
     ]
+
+
+def _longest(group: RowGroup) -> str:
+    """Return the length that the numbers of each row's longest network are of; empty where there is one."""
+    lengths = {max(row.points) for row in group.rows if row.points}
+    if not group.varies or not lengths:
+        return ""
+    return group.axis.at(lengths.pop()) if len(lengths) == 1 else f"at the largest {group.axis.setting} of each"
 
 
 def _survival(row: Row, length: int, glyphs: Glyphs, *, intervals: bool) -> Entry:
     point = row.points.get(length)
     if point is None:
-        return Entry(" failed  ", "bold") if length in row.failed else EMPTY
+        return _missing(row, length)
     half = half_width(point, "log10_survival") if intervals else float("nan")
     return mark_entry(mark_of(point), glyphs, half)
 
 
+def _missing(row: Row, length: int) -> Entry:
+    """Return the field of a configuration without a measured cell."""
+    return Entry(" failed  ", "bold") if length in row.failed else Entry(" not run  ")
+
+
 def _decay(point: Point | None, glyphs: Glyphs) -> Entry:
     if point is None or isnan(point["decay"]):
-        return EMPTY
+        return NONE
     half = half_width(point, "decay")
     return Entry(f"{point['decay']:.3f}" + ("" if isnan(half) else f" {glyphs.plus_minus}{half:.3f}"))
 
 
 def _number(point: Point | None, column: str, form: str) -> Entry:
-    return EMPTY if point is None or isnan(point[column]) else Entry(form.format(point[column]))
+    return NONE if point is None or isnan(point[column]) else Entry(form.format(point[column]))
 
 
 def _z(point: Point | None) -> Entry:
     entry = _number(point, "theory_z", "{:+.1f}")
-    return Entry(entry.text, "bold") if entry.text and point is not None and unexplained(point["theory_z"]) else entry
+    return Entry(entry.text, "bold") if point is not None and unexplained(point["theory_z"]) else entry
 
 
 def _max_trainable(row: Row) -> Entry:
-    return Entry(str(row.max_trainable or "-") if row.points else "")
+    return Entry(str(row.max_trainable or "none") if row.points else "none")
 
 
 def _sparks(profiles: list[Floats], glyphs: Glyphs) -> list[Entry]:
     bars = [spark(glyphs, profile.tolist()) for profile in profiles]
     widest = max(map(len, bars)) + 1
     ends = [_range(profile, glyphs) for profile in profiles]
-    return [Entry((bar.ljust(widest) + range_).rstrip()) for bar, range_ in zip(bars, ends, strict=True)]
+    return [Entry((bar.ljust(widest) + range_).strip() or "none") for bar, range_ in zip(bars, ends, strict=True)]
 
 
 def _range(profile: Floats, glyphs: Glyphs) -> str:
@@ -97,7 +110,7 @@ def stacked_columns(survivals: Sequence[Sequence[LayerSurvival]], glyphs: Glyphs
     """Return the survival of all layers together, then of each; `survivals` as of `stacked_survival`."""
 
     def entry(row: Sequence[LayerSurvival], at: int) -> Entry:
-        return mark_entry(row[at].mark, glyphs, row[at].half) if at < len(row) else EMPTY
+        return mark_entry(row[at].mark, glyphs, row[at].half) if at < len(row) else NONE
 
     return [
         Column(f"{at or 'all'}   ", tuple(entry(row, at) for row in survivals), group="layer" if at else "", gap=0)
@@ -110,32 +123,58 @@ def training_columns(group: RowGroup, glyphs: Glyphs) -> list[Column]:
     columns = [
         Column(
             f"{length}  " if group.varies else group.metric,
-            tuple(_metric(row.points.get(length), glyphs) for row in group.rows),
+            tuple(_metric(row, length, glyphs) for row in group.rows),
             group=group.axis.setting if group.varies else "",
         )
         for length in group.lengths
     ]
-    longest = group.axis.at(max(group.lengths)) if group.varies else ""
-    points = [row.longest for row in group.rows]
+    longest = _longest(group)
+    trainable = [Column("trainable", tuple(_max_trainable(row) for row in group.rows))] if group.varies else []
     return [
         *columns,
-        Column(heading("learned"), tuple(_seeds(point) for point in points), group=longest),
-        Column(heading("loss"), tuple(_number(point, "loss", "{:#.3g}") for point in points), group=longest),
-        Column(heading("log10_survival"), tuple(_final(point, glyphs) for point in points), group=longest),
+        *trainable,
+        Column(heading("learned"), tuple(_seeds(row.longest) for row in group.rows), group=longest),
+        Column(heading("loss"), tuple(_loss(row) for row in group.rows), group=longest),
+        Column(heading("log10_survival"), tuple(_final(row.longest, glyphs) for row in group.rows), group=longest),
     ]
 
 
-def _metric(point: Point | None, glyphs: Glyphs) -> Entry:
+def _metric(row: Row, length: int, glyphs: Glyphs) -> Entry:
+    point = row.points.get(length)
     if point is None:
-        return EMPTY
+        return _missing(row, length)
     if isnan(point["metric"]):
-        return Entry("diverged  " if point["diverged"] else "")
-    return Entry(f"{point['metric']:.2f} {glyphs.learned if learned(point) else ' '}")
+        return Entry(f"{_without_metric(point, row.outcomes.get(length))}  ")
+    return Entry(f"{metric_text(float(point['metric']))} {glyphs.learned if learned(point) else ' '}")
+
+
+def _without_metric(point: Point, outcome: TrainingOutcome | None) -> str:
+    if not point["diverged"]:
+        return "not finite" if outcome is None or not outcome.metric_lost else _lost(outcome)
+    at = [int(seed["diverged_at"]) for seed in outcome.diverged] if outcome else []
+    return f"diverged {evidence.steps_text(at)}" if at else "diverged"
+
+
+def _lost(outcome: TrainingOutcome) -> str:
+    return metric_text(float(outcome.metric_lost[0]["metric"]))
 
 
 def _seeds(point: Point | None) -> Entry:
-    return EMPTY if point is None else Entry(f"{round(point['learned'] * point['n'])}/{point['n']}")
+    return NONE if point is None else Entry(f"{round(point['learned'] * point['n'])}/{point['n']}")
+
+
+def _loss(row: Row) -> Entry:
+    """Return the loss after training, or where every seed diverged the last finite one."""
+    point = row.longest
+    if point is None:
+        return NONE
+    if not isnan(point["loss"]):
+        return Entry(number_text(float(point["loss"])))
+    outcome = row.outcomes.get(max(row.points))
+    last = [float(seed["loss_last_finite"]) for seed in outcome.diverged] if outcome else []
+    known = [loss for loss in last if isfinite(loss)]
+    return Entry(f"last {span_text(known)}" if known else "not finite")
 
 
 def _final(point: Point | None, glyphs: Glyphs) -> Entry:
-    return EMPTY if point is None else mark_entry(mark_of(point, final=True), glyphs)
+    return NONE if point is None else mark_entry(mark_of(point, final=True), glyphs)

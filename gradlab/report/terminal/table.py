@@ -1,7 +1,8 @@
-"""Tables for a terminal: columns that fold under each other when the line is too short, and never lose a number."""
+"""Tables for a terminal: columns that fold under each other when the line is too short, and never lose a character."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -9,16 +10,18 @@ from functools import cached_property
 from rich.cells import cell_len
 from rich.text import Text
 
-from gradlab.report.glyphs import Glyphs, shorten
+from gradlab.report.glyphs import Glyphs
 
 __all__ = ["GAP", "Column", "Entry", "fold"]
 
 GAP = 2
+_NUMBER = 8
+"""Columns that the number of a row takes at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """The text of one field and its rich style, which covers the whole field."""
+    """The text of one field, of one line or of several, and its rich style, which covers the whole field."""
 
     text: str
     style: str = ""
@@ -38,24 +41,27 @@ class Column:
     @cached_property
     def width(self) -> int:
         """Blank columns that its widest field takes."""
-        return max(cell_len(text) for text in (self.header, *(entry.text for entry in self.entries)))
+        texts = (self.header, *(entry.text for entry in self.entries))
+        return max(cell_len(line) for text in texts for line in text.split("\n"))
 
 
 def fold(labels: Sequence[Column], columns: Sequence[Column], width: int | None, glyphs: Glyphs) -> list[Text]:
     """Return the lines of a table no wider than `width`: what does not fit beside the labels goes below, labels again.
 
-    Labels that take more than two fifths of the line are shortened in the middle. Without a width nothing is folded
-    or shortened.
+    Labels that take more than two fifths of the line stand in the first of these tables only; then rows have numbers.
+    Without a width nothing is folded.
     """
-    if width is not None and labels:
-        room = max(width * 2 // 5 - GAP * len(labels), 6 * len(labels))
-        labels = _fitted(labels, room, glyphs)
+    if width is not None and sum(label.width + GAP for label in labels) > max(width * 2 // 5, 6 * len(labels)):
+        shown = [_within(label, width - _NUMBER) for label in labels]
+        rows = len(labels[0].entries)
+        labels, columns = [Column("row", tuple(Entry(str(row + 1)) for row in range(rows)))], [*shown, *columns]
     lines: list[Text] = []
     left = sum(label.width + GAP for label in labels)
     band: list[Column] = []
     used = left
     for column in columns:
-        if band and width is not None and used + column.width > width:
+        begins = column.group if not band or column.group != band[-1].group else ""
+        if band and width is not None and used + max(column.width, cell_len(begins)) > width:
             lines += [*_lines(labels, band), Text()]
             band, used = [], left
         band.append(column)
@@ -63,18 +69,24 @@ def fold(labels: Sequence[Column], columns: Sequence[Column], width: int | None,
     return lines + _lines(labels, band)
 
 
-def _fitted(labels: Sequence[Column], room: int, glyphs: Glyphs) -> list[Column]:
-    widest = max(label.width for label in labels)
-    while sum(min(label.width, widest) for label in labels) > room and widest > 6:
-        widest -= 1
-    return [
-        replace(
-            label,
-            header=shorten(label.header, widest, glyphs),
-            entries=tuple(replace(entry, text=shorten(entry.text, widest, glyphs)) for entry in label.entries),
-        )
-        for label in labels
-    ]
+def _within(label: Column, width: int) -> Column:
+    """Return a column of labels whose texts go on in the next line beyond a width."""
+    return replace(label, entries=tuple(replace(entry, text=_folded(entry.text, width)) for entry in label.entries))
+
+
+def _folded(text: str, width: int) -> str:
+    """Return a label in lines of at most `width` columns, broken behind a sign between its words where there is one."""
+    lines: list[str] = [""]
+    for word in re.findall(r".*?(?:[,(=_ /.-]|$)", text):
+        while cell_len(word) > width:
+            if lines[-1]:
+                lines.append("")
+            lines[-1], word = word[:width], word[width:]
+            lines.append("")
+        if lines[-1] and cell_len(lines[-1]) + cell_len(word) > width:
+            lines.append("")
+        lines[-1] += word
+    return "\n".join(line for line in lines if line)
 
 
 def _lines(labels: Sequence[Column], columns: Sequence[Column]) -> list[Text]:
@@ -82,9 +94,22 @@ def _lines(labels: Sequence[Column], columns: Sequence[Column]) -> list[Text]:
     lines = []
     if any(column.group for column in columns):
         lines.append(_groups(labels, columns))
-    lines.append(_line(every, [Entry(column.header, "bold") for column in every]))
+    lines += _row(every, [Entry(column.header, "bold") for column in every])
     rows = len(every[0].entries) if every else 0
-    return lines + [_line(every, [column.entries[row] for column in every]) for row in range(rows)]
+    return lines + [line for row in range(rows) for line in _row(every, [column.entries[row] for column in every])]
+
+
+def _row(columns: Sequence[Column], entries: Sequence[Entry]) -> list[Text]:
+    """Return the lines of one row: the numbers stand in the first, labels may go on below."""
+    texts = [entry.text.split("\n") for entry in entries]
+    lines = []
+    for at in range(max(map(len, texts), default=0)):
+        parts = [
+            Entry(own[at], entry.style) if at < len(own) else Entry("")
+            for own, entry in zip(texts, entries, strict=True)
+        ]
+        lines.append(_line(columns, parts))
+    return lines
 
 
 def _groups(labels: Sequence[Column], columns: Sequence[Column]) -> Text:

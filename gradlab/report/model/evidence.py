@@ -1,0 +1,124 @@
+"""The phrases by which a conclusion shows what it rests on: each says numbers that were measured, and nothing else."""
+
+from __future__ import annotations
+
+from math import isinf, isnan
+
+from gradlab.report.formatting import count, metric_text, number_text, percent, power, span_text
+from gradlab.report.model.marks import Point, judged_log10
+from gradlab.report.model.outcomes import TrainingOutcome
+
+__all__ = [
+    "divergence", "first_loss", "late_loss", "layer_text", "learned_text", "lost_metric", "measured", "motionless",
+    "scale", "steps_text", "survival_text",
+]  # fmt: skip
+
+_CLIPPED = 0.5
+"""Share of the steps from which clipping is part of the evidence."""
+_SATURATED = 0.9
+"""Share of the pairs of sample and unit from which saturation is."""
+
+
+def steps_text(steps: list[int]) -> str:
+    """Return `at step 3` or `at steps 3 to 9`."""
+    low, high = min(steps), max(steps)
+    return f"at step {low:,}" if low == high else f"at steps {low:,} to {high:,}"
+
+
+def divergence(outcome: TrainingOutcome) -> str:
+    """Return when the seeds that diverged did, how many, and their last finite loss."""
+    seeds = outcome.diverged
+    losses = [float(seed["loss_last_finite"]) for seed in seeds if not isnan(seed["loss_last_finite"])]
+    loss = f"last finite loss {span_text(losses)}" if losses else ""
+    if all(int(seed["diverged_at"]) == 0 for seed in seeds):
+        loss = "the loss was never finite"
+    text = f"{steps_text([int(seed['diverged_at']) for seed in seeds])} ({_share(len(seeds), outcome)}"
+    return text + "".join(f"; {part}" for part in (loss, scale(outcome)) if part) + ")"
+
+
+def _share(number: int, outcome: TrainingOutcome) -> str:
+    return f"{number} of {count(len(outcome.seeds), 'seed')}"
+
+
+def scale(outcome: TrainingOutcome) -> str:
+    """Return what is far from unit scale, with its mean square; mostly empty."""
+    which = outcome.unscaled
+    if not which:
+        return ""
+    square = span_text([float(seed[f"{which.removesuffix('s')}_mean_square"]) for seed in outcome.seeds])
+    return f"mean square of the {which} {square}"
+
+
+def motionless(outcome: TrainingOutcome, verdict: str) -> str:
+    """Return why no weight moved, as far as it was measured: the rate, or a gradient that is exactly zero."""
+    parts = [f"not one bit in {count(outcome.steps, 'step')}"]
+    if all(seed["lr"] == 0 for seed in outcome.seeds):
+        parts.append("lr is 0")
+    elif verdict == "dead":
+        parts.append("the gradient is exactly zero before training")
+    return ", ".join(parts)
+
+
+def lost_metric(outcome: TrainingOutcome, metric: str) -> str:
+    """Return which metrics measure nothing, of how many seeds, and from which probed step on."""
+    seeds = outcome.metric_lost
+    values = list(dict.fromkeys(metric_text(float(seed["metric"])) for seed in seeds))
+    at = [int(seed["metric_lost_at"]) for seed in seeds if not isnan(seed["metric_lost_at"])]
+    since = f", from step {min(at):,} on" if at else ""
+    text = values[0] if len(values) == 1 else f"{values[0]} to {values[-1]}"
+    return f"{metric} {text}{since}, {_share(len(seeds), outcome)}"
+
+
+def first_loss(outcome: TrainingOutcome) -> str:
+    """Return the loss before training."""
+    return span_text([float(seed["loss_first"]) for seed in outcome.seeds])
+
+
+def layer_text(point: Point, *, final: bool = False) -> str:
+    """Return the survival of the stacked layer furthest from 1, where that is what a network is judged by."""
+    layer, together = judged_log10(point, final=final), float(point[f"log10_survival{'_final' if final else ''}"])
+    return f", {_survival(layer)} in one layer" if layer != together and not isnan(layer) else ""
+
+
+def late_loss(outcome: TrainingOutcome) -> str:
+    """Return the training loss in the last two quarters of the steps, beside that of a guess where it is one."""
+    third, last = (outcome.mean(f"train_loss_{name}") for name in ("q3", "q4"))
+    if isnan(third) or isnan(last):
+        return f"loss {number_text(outcome.mean('loss_first'))} before and {number_text(outcome.mean('loss'))} after"
+    if outcome.trend in ("falling", "rising"):
+        return f"training loss {number_text(third)} to {number_text(last)} over the last half of the steps"
+    chance = f", which is chance: ln {outcome.mean('out_features'):.0f}" if outcome.at_chance else ""
+    first = outcome.mean("loss_first")
+    fell = f" from {number_text(first)} at first" if first > 1.05 * last and not chance else ""
+    return f"training loss {number_text(last)}{fell} in the last half of the steps{chance}"
+
+
+def measured(outcome: TrainingOutcome, point: Point) -> str:
+    """Return what else was looked at: survival before and after, how far the weights went, saturation, clipping."""
+    parts = [survival_text(point)]
+    if not isnan(moved := outcome.mean("displacement")) and not isinf(moved):
+        parts.append(f"weights moved by at most {percent(moved)}")
+    if (saturated := outcome.mean("saturated")) >= _SATURATED:
+        parts.append(f"{percent(saturated)} of the units saturated before training")
+    if (rate := outcome.mean("clip_rate")) >= _CLIPPED:
+        factor = number_text(outcome.mean("clip_coef_mean"), 2)
+        steps = "every step" if rate == 1 else f"{percent(rate)} of the steps"
+        parts.append(f"clipped at {steps}, to {factor} of the gradient on average")
+    return ", ".join(parts)
+
+
+def survival_text(point: Point) -> str:
+    """Return the survival of all layers together before and after training."""
+    before, after = float(point["log10_survival"]), float(point.get("log10_survival_final", float("nan")))
+    return f"survival {_survival(before)} before and {_survival(after)} after"
+
+
+def _survival(log10_value: float) -> str:
+    return "not known" if isnan(log10_value) else "exactly zero" if isinf(log10_value) else power(log10_value)
+
+
+def learned_text(outcome: TrainingOutcome, point: Point, metric: str) -> str:
+    """Return the final metric and how many seeds learned."""
+    value = float(point["metric"])
+    score = "" if isnan(value) else f"{metric} {metric_text(value)}, "
+    return f"{score}{_share(outcome.learned, outcome)}"
