@@ -163,7 +163,7 @@ class Trainer:
         with _subnormals_flushed(), torch.no_grad():
             metric_R = self.data.criterion.metric(self._judged(), self.test_y)
         moved_RL = weight_norms(self.model, self.flat_RP.double() - self.initial_RP.double())
-        displacement_RL = moved_RL / weight_norms(self.model, self.initial_RP)
+        displacement_RL = torch.where(moved_RL == 0, 0.0, moved_RL / weight_norms(self.model, self.initial_RP))
         self.measurements.probed(profile, metric_R, scale_R, displacement_RL)
 
     def _judged(self) -> Tensor:

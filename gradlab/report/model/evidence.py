@@ -62,7 +62,8 @@ def motionless(outcome: TrainingOutcome, verdict: str) -> str:
 def lost_metric(outcome: TrainingOutcome, metric: str) -> str:
     """Return which metrics measure nothing, of how many seeds, and from which probed step on."""
     seeds = outcome.metric_lost
-    values = list(dict.fromkeys(metric_text(float(seed["metric"])) for seed in seeds))
+    numbers = sorted((float(seed["metric"]) for seed in seeds), key=lambda value: (isnan(value), value))
+    values = list(dict.fromkeys(map(metric_text, numbers)))
     at = [int(seed["metric_lost_at"]) for seed in seeds if not isnan(seed["metric_lost_at"])]
     since = f", from step {min(at):,} on" if at else ""
     text = values[0] if len(values) == 1 else f"{values[0]} to {values[-1]}"

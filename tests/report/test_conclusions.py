@@ -1,0 +1,214 @@
+"""What a run concludes, of networks that were trained to different ends: each number is that of the table `cells`."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from trained import number_after, said, seeds, sentence, trained
+
+import gradlab as gl
+from gradlab.cell import Cell, Named
+from gradlab.report.glyphs import UNICODE
+from gradlab.report.model.causes import causes
+from gradlab.report.model.marks import mark_of
+from gradlab.report.model.rows import rows_of
+from gradlab.tasks.base import R2, Data, regression
+
+SMALL = {"depth": 4, "width": 16}
+
+
+def samples(seeds_: list[int], unit: float, spread: float, inputs: float) -> Data:
+    parts = []
+    for seed in seeds_:
+        rng = torch.Generator().manual_seed(seed)
+        x = torch.randn(64, 3, generator=rng, dtype=torch.float64)
+        y = unit * (2 + x[:, :1])
+        parts.append((inputs * x, y, inputs * x, y.mean() + spread * (y - y.mean())))
+    x, y, test_x, test_y = (torch.stack(part) for part in zip(*parts, strict=True))
+    return regression((x, test_x), (y, test_y), R2(0.9))
+
+
+def scaled(seeds, unit: float = 1.0, spread: float = 1.0, inputs: float = 1.0) -> Data:
+    """Linear targets of any scale; the held-out ones may hardly differ."""
+    return samples(seeds, unit, spread, inputs)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _task() -> None:
+    gl.task("scaled_line", scaled)
+
+
+def test_a_divergence_at_the_first_step_has_its_step_and_its_last_finite_loss() -> None:
+    made = trained(seeds(depth=10, width=64, init=Named("normal", (("std", 1.0),)), lr=0.01, steps=10))
+    assert made.cells["diverged_at"].tolist() == [1, 1]
+    text = sentence(made, "diverged")
+    assert "at step 1 (2 of 2 seeds; last finite loss " in text
+    assert number_after(text, "last finite loss") == pytest.approx(made.cells["loss_last_finite"].min(), rel=0.01)
+    assert number_after(text, " to") == pytest.approx(made.cells["loss_last_finite"].max(), rel=0.01)
+    # before the first update it is the loss of the network as it was initialised, of another batch than the probe's
+    np.testing.assert_allclose(made.cells["loss_last_finite"], made.cells["loss_first"], rtol=0.3)
+    assert not sentence(made, "healthy")
+
+
+def test_a_late_divergence_of_some_seeds_has_the_range_of_its_steps() -> None:
+    made = trained(seeds(3, **SMALL, lr=3.0, steps=40))
+    at = made.cells["diverged_at"].dropna()
+    assert at.min() > 2
+    text = sentence(made, "diverged")
+    when = f"at step {at.min()}" if at.min() == at.max() else f"at steps {at.min()} to {at.max()}"
+    assert f"{when} ({len(at)} of 3 seeds; last finite loss" in text
+    assert np.isfinite(made.cells["loss_last_finite"]).all()
+
+
+@pytest.mark.parametrize("settings", [{"lr": 0.0}, {"lr": 1e-12, "activation": Named("sigmoid")}])
+def test_weights_that_never_moved_are_said_and_not_healthy(settings: dict) -> None:
+    made = trained(seeds(**SMALL, steps=12, **settings))
+    assert (made.cells["unmoved_blocks"] == 4).all()
+    assert (made.layers["update_ratio"].dropna() == 0).all()
+    text = sentence(made, "the weights never moved")
+    assert "(not one bit in 12 steps" in text
+    assert ("lr is 0" in text) == (settings["lr"] == 0)
+    assert not sentence(made, "healthy")
+    assert not sentence(made, "not learned")  # it is said already
+
+
+def test_a_gradient_that_is_exactly_zero_is_why_nothing_moved() -> None:
+    """Weights below the smallest float32 are exactly zero, and so is all that goes back through them."""
+    made = trained(seeds(**SMALL, init=Named("normal", (("std", 1e-60),)), lr=0.1, steps=5))
+    assert (made.cells["verdict"] == "dead").all()
+    text = sentence(made, "the weights never moved")
+    assert "the gradient is exactly zero before training" in text
+    assert not sentence(made, "healthy")
+
+
+def test_a_loss_that_still_falls_asks_for_more_steps_and_a_level_one_does_not() -> None:
+    falling = trained(seeds(**SMALL, lr=0.003, steps=64))
+    q3, q4 = (falling.cells[f"train_loss_{name}"].mean() for name in ("q3", "q4"))
+    text = sentence(falling, "not learned, still falling, more steps may do")
+    assert number_after(text, "training loss") == pytest.approx(q3, rel=0.005)
+    assert number_after(text, " to") == pytest.approx(q4, rel=0.005)
+    assert not sentence(falling, "not learned, stalled")
+
+
+def test_a_loss_at_chance_stands_still_with_the_evidence_looked_at() -> None:
+    made = trained(seeds(depth=30, width=16, activation=Named("sigmoid"), lr=0.1, steps=64))
+    text = sentence(made, "vanishing")
+    assert "not learned: training loss" in text
+    assert text.endswith("which is chance: ln 10.")
+    assert number_after(text, "training loss") == pytest.approx(np.log(10), rel=0.02)
+    assert not sentence(made, "not learned")
+    assert not sentence(made, "healthy")
+
+
+def test_a_clipped_network_that_stands_still_names_the_clipping() -> None:
+    made = trained(seeds(**SMALL, clip=Named("norm", (("max", 1e-4),)), lr=0.1, steps=64))
+    text = sentence(made, "not learned, stalled")
+    assert "clipped at every step, to " in text
+    assert number_after(text, "clipped at every step, to") == pytest.approx(
+        made.cells["clip_coef_mean"].mean(), rel=0.06
+    )
+    assert number_after(text, "survival") == pytest.approx(10 ** made.summary["log10_survival"].iloc[0], rel=0.06)
+    moved = made.cells["displacement"].mean()
+    assert number_after(text, "weights moved by at most") == pytest.approx(100 * moved, rel=0.06)
+
+
+def test_vanishing_before_training_and_learned_is_said_with_the_survival_after_it() -> None:
+    made = trained(seeds(depth=4, width=32, activation=Named("tanh"), init=Named("torch_default"), vanish=0.5, lr=0.5,
+                         steps=300))  # fmt: skip
+    assert (made.cells["verdict"] == "vanishing").all()
+    assert made.cells["learned"].all()
+    text = sentence(made, "learned in spite of it")
+    assert number_after(text, "survival") == pytest.approx(10 ** made.summary["log10_survival"].iloc[0], rel=0.06)
+    assert not sentence(made, "healthy")
+
+
+def test_healthy_before_training_and_vanished_after_it_is_not_healthy() -> None:
+    made = trained(seeds(**SMALL, l2=1.0, lr=0.1, steps=64))
+    assert (made.cells["verdict"] == "healthy").all()
+    assert (made.cells["verdict_final"] == "vanishing").all()
+    text = sentence(made, "healthy before training, not after it")
+    before, after = (made.summary[f"log10_survival{end}"].iloc[0] for end in ("", "_final"))
+    assert number_after(text, "survival") == pytest.approx(10**before, rel=0.06)
+    assert np.log10(number_after(text, "before and")) == pytest.approx(after, abs=0.06)
+    assert not [text for text in said(made) if text.startswith("healthy gradient")]
+
+
+@pytest.mark.parametrize(("spread", "words"), [(0.0, "r2 -"), (1e-9, "r2 -")])
+def test_a_metric_that_measures_nothing_is_named_with_its_step_and_kept_out(spread: float, words: str) -> None:
+    task = Named("scaled_line", (("spread", spread),))
+    fine = seeds(**SMALL, task=Named("scaled_line"), lr=0.05, steps=20)
+    made = trained([*seeds(**SMALL, task=task, lr=0.05, steps=20), *fine])
+    absurd, plain = made.summary["metric"].tolist()
+    assert np.isnan(absurd)
+    assert -10 < plain <= 1
+    assert made.summary["metric_lost"].tolist() == [2, 0]
+    text = sentence(made, "no measure of anything, left out of the means")
+    assert words in text
+    assert "from step 0 on, 2 of 2 seeds" in text
+    assert number_after(text, "r2") == pytest.approx(made.cells["metric"].min(), rel=0.06)
+
+
+@pytest.mark.parametrize(("unit", "optimizer"), [(1e5, "adam"), (1e4, "adam"), (1e5, "sgd")])
+def test_targets_far_from_unit_scale_are_why_it_did_not_learn(unit: float, optimizer: str) -> None:
+    task = Named("scaled_line", (("unit", unit),))
+    made = trained(seeds(**SMALL, task=task, optimizer=Named(optimizer), lr=0.01, steps=40))
+    text = " ".join(said(made))
+    square = made.cells["target_mean_square"]
+    assert number_after(text, "mean square of the targets") == pytest.approx(square.min(), rel=0.01)
+    assert square.between(3 * unit**2, 8 * unit**2).all()  # of 2 + x it is 5
+    if optimizer == "sgd":
+        assert "diverged" in text
+    else:
+        assert "not learned, with targets far from unit scale" in text
+        assert number_after(text, "first loss") == pytest.approx(made.cells["loss_first"].min(), rel=0.01)
+    assert "stalled" not in text
+
+
+def test_scaled_targets_that_are_learned_are_no_matter() -> None:
+    task = Named("scaled_line", (("unit", 12.0),))
+    made = trained(seeds(depth=1, width=16, task=task, optimizer=Named("adam"), lr=0.1, steps=600))
+    assert made.cells["learned"].all()
+    assert "unit scale" not in " ".join(said(made))
+
+
+def test_inputs_far_from_unit_scale_are_named_too() -> None:
+    task = Named("scaled_line", (("inputs", 1e3),))
+    made = trained(seeds(**SMALL, task=task, activation=Named("sigmoid"), lr=1e-4, steps=40))
+    text = sentence(made, "not learned, with inputs far from unit scale")
+    assert number_after(text, "mean square of the inputs") == pytest.approx(
+        made.cells["input_mean_square"].min(), rel=0.01
+    )
+
+
+def test_a_row_with_any_mark_is_not_healthy() -> None:
+    """Over random outcomes of the small networks above: what is called healthy has no sign before or after training."""
+    cells = [
+        *seeds(depth=4, width=16, steps=20, lr=0.05),
+        *seeds(depth=6, width=16, steps=20, activation=Named("sigmoid"), lr=0.05),
+        *seeds(depth=6, width=16, steps=20, init=Named("normal", (("std", 0.6),)), lr=1e-3),
+        *seeds(depth=4, width=16, steps=64, l2=1.0, lr=0.1),
+    ]
+    group = rows_of(trained(cells))
+    healthy = next((text for text in causes(group) if text.startswith("healthy gradient")), "")
+    assert healthy
+    for row in group.rows:
+        for point in row.points.values():
+            signs = UNICODE.sign(mark_of(point).sign) + UNICODE.sign(mark_of(point, final=True).sign)
+            assert signs.strip() == "" or f" {row.name} (" not in healthy
+
+
+def test_a_stacked_network_is_judged_by_its_layers() -> None:
+    cells = [
+        Cell(model=Named("rnn"), task=Named("adding"), depth=3, width=8, seq_len=24, activation=Named("tanh"),
+             init=Named("spectral", (("radius", 0.5),)), lr=0.01, steps=2, seed=seed)
+        for seed in range(2)
+    ]  # fmt: skip
+    made = trained(cells)
+    first = made.stacked[made.stacked["step"].eq(0) & made.stacked["layer"].eq(1)]
+    by_layer = first.pivot(index="cell", columns="stacked_layer", values="log10_survival").loc[made.cells["cell"]]
+    furthest = by_layer.abs().to_numpy().argmax(axis=1)
+    assert made.cells["worst_layer"].tolist() == (furthest + 1).tolist()
+    expected = by_layer.to_numpy()[np.arange(2), furthest]
+    np.testing.assert_allclose(made.cells["log10_survival_by_layer"], expected)
+    assert made.summary["log10_survival_by_layer"].iloc[0] == pytest.approx(expected.mean())
