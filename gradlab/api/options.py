@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from gradlab import spec
 from gradlab.analysis.compare.responses import RESPONSES
 from gradlab.cell import SETTINGS
 from gradlab.components import Param
@@ -42,21 +43,37 @@ class Option:
     """Words that a shell completes."""
     separated: bool = False
     """Of a list: a command line has it as one text with commas, and not as a flag that is repeated."""
+    joined: bool = False
+    """Of a text: whether it is names with commas between them, so that Python may give a list."""
 
     def check(self, value: Any) -> Any:
-        """Return a value in its canonical form. Raises ValueError with what it must be."""
+        """Return a value in its canonical form; scalars and lists of numpy, pandas and torch are what they mean.
+
+        Raises ValueError with what it must be.
+        """
         kind = self.param.kind
         if value is None and self.param.default is None:
             return None
+        if kind is Path:
+            if isinstance(value, str | bytes | os.PathLike):
+                return Path(os.fsdecode(value))
+            raise ValueError("a path")
+        try:
+            value = str(value) if type(value).__module__ == "torch" and kind is str else spec.plain(value)
+        except ValueError as error:
+            infinite = str(error) == "must be finite"
+            raise ValueError("finite" if infinite else self._expected()) from None
+        texts = [value] if isinstance(value, str) else value
+        if kind is tuple or (self.joined and isinstance(value, list)):
+            if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+                raise ValueError(self._expected())
+            return tuple(texts) if kind is tuple else ",".join(texts)
         if kind is str and isinstance(value, str) and not self.param.choices:
             return value
-        if kind is Path and isinstance(value, str | os.PathLike):
-            return Path(value)
-        if kind is tuple and isinstance(value, list | tuple) and all(isinstance(text, str) for text in value):
-            return tuple(value)
-        if kind in (Path, tuple):
-            raise ValueError("a path" if kind is Path else "a list of texts")
         return self.param.check(value)
+
+    def _expected(self) -> str:
+        return "a list of texts" if self.param.kind is tuple else self.param.expected()
 
 
 _ABOUT = tuple(f.name for f in dataclasses.fields(Option))
@@ -170,7 +187,7 @@ class TheoryOptions(GridOptions):
 class CompareOptions(Options):
     """What is asked of the cells of some runs."""
 
-    by: str | None = option(None, "Settings that make the rows.", metavar="KEY,...")
+    by: str | None = option(None, "Settings that make the rows.", metavar="KEY,...", joined=True)
     metric: str = option(
         "survival", f"{', '.join(list(RESPONSES)[:-1])} or {list(RESPONSES)[-1]}.", offers=tuple(RESPONSES)
     )

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib
+import os
 import pickle
 import re
 import sys
@@ -24,7 +25,7 @@ from typing import NamedTuple
 
 from gradlab.cell import REGISTRIES
 from gradlab.components import ALIASES, Activation, Component, Origin
-from gradlab.errors import GradlabError, PluginError
+from gradlab.errors import GradlabError, PluginError, shorten
 from gradlab.plugins.digest import digest_of
 
 __all__ = ["load", "plugin", "register", "shipped"]
@@ -53,11 +54,12 @@ def plugin(path: str | Path) -> None:
     Raises:
         PluginError: the file cannot be read, fails, or registers a name that is taken.
     """
-    file = Path(path).expanduser()
     try:
+        file = Path(os.fsdecode(path)).expanduser()
         content = file.read_bytes()
-    except OSError as error:
-        message = f"the plugin {path} cannot be read: {error.strerror}"
+    except (OSError, TypeError, ValueError, RuntimeError) as error:  # no path at all; a zero in it; no such home
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        message = f"the plugin {shorten(str(path), 500)} cannot be read: {reason}"
         raise PluginError(message, "--plugin takes a Python file") from None
     load(Origin(str(file.resolve()), hashlib.sha256(content).hexdigest(), content))
 

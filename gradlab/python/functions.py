@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gradlab import grid, spec
 from gradlab.api.options import CompareOptions, PlanOptions, RunOptions, TheoryOptions
 from gradlab.api.theory import Theory
-from gradlab.cell import SETTINGS
-from gradlab.components import nearest
-from gradlab.errors import UsageError
+from gradlab.cell import REGISTRIES, SETTINGS
+from gradlab.errors import UsageError, shorten
 from gradlab.spec import Spec
+from gradlab.spec.keys import hint_for
+from gradlab.spec.overrides import Overrides
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,6 +53,7 @@ def run(
     plots: bool = False,
     tensorboard: bool = False,
     quiet: bool = False,
+    **changes: Any,
 ) -> Results:
     """Run what is not done yet of a spec and return its results; like ``gradlab run``, it goes on where it stopped.
 
@@ -72,6 +75,8 @@ def run(
         plots: draw the pictures of the run into its ``plots/``.
         tensorboard: write what TensorBoard reads into its ``tensorboard/``.
         quiet: write no progress to stderr.
+        changes: further settings to override, as ``depth=[2, 4]``, ``train_steps=50`` or ``**{"optimizer.eps": 1e-4}``.
+            Numbers, arrays and tensors of numpy, pandas and torch are what they mean; an array is a list of values.
 
     Raises:
         SpecError: with every problem of the spec.
@@ -84,7 +89,7 @@ def run(
         retries=retries, fail_fast=fail_fast, fresh=fresh, rerun_failed=rerun_failed, seed_offset=seed_offset,
         limit=limit, plots=plots, tensorboard=tensorboard,
     )  # fmt: skip
-    return _run(_spec(what, settings), options, quiet)
+    return _run(_spec(what, settings, changes), options, quiet)
 
 
 def sweep(
@@ -123,11 +128,14 @@ def sweep(
         limit=limit,
         plots=False,
     )
-    return _run(sweep_spec(_by_key(settings), name=name, limit=limit, source=""), options, quiet)
+    return _run(sweep_spec(_by_key(settings), name=_text(name), limit=limit, source=""), options, quiet)
 
 
-def _workers(workers: int | None, executor: str = "local") -> dict[str, Any]:
-    return {"workers": workers or "auto", "executor": "inline" if workers == 0 else executor}
+def _workers(workers: Any, executor: str = "local") -> dict[str, Any]:
+    with suppress(ValueError):  # what means nothing is refused with the other options
+        workers = spec.plain(workers)
+    none = isinstance(workers, int | float) and not workers
+    return {"workers": "auto" if workers is None or none else workers, "executor": "inline" if none else executor}
 
 
 def _run(spec: Spec, options: RunOptions, quiet: bool) -> Results:
@@ -156,6 +164,7 @@ def plan(
     rerun_failed: bool = False,
     seed_offset: int = 0,
     limit: int = grid.LIMIT,
+    **changes: Any,
 ) -> Plan:
     """Return what `run` would do with the same arguments: cells, banks, new and done, time, memory and disk.
 
@@ -167,7 +176,7 @@ def plan(
     options = PlanOptions(
         out=_path(out), device=device, fresh=fresh, rerun_failed=rerun_failed, seed_offset=seed_offset, limit=limit
     )
-    return plan((_spec(what, settings),), options)[0]
+    return plan((_spec(what, settings, changes),), options)[0]
 
 
 def load(path: str | Path = "results", *others: str | Path) -> Results:
@@ -178,14 +187,14 @@ def load(path: str | Path = "results", *others: str | Path) -> Results:
     from gradlab.python.results import Results
     from gradlab.results.directories import open_runs
 
-    return Results(open_runs([_path(given) for given in (path, *others)]))
+    return Results(open_runs(_paths((path, *others))))
 
 
 def compare(
     path: str | Path = "results",
     *others: str | Path,
     metric: str = "survival",
-    by: str | None = None,
+    by: Any = None,
     where: str | None = None,
     baseline: str | None = None,
     sort: str | None = None,
@@ -197,7 +206,7 @@ def compare(
     Args:
         path, others: run directories, or directories above them.
         metric: ``survival``, ``survival_final``, ``decay``, ``reach``, ``metric``, ``loss`` or ``learned``.
-        by: the settings that make the rows of its `table`, ``"depth,activation"``; None: all that vary.
+        by: the settings that make the rows of its `table`, ``"depth,activation"`` or a list; None: all that vary.
         where: only these cells: ``"depth>=16 and norm=none"``.
         baseline: what all else is compared with, in pairs of the same seed: ``"activation=sigmoid"``.
         sort: the column to sort by, largest first; ``-column``: last.
@@ -210,11 +219,11 @@ def compare(
     from gradlab.api.compare import compare
     from gradlab.python.comparison import Comparison
 
-    conditions: Any = (fail_on,) if isinstance(fail_on, str) else fail_on
+    conditions: Any = fail_on  # one text or several: the options make a tuple of them
     options = CompareOptions(
         metric=metric, by=by, where=where, baseline=baseline, sort=sort, top=top, fail_on=conditions
     )
-    return Comparison(compare([_path(given) for given in (path, *others)], options))
+    return Comparison(compare(_paths((path, *others)), options))
 
 
 def theory(*, inputs: tuple[int, int, float] | None = None, **settings: Any) -> Theory:
@@ -290,60 +299,104 @@ def critical_line(*, limit: int = grid.LIMIT, **settings: Any) -> pd.DataFrame:
     return pd.DataFrame(critical_line(_by_key(settings), TheoryOptions(limit=limit), source=""))
 
 
-def _path(path: str | Path) -> Path:
+def _path(path: Any) -> Path:
+    if isinstance(path, bytes):
+        path = os.fsdecode(path)
     if not isinstance(path, str | os.PathLike):
-        raise UsageError(f"{path!r} is no path", "write it as text, or as a pathlib.Path")
+        raise UsageError(f"{shorten(repr(path))} is no path", "write it as text, or as a pathlib.Path")
     return Path(path)
 
 
-def _spec(what: SpecLike, settings: Changes) -> Spec:
-    if isinstance(settings, str) or not isinstance(settings, Mapping | Sequence):
+def _paths(given: Iterable[Any]) -> list[Path]:
+    """Return the paths of run directories among arguments, each a path, a list of paths, or what `load` returned."""
+    paths: list[Path] = []
+    for argument in given:
+        if isinstance(argument, str | bytes | os.PathLike) or not (
+            isinstance(argument, Iterable) or hasattr(argument, "paths")
+        ):
+            paths.append(_path(argument))
+        else:
+            paths += map(_path, getattr(argument, "paths", argument))
+    return paths
+
+
+def _spec(what: SpecLike, settings: Changes, changes: Mapping[str, Any]) -> Spec:
+    if isinstance(settings, str | bytes) or not isinstance(settings, Mapping | Iterable):
         raise UsageError(f"settings is {settings!r}", "write {'KEY': VALUE} or a list: ['KEY=VALUE']")
-    changes = (
-        [f"{key}={_text(_plain(key, value))}" for key, value in settings.items()]
-        if isinstance(settings, Mapping)
-        else list(map(str, settings))
-    )
+    overrides: Overrides = list(map(str, settings))
+    if isinstance(settings, Mapping):
+        overrides = {_text(key): value for key, value in settings.items()}
+    if named := _by_key(changes, none=True):
+        if not isinstance(overrides, Mapping):
+            overrides = dict(_option(text) for text in overrides)
+        if twice := sorted(named.keys() & overrides.keys()):
+            raise UsageError(f"{twice[0]} is given twice", "once in settings, once by its name")
+        overrides = {**overrides, **named}
     if isinstance(what, Spec):
-        return what if not changes else spec.loads(spec.dump(what), what.source, changes)
+        return what if not overrides else spec.loads(spec.dump(what), what.source, overrides)
     if isinstance(what, Mapping):
-        content = {str(key): value for key, value in what.items()}
+        content = {_text(key): value for key, value in what.items()}
         name, description = content.pop("name", None), content.pop("description", "")
         if name is None:
             raise UsageError("the spec has no name", "results go to a directory of this name: {'name': 'my_run', …}")
-        return spec.from_mapping(str(name), content, description=str(description), overrides=changes)
-    if not isinstance(what, str | os.PathLike):
-        raise UsageError(f"{what!r} is no spec", "give the path of one, a mapping with a name, or a Spec")
-    return spec.load(what, overrides=changes)
+        return spec.from_mapping(_text(name), content, description=_text(description), overrides=overrides)
+    if not isinstance(what, str | bytes | os.PathLike):
+        raise UsageError(f"{shorten(repr(what))} is no spec", "give the path of one, a mapping with a name, or a Spec")
+    return spec.load(_path(what), overrides=overrides)
 
 
-def _plain(key: str, value: object) -> Any:
+def _option(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError(f"settings holds {text!r}", "write 'KEY=VALUE'")
+    return key.strip(), value.strip()
+
+
+def _text(value: object) -> str:
+    """Return a name, or a key of a mapping, as text. Raises UsageError for what is none."""
     try:
-        return spec.plain(value)
+        value = spec.plain(value)
     except ValueError as error:
-        raise UsageError(f"{key} {error}") from None
+        raise UsageError(f"{shorten(str(type(value).__name__))} is no text: {error}") from None
+    if isinstance(value, list | dict):
+        raise UsageError(f"{shorten(str(value))} is no text")
+    return str(value)
 
 
-def _text(value: Any) -> str:
-    """Return a value of `spec.plain` as it would stand behind -s."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_text(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_text, value)) + "]"
-    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _by_key(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return keyword arguments by the keys of their settings, ``train.steps`` for `train_steps`; None is left out."""
+def _by_key(settings: Mapping[str, Any], *, none: bool = False) -> dict[str, Any]:
+    """Return keyword arguments by the keys of their settings: ``train.steps`` for `train_steps` and for `steps`,
+    ``optimizer.eps`` for `optimizer_eps`. None is left out, unless `none` is a value.
+    """
     known = {"seeds": "seeds"}
+    for owner, registry in REGISTRIES.items():
+        for parameter in dict.fromkeys(name for component in registry.values() for name in component.params):
+            key = "lr" if (owner, parameter) == ("optimizer", "lr") else f"{owner}.{parameter}"
+            known |= {f"{owner}.{parameter}": key, f"{owner}_{parameter}".replace(".", "_"): key}
     for key, setting in SETTINGS.items():
         if key != "seed":
             known |= {key: key, key.replace(".", "_"): key, setting.attribute: key}
-    by_key = {}
+    by_key: dict[str, Any] = {}
     for name, value in settings.items():
         if name not in known:
-            close = nearest(name, known)
-            raise UsageError(f"there is no setting {name!r}", f"did you mean {close}?" if close else "see gradlab list")
-        if value is not None:
-            by_key[known[name]] = value
+            raise UsageError(f"there is no setting {name!r}", _hint(name))
+        if value is None and not none:
+            continue
+        if known[name] in by_key:
+            raise UsageError(f"{known[name]} is given twice", f"the second time as {name}")
+        by_key[known[name]] = _kept(name, value)
     return by_key
+
+
+def _kept(name: str, value: Any) -> Any:
+    """Return a value that can be read as often as one likes. Raises UsageError for what means nothing in a spec."""
+    if isinstance(value, os.PathLike):
+        return value
+    try:
+        return spec.plain(value)
+    except ValueError as error:
+        raise UsageError(f"{name}: {error}") from None
+
+
+def _hint(name: str) -> str:
+    hint = hint_for(name)
+    return "see gradlab list" if hint.startswith("the settings are") else hint.replace("'", "")

@@ -33,11 +33,17 @@ class Picture:
     svg: str
 
     def save(self, path: str | Path) -> Path:
-        """Write it as .png or .svg, which the name of the file says; return the path. Raises UsageError for others."""
+        """Write it as .png or .svg, which the name of the file says; return the path.
+
+        Raises UsageError for others, and where it cannot be written.
+        """
         file = Path(path)
         if file.suffix not in (".png", ".svg"):
             raise UsageError(f"{file}: a picture is saved as .png or .svg", f"as in {self.name}.svg")
-        file.write_bytes(self.png if file.suffix == ".png" else self.svg.encode())
+        try:
+            file.write_bytes(self.png if file.suffix == ".png" else self.svg.encode())
+        except OSError as error:
+            raise UsageError(f"{file} cannot be written: {error.strerror}") from error
         return file
 
     def _repr_png_(self) -> bytes:
@@ -45,6 +51,10 @@ class Picture:
 
     def __repr__(self) -> str:
         return f"<Picture {self.name}>"
+
+
+class NoSuchRun(UsageError, KeyError):
+    """A name that no run has."""
 
 
 class Results:
@@ -79,11 +89,11 @@ class Results:
         return len(self.runs)
 
     def __getitem__(self, name: str) -> Results:
-        """Return the results of one run. Raises KeyError for a name that there is not."""
+        """Return the results of one run. Raises `NoSuchRun`, a UsageError and KeyError, for another name."""
         for run in self.runs:
             if run.name == name:
                 return self if len(self) == 1 else Results([run])
-        raise KeyError(f"there is no run {name!r}; there are {', '.join(self.names)}")
+        raise NoSuchRun(f"there is no run {name!r}; there are {', '.join(self.names)}")
 
     @cached_property
     def tables(self) -> Tables:

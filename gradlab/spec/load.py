@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from gradlab.cell import SETTINGS, parameter_of
@@ -17,16 +17,14 @@ from gradlab.spec.node import (
     Entry,
     MappingNode,
     Mark,
-    Node,
     Problems,
     ScalarNode,
     SequenceNode,
-    from_python,
     is_none,
     show,
 )
-from gradlab.spec.overrides import apply, dotted_parameters, parse_value, put
-from gradlab.spec.plain import plain
+from gradlab.spec.option_values import python_value
+from gradlab.spec.overrides import Overrides, apply, dotted_parameters, put
 from gradlab.spec.sections import Section, SectionReader
 from gradlab.spec.subgrids import subgrids
 
@@ -38,12 +36,12 @@ _SHOWN = 200
 _LONGEST_NAME = 100
 
 
-def load(path: str | Path, overrides: Sequence[str] = (), base_dir: Path | None = None) -> Spec:
+def load(path: str | Path, overrides: Overrides = (), base_dir: Path | None = None) -> Spec:
     """Return the checked spec in a YAML file.
 
     Args:
         path: the file; it is also what messages name.
-        overrides: ``"key=value"`` texts that replace settings of the file (the option -s).
+        overrides: what replaces settings of the file: ``"key=value"`` texts (the option -s), or plain values by key.
         base_dir: what paths in the file are relative to; None: the folder of the file. Paths in `overrides`
             are relative to the working directory.
 
@@ -54,7 +52,7 @@ def load(path: str | Path, overrides: Sequence[str] = (), base_dir: Path | None 
     return loads(reader.read_text(file), str(path), overrides, file.parent if base_dir is None else base_dir)
 
 
-def loads(text: str, source: str = "<spec>", overrides: Sequence[str] = (), base_dir: Path | None = None) -> Spec:
+def loads(text: str, source: str = "<spec>", overrides: Overrides = (), base_dir: Path | None = None) -> Spec:
     """Return the checked spec in YAML text; see `load`. `base_dir` None: the working directory."""
     problems = Problems()
     root = reader.compose(text, source, problems)
@@ -67,7 +65,7 @@ def from_mapping(
     *,
     description: str = "",
     source: str = "",
-    overrides: Sequence[str] = (),
+    overrides: Overrides = (),
 ) -> Spec:
     """Return the checked spec for plain Python values.
 
@@ -85,22 +83,15 @@ def from_mapping(
         entries.append(Entry(key, mark, ScalarNode(mark, words, words, quoted=True)))
     root = MappingNode(Mark("the settings"), tuple(entries))
     for key, given in mapping.items():
-        try:
-            value = plain(given)
-        except ValueError as error:
-            problems.add(Mark(shorten(f"{source}{key}")), str(error))
-            continue
-        shown = "" if isinstance(value, dict | list) else str(value)
-        mark = Mark(shorten(f"{source}{key} {shown}".rstrip()))
+        mark, node = python_value(f"{source}{key}", given, problems)
         movable = (key in SETTINGS and key != "seed") or key == "seeds" or parameter_of(key) is not None
-        node: Node | None = parse_value(value, mark, problems) if isinstance(value, str) else from_python(value, mark)
         if node is not None:
             new = Entry(key, mark, node)
             root = put(root, key, node, mark) if movable else MappingNode(root.mark, (*root.entries, new))
     return _spec(root, "the settings", overrides, Path(), problems)
 
 
-def _spec(root: MappingNode, source: str, changes: Sequence[str], base: Path, problems: Problems) -> Spec:
+def _spec(root: MappingNode, source: str, changes: Overrides, base: Path, problems: Problems) -> Spec:
     root = apply(root, changes, problems)
     section_reader = SectionReader(base, problems, dotted_parameters(root))
     top = section_reader.section(root, Section(), ("name", "description", "grids", "expect"))

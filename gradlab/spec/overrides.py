@@ -1,4 +1,4 @@
-"""`-s key=value`: a setting of a document replaced from outside.
+"""Overrides: a setting of a document replaced from outside, by ``-s key=value`` or from Python.
 
 One value fixes the setting, several (a list, a range, commas) make it an axis. It replaces the setting wherever the
 document gives it, under `grid`, `zip`, `include` and `grids` too; the result is checked afterwards as a whole.
@@ -6,8 +6,7 @@ document gives it, under `grid`, `zip`, `include` and `grids` too; the result is
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gradlab.cell import REGISTRIES, SETTINGS, parameter_of
@@ -16,62 +15,49 @@ from gradlab.spec import fields
 from gradlab.spec.components import WrittenComponent, written
 from gradlab.spec.keys import GROUPS, NAMED, component_entry, flat, unknown_setting
 from gradlab.spec.node import Entry, MappingNode, Mark, Node, Problems, ScalarNode, SequenceNode, items_of
-from gradlab.spec.reader import compose_value
+from gradlab.spec.option_values import parse_value, python_value
 
-__all__ = ["apply", "dotted_parameters", "parse_value", "put"]
+__all__ = ["Overrides", "apply", "dotted_parameters", "put"]
 
-_THOUSANDS = re.compile(r"[1-9][0-9]{0,2}(?:,[0-9]{3})*,0[0-9]{2}(?:,[0-9]{3})*")
+Overrides = Sequence[str] | Mapping[str, object]
+"""What replaces settings of a document: ``key=value`` texts, or values of Python by key."""
+
 _TEXTS = ("name", "description")
 
 
-def apply(mapping: MappingNode, changes: Sequence[str], problems: Problems) -> MappingNode:
-    """Return the document with every ``key=value`` of `changes` put into it, the last one of a key winning."""
+def apply(mapping: MappingNode, changes: Overrides, problems: Problems) -> MappingNode:
+    """Return the document with every override put into it, the last one of a key winning."""
     mapping = _flat(mapping) if changes else mapping
-    for change in sorted(changes, key=_names_parameter):  # a component first, then its parameters
+    entries = _python_values(changes, problems) if isinstance(changes, Mapping) else _option_values(changes, problems)
+    for entry in sorted(entries, key=lambda entry: parameter_of(entry.key) is not None):  # after their components
+        if entry.key in _TEXTS:
+            mapping = _set(mapping, entry)
+        else:
+            mapping = _change(mapping, entry.key, entry.value, entry.mark, problems)
+    return mapping
+
+
+def _option_values(changes: Sequence[str], problems: Problems) -> Iterator[Entry]:
+    for change in changes:
         key, equals, text = (part.strip() for part in change.partition("="))
         mark = Mark(f"-s {shorten(change)}")
         if not equals:
             problems.add(mark, "a setting is overridden by key=value", "as in -s depth=2..16 or -s train.steps=50")
         elif key in _TEXTS:
-            mapping = _set(mapping, Entry(key, mark, ScalarNode(mark, text, text, quoted=True)))
+            yield Entry(key, mark, ScalarNode(mark, text, text, quoted=True))
         elif (node := parse_value(text, mark, problems)) is not None:
-            mapping = _change(mapping, key, node, mark, problems)
-    return mapping
+            yield Entry(key, mark, node)
 
 
-def _names_parameter(change: str) -> bool:
-    return parameter_of(change.partition("=")[0].strip()) is not None
-
-
-def parse_value(text: str, mark: Mark, problems: Problems) -> Node | None:
-    """Return the value that an option's text means: YAML, or a list where commas stand outside of brackets.
-
-    None, and a problem added, if it is not YAML.
-    """
-    if _THOUSANDS.fullmatch(text):
-        problems.add(mark, f"'{shorten(text)}' may be one number or several", f"write {text.replace(',', '')}")
-        return None
-    parts = [compose_value(part.strip(), mark, problems) for part in _split(text)]
-    nodes = tuple(part for part in parts if part is not None)
-    if len(nodes) < len(parts):
-        return None
-    return nodes[0] if len(nodes) == 1 else SequenceNode(mark, nodes)
-
-
-def _split(text: str) -> list[str]:
-    parts, depth, quote = [""], 0, ""
-    for character in text:
-        if quote:
-            quote = "" if character == quote else quote
-        elif character in "'\"":
-            quote = character
-        else:
-            depth += (character in "([{") - (character in ")]}")
-        if character == "," and depth <= 0 and not quote:
-            parts.append("")
-        else:
-            parts[-1] += character
-    return parts
+def _python_values(changes: Mapping[str, object], problems: Problems) -> Iterator[Entry]:
+    for key, given in changes.items():
+        if key in _TEXTS and isinstance(given, str):
+            mark = Mark(shorten(f"{key} {given}"))
+            yield Entry(key, mark, ScalarNode(mark, str(given), str(given), quoted=True))
+            continue
+        mark, node = python_value(key, given, problems)
+        if node is not None:
+            yield Entry(key, mark, node)
 
 
 def _change(mapping: MappingNode, key: str, node: Node, mark: Mark, problems: Problems) -> MappingNode:

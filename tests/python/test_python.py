@@ -81,8 +81,8 @@ def test_the_stub_names_what_there_is() -> None:
 
 
 KEYWORDS: dict[Callable[..., object], tuple[type[Options], set[str], dict[str, object]]] = {
-    gl.run: (RunOptions, {"what", "settings", "quiet"}, {"workers": None, "plots": False}),
-    gl.plan: (PlanOptions, {"what", "settings"}, {}),
+    gl.run: (RunOptions, {"what", "settings", "quiet", "changes"}, {"workers": None, "plots": False}),
+    gl.plan: (PlanOptions, {"what", "settings", "changes"}, {}),
     gl.compare: (CompareOptions, {"path", "others"}, {}),
 }
 """A function: its options, the arguments that are none, and the defaults that differ on purpose."""
