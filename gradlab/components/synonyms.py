@@ -101,14 +101,14 @@ NAMES_ELSEWHERE: dict[str, dict[str, tuple[str, ...]]] = {
     "activation": {"softmax": (), "glu": (), "heaviside": ()},
     "norm": {"instance_norm": (), "group_norm": (), "weight_norm": (), "spectral_norm": ()},
     "residual": {"yes": (), "true": (), "on": (), "resnet": ("add",), "highway": ()},
-    "optimizer": {"lbfgs": (), "lamb": (), "lars": (), "rprop": (), "ftrl": ()},
+    "optimizer": {"lbfgs": (), "lamb": (), "lars": (), "ftrl": (), "sophia": (), "adabelief": ()},
 }  # fmt: skip
 """By setting, names that are not taken, and the components that come closest; without one all are listed."""
 
 PARAMETERS_ELSEWHERE: dict[str, tuple[str, ...]] = {
     "learning_rate": ("lr",), "step_size": ("lr",), "epsilon": ("eps",), "beta_1": ("beta1",), "beta_2": ("beta2",),
     "b1": ("beta1",), "b2": ("beta2",), "betas": ("betas", "beta1"), "rho": ("rho", "alpha"),
-    "alpha": ("negative_slope",), "decay": ("alpha", "rho"), "slope": ("negative_slope",), "stddev": ("std",),
+    "alpha": ("negative_slope",), "slope": ("negative_slope",), "stddev": ("std",),
     "sigma": ("std",), "scale": ("gain",),
     "max_norm": ("max",), "clip_value": ("max",), "value": ("max",), "threshold": ("max",), "clipping": ("factor",),
     "hidden_size": ("hidden",), "n_samples": ("samples",), "num_samples": ("samples",), "n_features": ("inputs",),

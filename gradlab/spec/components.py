@@ -17,6 +17,7 @@ from gradlab.components.synonyms import VARIANTS, name_hint, names_nothing, para
 from gradlab.errors import shorten
 from gradlab.query.values import split_component
 from gradlab.spec import parameters
+from gradlab.spec.keys import setting_of_its_own
 from gradlab.spec.node import Entry, MappingNode, Mark, Node, Problems, ScalarNode, SequenceNode, is_none, show
 
 __all__ = ["ParsedComponent", "WrittenComponent", "parse", "with_parameters", "written"]
@@ -125,7 +126,8 @@ def _param(key: str, name: str, entry: Entry, base: Path, problems: Problems) ->
     """Return the value of one parameter of the component `name`, or None after adding to `problems`."""
     known, node = REGISTRIES[key][name].params, entry.value
     if entry.key not in known:
-        problems.add(entry.mark, f"{name} has no parameter {shorten(entry.key)!r}", parameter_hint(entry.key, known))
+        hint = setting_of_its_own(key, entry.key) or parameter_hint(entry.key, known)
+        problems.add(entry.mark, f"{name} has no parameter {shorten(entry.key)!r}", hint)
         return None
     hint = "" if isinstance(node, ScalarNode) else f"for an axis, write {key}.{entry.key}: [...] under grid:"
     value: Value | None = parameters.read(f"{entry.key} of {name}", known[entry.key], node, problems, hint)

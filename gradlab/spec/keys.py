@@ -12,7 +12,8 @@ from gradlab.errors import shorten
 from gradlab.spec.node import Entry, MappingNode, Problems, ScalarNode, SequenceNode, is_none, items_of, show
 
 __all__ = [
-    "GROUPS", "NAMED", "STRUCTURE", "component_entry", "flat", "hint_for", "mapping", "settings", "text",
+    "GROUPS", "NAMED", "STRUCTURE", "component_entry", "flat", "hint_for", "mapping", "setting_of_its_own", "settings",
+    "text",
     "unknown_setting",
 ]  # fmt: skip
 
@@ -113,14 +114,18 @@ def _parameters() -> Iterator[str]:
         yield from dict.fromkeys(f"{owner}.{name}" for component in known.values() for name in component.params)
 
 
+def setting_of_its_own(owner: str, name: str) -> str:
+    """Return a hint where what was written as a parameter of a component is a setting, under this name or another."""
+    foreign = foreign_key(name)
+    target = name if name in NAMED else foreign.target if foreign is not None else ""
+    if target not in NAMED or name in PARAMETERS_ELSEWHERE:
+        return ""
+    return f"{target} is a setting of its own: write it beside {owner}, not inside"
+
+
 def _hint_for_parameter(owner: str, name: str) -> str:
     known = dict.fromkeys(parameter for component in REGISTRIES[owner].values() for parameter in component.params)
-    foreign = foreign_key(name)
-    if foreign is not None and foreign.target in NAMED and name not in PARAMETERS_ELSEWHERE:
-        return f"{foreign.target} is a setting of its own: write it without {owner}"
-    if name in NAMED:
-        return f"{name} is a setting of its own: write it without {owner}"
-    return parameter_hint(name, known).replace("it has ", "there are ")
+    return setting_of_its_own(owner, name) or parameter_hint(name, known).replace("it has ", "there are ")
 
 
 def _unknown(entry: Entry, place: str, others: Collection[str], problems: Problems) -> None:
