@@ -169,7 +169,7 @@ def prepare(spec: Spec, options: PlanOptions, *, verify: bool = True) -> Plan:
     done = frozenset(ids) & stored.keys()
     left = {name: cell for name, cell in zip(ids, cells, strict=True) if name not in done}
     data = _checked(left.values())
-    failed = failures.remembered(directory, left) if exists and not options.rerun_failed else ()
+    failed = failures.remembered(directory, left, options.device) if exists and not options.rerun_failed else ()
     for failure in failed:
         del left[cell_id(failure.cell)]
     banks = tuple(_banks(cells, set(left.values()), limits_of(options.device))) if left else ()

@@ -182,7 +182,7 @@ def execute(
             if plan.banks:
                 work.run(plan.banks)
                 # those that would come again; one that ended the run is to be mended: it is run again
-                failures.remember(directory, [*plan.failed, *([] if work.stopped else work.repeatable)])
+                failures.remember(directory, [*plan.failed, *([] if work.stopped else work.repeatable)], device)
             workers = executor.workers
             if close:
                 executor.close()

@@ -18,8 +18,9 @@ __all__ = [
     "BankResult", "Cause", "Executor", "Job", "Outcome", "Work", "cause_of", "job_of", "load_work", "one_line",
 ]  # fmt: skip
 
-Cause = Literal["", "exception", "memory", "death", "timeout", "start"]
-"""Of a failure: an exception of the work, no memory for it, the death of its worker process, its timeout, no start."""
+Cause = Literal["", "exception", "surroundings", "memory", "death", "timeout", "start"]
+"""Of a failure: an exception of the work, one that is about files or packages around it, no memory for it, the death of
+its worker process, its timeout, no start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,8 @@ def load_work(target: str, device: str) -> tuple[Work, tuple[str, ...]]:
 
 
 def cause_of(error: BaseException) -> Cause:
-    """Return ``memory`` for an exception that says there was no memory left, Python's or torch's, else ``exception``.
+    """Return ``memory`` for an exception that says there was no memory left, Python's or torch's, ``surroundings`` for
+    one of files or packages, else ``exception``.
 
     torch has its own class on a GPU and a plain RuntimeError on a CPU; neither can be named without importing it.
     """
@@ -137,7 +139,9 @@ def cause_of(error: BaseException) -> Cause:
         return "memory"
     text = str(error).lower()
     short = any(words in text for words in ("can't allocate memory", "out of memory", "alloc_failed"))
-    return "memory" if isinstance(error, RuntimeError) and short else "exception"
+    if isinstance(error, RuntimeError) and short:
+        return "memory"
+    return "surroundings" if isinstance(error, OSError | ImportError) else "exception"
 
 
 def one_line(error: BaseException) -> str:

@@ -1,10 +1,10 @@
 """Repeatable failures: cells whose training raised an exception are not run again unless asked for.
 
-``failures.jsonl`` in the run directory has one JSON object a line: `cell`, `bank`, `error` and `versions`, those that
-the cell was run with; with other versions it is run again. Only exceptions of the work function are kept there: the
-death of a worker, a timeout, too little memory or a work function that cannot be loaded say nothing about the cell. The
-file is a cache: a line that cannot be read means that its cell is run again, a cell that is done is done whatever the
-file says, and deleting it costs time only.
+``failures.jsonl`` in the run directory has one JSON object a line: `cell`, `bank`, `error` and the `circumstances`
+that the cell was run in; in others it is run again. Only exceptions of the work function are kept there: the death of
+a worker, a timeout, too little memory, a file or package that is not there, or a work function that cannot be loaded
+say nothing about the cell, and a mistake of the user ends the run. The file is a cache: a line that cannot be read
+means that its cell is run again, a cell that is done is done whatever the file says, and deleting it costs time only.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import json
 from collections.abc import Sequence
 
 from gradlab.cell import Cell, cell_id
-from gradlab.execution.provenance import versions
+from gradlab.execution.circumstances import circumstances
 from gradlab.store import RunDirectory
 from gradlab.store.atomic import explained, write_bytes
 from gradlab.store.records import Failure
@@ -23,34 +23,39 @@ __all__ = ["NAME", "forget", "remember", "remembered"]
 NAME = "failures.jsonl"
 
 
-def remembered(directory: RunDirectory, cells: dict[str, Cell]) -> tuple[Failure, ...]:
-    """Return the kept failures of `cells` (by id) with the present versions, in their order."""
+def remembered(directory: RunDirectory, cells: dict[str, Cell], device: str) -> tuple[Failure, ...]:
+    """Return the kept failures of `cells` (by id) in the present circumstances, in their order."""
     try:
         lines = (directory.path / NAME).read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return ()
-    now = _versions()
     kept: dict[str, Failure] = {}
     for line in lines:
         try:
             entry = json.loads(line)
             cell, bank, error = str(entry["cell"]), str(entry["bank"]), str(entry["error"])
-            current = entry["versions"] == now
+            known = cell in cells and entry["circumstances"] == circumstances(cells[cell], device)
         except (ValueError, KeyError, TypeError):  # a line cut short by a kill
             continue
-        if current and cell in cells:
+        if known:
             kept[cell] = Failure(cells[cell], error, bank)
     return tuple(kept[cell] for cell in cells if cell in kept)
 
 
-def remember(directory: RunDirectory, failures: Sequence[Failure]) -> None:
+def remember(directory: RunDirectory, failures: Sequence[Failure], device: str) -> None:
     """Replace the kept failures. Raises StoreError when they cannot be written."""
     if not failures:
         forget(directory)
         return
-    now = _versions()
     lines = [
-        json.dumps({"cell": cell_id(failure.cell), "bank": failure.bank, "error": failure.error, "versions": now})
+        json.dumps(
+            {
+                "cell": cell_id(failure.cell),
+                "bank": failure.bank,
+                "error": failure.error,
+                "circumstances": circumstances(failure.cell, device),
+            }
+        )
         for failure in failures
     ]
     write_bytes(directory.path / NAME, ("\n".join(lines) + "\n").encode())
@@ -61,8 +66,3 @@ def forget(directory: RunDirectory) -> None:
     path = directory.path / NAME
     with explained("remove", path):
         path.unlink(missing_ok=True)
-
-
-def _versions() -> str:
-    installed = versions()
-    return ", ".join(f"{name} {installed[name]}" for name in ("gradlab", "torch", "numpy") if name in installed)

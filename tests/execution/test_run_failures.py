@@ -6,13 +6,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
+import pytest
 from fake_runs import TEXT, Listening, run, same, tables
+from tables import TABLE, write
 
 from gradlab import __version__, spec
 from gradlab.api.options import PlanOptions
 from gradlab.api.plan import prepare
 from gradlab.api.run import execute
+from gradlab.errors import DataError
 from gradlab.execution import Cause, InlineExecutor, Outcome
+from gradlab.execution.base import cause_of
 
 
 def test_a_failed_bank_stops_no_other_and_is_tried_again(tmp_path: Path, fake: Callable[..., list[str]]) -> None:
@@ -57,7 +61,7 @@ def test_other_versions_or_a_lost_note_mean_another_try(tmp_path: Path, fake: Ca
 
 def test_only_what_the_work_itself_raised_is_remembered(tmp_path: Path) -> None:
     """Also where a worker that died, or a task that could not begin, left the same message."""
-    causes: list[Cause] = ["death", "exception", "timeout", "start"]
+    causes: list[Cause] = ["death", "exception", "timeout", "start", "surroundings"]
 
     class Failing(InlineExecutor):
         def outcomes(self) -> Iterator[Outcome]:
@@ -65,9 +69,9 @@ def test_only_what_the_work_itself_raised_is_remembered(tmp_path: Path) -> None:
                 bank, _ = self._waiting.popleft()
                 yield Outcome(bank, None, "no luck", "", 0.1, "worker 1", causes[bank.cells[0].depth - 1])
 
-    plan = prepare(spec.loads("name: demo\ngrid: {depth: 1..4}\nseeds: 1\n"), PlanOptions(out=tmp_path, device="cpu"))
+    plan = prepare(spec.loads("name: demo\ngrid: {depth: 1..5}\nseeds: 1\n"), PlanOptions(out=tmp_path, device="cpu"))
     result = execute(plan, Failing("", ""), Listening(), command=[], device="cpu", retries=0)
-    assert len(result.failures) == 4
+    assert len(result.failures) == 5
     assert [failure.cell.depth for failure in prepare(plan.spec, PlanOptions(out=tmp_path, device="cpu")).failed] == [2]
 
 
@@ -151,3 +155,73 @@ class TestRetries:
         assert all(one.error.startswith("out of memory: MemoryError: Unable to") for one in result.failures)
         fake()
         assert run(tmp_path)[0].computed == 3  # there may be memory now
+
+
+class TestCircumstances:
+    """A remembered failure ends with its cause."""
+
+    def failed(self, tmp_path: Path, device: str = "cpu") -> int:
+        return len(prepare(spec.loads(TEXT), PlanOptions(out=tmp_path, device=device)).failed)
+
+    @pytest.fixture
+    def one_kind_failed(self, tmp_path: Path, fake: Callable[..., list[str]]) -> Path:
+        fake(fail=8)
+        run(tmp_path)
+        fake()
+        assert self.failed(tmp_path) == 6
+        return tmp_path
+
+    def test_another_device(self, one_kind_failed: Path) -> None:
+        assert self.failed(one_kind_failed, "auto") == 0
+
+    @pytest.mark.parametrize("name", ["CUDA_VISIBLE_DEVICES", "PYTHONPATH", "GRADLAB_WORK"])
+    def test_another_environment(self, one_kind_failed: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+        monkeypatch.setenv(name, "elsewhere")
+        assert self.failed(one_kind_failed) == 0
+
+    def test_another_package(self, one_kind_failed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        package = one_kind_failed / "packages" / "zstandard-1.0.dist-info"
+        package.mkdir(parents=True)
+        (package / "METADATA").write_text("Metadata-Version: 2.1\nName: zstandard\nVersion: 1.0\n")
+        monkeypatch.syspath_prepend(str(package.parent))
+        assert self.failed(one_kind_failed) == 0
+
+    def test_a_note_of_another_form(self, one_kind_failed: Path) -> None:
+        (note,) = one_kind_failed.glob("*/failures.jsonl")
+        note.write_text(note.read_text().replace('"circumstances": {', '"circumstances": {"more": "", '))
+        assert self.failed(one_kind_failed) == 0
+        note.write_text(note.read_text().replace("circumstances", "versions"))
+        assert self.failed(one_kind_failed) == 0
+
+    def test_another_name_of_the_same_data(self, tmp_path: Path, fake: Callable[..., list[str]]) -> None:
+        def text(name: str) -> str:
+            write(tmp_path, TABLE, name)
+            return (
+                f"name: demo\ntask: {{name: table, path: {tmp_path / name}, target: y, kind: regression}}\ndepth: 8\n"
+            )
+
+        fake(fail=8)
+        assert len(run(tmp_path, text("a.csv"))[0].failures) == 1
+        fake()
+        assert len(prepare(spec.loads(text("a.csv")), PlanOptions(out=tmp_path, device="cpu")).failed) == 1
+        result, listener = run(tmp_path, text("b.csv"))
+        assert (result.computed, result.failures) == (1, ())
+        assert not any("failed before" in line for line in listener.said)
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [(FileNotFoundError(2, "gone"), "surroundings"), (ModuleNotFoundError("zstandard"), "surroundings"),
+     (ValueError("no"), "exception"), (EOFError(), "exception"), (MemoryError(), "memory")],
+)  # fmt: skip
+def test_what_is_about_files_and_packages_is_not_about_the_cell(error: Exception, cause: str) -> None:
+    assert cause_of(error) == cause
+
+
+def test_a_mistake_in_the_data_is_never_remembered(tmp_path: Path, fake: Callable[..., list[str]]) -> None:
+    fake()
+    path = write(tmp_path, TABLE.replace("a,b,y", "a,a,y"))
+    text = f"name: demo\ntask: {{name: table, path: {path}, target: y, kind: regression}}\n"
+    with pytest.raises(DataError):
+        run(tmp_path, text)
+    assert not (tmp_path / "demo").exists()

@@ -45,7 +45,7 @@ def run(out: Path, text: str = TEXT, **options: Any) -> tuple[RunResult, Listeni
     chosen = {name: options.pop(name) for name in names if name in options}
     prepared = prepare(spec.loads(text), PlanOptions(out=out, device="cpu", **options))
     executor = InlineExecutor("fake_work:train", "cpu")
-    return execute(prepared, executor, listener, command=["gradlab", "run"], device="auto", **chosen), listener
+    return execute(prepared, executor, listener, command=["gradlab", "run"], device="cpu", **chosen), listener
 
 
 def tables(path: Path) -> dict[str, pd.DataFrame]:
