@@ -79,6 +79,8 @@ class Setting:
     """Whether it means nothing before the first update: cells that differ in such settings alone begin alike."""
     idle_beside: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """By the attribute of another setting, the components beside which this one means nothing."""
+    late: bool = False
+    """Whether its column stands behind those of tables that are older than it."""
     attribute: str = ""
     """Name of the field."""
 
@@ -178,6 +180,15 @@ class Cell:
     )
     explode: float = setting(
         "thresholds.explode", 1e3, "survival above which a gradient has exploded", low=0, above=True, training=True
+    )
+    input_scale: float = setting(
+        "inputs.scale", 1.0, "factor on the inputs of the task", low=0, above=True, high=1e100, late=True
+    )
+    input_shift: float = setting(
+        "inputs.shift", 0.0, "added to the inputs, after the factor", low=-1e100, high=1e100, late=True
+    )
+    target_scale: float = setting(
+        "targets.scale", 1.0, "factor on the targets of a regression", low=0, above=True, high=1e100, late=True
     )
     seed: int = setting(
         "seed", 0, "of data order and initial weights", int, low=0, high=2**64 - 1, per_replica=True, training=True

@@ -278,10 +278,11 @@ def columns_of(table: Table) -> tuple[Column, ...]:
         for key, setting in SETTINGS.items()
         if table != "summary" or key != "seed"
     )
+    late = tuple(column for column in settings if SETTINGS[column.name].late)
     ordered: list[Column] = []
     for name in _ORDER[table].split():
-        ordered += settings if name == "*" else [known.pop(name)]
-    return (*ordered, *known.values())
+        ordered += [column for column in settings if column not in late] if name == "*" else [known.pop(name)]
+    return (*ordered, *(late if "*" in _ORDER[table] else ()), *known.values())
 
 
 def names_of(table: Table) -> tuple[str, ...]:

@@ -117,6 +117,8 @@ def theory(settings: Settings, options: TheoryOptions, *, alone: bool = False, s
     predictions = []
     for cell in _configurations(settings, options.limit, alone, source):
         inputs = Inputs(*options.inputs) if options.inputs else inputs_of(cell.task, cell.seq_len)
+        if inputs is not None:
+            inputs = inputs.scaled(cell.input_scale)
         if inputs is None:
             task = cell.task.name
             reason = f"the inputs of task {task} are known only after a run: compare shows theory beside it"

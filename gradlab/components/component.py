@@ -126,6 +126,8 @@ class Task(Component):
     inputs: InputKind = "features"
     lengths: Lengths | None = None
     """Of a task of sequences."""
+    targets: Literal["classes", "numbers"] | None = field(default=None, kw_only=True)
+    """What a target is; None: what the parameter ``kind`` says, of a task of the user not known before it is loaded."""
     check: str | None = field(default=None, kw_only=True)
     """Of a task with a data file, ``"module:function"`` that reads it before a run, see `gradlab.datafiles.check`."""
 

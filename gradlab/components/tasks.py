@@ -32,22 +32,27 @@ _READING = {
 
 TASKS: dict[str, Task] = {
     "digits": Task(
-        "gradlab.tasks.digits:load", "1,797 real 8x8 handwritten digits, 10 classes; learned: test accuracy >= 0.8"
+        "gradlab.tasks.digits:load",
+        "1,797 real 8x8 handwritten digits, 10 classes; learned: test accuracy >= 0.8",
+        targets="classes",
     ),
     "teacher": Task(
         "gradlab.tasks.teacher:load",
         "regression on a random tanh network; learned: test R2 >= 0.5",
         {"inputs": _SIZE, "hidden": _SIZE, "samples": Param(2048, int, low=8), "noise": Param(0.0, low=0)},
+        targets="numbers",
     ),
     "linear_regression": Task(
         "gradlab.tasks.linear_regression:load",
         "y = 3x + 2 + noise; learned: test R2 >= 0.99",
         {"samples": Param(512, int, low=8), "noise": Param(0.1, low=0)},
+        targets="numbers",
     ),
     "spirals": Task(
         "gradlab.tasks.spirals:load",
         "two interleaved spirals, 2 classes; learned: test accuracy >= 0.9",
         {"samples": Param(2048, int, low=8), "turns": Param(1.5, low=0, above=True), "noise": Param(0.02, low=0)},
+        targets="classes",
     ),
     "table": Task(
         "gradlab.tasks.table:load",
@@ -78,6 +83,7 @@ TASKS: dict[str, Task] = {
         },
         inputs="indices",
         check="gradlab.datafiles.ratings:check",
+        targets="numbers",
     ),
     "adding": Task(
         "gradlab.tasks.adding:load",
@@ -85,6 +91,7 @@ TASKS: dict[str, Task] = {
         _SEQUENCES,
         inputs="sequences",
         lengths=Lengths(50, low=2),
+        targets="numbers",
     ),
     "copy_memory": Task(
         "gradlab.tasks.copy_memory:load",
@@ -93,6 +100,7 @@ TASKS: dict[str, Task] = {
         _SEQUENCES,
         inputs="tokens",
         lengths=Lengths(50, low=21),
+        targets="classes",
     ),
     "temporal_order": Task(
         "gradlab.tasks.temporal_order:load",
@@ -100,6 +108,7 @@ TASKS: dict[str, Task] = {
         _SEQUENCES,
         inputs="tokens",
         lengths=Lengths(50, low=10),
+        targets="classes",
     ),
     "sequential_digits": Task(
         "gradlab.tasks.sequential_digits:load",
@@ -107,6 +116,7 @@ TASKS: dict[str, Task] = {
         {"permuted": Param(False, bool)},
         inputs="sequences",
         lengths=Lengths(64, only=(1, 2, 4, 8, 16, 32, 64)),
+        targets="classes",
     ),
     "char_lm": Task(
         "gradlab.tasks.char_lm:load",
@@ -116,5 +126,6 @@ TASKS: dict[str, Task] = {
         inputs="tokens",
         lengths=Lengths(64),
         check="gradlab.datafiles.text:check",
+        targets="classes",
     ),
 }

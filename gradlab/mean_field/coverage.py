@@ -21,7 +21,10 @@ from gradlab.mean_field.prediction import NoPrediction
 __all__ = ["IRRELEVANT_AT_START", "Components", "Coverage", "Numbers"]
 
 IRRELEVANT_AT_START = frozenset(
-    {*(setting.attribute for setting in SETTINGS.values() if setting.training), "task", "data_digest", "plugin_digest"}
+    {
+        *(setting.attribute for setting in SETTINGS.values() if setting.training),
+        *("task", "input_scale", "data_digest", "plugin_digest"),
+    }
 )
 """Fields of `Cell` without a meaning before the first update. What a theory needs of a task are its inputs' shape and
 size, which it is given beside the cell."""

@@ -7,7 +7,7 @@ from importlib import import_module
 from gradlab.cell import Cell
 from gradlab.families import FAMILIES
 from gradlab.mean_field.fixed_points import FixedPoint
-from gradlab.mean_field.inputs import Inputs
+from gradlab.mean_field.inputs import Inputs, raw_data
 from gradlab.mean_field.network_theory import NetworkTheory
 from gradlab.mean_field.prediction import Prediction
 
@@ -22,6 +22,8 @@ def predict(cell: Cell, *, in_features: int, out_features: int, input_mean_squar
     theory = theory_of(cell)
     if theory is None:
         return Prediction(reason=f"there is no theory of model {cell.model.name}")
+    if reason := raw_data(cell.task):
+        return Prediction(reason=reason)
     return theory.predict(cell, Inputs(in_features, out_features, input_mean_square))
 
 

@@ -29,6 +29,8 @@ Floats = NDArray[np.float64]
 _AMPLIFIED = 0.3
 """What the noise of p, summed over the blocks, may do to ln g² of a network whose variance collapses. Simulated: gelu
 and silu at σ_w² = 2 scatter 2 to 4 times as far as predicted above it; below it, in short networks, z is right."""
+_SMALL = 1e-3
+"""What batch norm's eps may be of the variance before it."""
 _SAME_CLASS, _OTHERS = 0.5, 0.25
 """Typical |correlation| of two inputs of one class and of two others: digits have 0.5 and 0.25. It enters the scatter
 only, and there only where lengths are kept (orthogonal weights, norms) or slopes are even functions."""
@@ -46,6 +48,10 @@ def _profile(cell: Cell, inputs: Inputs) -> Prediction:
     blocks = _blocks(start, inputs.mean_square, depth)
     samples = cell.probe_batch_size
     if cell.norm.name == "batch":
+        if network.eps > _SMALL * (first + start.first_bias):
+            raise NoPrediction(
+                f"the inputs are so small that the eps of batch norm ({network.eps:g}) counts beside them"
+            )
         chi = np.full(depth, batch_norm_chi(cell, network, samples))
         return from_profile(_log_profile(chi), chi=chi)
 

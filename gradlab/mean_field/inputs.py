@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gradlab.components import TASKS, Named
 from gradlab.mean_field.coverage import Components
 from gradlab.mean_field.prediction import NoPrediction
 
-__all__ = ["Inputs", "inputs_of"]
+__all__ = ["Inputs", "inputs_of", "raw_data"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,10 @@ class Inputs:
     in_features: int
     out_features: int
     mean_square: float
+
+    def scaled(self, factor: float) -> Inputs:
+        """Return the inputs times a factor."""
+        return replace(self, mean_square=self.mean_square * factor**2)
 
 
 # The first argument is the number of time steps; the others are those parameters of a task of which the inputs depend,
@@ -48,3 +52,18 @@ def inputs_of(task: Named, seq_len: int | None = None) -> Inputs | None:
     except NoPrediction:
         return None
     return _TASKS[task.name](seq_len or 1, **_KNOWN.values(task, TASKS))
+
+
+def raw_data(task: Named) -> str:
+    """Return why there is no prediction for a file whose numbers are left as they are; empty for others."""
+    component = TASKS.get(task.name)
+    if component is None or "standardize" not in component.params or component.origin is not None:
+        return ""
+    values = dict(task.params)
+    standardize = values.get("standardize", True)
+    inputs = standardize in (False, "target") and not component.of_indices
+    targets = standardize in (False, "inputs") and values.get("kind") != "classification"
+    if not (inputs or targets):
+        return ""
+    what = " and ".join(["inputs"] * inputs + ["targets"] * targets)
+    return f"mean-field theory takes {what} of mean 0 and deviation 1: those of {task.name} are left as they are"

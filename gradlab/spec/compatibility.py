@@ -153,6 +153,19 @@ def _explain_length(task: Named, seq_len: int) -> tuple[str, str]:
     return f"{task.name} takes at least {lengths.low} time steps, found seq_len {seq_len}", ""
 
 
+def _of_classes(task: Named) -> bool:
+    kind = TASKS[task.name].targets or dict(task.params).get("kind")
+    return kind in ("classes", "classification")
+
+
+def _explain_indices(task: Named, value: float) -> tuple[str, str]:
+    return f"the inputs of {task.name} are indices, which have no scale: found {value:g}", "leave inputs out"
+
+
+def _explain_classes(task: Named, value: float) -> tuple[str, str]:
+    return f"the targets of {task.name} are classes, which have no scale: found {value:g}", "leave targets out"
+
+
 def _explain_weight_decay(optimizer: Named, weight_decay: float) -> tuple[str, str]:
     able = [name for name, known in OPTIMIZERS.items() if known.weight_decay and known.origin is None]
     hint = f"those that have one are {_listed(able, 'and')}"
@@ -227,6 +240,9 @@ _CONFLICTS = (
     _Conflict("model", "task", lambda m, t: not _fits(m, t) and not TASKS[t.name].of_sequences, _explain_samples),
     _Conflict("model", "task", lambda m, t: not _fits(m, t) and TASKS[t.name].of_sequences, _explain_sequences),
     _Conflict("task", "seq_len", _lengths_broken, _explain_length),
+    _Conflict("task", "inputs.scale", lambda t, v: v != 1 and TASKS[t.name].of_indices, _explain_indices),
+    _Conflict("task", "inputs.shift", lambda t, v: v != 0 and TASKS[t.name].of_indices, _explain_indices),
+    _Conflict("task", "targets.scale", lambda t, v: v != 1 and _of_classes(t), _explain_classes),
     _Conflict(
         "optimizer", "weight_decay", lambda o, w: w > 0 and not OPTIMIZERS[o.name].weight_decay, _explain_weight_decay
     ),

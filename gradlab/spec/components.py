@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from gradlab.cell import REGISTRIES
+from gradlab.cell import REGISTRIES, SETTINGS
 from gradlab.components import Named, Value
 from gradlab.components.synonyms import VARIANTS, name_hint, names_nothing, parameter_hint, registered
 from gradlab.errors import shorten
@@ -19,6 +19,7 @@ from gradlab.query.values import split_component
 from gradlab.spec import parameters
 from gradlab.spec.keys import setting_of_its_own
 from gradlab.spec.node import Entry, MappingNode, Mark, Node, Problems, ScalarNode, SequenceNode, is_none, show
+from gradlab.spec.paths import data_file
 
 __all__ = ["ParsedComponent", "WrittenComponent", "parse", "with_parameters", "written"]
 
@@ -127,6 +128,10 @@ def _param(key: str, name: str, entry: Entry, base: Path, problems: Problems) ->
     known, node = REGISTRIES[key][name].params, entry.value
     if entry.key not in known:
         hint = setting_of_its_own(key, entry.key) or parameter_hint(entry.key, known)
+        group = entry.key.partition(".")[0]
+        beside = [setting for setting in SETTINGS if setting.startswith(f"{group}.")]
+        if key == "task" and beside:
+            hint = f"{beside[0]} is a setting beside the task; vary it with grid: {{{beside[0]}: [...]}}"
         problems.add(entry.mark, f"{name} has no parameter {shorten(entry.key)!r}", hint)
         return None
     hint = "" if isinstance(node, ScalarNode) else f"for an axis, write {key}.{entry.key}: [...] under grid:"
@@ -134,13 +139,12 @@ def _param(key: str, name: str, entry: Entry, base: Path, problems: Problems) ->
     if not isinstance(value, str) or (key, entry.key) != ("task", "path"):
         return value
     base = base if node.mark.line else Path()  # what does not come from a file is relative to where we are
-    file = (base / Path(value).expanduser()).resolve()
-    if not file.is_file():
-        problem = "is not a regular file" if file.exists() else "does not exist"
-        hint = f"looked for {shorten(str(file), 200)}"
-        problems.add(node.mark, f"the data file {shorten(value)} {problem}", hint)
+    try:
+        return data_file(value, base)
+    except ValueError as error:
+        hint = f"looked for {shorten(str((base / value).absolute()), 200)}"
+        problems.add(node.mark, f"the data file {shorten(value)} {error}", hint)
         return None
-    return str(file)
 
 
 _PRINTED = re.compile(r"\s*[^\s()]+\s*\(.*\)\s*", re.DOTALL)

@@ -21,6 +21,8 @@ STRUCTURE = ("seeds", "grid", "zip", "include", "exclude")
 """Keys of a section that are no settings."""
 GROUPS = tuple(dict.fromkeys(key.partition(".")[0] for key in SETTINGS if "." in key))
 """The first parts of the dotted settings: train, probe, thresholds."""
+_SCALING = ("inputs", "targets")
+"""Groups of settings that can stand inside of a task too."""
 NAMED = tuple(key for key in SETTINGS if key != "seed")
 """The settings a spec gives a value to; of seeds it gives a number or a list."""
 
@@ -50,8 +52,30 @@ def flat(node: MappingNode) -> Iterator[Entry]:
             yield from (replace(member, key=f"{entry.key}.{member.key}") for member in entry.value.entries)
         elif entry.key == "optimizer.lr":
             yield replace(entry, key="lr")
+        elif entry.key == "task" and isinstance(entry.value, MappingNode):
+            yield from _with_scaling(entry, entry.value)
         else:
             yield entry
+
+
+def _with_scaling(entry: Entry, task: MappingNode) -> Iterator[Entry]:
+    """Yield a task, and beside it the settings ``inputs: {scale: 2}`` and the like that are written inside of it."""
+    name = task.get("name")
+    if name is None and len(task.entries) == 1 and isinstance(inner := task.entries[0].value, MappingNode):
+        own, *scaling = _with_scaling(entry, inner)
+        yield replace(entry, value=MappingNode(task.mark, (replace(task.entries[0], value=own.value),)))
+        yield from scaling
+        return
+    apart = [member for member in task.entries if _scales(member)]
+    kept = tuple(member for member in task.entries if member not in apart)
+    yield replace(entry, value=MappingNode(task.mark, kept))
+    yield from flat(MappingNode(task.mark, tuple(apart)))
+
+
+def _scales(member: Entry) -> bool:
+    """Return whether a member of a task is ``inputs: {…}`` or ``inputs.scale``, not the ``inputs: 6`` of teacher."""
+    group, dot, _ = member.key.partition(".")
+    return group in _SCALING and (bool(dot) or isinstance(member.value, MappingNode))
 
 
 def component_entry(entry: Entry) -> Entry | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from gradlab.components import TASKS, Named
+from gradlab.errors import UsageError
 
 __all__ = [
     "ACCURACY",
@@ -17,6 +18,7 @@ __all__ = [
     "Criterion",
     "Data",
     "Loss",
+    "Scaling",
     "classification",
     "cross_entropy",
     "last_step",
@@ -126,13 +128,41 @@ def regression(
     return Data(x[0], y[0], x[1], y[1], int(y[0].shape[-1]), mse, criterion, vocabulary=vocabulary)
 
 
-def load(task: Named, seeds: Sequence[int], seq_len: int | None = None) -> Data:
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """What is done to the data of any task: inputs become ``scale * x + shift``, targets ``target_scale * y``."""
+
+    scale: float = 1.0
+    shift: float = 0.0
+    target_scale: float = 1.0
+
+    def of(self, task: str, data: Data) -> Data:
+        """Return the scaled data of the task of that name.
+
+        Raises UsageError for inputs that are indices, and for targets that are classes.
+        """
+        if (self.scale, self.shift) != (1, 0):
+            if data.vocabulary:
+                raise UsageError(f"the inputs of {task} are indices, which have no scale", "leave inputs out")
+            train_x, test_x = (self.scale * x + self.shift for x in (data.train_x, data.test_x))
+            data = replace(data, train_x=train_x, test_x=test_x)
+        if self.target_scale != 1:
+            if not data.train_y.is_floating_point():
+                raise UsageError(f"the targets of {task} are classes, which have no scale", "leave targets out")
+            data = replace(data, train_y=self.target_scale * data.train_y, test_y=self.target_scale * data.test_y)
+        return data
+
+
+AS_DRAWN = Scaling()
+
+
+def load(task: Named, seeds: Sequence[int], seq_len: int | None = None, scaling: Scaling = AS_DRAWN) -> Data:
     """Return the data that a spec's task draws for these seeds, of a task of sequences with `seq_len` steps each.
 
     Raises:
-        DataError: the user's file cannot be read as the spec says.
+        DataError: the user's file cannot be read as the spec says; UsageError for a scaling that it cannot have.
     """
     component = TASKS[task.name]
     own = {"seq_len": seq_len} if component.of_sequences else {}
     data: Data = component.load()(seeds, **own, **task.resolve(TASKS))
-    return data
+    return scaling.of(task.name, data)

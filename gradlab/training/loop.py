@@ -19,7 +19,7 @@ from gradlab.nn.parameters import Start
 from gradlab.optim import BankOptimizer, Clips, Penalty, Rule, schedule
 from gradlab.probing import probe, weight_norms
 from gradlab.record import Record
-from gradlab.tasks import Data, load
+from gradlab.tasks import Data, Scaling, load
 from gradlab.training.batches import Batches, Dropout, samples
 from gradlab.training.checkpoint import Checkpoint
 from gradlab.training.graph import Replay
@@ -88,7 +88,8 @@ class Trainer:
         compute, master = self.precision.compute, self.precision.master
         seeds = tuple(dict.fromkeys(cell.seed for cell in cells))
         seed_of_R = torch.tensor([seeds.index(cell.seed) for cell in cells])
-        self.data = load(self.shared.task, seeds, self.shared.seq_len)
+        scaling = Scaling(self.shared.input_scale, self.shared.input_shift, self.shared.target_scale)
+        self.data = load(self.shared.task, seeds, self.shared.seq_len, scaling)
         if (few := int(self.data.train_x.shape[1])) < NORMS[self.shared.norm.name].least.get("train.batch_size", 0):
             raise DataError(f"norm: {self.shared.norm.name} over {few} sample: task {self.shared.task} has no more")
         self.model: Network = FAMILIES[self.shared.model.name].load()(_architecture(cells, self.data))

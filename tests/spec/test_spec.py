@@ -271,9 +271,10 @@ def test_a_resolved_spec_names_every_setting() -> None:
     import yaml
 
     document = yaml.safe_load(spec.dump(spec.loads("name: x\ngrid: {depth: [2, 3]}")))
-    named = {f"{key}.{member}" for key in ("train", "probe", "thresholds") for member in document[key]} | set(document)
+    groups = {"train", "probe", "thresholds", "inputs", "targets"}
+    named = {f"{key}.{member}" for key in groups for member in document[key]} | set(document)
     apart = {"seed", "depth", "seq_len"}  # feed-forward networks have no seq_len
-    assert named - {"name", "train", "probe", "thresholds", "grid", "seeds"} == set(SETTINGS) - apart
+    assert named - {"name", "grid", "seeds", *groups} == set(SETTINGS) - apart
 
 
 def test_plain_values_make_a_spec() -> None:
