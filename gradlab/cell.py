@@ -134,7 +134,7 @@ class Cell:
     norm: Named = _component("norm", "none", "normalisation inside a block", NORMS)
     norm_position: Named = _component(
         "norm_position", "pre_activation", "where a block without a fixed place has its norm", NORM_POSITIONS,
-        idle_beside={"norm": ("none",), "residual": ("pre_norm", "post_norm")},
+        idle_beside={"norm": ("none", "weight"), "residual": ("pre_norm", "post_norm")},
     )  # fmt: skip
     residual: Named = _component("residual", "none", "form of the skip connection", RESIDUALS)
     residual_scale: float | Literal["1/sqrt(depth)", "learned_zero"] = setting(

@@ -20,12 +20,21 @@ def _init(name: str, summary: str, more: Mapping[str, Param] | None = None, **ow
     return Component(f"gradlab.nn.inits:{name}", summary, {**own, **gain, **(more or {})})
 
 
-def _norm(name: str, summary: str, over: tuple[str, ...], *, centred: bool = True) -> Component:
+def _norm(
+    name: str,
+    summary: str,
+    over: tuple[str, ...] = (),
+    more: Mapping[str, Param] | None = None,
+    *,
+    centred: bool = True,
+) -> Component:
     """Of numbers normalised together, as many as each setting of `over` says, one is constant. Of two that are centred
     as well, one is 1 and the other -1, up to eps."""
     least = dict.fromkeys(over, 2)
     advised = dict.fromkeys(over, 3) if centred else {}
-    return Component(f"gradlab.nn.norms:{name}", summary, {"eps": Param(1e-5, low=0)}, least=least, advised=advised)
+    return Component(
+        f"gradlab.nn.norms:{name}", summary, {**(more or {}), "eps": Param(1e-5, low=0)}, least=least, advised=advised
+    )
 
 
 _LAMBD = Param(0.5, low=0)
@@ -115,6 +124,8 @@ INITS: dict[str, Component] = {
     ),
 }
 
+_ALPHA = {"alpha": Param(0.5, low=0, above=True)}
+
 NORMS: dict[str, Component] = {
     "none": Component(None, "no normalisation"),
     "batch": _norm(
@@ -122,6 +133,28 @@ NORMS: dict[str, Component] = {
     ),
     "layer": _norm("LayerNorm", "over the units, per sample (Ba 2016)", ("width",)),
     "rms": _norm("RMSNorm", "over the units, scale only (Zhang & Sennrich 2019)", ("width",), centred=False),
+    "group": _norm(
+        "GroupNorm",
+        "over the units of each of `groups` equal groups, per sample (Wu & He 2018)",
+        ("width",),
+        {"groups": Param(kind=int, required=True, low=1)},
+    ),
+    "dyt": Component(
+        "gradlab.nn.norms:DynamicTanh",
+        "weight*tanh(alpha*x) + bias in place of a norm, alpha learned from its start (Zhu 2025)",
+        _ALPHA,
+    ),
+    "derf": Component(
+        "gradlab.nn.norms:DynamicErf",
+        "weight*erf(alpha*x + shift) + bias in place of a norm, alpha and shift learned (Chen 2025)",
+        {**_ALPHA, "shift": Param(0.0)},
+    ),
+    "weight": Component(
+        "gradlab.nn.norms:WeightStandardisation",
+        "each unit's weights centred and scaled to deviation gain/sqrt(fan_in), times a learned factor (Qiao 2019)",
+        {"gain": Param(1.0, low=0, above=True), "eps": Param(1e-6, low=0)},
+        least={"width": 2},
+    ),
 }
 
 NORM_POSITIONS: dict[str, Component] = {

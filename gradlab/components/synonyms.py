@@ -53,7 +53,9 @@ ALIASES: dict[str, dict[str, str]] = {
     "norm": {
         "batch_norm": "batch", "layer_norm": "layer", "rms_norm": "rms", "bn": "batch", "ln": "layer",
         "batch_norm_1d": "batch", "batch_normalization": "batch", "layer_normalization": "layer",
-        "rms_normalization": "rms",
+        "rms_normalization": "rms", "group_norm": "group", "gn": "group", "group_normalization": "group",
+        "dynamic_tanh": "dyt", "dynamic_erf": "derf", "weight_standardization": "weight",
+        "weight_standardisation": "weight",
     },
     "residual": {"skip": "add", "pre_ln": "pre_norm", "post_ln": "post_norm", "plain": "none"},
     "optimizer": {
@@ -99,7 +101,7 @@ NAMES_ELSEWHERE: dict[str, dict[str, tuple[str, ...]]] = {
         "random": ("normal", "uniform"), "default": ("torch_default",),
     },
     "activation": {"softmax": (), "glu": (), "heaviside": ()},
-    "norm": {"instance_norm": (), "group_norm": (), "weight_norm": (), "spectral_norm": ()},
+    "norm": {"instance_norm": (), "weight_norm": (), "spectral_norm": ()},
     "residual": {"yes": (), "true": (), "on": (), "resnet": ("add",), "highway": ()},
     "optimizer": {"lbfgs": (), "lamb": (), "lars": (), "ftrl": (), "sophia": (), "adabelief": ()},
 }  # fmt: skip

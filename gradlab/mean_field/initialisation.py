@@ -8,8 +8,9 @@ from typing import Literal
 
 from gradlab.cell import Cell
 from gradlab.components import NORMS
-from gradlab.mean_field.activations import KNOWN_ACTIVATIONS, numpy_activation
+from gradlab.mean_field.activations import KNOWN_ACTIVATIONS, NumpyActivation, numpy_activation
 from gradlab.mean_field.arithmetic import require_representable
+from gradlab.mean_field.composed import SQUASHING, squashed_activation
 from gradlab.mean_field.coverage import IRRELEVANT_AT_START, Components, Coverage, Numbers
 from gradlab.mean_field.inits import BIASES, KNOWN_INITS, bias_variance, weight_variance
 from gradlab.mean_field.prediction import NoPrediction
@@ -17,8 +18,16 @@ from gradlab.mean_field.random_network import RandomNetwork
 
 __all__ = ["COVERAGE", "Initialisation", "initialisation"]
 
-_NORMS: dict[str, Literal["none", "layer", "rms"]] = {"none": "none", "layer": "layer", "rms": "rms", "batch": "none"}
-"""Batch norm is left out of the network: it has a theory of its own in `gradlab.mean_field.batch_norm`."""
+_NORMS: dict[str, Literal["none", "layer", "rms"]] = {
+    "none": "none",
+    "layer": "layer",
+    "rms": "rms",
+    "batch": "none",
+    "dyt": "none",
+    "derf": "none",
+}
+"""Those of `gradlab.mean_field.composed` are part of the activation. Batch norm is left out of the network: it has a
+theory of its own in `gradlab.mean_field.batch_norm`."""
 _FIXED_PLACES: dict[str, Literal["", "input", "stream"]] = {
     "none": "", "add": "", "pre_norm": "input", "post_norm": "stream",
 }  # fmt: skip
@@ -36,7 +45,9 @@ COVERAGE = Coverage(
         "activation": KNOWN_ACTIVATIONS,
         "init": KNOWN_INITS,
         "bias_std": BIASES,
-        "norm": Components(dict.fromkeys(_NORMS, ("eps",)) | {"none": ()}),
+        "norm": Components(
+            dict.fromkeys(_NORMS, ("eps",)) | {"none": (), "dyt": ("alpha",), "derf": ("alpha", "shift")}
+        ),
         "norm_position": Components(dict.fromkeys(_POSITIONS, ())),
         "residual": Components(dict.fromkeys(_FIXED_PLACES, ())),
         "residual_scale": Numbers(("1/sqrt(depth)", "learned_zero")),
@@ -71,7 +82,7 @@ def initialisation(cell: Cell, in_features: int, out_features: int) -> Initialis
     if sigma_w2 == 0:
         raise NoPrediction("all weights are zero: there is no gradient to predict")
     network = RandomNetwork(
-        numpy_activation(cell.activation),
+        _activation(cell),
         sigma_w2,
         bias_variance(cell.init, cell.bias_std, width),
         cell.init.name == "orthogonal",
@@ -90,6 +101,14 @@ def initialisation(cell: Cell, in_features: int, out_features: int) -> Initialis
         bias_variance(cell.init, cell.bias_std, in_features),
         weight_variance(cell.init, width, out_features) * width,
     )
+
+
+def _activation(cell: Cell) -> NumpyActivation:
+    if cell.norm.name not in SQUASHING:
+        return numpy_activation(cell.activation)
+    if _FIXED_PLACES[cell.residual.name]:
+        raise NoPrediction(f"mean-field theory knows {cell.norm.name} beside an activation, not in a stream")
+    return squashed_activation(cell.activation, cell.norm, before=cell.norm_position.name == "pre_activation")
 
 
 def _scale(cell: Cell) -> float:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal, Protocol
 
 import torch
@@ -10,15 +11,28 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gradlab.components import NORMS, Named
+from gradlab.nn.parameters import Parameter
 
-__all__ = ["BatchNorm", "LayerNorm", "Mode", "Norm", "RMSNorm", "norm"]
+__all__ = [
+    "BatchNorm",
+    "DynamicErf",
+    "DynamicTanh",
+    "GroupNorm",
+    "LayerNorm",
+    "Mode",
+    "Norm",
+    "RMSNorm",
+    "WeightStandardisation",
+    "norm",
+    "parameters",
+]
 
 Mode = Literal["train", "probe", "eval"]
 """train: batch statistics, running ones updated; probe: batch statistics, nothing touched; eval: running ones."""
 
 
 class Norm(Protocol):
-    """A normalisation: its learned parameters, all of shape `[O]`, and its map."""
+    """A normalisation: its learned parameters, of shape `[O]` or, of those named in `scalars`, `[1]`, and its map."""
 
     starts: Mapping[str, float]
     """Where each learned parameter begins, by name."""
@@ -85,6 +99,83 @@ class BatchNorm:
         """Move the running statistics as torch.nn.BatchNorm1d does, the variance with Bessel's correction."""
         unbiased = var_R1O.detach() * (n / max(n - 1, 1))
         running_R2O.lerp_(torch.cat([mean_R1O.detach(), unbiased], 1), self.momentum)
+
+
+class GroupNorm:
+    """Each sample over groups of neighbouring units (Wu & He 2018, arXiv 1803.08494)."""
+
+    starts: ClassVar = {"norm_weight": 1.0, "norm_bias": 0.0}
+    running = False
+
+    def __init__(self, groups: int, eps: float) -> None:
+        self.groups, self.eps = groups, eps
+
+    def __call__(self, x_RNO: Tensor, learned: dict[str, Tensor], running_R2O: Tensor | None, mode: Mode) -> Tensor:
+        grouped = x_RNO.view(*x_RNO.shape[:-1], self.groups, -1)
+        y = F.layer_norm(grouped, grouped.shape[-1:], eps=self.eps).flatten(-2)
+        return torch.addcmul(learned["norm_bias"].unsqueeze(1), y, learned["norm_weight"].unsqueeze(1))
+
+
+class DynamicTanh:
+    """weight*tanh(alpha*x) + bias, which normalises nothing (Zhu 2025, arXiv 2503.10622)."""
+
+    running = False
+    scalars = ("norm_alpha",)
+
+    def __init__(self, alpha: float) -> None:
+        self.starts: Mapping[str, float] = {"norm_weight": 1.0, "norm_bias": 0.0, "norm_alpha": alpha}
+
+    def __call__(self, x_RNO: Tensor, learned: dict[str, Tensor], running_R2O: Tensor | None, mode: Mode) -> Tensor:
+        y = torch.tanh(learned["norm_alpha"].unsqueeze(1) * x_RNO)
+        return torch.addcmul(learned["norm_bias"].unsqueeze(1), y, learned["norm_weight"].unsqueeze(1))
+
+
+class DynamicErf:
+    """weight*erf(alpha*x + shift) + bias (Chen 2025, arXiv 2512.10938, equation 10)."""
+
+    running = False
+    scalars = ("norm_alpha", "norm_shift")
+
+    def __init__(self, alpha: float, shift: float) -> None:
+        self.starts: Mapping[str, float] = {
+            "norm_weight": 1.0, "norm_bias": 0.0, "norm_alpha": alpha, "norm_shift": shift
+        }  # fmt: skip
+
+    def __call__(self, x_RNO: Tensor, learned: dict[str, Tensor], running_R2O: Tensor | None, mode: Mode) -> Tensor:
+        alpha, shift = (learned[name].unsqueeze(1) for name in self.scalars)
+        return torch.addcmul(
+            learned["norm_bias"].unsqueeze(1), torch.erf(alpha * x_RNO + shift), learned["norm_weight"].unsqueeze(1)
+        )
+
+
+class WeightStandardisation:
+    """No norm of activations: each unit's weights are centred and scaled to mean square gain^2/fan_in, times a learned
+    factor (Qiao 2019, arXiv 1903.10520; scaled by the fan as in Brock 2021, arXiv 2101.08692)."""
+
+    starts: ClassVar = {"norm_weight": 1.0}
+    running = False
+    of_weights = True
+
+    def __init__(self, gain: float, eps: float) -> None:
+        self.gain, self.eps = gain, eps
+
+    def standardised(self, weight_ROI: Tensor, learned: dict[str, Tensor]) -> Tensor:
+        """Return the weights that are applied."""
+        var_RO1, mean_RO1 = torch.var_mean(weight_ROI, dim=-1, correction=0, keepdim=True)
+        scale_RO1 = torch.rsqrt(var_RO1 + self.eps) * (self.gain / math.sqrt(weight_ROI.shape[-1]))
+        return (weight_ROI - mean_RO1) * (scale_RO1 * learned["norm_weight"].unsqueeze(2))
+
+    def __call__(self, x_RNO: Tensor, learned: dict[str, Tensor], running_R2O: Tensor | None, mode: Mode) -> Tensor:
+        return x_RNO
+
+
+def parameters(norm: Norm | None, size: int, block: int) -> dict[str, Parameter]:
+    """Return what a norm of `size` units learns, of one replica."""
+    scalars: Sequence[str] = getattr(norm, "scalars", ())
+    return {
+        name: Parameter((1,), "scalar", block, start) if name in scalars else Parameter((size,), "norm", block, start)
+        for name, start in ({} if norm is None else norm.starts).items()
+    }
 
 
 def norm(named: Named) -> Norm | None:

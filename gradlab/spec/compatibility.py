@@ -172,6 +172,17 @@ def _explain_weight_decay(optimizer: Named, weight_decay: float) -> tuple[str, s
     return f"{optimizer.name} has no weight_decay, found {weight_decay:g}", hint
 
 
+def _explain_groups(norm: Named, width: int) -> tuple[str, str]:
+    divisors = [n for n in range(1, min(width, 1000) // 2 + 1) if width % n == 0]
+    message = f"norm: {norm} needs a width of which each group has the same number of units, at least 2: found {width}"
+    return message, f"groups can be {_listed(map(str, divisors))}" if divisors else ""
+
+
+def _splits_badly(norm: Named, width: int) -> bool:
+    groups = dict(norm.params).get("groups", 1)
+    return norm.name == "group" and isinstance(groups, int) and bool(width % groups or width < 2 * groups)
+
+
 def _only(key: str) -> _Conflict:
     """Return the conflict of a model with the components of a setting that it cannot have."""
 
@@ -239,6 +250,7 @@ _CONFLICTS = (
     ),
     _Conflict("model", "task", lambda m, t: not _fits(m, t) and not TASKS[t.name].of_sequences, _explain_samples),
     _Conflict("model", "task", lambda m, t: not _fits(m, t) and TASKS[t.name].of_sequences, _explain_sequences),
+    _Conflict("norm", "width", _splits_badly, _explain_groups),
     _Conflict("task", "seq_len", _lengths_broken, _explain_length),
     _Conflict("task", "inputs.scale", lambda t, v: v != 1 and TASKS[t.name].of_indices, _explain_indices),
     _Conflict("task", "inputs.shift", lambda t, v: v != 0 and TASKS[t.name].of_indices, _explain_indices),

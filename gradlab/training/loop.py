@@ -92,6 +92,8 @@ class Trainer:
         self.data = load(self.shared.task, seeds, self.shared.seq_len, scaling)
         if (few := int(self.data.train_x.shape[1])) < NORMS[self.shared.norm.name].least.get("train.batch_size", 0):
             raise DataError(f"norm: {self.shared.norm.name} over {few} sample: task {self.shared.task} has no more")
+        if self.shared.norm.name == "weight" and self.data.in_features == 1 and not self.data.vocabulary:
+            raise DataError(f"norm: weight with one input, as task {self.shared.task} has: one weight has no deviation")
         self.model: Network = FAMILIES[self.shared.model.name].load()(_architecture(cells, self.data))
         if self.shared.dropout and not self.model.dropped:
             raise UsageError(f"model {self.shared.model.name} has nothing that dropout acts on", "leave dropout out")

@@ -66,7 +66,7 @@ def test_each_replica_is_torchs_own_network(name, activation, depth, per_step):
 
 
 FORMS = list(
-    itertools.product(MODELS_IN_TIME, ["none", "layer", "rms"], ["tanh", "prelu", "softplus"], ["none", "add"])
+    itertools.product(MODELS_IN_TIME, FAMILIES["rnn"].allows["norm"], ["tanh", "prelu", "softplus"], ["none", "add"])
 )
 
 

@@ -111,7 +111,7 @@ def other(param: Param) -> object:
     if param.kind is bool:
         return str(not param.default).lower()
     if param.kind is int:
-        return 3
+        return 4
     return 0.125 if param.low <= 0.125 <= param.high else param.low + 0.125 if param.low > 0 else param.high - 0.125
 
 

@@ -103,6 +103,10 @@ def _norm(arch: Architecture, own: dict[str, Tensor], name: str, x: Tensor) -> T
         return x
     if arch.norm.name == "layer":
         return F.layer_norm(x, x.shape[-1:], own[f"{name}_norm_weight"], own[f"{name}_norm_bias"])
+    if arch.norm.name in ("dyt", "derf"):
+        weight, bias, alpha = (own[f"{name}_norm_{part}"] for part in ("weight", "bias", "alpha"))
+        inner = torch.tanh(alpha * x) if arch.norm.name == "dyt" else torch.erf(alpha * x + own[f"{name}_norm_shift"])
+        return weight * inner + bias
     return F.rms_norm(x, x.shape[-1:], own[f"{name}_norm_weight"], 1e-5)
 
 

@@ -57,6 +57,31 @@ def torch_activation(named: Named) -> nn.Module:
     }[named.name]()
 
 
+class Squashed(nn.Module):
+    """DyT and Derf as their papers print them."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor], width: int, **scalars: float) -> None:
+        super().__init__()
+        self.function = function
+        self.weight, self.bias = nn.Parameter(torch.ones(width)), nn.Parameter(torch.zeros(width))
+        for name, start in scalars.items():
+            self.register_parameter(name, nn.Parameter(torch.tensor([start])))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.weight * self.function(self.alpha * x + getattr(self, "shift", 0.0)) + self.bias
+
+
+class OfWeights(nn.Module):
+    """A norm of the weights: nothing happens to the activations; see `Block`."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+
 def torch_norm(named: Named, width: int) -> nn.Module:
     eps = dict(named.params).get("eps", 1e-5)
     return {
@@ -64,6 +89,12 @@ def torch_norm(named: Named, width: int) -> nn.Module:
         "batch": lambda: nn.BatchNorm1d(width, eps=eps),
         "layer": lambda: nn.LayerNorm(width, eps=eps),
         "rms": lambda: nn.RMSNorm(width, eps=eps),
+        "group": lambda: nn.GroupNorm(dict(named.params)["groups"], width, eps=eps),
+        "dyt": lambda: Squashed(torch.tanh, width, alpha=dict(named.params).get("alpha", 0.5)),
+        "derf": lambda: Squashed(
+            torch.erf, width, alpha=dict(named.params).get("alpha", 0.5), shift=dict(named.params).get("shift", 0.0)
+        ),
+        "weight": lambda: OfWeights(width),
     }[named.name]()
 
 
@@ -82,10 +113,17 @@ class Block(nn.Module):
         else:
             self.scale = float(cell.residual_scale)
 
+    def mapped(self, x: Tensor) -> Tensor:
+        if not isinstance(self.norm, OfWeights):
+            return self.linear(x)
+        own = self.linear.weight
+        scaled = nn.functional.batch_norm(own.T, None, None, self.norm.weight, None, training=True, eps=1e-6).T
+        return nn.functional.linear(x, scaled / math.sqrt(own.shape[1]), self.linear.bias)
+
     def plain(self, x: Tensor) -> Tensor:
         if self.before:
-            return self.act(self.norm(self.linear(x)))
-        return self.norm(self.act(self.linear(x)))
+            return self.act(self.norm(self.mapped(x)))
+        return self.norm(self.act(self.mapped(x)))
 
     def forward(self, x: Tensor) -> Tensor:
         if self.form == "none" or (self.form == "add" and self.first):
@@ -93,8 +131,8 @@ class Block(nn.Module):
         if self.form == "add":
             return x + self.scale * self.plain(x)
         if self.form == "pre_norm":
-            return self.act(self.linear(x)) if self.first else x + self.scale * self.act(self.linear(self.norm(x)))
-        branch = self.act(self.linear(x))
+            return self.act(self.mapped(x)) if self.first else x + self.scale * self.act(self.mapped(self.norm(x)))
+        branch = self.act(self.mapped(x))
         return self.norm(branch if self.first else x + self.scale * branch)
 
 

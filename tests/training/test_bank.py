@@ -8,7 +8,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from contract import SMALL, STARTS, STEP_BY_STEP, assert_independent, assert_same
+from contract import SMALL, STARTS, STEP_BY_STEP, assert_independent, assert_same, named
 from pairwise import full_product, pairwise
 from reference import flat, network, torch_optimizer
 
@@ -30,7 +30,8 @@ def cells_of(shape: tuple[str, str, str, str]) -> list[Cell]:
     """A bank with every init, two seeds, mixed learning rates and dropout, for one shape of block."""
     norm, place, residual, activation = shape
     base = dataclasses.replace(
-        SMALL, norm=Named(norm), norm_position=Named(place), residual=Named(residual), activation=Named(activation),
+        SMALL, norm=named(NORMS, norm), norm_position=Named(place), residual=Named(residual),
+        activation=Named(activation),
         residual_scale="learned_zero" if activation == "prelu" else 0.7, dropout=0.2 if activation == "tanh" else 0.0,
     )  # fmt: skip
     return [
@@ -58,7 +59,8 @@ MIXED = [name for name, component in ACTIVATIONS.items() if not component.learne
 BLOCKS = [
     (norm, place, residual)
     for norm, place, residual in itertools.product(NORMS, NORM_POSITIONS, RESIDUALS)
-    if place == "pre_activation" or (norm != "none" and residual in ("none", "add"))  # elsewhere it means nothing
+    if place == "pre_activation"
+    or (norm not in ("none", "weight") and residual in ("none", "add"))  # elsewhere it means nothing
 ]
 
 

@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from contract import named
 
 from gradlab.cell import Cell
 from gradlab.components import NORMS, OPTIMIZERS, Named
@@ -26,7 +27,7 @@ def test_training_and_probes_on_a_gpu_are_those_of_the_cpu(norm, optimizer):
     cells = [
         dataclasses.replace(
             BASE,
-            norm=Named(norm),
+            norm=named(NORMS, norm),
             optimizer=Named(optimizer),
             precision=Named("float64"),
             dropout=0.1,

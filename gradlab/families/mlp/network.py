@@ -19,11 +19,12 @@ import torch
 from torch import Tensor
 
 from gradlab.families.network import Architecture, Context, Network, Pullback, State
+from gradlab.nn import norms
 from gradlab.nn.activations import activations
 from gradlab.nn.embedding import embed
 from gradlab.nn.inits import bias_draw, weight_draw
 from gradlab.nn.linear import linear
-from gradlab.nn.norms import norm
+from gradlab.nn.norms import WeightStandardisation
 from gradlab.nn.parameters import Draw, Layout, Parameter, Params
 
 __all__ = ["MLP"]
@@ -36,7 +37,7 @@ class MLP(Network):
         self.arch = arch
         self.length = arch.depth
         self.activation = activations(arch.activations or [arch.activation])
-        self.norm = norm(arch.norm)
+        self.norm = norms.norm(arch.norm)
         self.learns_scale, self.scale = arch.learns_scale, arch.scale
         self.dropped = ((arch.width,),) * arch.depth
         options = arch.options
@@ -59,9 +60,8 @@ class MLP(Network):
         width = self.arch.width
         fan_in = width if block else self.arch.in_features * (self._embedding or 1)
         parameters = self._linear(fan_in, width, block, "blocks")
-        if self.norm is not None and not (block == 0 and self.arch.residual == "pre_norm"):
-            for name, start in self.norm.starts.items():
-                parameters[name] = Parameter((width,), "norm", block, start)
+        if not (block == 0 and self.arch.residual == "pre_norm") or isinstance(self.norm, WeightStandardisation):
+            parameters |= norms.parameters(self.norm, width, block)
         if self.activation.start is not None:
             parameters["slope"] = Parameter((1,), "scalar", block, self.activation.start)
         if self.learns_scale and block > 0:
@@ -98,7 +98,10 @@ class MLP(Network):
         def normed(t: Tensor, where: str) -> Tensor:
             return t if self.norm is None or where != place else ctx.norm(self.norm, t, own, i)
 
-        h = normed(linear(normed(stream, "input"), own["weight"], own["bias"]), "pre_activation")
+        weight = own["weight"]
+        if isinstance(self.norm, WeightStandardisation):
+            weight = self.norm.standardised(weight, own)
+        h = normed(linear(normed(stream, "input"), weight, own["bias"]), "pre_activation")
         y = normed(ctx.activate(self.activation, h, own.get("slope")), "post_activation")
         y = ctx.drop(y, i)
         if form != "none" and i > 0:

@@ -16,7 +16,7 @@ from gradlab.nn.activations import activation
 from gradlab.nn.embedding import embed
 from gradlab.nn.inits import bias_draw, weight_draw
 from gradlab.nn.linear import linear
-from gradlab.nn.norms import Norm
+from gradlab.nn.norms import Norm, parameters
 from gradlab.nn.parameters import Draw, Parameter, Start
 from gradlab.streams import generator
 
@@ -60,11 +60,10 @@ class RecurrentCell(ABC):
         return self.norm(x, {key: own[f"{name}_{key}"] for key in self.norm.starts}, None, "probe")
 
     def _norms(self, layer: int, **sizes: int) -> dict[str, Parameter]:
-        starts = {} if self.norm is None else self.norm.starts
         return {
-            f"{name}_{key}": Parameter((size,), "norm", layer, start)
+            f"{name}_{key}": parameter
             for name, size in sizes.items()
-            for key, start in starts.items()
+            for key, parameter in parameters(self.norm, size, layer).items()
         }
 
     def _matrices(self, layer: int, inputs: int, width: int, options: Options) -> dict[str, Parameter]:
