@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gradlab.api.options import CompareOptions
-from gradlab.cli.flags import Output, Results
+from gradlab.cli.flags import CompareOutput, Results
 from gradlab.cli.run import DID_NOT_HOLD
 from gradlab.terminal.console import err, out, warn
 
@@ -24,7 +24,7 @@ _CHECKS_SHOWN = 20
 def compare(
     results: Results,
     options: CompareOptions,
-    output: Output,
+    output: CompareOutput,
     csv: Annotated[str | None, typer.Option("--csv", metavar="FILE", help="The table as CSV; - for stdout.")] = None,
 ) -> int:
     """Compare any number of runs: what survives and learns, which factor matters, what is more than chance."""
@@ -48,7 +48,7 @@ def compare(
     if output.json:
         print_json(document(comparison))
     elif csv != "-":
-        print_report(lambda glyphs, width: comparison_report(comparison, glyphs, width))
+        print_report(lambda glyphs, width: comparison_report(comparison, glyphs, width, verbose=output.verbose))
     for check in comparison.checks:
         _report_check(check)
     return DID_NOT_HOLD if any(check.failed for check in comparison.checks) else 1 if damaged else 0

@@ -74,6 +74,13 @@ class Output(Options):
 
 
 @dataclass(frozen=True)
+class CompareOutput(Output):
+    """What a comparison prints."""
+
+    verbose: bool = option(False, "Every remark, and tracebacks.", flags=("-v",))
+
+
+@dataclass(frozen=True)
 class PlanOutput(Output):
     """What a command about banks prints."""
 

@@ -118,7 +118,7 @@ def test_vanishing_before_training_and_learned_is_said_with_the_survival_after_i
                          steps=300))  # fmt: skip
     assert (made.cells["verdict"] == "vanishing").all()
     assert made.cells["learned"].all()
-    text = sentence(made, "learned in spite of it")
+    text = sentence(made, "beyond a threshold before training, learned")
     assert number_after(text, "survival") == pytest.approx(10 ** made.summary["log10_survival"].iloc[0], rel=0.06)
     assert not sentence(made, "healthy")
 

@@ -9,44 +9,46 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from math import isfinite, isnan
 
-from gradlab.report.formatting import count, decade, factor_text, joined, metric_text, power
+from gradlab.report.formatting import decade, factor_text, power
 from gradlab.report.model import evidence
 from gradlab.report.model.caveats import counted_seeds, truncated, underflow, unmeasurable, wide_intervals
 from gradlab.report.model.marks import (
     Point,
     judged_log10,
     judged_verdict,
-    learned,
     mark_of,
     unexplained,
 )
-from gradlab.report.model.outcomes import TrainingOutcome
 from gradlab.report.model.rows import Row, RowGroup
+from gradlab.report.model.training_conclusions import Configuration, explained, learning, losses
 
 __all__ = ["causes"]
 
 _NAMED = 3
 """Configurations named in one sentence; the rest are counted."""
 
-Place = tuple[Row, int, Point, TrainingOutcome]
-"""One configuration that was measured: its row, its length, its numbers and what training made of it."""
-
 
 def causes(group: RowGroup) -> list[str]:
     """Return the sentences about the rows of a run, the most important first; each only where it applies."""
     before = group.before_training
     trained = group.fixed.get("train.steps") != 0
-    makers: tuple[Callable[[], str], ...] = (
-        *((lambda: _learned(group), lambda: _diverged(group), lambda: _unmoved(group), lambda: _metric_lost(group),
-           lambda: _unscaled(group)) if trained else ()),
-        lambda: unmeasurable(before), lambda: truncated(group),
-        lambda: _beyond(before, "vanishing"), lambda: _beyond(before, "exploding"),
-        *((lambda: _lost_in_training(group), lambda: _falling(group), lambda: _stalled(group)) if trained else ()),
-        lambda: _healthy(group, trained=trained), lambda: _near(before),
-        *((lambda: _lost_but_learned(group),) if trained else ()),
-        lambda: underflow(group), lambda: wide_intervals(before),
-    )  # fmt: skip
-    return [sentence for maker in makers if (sentence := maker())]
+    measured = _configurations(group) if trained else []
+    sentences = [
+        *learning(measured, group.metric),
+        unmeasurable(before), truncated(group), _beyond(before, "vanishing"), _beyond(before, "exploding"),
+        *losses(measured, group.metric),
+        _healthy(group, trained=trained), _near(before), underflow(group), wide_intervals(before),
+    ]  # fmt: skip
+    return [sentence for sentence in sentences if sentence]
+
+
+def _configurations(group: RowGroup) -> list[Configuration]:
+    return [
+        Configuration(_at(group, row, length), point, row.outcomes[length])
+        for row in group.rows
+        for length, point in row.points.items()
+        if length in row.outcomes
+    ]
 
 
 def _named(rows: Sequence[Row], describe: Callable[[Row], str]) -> str:
@@ -54,158 +56,8 @@ def _named(rows: Sequence[Row], describe: Callable[[Row], str]) -> str:
     return "; ".join([describe(row) for row in rows[:_NAMED]] + ([f"and {rest} more"] if rest > 0 else []))
 
 
-def _places(group: RowGroup) -> list[Place]:
-    return [
-        (row, length, point, row.outcomes[length])
-        for row in group.rows
-        for length, point in row.points.items()
-        if length in row.outcomes
-    ]
-
-
 def _at(group: RowGroup, row: Row, length: int) -> str:
     return f"{row.name} {group.axis.at(length)}" if group.varies else row.name
-
-
-def _each(group: RowGroup, places: Sequence[Place], describe: Callable[[Place], str]) -> str:
-    """Return the configurations with what is said of each, the first few by name."""
-    texts = [f"{_at(group, place[0], place[1])} {describe(place)}" for place in places[:_NAMED]]
-    rest = len(places) - _NAMED
-    return "; ".join([*texts, *([f"and {rest} more"] if rest > 0 else [])])
-
-
-def _score(group: RowGroup, place: Place) -> str:
-    return evidence.learned_text(place[3], place[2], group.metric)
-
-
-# what training made of them
-
-
-def _learned(group: RowGroup) -> str:
-    places = _places(group)
-    if not places:
-        return ""
-    chosen = [place for place in places if learned(place[2])]
-    text = f"learned: {len(chosen)} of {count(len(places), 'configuration')}"
-    scores = [float(point["metric"]) for _, _, point, _ in chosen if not isnan(point["metric"])]
-    if scores:
-        low, high = metric_text(min(scores)), metric_text(max(scores))
-        text += f" ({group.metric} {low if low == high else f'{low} to {high}'})"
-    return text + "."
-
-
-def _diverged(group: RowGroup) -> str:
-    places = [place for place in _places(group) if place[3].diverged]
-    return f"diverged: {_each(group, places, lambda place: evidence.divergence(place[3]))}." if places else ""
-
-
-def _unmoved(group: RowGroup) -> str:
-    places = [place for place in _places(group) if _never_moved(place[3])]
-
-    def describe(place: Place) -> str:
-        return f"({evidence.motionless(place[3], str(place[2]['verdict']))}; {_score(group, place)})"
-
-    return f"the weights never moved: {_each(group, places, describe)}." if places else ""
-
-
-def _never_moved(outcome: TrainingOutcome) -> bool:
-    """Whether in no seed that did not diverge, and in at least one, a block's weights changed by one bit."""
-    return bool(outcome.unmoved) and len(outcome.unmoved) == len(outcome.finished)
-
-
-def _metric_lost(group: RowGroup) -> str:
-    places = [place for place in _places(group) if place[3].metric_lost]
-    texts = _each(group, places, lambda place: f"({evidence.lost_metric(place[3], group.metric)})")
-    return f"no measure of anything, left out of the means: {texts}." if places else ""
-
-
-def _explained(outcome: TrainingOutcome) -> bool:
-    """Whether what happened in training is said already: it learned, diverged, or never moved."""
-    return outcome.mostly_learned or 2 * len(outcome.diverged) >= len(outcome.seeds) or _never_moved(outcome)
-
-
-def _unscaled(group: RowGroup) -> str:
-    places = [place for place in _places(group) if place[3].unscaled and not _explained(place[3])]
-
-    def describe(place: Place) -> str:
-        outcome = place[3]
-        first = f"first loss {evidence.first_loss(outcome)}, " if outcome.unscaled == "targets" else ""
-        return f"({evidence.scale(outcome)}, {first}{evidence.late_loss(outcome)}; {_score(group, place)})"
-
-    kinds = list(dict.fromkeys(place[3].unscaled for place in places))
-    return (
-        f"not learned, with {joined([*kinds])} far from unit scale: {_each(group, places, describe)}." if places else ""
-    )
-
-
-def _unlearned(group: RowGroup) -> list[Place]:
-    return [place for place in _places(group) if not _explained(place[3]) and not place[3].unscaled]
-
-
-def _falling(group: RowGroup) -> str:
-    places = [place for place in _unlearned(group) if place[3].trend == "falling"]
-
-    def describe(place: Place) -> str:
-        return f"({evidence.late_loss(place[3])}; {_score(group, place)})"
-
-    return f"not learned, still falling, more steps may do: {_each(group, places, describe)}." if places else ""
-
-
-def _stalled(group: RowGroup) -> str:
-    """Those whose loss does not fall at the end, and whose gradient was not lost before training."""
-    places = [
-        place
-        for place in _unlearned(group)
-        if place[3].trend != "falling" and judged_verdict(place[2]) == "healthy" and not _lost_later(place)
-    ]  # fmt: skip
-    words = {"level": "stalled", "rising": "rising at the end", "unknown": "too few steps to see where the loss goes"}
-    sentences = []
-    for trend, word in words.items():
-        own = [place for place in places if place[3].trend == trend]
-
-        def describe(place: Place) -> str:
-            *_, point, outcome = place
-            return f"({evidence.late_loss(outcome)}; {evidence.measured(outcome, point)}; {_score(group, place)})"
-
-        if own:
-            sentences.append(f"not learned, {word}: {_each(group, own, describe)}.")
-    return " ".join(sentences)
-
-
-def _lost_later(place: Place) -> bool:
-    """Whether the gradient was healthy before training and is beyond a threshold after it."""
-    *_, point, outcome = place
-    if 2 * len(outcome.diverged) >= len(outcome.seeds) or judged_verdict(point) != "healthy":
-        return False
-    return judged_verdict(point, final=True) in ("vanishing", "exploding", "dead", "nonfinite")
-
-
-def _lost_in_training(group: RowGroup) -> str:
-    places = [place for place in _places(group) if _lost_later(place)]
-
-    def describe(place: Place) -> str:
-        verdict = judged_verdict(place[2], final=True)
-        layer = evidence.layer_text(place[2], final=True)
-        loss = "" if place[3].mostly_learned else f"; {evidence.late_loss(place[3])}"
-        return f"({verdict}: {evidence.survival_text(place[2])}{layer}{loss}; {_score(group, place)})"
-
-    return f"healthy before training, not after it: {_each(group, places, describe)}." if places else ""
-
-
-def _lost_but_learned(group: RowGroup) -> str:
-    places = [
-        place
-        for place in _places(group)
-        if judged_verdict(place[2]) in ("vanishing", "exploding", "dead") and learned(place[2])
-    ]
-
-    def describe(place: Place) -> str:
-        return f"({evidence.survival_text(place[2])}; {_score(group, place)})"
-
-    return f"learned in spite of it: {_each(group, places, describe)}." if places else ""
-
-
-# the gradient
 
 
 def _theory(point: Point) -> str:
@@ -245,7 +97,7 @@ def _unlearned_there(row: Row, length: int) -> str:
     """Return what the loss did where a network with a lost gradient has not learned; of one setting of training."""
     members = [member for member in row.members or (row,) if length in member.outcomes]
     outcome = members[0].outcomes[length] if len(members) == 1 else None
-    if outcome is None or not outcome.steps or _explained(outcome) or outcome.trend == "falling":
+    if outcome is None or not outcome.steps or explained(outcome) or outcome.trend == "falling":
         return ""
     return f", not learned: {evidence.late_loss(outcome)}"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,10 +14,14 @@ from gradlab.analysis.compare.matched_counts import matched_counts
 from gradlab.analysis.compare.paired_comparisons import Improvement
 from gradlab.analysis.compare.paired_differences import FEWEST_SEEDS
 from gradlab.analysis.compare.seed_means import LEVEL
+from gradlab.cell import SETTINGS
 from gradlab.families import Axis
 from gradlab.report.formatting import count, factor_text, joined, power
+from gradlab.report.model.compared_outcomes import configurations_of_comparison
 from gradlab.report.model.effects import response_name, share_of
-from gradlab.thresholds import LEARNED_SHARE, UNEXPLAINED_Z
+from gradlab.report.model.labels import name_of
+from gradlab.report.model.training_conclusions import learning, losses
+from gradlab.thresholds import UNEXPLAINED_Z
 
 __all__ = ["conclusions"]
 
@@ -31,31 +35,40 @@ _LEVELS = 6
 """Levels of a factor whose counts are given."""
 _MAJOR_SHARE = 0.05
 """Share of the variance from which a factor is named among the largest."""
-_BARE = ("model", "task", "activation", "init", "optimizer")
-"""Settings whose values are named without the setting."""
 
 Point = pd.Series  # one row of `Comparison.configurations`
 
 
 def conclusions(comparison: Comparison) -> list[str]:
-    """Return a few plain sentences; each only where it applies."""
-    makers = (_variance, _vanishing, _exploding, _unmeasurable, _learned, _theory, _not_significant, _too_few_seeds)
-    return [sentence for maker in makers for sentence in maker(comparison) if sentence]
+    """Return plain sentences, the most important first; each only where it applies."""
+    trained = comparison.design.fixed.get("train.steps") != 0
+    measured = configurations_of_comparison(comparison, lambda point: _name(comparison, point)) if trained else []
+    metric = comparison.metric_name or "metric"
+    sentences = [
+        *learning(measured, metric),
+        *_unmeasurable(comparison), *_vanishing(comparison), *_exploding(comparison), *_variance(comparison),
+        *losses(measured, metric),
+        *_theory(comparison), *_not_significant(comparison), *_too_few_seeds(comparison),
+    ]  # fmt: skip
+    return [sentence for sentence in sentences if sentence]
 
 
-def _name(comparison: Comparison, point: Point[Any]) -> str:
-    """Return the settings in which a configuration differs from the others, its length last."""
+def _before_training(comparison: Comparison) -> list[str]:
+    """Return the settings that vary and change what is measured before training, the lengths left out."""
+    varied = [factor.name for factor in comparison.design.varied if factor.name not in comparison.design.axes]
+    return [name for name in varied if not SETTINGS[name].training]
+
+
+def _name(comparison: Comparison, point: Point[Any], only: Sequence[str] | None = None) -> str:
+    """Return the settings in which a configuration differs from the others, or `only` these, its length last."""
     over = _over(comparison, point)
     # the lengths of the other networks have no meaning for these
     others = {axis for axis in comparison.design.axes if axis != over and axis not in comparison.by}
-    parts = []
-    for factor in comparison.design.varied:
-        value = setting_text(point[factor.name])
-        if factor.name != over and factor.name not in others and value != "none":
-            parts.append(value if factor.name in _BARE else f"{factor.name} {value}")
-    name = " ".join(parts) or "the plain network"
-    varies = any(factor.name == over for factor in comparison.design.varied)
-    return f"{name} {_axis(comparison, point).at(point[over])}" if varies else name
+    varied = [factor.name for factor in comparison.design.varied]
+    shown = [key for key in varied if key != over and key not in others and (only is None or key in only)]
+    pairs = [(key, setting_text(point[key])) for key in shown]
+    name = name_of(pairs) or ("all alike" if only is not None and not only else "the plain network")
+    return f"{name} {_axis(comparison, point).at(point[over])}" if over in varied else name
 
 
 def _over(comparison: Comparison, point: Point[Any]) -> str:
@@ -93,7 +106,7 @@ def _beyond(comparison: Comparison, verdict: str) -> list[str]:
         return []
     shrinks = verdict == "vanishing"
     chosen = table[lost].sort_values("log10_survival", ascending=shrinks)
-    names = [factor.name for factor in comparison.design.varied if factor.name not in comparison.design.axes]
+    names = _before_training(comparison)
     chosen = chosen.drop_duplicates(names) if names else chosen.head(1)  # pandas refuses duplicates by no column
 
     def describe(point: Point[Any]) -> str:
@@ -102,7 +115,7 @@ def _beyond(comparison: Comparison, verdict: str) -> list[str]:
         if np.isfinite(decay) and (decay < 1) == shrinks:
             pace = f", a factor {factor_text(1 / decay if shrinks else decay)} {'lost' if shrinks else 'gained'} "
             pace += f"a {_axis(comparison, point).step}"
-        return f"{_name(comparison, point)} ({power(point['log10_survival'])}{pace})"
+        return f"{_name(comparison, point, names)} ({power(point['log10_survival'])}{pace})"
 
     text = f"{verdict}: {int(lost.sum())} of {count(len(table), 'configuration')}"
     by_factor = _share_by_factor(comparison, lost)
@@ -146,42 +159,13 @@ def _improvements(comparison: Comparison, verdict: str) -> list[str]:
 
 def _unmeasurable(comparison: Comparison) -> list[str]:
     table, parts = comparison.configurations, []
-    for column, what in (
-        ("dead", "a gradient that is exactly zero at step 0"),
-        ("nonfinite", "a gradient that is not finite at step 0"),
-        ("diverged", "diverged in training"),
-    ):
+    for column, what in (("dead", "a gradient that is exactly zero"), ("nonfinite", "a gradient that is not finite")):
         chosen = table[table[column] > 0].sort_values(column, ascending=False)
         if len(chosen):
             total = int(chosen[column].sum())
-            have = "" if column == "diverged" else "has " if total == 1 else "have "
-            parts.append(f"{count(total, 'cell')} {have}{what} ({_names(comparison, chosen)})")
+            have = "has" if total == 1 else "have"
+            parts.append(f"{count(total, 'cell')} {have} {what} at step 0 ({_names(comparison, chosen)})")
     return ["; ".join(parts) + ": left out of the means concerned."] if parts else []
-
-
-def _learned(comparison: Comparison) -> list[str]:
-    if comparison.design.fixed.get("train.steps") == 0:
-        return []
-    table = comparison.configurations
-    healthy, learned = table["verdict"] == "healthy", table["learned"] > LEARNED_SHARE
-    lost = table["verdict"].isin(["vanishing", "exploding", "dead"])
-
-    def describe(point: Point[Any]) -> str:
-        return f"{_name(comparison, point)} ({point['learned_n']} of {count(int(point['cells']), 'cell')})"
-
-    sentences = [f"learned: {int(learned.sum())} of {count(len(table), 'configuration')} with most of their seeds."]
-    unlearned = table[healthy & ~learned].sort_values(list(comparison.design.axes))
-    if len(unlearned):
-        share = f"{len(unlearned)} of {int(healthy.sum())}"
-        sentences.append(
-            f"healthy before training, not learned: {share}, as {_names(comparison, unlearned, describe)}."
-        )
-    despite = table[lost & learned].sort_values(list(comparison.design.axes), ascending=False)
-    if len(despite):
-        share = f"{len(despite)} of {int(lost.sum())}"
-        names = _names(comparison, despite, describe)
-        sentences.append(f"beyond a threshold before training, learned: {share}, as {names}.")
-    return sentences
 
 
 def _largest_shares(analysis: ResponseAnalysis) -> str:

@@ -37,7 +37,7 @@ class Row:
     failed: frozenset[int] = frozenset()
     """Lengths at which at least one cell failed."""
     outcomes: Mapping[int, TrainingOutcome] = field(default_factory=dict)
-    """What training made of it at each length that was measured; empty in a comparison."""
+    """What training made of it at each length that was measured."""
     shown: tuple[str, ...] = ()
     """The labels as they are shown, short; empty: as they are."""
     title: str = ""
@@ -233,7 +233,7 @@ def comparison_rows(comparison: Comparison) -> list[RowGroup]:
     over, lengths = over_of(table, axes), lengths_of(table, axes)
     labels = labels_of(table, comparison.by, axes)
     thresholds = {key: float(cells[key].iloc[0]) for key in ("thresholds.vanish", "thresholds.explode")}
-    layers = _by_layer(comparison)
+    layers, outcomes = _by_layer(comparison), _compared_outcomes(comparison)
     points = [{**thresholds, **point, **own} for point, own in zip(_points(table), layers, strict=True)]
     groups = []
     for axis in axes:
@@ -257,8 +257,14 @@ def comparison_rows(comparison: Comparison) -> list[RowGroup]:
                 axis=comparison.design.along[axis],
                 keys=tuple(kept_keys),
                 rows=tuple(
-                    Row(label, own, shown=shown, title=name_of(zip(kept_keys, shown, strict=True)))
-                    for label, own, shown in zip(texts_of_rows, rows.values(), _shown(texts_of_rows), strict=True)
+                    Row(
+                        tuple(label[at] for at in kept),
+                        own,
+                        outcomes=outcomes.get((axis, label), {}),
+                        shown=shown,
+                        title=name_of(zip(kept_keys, shown, strict=True)),
+                    )
+                    for (label, own), shown in zip(rows.items(), _shown(texts_of_rows), strict=True)
                 ),
                 lengths=tuple(sorted({length for own in rows.values() for length in own})),
                 metric=metric_name(cells.loc[over_of(cells, axes) == axis, "metric_name"]),
@@ -266,6 +272,23 @@ def comparison_rows(comparison: Comparison) -> list[RowGroup]:
             )
         )
     return groups
+
+
+def _compared_outcomes(comparison: Comparison) -> dict[tuple[str, tuple[str, ...]], dict[int, TrainingOutcome]]:
+    """Return the outcomes by the axis and all labels of a row, then by length."""
+    cells, axes = comparison.cells, comparison.design.axes
+    over, lengths = over_of(cells, axes), lengths_of(cells, axes)
+    labels = labels_of(cells, comparison.by, axes)
+    places: list[tuple[str, tuple[str, ...], int]] = [("", (), 0)] * len(cells)
+    for axis in axes:
+        keys = [key for key in comparison.by if key != axis or len(axes) == 1]
+        texts = list(labels.loc[:, keys].map(setting_text).itertuples(index=False, name=None))
+        for at in np.flatnonzero(over == axis):
+            places[at] = (axis, tuple(texts[at]), int(lengths[at]))
+    outcomes: dict[tuple[str, tuple[str, ...]], dict[int, TrainingOutcome]] = {}
+    for (axis, label, length), outcome in outcomes_by(cells, places).items():
+        outcomes.setdefault((axis, label), {})[length] = outcome
+    return outcomes
 
 
 def _by_layer(comparison: Comparison) -> list[dict[str, float]]:

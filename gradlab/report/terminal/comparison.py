@@ -15,7 +15,7 @@ from gradlab.report.model.effects import effect_table, paired_table, variance_ta
 from gradlab.report.model.rows import comparison_rows
 from gradlab.report.terminal.comparison_tables import response_lines, training_lines
 from gradlab.report.terminal.effect_intervals import effect_columns, paired_columns, variance_columns
-from gradlab.report.terminal.entries import conclusion_lines, wrapped
+from gradlab.report.terminal.entries import MOST_CONCLUSIONS, conclusion_lines, wrapped
 from gradlab.report.terminal.table import fold
 
 __all__ = ["comparison_report"]
@@ -24,10 +24,17 @@ _MOST_LEVELS = 12
 """Factors with more levels than this have no list of main effects."""
 
 
-def comparison_report(comparison: Comparison, glyphs: Glyphs, width: int | None) -> list[Text]:
-    """Return the lines of a report, folded to `width` columns; None: as wide as it takes."""
+def comparison_report(
+    comparison: Comparison, glyphs: Glyphs, width: int | None, *, verbose: bool = False
+) -> list[Text]:
+    """Return the lines of a report, folded to `width` columns; None: as wide as it takes.
+
+    The conclusions come first, at most six unless `verbose`.
+    """
     groups = comparison_rows(comparison)
     lines = _heading(comparison, glyphs, width)
+    sentences = [glyphs.plain(sentence) for sentence in conclusions(comparison)]
+    lines += conclusion_lines(sentences, width, most=None if verbose else MOST_CONCLUSIONS)
     if comparison.response.name not in ("metric", "learned"):
         for group in groups:
             lines += response_lines(comparison, group, glyphs, width)
@@ -37,7 +44,6 @@ def comparison_report(comparison: Comparison, glyphs: Glyphs, width: int | None)
     lines += _variance(comparison, glyphs, width)
     lines += _effects(comparison, glyphs, width)
     lines += _paired(comparison, glyphs, width)
-    lines += conclusion_lines(conclusions(comparison), width)
     return lines[:-1]
 
 

@@ -9,9 +9,10 @@ from rich.text import Text
 
 from gradlab.analysis.compare.axes import labels_of, over_of
 from gradlab.analysis.compare.comparison import Comparison
-from gradlab.report.formatting import capital
+from gradlab.report.formatting import capital, joined, metric_text, number_text
 from gradlab.report.glyphs import Glyphs
-from gradlab.report.model.marks import Point, learned, mark, reach_text, sign_names, verdict_of
+from gradlab.report.model.marks import Point, learned, mark, mark_of, reach_text, sign_names, verdict_of
+from gradlab.report.model.outcomes import TrainingOutcome
 from gradlab.report.model.rows import Row, RowGroup, shown_lengths
 from gradlab.report.terminal.entries import (
     EMPTY,
@@ -21,12 +22,15 @@ from gradlab.report.terminal.entries import (
     largest_half_width,
     mark_entry,
     reach_entry,
+    without_metric,
     wrapped,
 )
 from gradlab.report.terminal.table import GAP, Column, Entry, fold
 
 __all__ = ["response_lines", "training_lines"]
 
+_BEFORE_TRAINING = ("survival", "decay", "reach")
+"""Responses that training does not change."""
 Lengths = list[int | None]
 """The lengths with a column; None alone: one column for the only point of each row."""
 
@@ -41,16 +45,19 @@ def _of_all(lengths: Lengths, group: RowGroup) -> str:
     return f"; {len(lengths)} of {every} {group.lengths_name}" if 1 < len(lengths) < every else ""
 
 
-def _point(row: Row, length: int | None) -> Point | None:
-    return row.points.get(length) if length is not None else next(iter(row.points.values()))
-
-
-def _by_length(group: RowGroup, lengths: Lengths, name: str, entry: Callable[[Point], Entry]) -> list[Column]:
+def _by_length(
+    group: RowGroup, lengths: Lengths, name: str, entry: Callable[[Point, TrainingOutcome | None], Entry]
+) -> list[Column]:
     """Return a column for each length, or one called `name`."""
+
+    def field(row: Row, length: int | None) -> Entry:
+        at = next(iter(row.points)) if length is None else length
+        return entry(row.points[at], row.outcomes.get(at)) if at in row.points else Entry("not run")
+
     return [
         Column(
             name if length is None else str(length),
-            tuple(EMPTY if (point := _point(row, length)) is None else entry(point) for row in group.rows),
+            tuple(field(row, length) for row in group.rows),
             group="" if length is None else group.axis.setting,
         )
         for length in lengths
@@ -79,7 +86,7 @@ def _max_trainable(rows: Sequence[Row], glyphs: Glyphs) -> Column:
     def text(row: Row) -> str:
         largest = row.points[max(row.points)]["learns_to"]
         if isnan(largest):
-            return "-"
+            return "none"
         return (at_least if largest == max(row.points) else "") + f"{largest:.0f}"
 
     return Column("trainable", tuple(Entry(text(row)) for row in rows))
@@ -89,15 +96,17 @@ def _fits(columns: Sequence[Column], width: int | None) -> bool:
     return width is None or sum(column.width + GAP for column in columns) - GAP <= width
 
 
-def response_lines(comparison: Comparison, group: RowGroup, glyphs: Glyphs, width: int | None) -> list[Text]:
+def response_lines(comparison: Comparison, whole: RowGroup, glyphs: Glyphs, width: int | None) -> list[Text]:
     """Return the table of the response asked for by length, with its legend."""
-    response, rows, axis = comparison.response, group.rows, group.axis
+    response = comparison.response
+    group = whole.before_training if response.name in _BEFORE_TRAINING else whole
+    rows, axis = group.rows, group.axis
     column = response.column if response.column in comparison.table else response.name
     lengths = _lengths(group, width)
 
     def columns(intervals: bool) -> list[Column]:
         values = _by_length(
-            group, lengths, response.name, lambda point: _value(point, comparison, column, glyphs, intervals)
+            group, lengths, response.name, lambda point, _: _value(point, comparison, column, glyphs, intervals)
         )
         return [*values, *([] if column == "reach" else [_reach(rows, glyphs)]), *_counts(rows)]
 
@@ -110,7 +119,9 @@ def response_lines(comparison: Comparison, group: RowGroup, glyphs: Glyphs, widt
     shown = _combinations(comparison)
     if shown < comparison.rows:
         title += f" ({shown} of {comparison.rows} rows)"
-    lines = _titled(title, group, width) + fold(labels(group), columns(inside), width, glyphs)
+    lines = _titled(title, group, width) + fold(_row_labels(group), columns(inside), width, glyphs)
+    if dropped := [key for key in whole.keys if key not in group.keys]:
+        lines += wrapped(f"the same before training with every {joined(dropped)}", width, "dim")
     if response.name in ("survival", "survival_final"):
         lines += wrapped(_legend(comparison, rows, glyphs), width, "dim")
     if (comparison.table["configurations"] > 1).any():
@@ -119,10 +130,14 @@ def response_lines(comparison: Comparison, group: RowGroup, glyphs: Glyphs, widt
     if largest is not None:
         half, row, length = largest
         note = f"{glyphs.plus_minus} 95 % over seeds (Student t)"
-        where = f"{' '.join(row.labels)} {axis.at(length)}".strip()
+        where = f"{row.name} {axis.at(length)}" if group.keys else axis.at(length)
         note += "" if inside else f"; here at most {glyphs.plus_minus}{half:.2g} ({where}), all with --csv"
         lines += wrapped(note, width, "dim")
     return [*lines, Text()]
+
+
+def _row_labels(group: RowGroup) -> list[Column]:
+    return labels(group) or [Column("", tuple(EMPTY for _ in group.rows))]
 
 
 def _combinations(comparison: Comparison) -> int:
@@ -134,15 +149,15 @@ def _value(point: Point, comparison: Comparison, column: str, glyphs: Glyphs, in
     value, half = float(point[column]), half_width(point, column) if intervals else float("nan")
     interval = "" if isnan(half) else f" {glyphs.plus_minus}{half:.2f}"
     if column == "reach":
-        return Entry(reach_text(point, glyphs.infinite))
+        return Entry(reach_text(point, glyphs.infinite) or "none")
     if not column.startswith("log10"):
-        return Entry("" if isnan(value) else f"{value:.4g}{interval}")
+        return Entry("none" if isnan(value) else f"{number_text(value, 4)}{interval}")
     thresholds = float(point["thresholds.vanish"]), float(point["thresholds.explode"])
-    before_training = comparison.response.name == "survival"
-    verdict = str(point["verdict"]) if before_training else verdict_of(value, *thresholds)
-    read = mark(verdict, value, *thresholds)
+    if comparison.response.name == "survival":
+        return mark_entry(mark_of(point), glyphs, half, after="")
+    read = mark(verdict_of(value, *thresholds), value, *thresholds)
     if comparison.response.name == "decay":
-        return Entry("" if isnan(value) else f"{read.text}{interval}")
+        return Entry("none" if isnan(value) else f"{read.text}{interval}")
     return mark_entry(read, glyphs, half, after="")
 
 
@@ -157,14 +172,14 @@ def training_lines(comparison: Comparison, group: RowGroup, glyphs: Glyphs, widt
     """Return the table of what was learned by length, with the largest length that was beside the reach."""
     rows, lengths = group.rows, _lengths(group, width)
 
-    def entry(point: Point, intervals: bool) -> Entry:
+    def entry(point: Point, outcome: TrainingOutcome | None, intervals: bool) -> Entry:
         half = half_width(point, "metric")
-        text = "diverged" if isnan(point["metric"]) else f"{point['metric']:.2f}"
-        text += f" {glyphs.plus_minus}{half:.2f}" if intervals and not isnan(half) else ""
+        text = without_metric(point, outcome) if isnan(point["metric"]) else metric_text(float(point["metric"]))
+        text += f" {glyphs.plus_minus}{metric_text(half)}" if intervals and not isnan(half) else ""
         return Entry(f"{text} {point['learned_n']}/{point['cells']} {glyphs.learned if learned(point) else ' '}")
 
     def columns(intervals: bool) -> list[Column]:
-        values = _by_length(group, lengths, group.metric, lambda point: entry(point, intervals))
+        values = _by_length(group, lengths, group.metric, lambda point, outcome: entry(point, outcome, intervals))
         largest = [_max_trainable(rows, glyphs)] if len(lengths) > 1 else []
         return [*values, *largest, _reach(rows, glyphs), *_counts(rows)]
 

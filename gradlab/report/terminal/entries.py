@@ -9,9 +9,11 @@ from math import isnan
 from rich.text import Text
 
 from gradlab.columns import column
-from gradlab.report.formatting import count
+from gradlab.report.formatting import count, metric_text
 from gradlab.report.glyphs import Glyphs
+from gradlab.report.model.evidence import steps_text
 from gradlab.report.model.marks import Mark, Point, reach_text
+from gradlab.report.model.outcomes import TrainingOutcome
 from gradlab.report.model.rows import Row, RowGroup
 from gradlab.report.terminal.table import Column, Entry
 
@@ -27,6 +29,7 @@ __all__ = [
     "mark_entry",
     "reach_entry",
     "style",
+    "without_metric",
     "wrapped",
 ]
 
@@ -113,3 +116,12 @@ def mark_entry(mark: Mark, glyphs: Glyphs, half: float = float("nan"), after: st
 def reach_entry(point: Point | None, glyphs: Glyphs) -> Entry:
     """Return the field of a reach."""
     return NONE if point is None else Entry(reach_text(point, glyphs.infinite) or "none")
+
+
+def without_metric(point: Point, outcome: TrainingOutcome | None) -> str:
+    """Return what stands where there is no mean of the metric: when training diverged, or a metric that measures
+    nothing."""
+    if not point["diverged"]:
+        return metric_text(float(outcome.metric_lost[0]["metric"])) if outcome and outcome.metric_lost else "none"
+    at = [int(seed["diverged_at"]) for seed in outcome.diverged] if outcome else []
+    return f"diverged {steps_text(at)}" if at else "diverged"

@@ -10,12 +10,10 @@ import numpy as np
 from gradlab.record import Floats
 from gradlab.report.formatting import log_text, metric_text, number_text, span_text
 from gradlab.report.glyphs import Glyphs
-from gradlab.report.model import evidence
 from gradlab.report.model.marks import Point, learned, mark_of, unexplained
-from gradlab.report.model.outcomes import TrainingOutcome
 from gradlab.report.model.rows import Row, RowGroup
 from gradlab.report.model.stacked import LayerSurvival
-from gradlab.report.terminal.entries import NONE, half_width, heading, mark_entry, reach_entry
+from gradlab.report.terminal.entries import NONE, half_width, heading, mark_entry, reach_entry, without_metric
 from gradlab.report.terminal.sparkline import spark
 from gradlab.report.terminal.table import GAP, Column, Entry
 
@@ -144,19 +142,8 @@ def _metric(row: Row, length: int, glyphs: Glyphs) -> Entry:
     if point is None:
         return _missing(row, length)
     if isnan(point["metric"]):
-        return Entry(f"{_without_metric(point, row.outcomes.get(length))}  ")
+        return Entry(f"{without_metric(point, row.outcomes.get(length))}  ")
     return Entry(f"{metric_text(float(point['metric']))} {glyphs.learned if learned(point) else ' '}")
-
-
-def _without_metric(point: Point, outcome: TrainingOutcome | None) -> str:
-    if not point["diverged"]:
-        return "not finite" if outcome is None or not outcome.metric_lost else _lost(outcome)
-    at = [int(seed["diverged_at"]) for seed in outcome.diverged] if outcome else []
-    return f"diverged {evidence.steps_text(at)}" if at else "diverged"
-
-
-def _lost(outcome: TrainingOutcome) -> str:
-    return metric_text(float(outcome.metric_lost[0]["metric"]))
 
 
 def _seeds(point: Point | None) -> Entry:
