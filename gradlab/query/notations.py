@@ -163,6 +163,8 @@ _FUNCTIONS: dict[str, Callable[..., list[str]]] = {
 
 
 _SUFFIX = {"k": 10**3, "K": 10**3, "M": 10**6}
+_TYPOGRAPHY = {ord("−"): "-", ord("–"): "-", ord("—"): "-", ord("\u00a0"): None, ord("\u202f"): None, ord("٫"): "."}
+"""Signs that a text program makes of what was typed."""
 _PERCENT = re.compile(rf"({NUMBER})\s*%")
 _POWER = re.compile(r"([0-9]{1,4})\s*(?:\*\*|\^)\s*(-?[0-9]{1,3})")
 _QUOTIENT = re.compile(r"([0-9.]{1,15})\s*/\s*([0-9.]{1,15})")
@@ -172,6 +174,8 @@ _WITH_SUFFIX = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)([kKM])")
 
 def arithmetic_hint(text: str) -> str:
     """Return how a number written as ``10%``, ``2**6``, ``1/3`` or ``64k`` is written here; empty for others."""
+    if (typed := text.translate(_TYPOGRAPHY)) != text and re.fullmatch(NUMBER, typed):
+        return f"write {typed}, in plain ASCII"
     try:
         if (match := _PERCENT.fullmatch(text)) is not None:
             return f"write {_text(Decimal(match[1].replace('_', '')) / 100)}"

@@ -127,7 +127,7 @@ def _param(key: str, name: str, entry: Entry, base: Path, problems: Problems) ->
     """Return the value of one parameter of the component `name`, or None after adding to `problems`."""
     known, node = REGISTRIES[key][name].params, entry.value
     if entry.key not in known:
-        hint = setting_of_its_own(key, entry.key) or parameter_hint(entry.key, known)
+        hint = "" if problems.crowded else setting_of_its_own(key, entry.key) or parameter_hint(entry.key, known)
         group = entry.key.partition(".")[0]
         beside = [setting for setting in SETTINGS if setting.startswith(f"{group}.")]
         if key == "task" and beside:
@@ -189,7 +189,8 @@ def _named(key: str, node: Node, params: tuple[Entry, ...], problems: Problems) 
     if meant is None:
         nothing = names_nothing(name)
         message = f"{key} cannot be {shorten(name)}" if nothing else f"unknown {key} {shorten(name)!r}"
-        problems.add(node.mark, message, name_hint(key, "" if nothing else name, known))
+        hint = "" if problems.crowded else name_hint(key, "" if nothing else name, known)
+        problems.add(node.mark, message, hint)
         return None
     return WrittenComponent(meant, node.mark, params)
 

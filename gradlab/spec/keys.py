@@ -157,7 +157,9 @@ def _unknown(entry: Entry, place: str, others: Collection[str], problems: Proble
     group, _, member = key.partition(".")
     inside = f" in {place}" if place else ""
     message = f"unknown key {shorten(key)!r}{inside}"
-    if group in GROUPS and key.rpartition(".")[0] not in REGISTRIES:
+    if problems.crowded:
+        hint = ""
+    elif group in GROUPS and key.rpartition(".")[0] not in REGISTRIES:
         message, hint = f"unknown key {shorten(member)!r} in {group}", _hint_in_group(group, member)
     elif key == "seed":
         hint = "write seeds: 5 for the seeds 0 to 4, or seeds: [7] for one of your own"

@@ -129,6 +129,11 @@ class Problems:
     def __iter__(self) -> Iterator[Problem]:
         return iter(self._problems)
 
+    @property
+    def crowded(self) -> bool:
+        """Whether there are so many that nobody reads the hints of further ones: to find one takes long."""
+        return len(self._problems) > 20 * MOST_PROBLEMS
+
     def add(self, mark: Mark, message: str, hint: str = "") -> None:
         """Note that at `mark` something is wrong."""
         self.extend([Problem(message, mark.source, mark.line, mark.column, mark.text, hint)])

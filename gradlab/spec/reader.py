@@ -31,6 +31,7 @@ DEEPEST = 20
 MOST_VALUES = 100_000
 """Values of a document, aliases written out."""
 
+_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _LINES = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 
 
@@ -186,11 +187,12 @@ class _Document:
     def _node(self, node: yaml.Node) -> Node:
         mark = self._mark(node.start_mark)
         if isinstance(node, yaml.ScalarNode):
-            if strange := Reader.NON_PRINTABLE.search(node.value):  # by an escape such as "\\e"
+            text = _PAIR.sub(_of_pair, node.value)  # two escapes for one character, as JSON has them
+            if strange := Reader.NON_PRINTABLE.search(text):  # by an escape such as "\\e"
                 raise _strange(mark, strange[0])
             if node.style is None:
-                return ScalarNode.plain(mark, node.value)
-            return ScalarNode(mark, node.value, node.value, quoted=True)
+                return ScalarNode.plain(mark, text)
+            return ScalarNode(mark, text, text, quoted=True)
         if isinstance(node, yaml.SequenceNode):
             return SequenceNode(mark, tuple(map(self._node, node.value)))
         entries: dict[str, Entry] = {}
@@ -235,6 +237,10 @@ class _Document:
         if "could not find expected ':'" in problem:
             return _fatal(there, "a key without a ':' and a value")
         return _fatal(here, f"this is not YAML: {problem or context}")
+
+
+def _of_pair(pair: re.Match[str]) -> str:
+    return pair[0].encode("utf-16", "surrogatepass").decode("utf-16")
 
 
 def _strange(mark: Mark, character: str) -> SpecError:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from query_cases import CASES, HOSTILE, read
 
 from gradlab.components import Named
+from gradlab.errors import printable
 from gradlab.query import QueryError, evaluate, evaluate_columns, expression_json, names
 
 ROWS = CASES["rows"]
@@ -102,3 +103,29 @@ def test_parameters_of_components_under_dotted_keys() -> None:
     assert names(read("optimizer.eps>0 and optimizer=adam")) == ("optimizer",)
     assert "no optimizer" not in str(refusal("optimizer.epz>0"))
     assert refusal("optimizer.eps=small") is not None
+
+
+TEXTS = tuple(case["text"].encode() for case in (*CASES["holds"], *CASES["errors"]) if case["text"])
+PIECES = (b"(", b")", b"[", b"]", b"not ", b" and ", b" or ", b"'", b'"', b"..", b"1e9", b"{", b",", b"=", b"<", b"\0",
+          b"\xff", b"optimizer.eps",
+          b"((((((((((", b"9" * 50, b"in ", b"\xe2\x80\xa8", b"nan", b"inf", b"*")  # fmt: skip
+
+
+@given(st.data())
+def test_mutated_bytes_of_a_condition_are_an_expression_or_refused(data: st.DataObject) -> None:
+    text = data.draw(st.sampled_from(TEXTS))
+    for _ in range(data.draw(st.integers(1, 5))):
+        start = data.draw(st.integers(0, len(text)))
+        end = data.draw(st.integers(start, len(text)))
+        inserted = data.draw(st.sampled_from(PIECES) | st.binary(max_size=3))
+        text = text[:start] + inserted * data.draw(st.sampled_from([1, 1, 1, 60])) + text[end:]
+    decoded = text.decode("utf-8", "surrogateescape")
+    problem = refusal(decoded)
+    if problem is None:
+        expression = read(decoded)
+        assert {evaluate(expression, row) for row in ROWS} <= {True, False, None}
+        json.dumps(expression_json(expression), allow_nan=False)
+    else:
+        assert problem.message
+        assert printable(problem.message) == problem.message
+        assert 0 <= problem.at <= len(decoded)
