@@ -15,7 +15,7 @@ from typing import IO, Any
 
 import pandas as pd
 from places import SUPPORT
-from processes import DEADLINE_S, children, kill
+from processes import DEADLINE_S, children, kill, workers
 
 __all__ = ["TABLES", "Run", "finished", "parts", "same_tables", "started"]
 
@@ -69,7 +69,7 @@ def started(directory: Path, *arguments: str, work: str = "fake_work:train", **w
             yield Run(process, (out, err))
         finally:
             if process.poll() is None:
-                for pid in (*children(process.pid), process.pid):
+                for pid in (*workers(process.pid), *children(process.pid), process.pid):
                     kill(pid)
             process.wait()
 

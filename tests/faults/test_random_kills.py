@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from processes import children, kill, until
+from processes import children, kill, until, workers
 from runs import Run, finished, parts, same_tables
 
 from gradlab.store import RunDirectory
@@ -39,7 +39,7 @@ def random_moment(running: Run, run: Path, chance: random.Random) -> None:
     published = len(parts(run))
     event = chance.choice(["start", "workers", "parts", "parts"])
     if event == "workers":
-        until(lambda: children(running.pid) or running.poll() is not None, "workers")
+        until(lambda: workers(running.pid) or running.poll() is not None, "workers")
     elif event == "parts":
         more = published + chance.randint(1, 3)
         until(lambda: len(parts(run)) >= more or running.poll() is not None, "parts")
@@ -47,13 +47,13 @@ def random_moment(running: Run, run: Path, chance: random.Random) -> None:
 
 
 def strike(running_pid: int, chance: random.Random) -> str:
-    """Kill one of the parent, a worker and everything; return which."""
-    workers = children(running_pid)
-    target = chance.choice(["parent", "worker", "worker", "group"])
-    if target == "worker" and workers:
-        kill(chance.choice(workers))
+    """Kill one of the parent, a worker, the server that forks them and everything; return which."""
+    forked, servers = workers(running_pid), children(running_pid)
+    target = chance.choice(["parent", "worker", "worker", "server", "group"])
+    if target in ("worker", "server") and forked:
+        kill(chance.choice(forked if target == "worker" else servers))
         return "worker"
-    for pid in [*workers, running_pid] if target == "group" else [running_pid]:
+    for pid in [*forked, *servers, running_pid] if target == "group" else [running_pid]:
         kill(pid)
     return "group" if target == "group" else "parent"
 
@@ -124,7 +124,7 @@ def test_real_training_goes_on_from_its_checkpoint(start: Callable[..., Run], tm
 
     running = start(here, work="eager_work:train")
     first = until(lambda: checkpoint(0.0), "a checkpoint")
-    for worker in children(running.pid):
+    for worker in workers(running.pid):
         kill(worker)
     second = until(lambda: checkpoint(first), "a checkpoint of the second worker")
     until(lambda: checkpoint(second), "another one")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from processes import alive, children, kill, until
+from processes import alive, children, kill, until, workers
 from runs import Run, finished, parts, same_tables
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")
@@ -100,13 +100,13 @@ def test_a_polite_kill_stops_now_and_writes_the_tables(
 def test_ctrl_c_while_the_workers_start_leaves_at_once(start: Start, here: Path, planned: bool) -> None:
     (here / "slow_work.py").write_text("import time\nwhile True:\n    time.sleep(60)\n")  # it is never loaded
     running = start(here, work="slow_work:train")
-    workers = until(lambda: children(running.pid), "a worker")
+    forked = until(lambda: children(running.pid), "a worker or what forks them")
     if planned:
         until(lambda: (here / "results/demo/spec.yaml").exists(), "the end of the plan")
     os.kill(running.pid, signal.SIGINT)
     _, err = running.ends(130)
     assert "interrupted" in err
-    until(lambda: not alive(workers), "the end of the workers")
+    until(lambda: not alive(forked), "the end of the workers")
 
 
 @LINUX
@@ -115,20 +115,20 @@ def test_no_worker_outlives_its_parent(start: Start, here: Path, fate: str) -> N
     """`hold` keeps Python's lock, so that no thread of the worker can notice anything; neither ends by itself."""
     running = start(here, "--workers", "2", **{fate: 12})
     until(lambda: parts(here / "results/demo"), "a part")
-    workers = children(running.pid)
-    assert len(workers) == 2
+    forked = workers(running.pid)
+    assert len(forked) == 2
     kill(running.pid)
     running.ends()
-    until(lambda: not alive(workers), "the end of the workers")
+    until(lambda: not alive(forked), "the end of the workers")
 
 
 @LINUX
 def test_killing_the_whole_group_leaves_nobody_and_the_run_goes_on(start: Start, here: Path, whole: Path) -> None:
     running = in_the_middle(start, here)
-    workers = children(running.pid)
+    forked = [*workers(running.pid), *children(running.pid)]
     kill(running.pid, group=True)
     running.ends()
-    until(lambda: not alive(workers), "the end of the workers")
+    until(lambda: not alive(forked), "the end of the workers")
     finished(here)
     same_tables(here / "results/demo", whole)
 

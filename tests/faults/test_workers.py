@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import alive, children, zombies
+from processes import alive, children, workers, zombies
 from runs import finished, same_tables
 
 from gradlab import spec
@@ -18,7 +18,8 @@ from gradlab.api.plan import prepare
 from gradlab.api.run import RunResult, execute
 from gradlab.errors import GradlabError, UsageError
 from gradlab.execution import LocalExecutor, Outcome
-from gradlab.execution.processes import machine, worker
+from gradlab.execution.processes import machine, pool, worker
+from gradlab.execution.processes.starting import Programs
 from gradlab.execution.progress import Progress
 
 TEXT = """
@@ -96,6 +97,37 @@ def test_a_worker_that_dies_is_replaced_and_its_bank_tried_again(
     assert (result.computed, result.failures) == (18, ())
     (said,) = listener.said
     assert said.endswith(f": {error}; it is tried again")
+    same_tables(result.path, whole)
+
+
+@pytest.mark.parametrize(("fate", "error"), DEATHS)
+def test_workers_that_are_programs_of_their_own_do_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: Path, fate: str, error: str
+) -> None:
+    """What starts them where there is no fork server."""
+    monkeypatch.setattr(pool, "starter", Programs)
+    wish(monkeypatch, **{fate: 4, "once": str(tmp_path)})
+    result, listener = run(tmp_path / "out")
+    assert [text.partition(": ")[2] for text in listener.said] == [f"{error}; it is tried again"]
+    same_tables(result.path, whole)
+
+
+@posix
+def test_the_death_of_what_forks_the_workers_costs_a_retry_of_what_was_in_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: Path
+) -> None:
+    (tmp_path / "server_work.py").write_text(
+        "import os, pathlib, signal, fake_work\n"
+        f"mark = pathlib.Path({str(tmp_path)!r}, 'killed')\n"
+        "def train(job):\n"
+        "    if job.cells[0].depth == 4 and not mark.exists():\n"
+        "        mark.touch()\n        os.kill(os.getppid(), signal.SIGKILL)\n        signal.pause()\n"
+        "    return fake_work.train(job)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    result, _ = run(tmp_path / "out", work="server_work:train")
+    assert (tmp_path / "killed").exists()
+    assert (result.computed, result.failures) == (18, ())
     same_tables(result.path, whole)
 
 
@@ -279,10 +311,11 @@ def test_workers_end_with_the_executor_also_in_the_middle_of_a_bank(tmp_path: Pa
     executor = LocalExecutor("fake_work:train", "cpu", workers=3)
     executor.submit(prepare(spec.loads(TEXT), PlanOptions(out=tmp_path, device="cpu")).banks[0])
     next(iter(executor.outcomes()))
-    workers = children(os.getpid())
+    forked = [*workers(os.getpid()), *children(os.getpid())]
+    assert len(forked) == 4
     executor.close()
     executor.close()
-    assert alive(workers) == []
+    assert alive(forked) == []
     assert list(executor.outcomes()) == []
 
 

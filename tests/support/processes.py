@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-__all__ = ["DEADLINE_S", "alive", "children", "kill", "until", "zombies"]
+__all__ = ["DEADLINE_S", "alive", "children", "kill", "until", "workers", "zombies"]
 
 T = TypeVar("T")
 
@@ -44,6 +44,11 @@ def _children(pid: int) -> list[tuple[int, str]]:
 def children(pid: int) -> list[int]:
     """The live children of a process."""
     return [child for child, state in _children(pid) if state not in "ZX"]
+
+
+def workers(pid: int) -> list[int]:
+    """The live worker processes of a run: what its fork server has forked."""
+    return [worker for server in children(pid) for worker in children(server)]
 
 
 def zombies(pid: int) -> list[int]:

@@ -18,7 +18,7 @@ from gradlab.execution.base import Job, Work, cause_of, load_work, one_line
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-__all__ = ["main"]
+__all__ = ["die_with", "main"]
 
 
 def main(work: str, device: str, handle: int, parent: int, timeout_s: float | None) -> None:
@@ -28,7 +28,7 @@ def main(work: str, device: str, handle: int, parent: int, timeout_s: float | No
     wall_s)``, ``("failure", line, traceback, cause, wall_s)`` and ``("error", error)``. An error is a GradlabError.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's: the bank in work is to be finished
-    _die_with(parent)
+    die_with(parent)
     faulthandler.enable()
     connection = _connection(handle)
     inbox: queue.SimpleQueue[Job] = queue.SimpleQueue()
@@ -59,7 +59,7 @@ def _serve(
             connection.send(("failure", one_line(error), traceback.format_exc(), cause_of(error), 0.0))
 
 
-def _die_with(parent: int) -> None:
+def die_with(parent: int) -> None:
     """Have Linux kill this process when its parent dies, whatever it is doing; elsewhere `_listen` notices it."""
     if not sys.platform.startswith("linux"):
         return

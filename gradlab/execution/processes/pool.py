@@ -12,6 +12,7 @@ from gradlab.errors import GradlabError
 from gradlab.execution.base import Outcome, job_of
 from gradlab.execution.devices import uses_gpu
 from gradlab.execution.processes.machine import available_cpus
+from gradlab.execution.processes.starting import starter
 from gradlab.execution.processes.worker import Died, Worker
 from gradlab.planning.banks import Bank
 
@@ -49,7 +50,8 @@ class LocalExecutor:
 
     def __init__(self, work: str, device: str, *, workers: int = 0, timeout_s: float | None = None) -> None:
         """`work` is ``"module:function"``, see `Work`. A bank that takes longer than `timeout_s` loses its worker."""
-        self._work, self._device, self._timeout_s = work, device, timeout_s
+        self._device, self._timeout_s = device, timeout_s
+        self._starter = starter(work)
         self._asked = workers
         self._most = self._wanted = workers or available_cpus()
         self._devices: tuple[str, ...] = ()
@@ -100,6 +102,7 @@ class LocalExecutor:
         self._waiting.clear()
         for slot in list(self._slots):
             self._remove(slot)
+        self._starter.close()
 
     def _grow(self, number: int) -> None:
         while self._grown < number:
@@ -113,7 +116,7 @@ class LocalExecutor:
 
     def _start(self, slot: _Slot) -> None:
         try:
-            slot.worker = Worker(self._work, self._device, self._timeout_s)
+            slot.worker = Worker(self._starter, self._device, self._timeout_s)
         except OSError as error:  # no room for one more process
             self._start_failed(slot, f"not even begun ({error.strerror or error})", "")
 

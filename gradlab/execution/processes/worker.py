@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import math
 import os
-import subprocess
-import sys
-import tempfile
+import signal
 import time
 from contextlib import suppress
 from multiprocessing.connection import Pipe
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from gradlab.execution.base import Job
 from gradlab.execution.processes.machine import ending, oom_kills
+from gradlab.execution.processes.starting import Starter, output_file
 
 __all__ = ["Died", "Worker"]
 
-_ONE_THREAD = dict.fromkeys(
-    ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
-)
 _GRACE_S = 0.5
 """Seconds between the stack that a hanging worker writes by itself and its end."""
 _EXIT_S = 5.0
@@ -42,33 +37,18 @@ class Died(Exception):
 
 
 class Worker:
-    """One worker process, with one thread for its numerics.
+    """One worker process, with one thread for its numerics."""
 
-    On Linux the kernel kills it when the *thread* that started it ends, so that thread must live as long.
-    """
-
-    def __init__(self, work: str, device: str, timeout_s: float | None) -> None:
+    def __init__(self, starter: Starter, device: str, timeout_s: float | None) -> None:
         """Start the process and return at once. Raises OSError when there is no room for one."""
         self.deadline = math.inf
         """Of the job in work, by `time.monotonic`."""
         self._timeout_s, self._timed_out = timeout_s, False
         self._oom_kills = oom_kills()
-        self._output = _output_file()
+        self._output = output_file()
         self.connection, theirs = Pipe()
-        handle = theirs.fileno()
-        code = (
-            f"import sys; sys.path[:] = {sys.path!r}; from gradlab.execution.processes.child import main; "
-            f"main({work!r}, {device!r}, {handle}, {os.getpid()}, {timeout_s!r})"
-        )
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", code],
-                stdin=subprocess.DEVNULL,
-                stdout=self._output,
-                stderr=self._output,
-                env={**os.environ, **_ONE_THREAD},
-                **_inheriting(handle),
-            )
+            self._process = starter.start(device, timeout_s, theirs.fileno(), self._output)
         except BaseException:
             self.connection.close()
             self._output.close()
@@ -105,56 +85,22 @@ class Worker:
     def time_out(self) -> None:
         """Kill the worker because its job takes too long; `receive` raises that."""
         self._timed_out, self.deadline = True, math.inf
-        self._kill()
+        self._process.kill()
 
     def close(self) -> None:
         """Kill the worker, wait for it and free its resources."""
-        self._kill()
         self.connection.close()
-        self._process.wait()
+        self._process.end()
         self._output.close()
 
-    def _kill(self) -> None:
-        with suppress(OSError):
-            self._process.kill()
-
     def _exit_code(self, gone: bool) -> int:
-        if gone:
-            with suppress(subprocess.TimeoutExpired):
-                return self._process.wait(_EXIT_S)
-        self._kill()
-        return self._process.wait()
+        if gone and (code := self._process.wait(_EXIT_S)) is not None:
+            return code
+        self._process.kill()
+        code = self._process.wait(_EXIT_S)
+        return -signal.SIGKILL if code is None else code
 
     def _last_output(self) -> str:
         size = self._output.seek(0, os.SEEK_END)
         self._output.seek(max(0, size - _OUTPUT_BYTES))
         return self._output.read().decode(errors="replace").strip()
-
-
-def _output_file() -> IO[bytes]:
-    """Return a file without a name for the output of a worker; every write appends."""
-    if os.name == "nt":
-        return tempfile.TemporaryFile()
-    try:
-        descriptor, name = tempfile.mkstemp(prefix="gradlab-worker-")
-    except OSError:  # no place for temporary files, or none left
-        if not hasattr(os, "memfd_create"):
-            raise
-        import fcntl
-
-        descriptor = os.memfd_create("gradlab-worker")
-        fcntl.fcntl(descriptor, fcntl.F_SETFL, os.O_APPEND)
-        return os.fdopen(descriptor, "w+b")
-    os.close(descriptor)
-    descriptor = os.open(name, os.O_RDWR | os.O_APPEND)
-    Path(name).unlink()
-    return os.fdopen(descriptor, "w+b")
-
-
-def _inheriting(handle: int) -> dict[str, Any]:
-    """Return the options of a process that inherits `handle` and does not get the terminal's Ctrl-C."""
-    if os.name != "nt":
-        return {"pass_fds": (handle,), "process_group": 0}
-    os.set_handle_inheritable(handle, True)  # type: ignore[attr-defined, unused-ignore]
-    startup = subprocess.STARTUPINFO(lpAttributeList={"handle_list": [handle]})  # type: ignore[attr-defined, unused-ignore]
-    return {"startupinfo": startup, "creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}  # type: ignore[attr-defined, unused-ignore]
