@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -18,6 +18,7 @@ from gradlab.execution import Executor, InlineExecutor, LocalExecutor, failures
 from gradlab.execution.progress import Listener
 from gradlab.execution.provenance import Provenance
 from gradlab.execution.scheduling import Policy, Scheduler
+from gradlab.report import plots
 from gradlab.report.formatting import count
 from gradlab.results.theory_cache import Predictions
 from gradlab.spec import Spec, dump
@@ -122,6 +123,9 @@ class Runs:
         """Carry out one of `plans`; after the last one the executor is closed. See `execute`."""
         for warning in plan.warnings:
             self.listener.say(f"warning: {warning}")
+        if plan.banks and self.options.plots:
+            with suppress(UsageError):  # `export` says it
+                plots.load()  # now, while the workers load what they need, and not when everything else is done
         return execute(
             plan, self.executor, self.listener, command=self.command, device=self.options.device,
             fail_fast=self.options.fail_fast, retries=self.options.retries, predict=Predictions(plan.directory),

@@ -25,4 +25,4 @@ def train(job: Job) -> BankResult:
     chosen = devices(job.device)[0]
     checkpoint = Checkpoint(Path(job.checkpoint), job.every_s) if job.checkpoint else None
     records = train_bank(job.cells, chosen, checkpoint)
-    return BankResult(records, chosen, torch.__version__, 0 if checkpoint is None else checkpoint.resumed_at)
+    return BankResult(records, chosen, str(torch.__version__), 0 if checkpoint is None else checkpoint.resumed_at)

@@ -278,6 +278,20 @@ def test_neither_torch_nor_pandas_is_imported_without_need(tmp_path: Path, argum
     assert done.returncode == 0, done.stderr
 
 
+def test_the_process_that_plans_and_reports_never_loads_torch(tmp_path: Path) -> None:
+    (tmp_path / "demo.yaml").write_text("name: demo\ndepth: 2\nwidth: 4\ntrain: {steps: 2}\nseeds: 2\n")
+    code = (
+        "import sys\nfrom gradlab.cli import invoke as run\n"
+        "code = run(['run', 'demo.yaml', '--workers', '1'])\n"
+        "sys.exit(code or ('torch' in sys.modules and 'torch was imported'))"
+    )
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("GRADLAB")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_closed_pipe_is_nothing_to_speak_of(tmp_path: Path) -> None:
     (tmp_path / "demo.yaml").write_text(TEXT)
     running = process("run", "demo.yaml", cwd=tmp_path, sleep=0.05)

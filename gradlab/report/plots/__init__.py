@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gradlab.report.plots.data import PlotData
     from gradlab.results.tables import Tables
 
-__all__ = ["FORMATS", "PICTURES", "draw"]
+__all__ = ["FORMATS", "PICTURES", "draw", "load"]
 
 FORMATS = ("png", "svg")
 
@@ -52,7 +52,7 @@ def draw(
     """
     names = [_known(name, tuple(PICTURES), "picture") for name in only] or list(PICTURES)
     endings = [_known(name, FORMATS, "format") for name in formats]
-    _load_matplotlib()
+    load()
     from gradlab.families.axes import known_axes, models_by_axis
     from gradlab.report.model.rows import by_axis
     from gradlab.report.plots.data import plot_data
@@ -80,17 +80,19 @@ def draw(
     return tuple(written)
 
 
-def _load_matplotlib() -> None:
-    """Import matplotlib, whatever MPLBACKEND says: no picture here needs a window.
+def load() -> None:
+    """Import what draws, whatever MPLBACKEND says: no picture here needs a window.
 
     What it logs about its own caches and files is not said. Raises UsageError where it cannot be imported.
     """
-    if "matplotlib" in sys.modules:
+    if "gradlab.report.plots.style" in sys.modules:
         return
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     backend = os.environ.pop("MPLBACKEND", None)
     try:
         import matplotlib
+
+        importlib.import_module("gradlab.report.plots.style")
     except Exception as error:  # a matplotlibrc that cannot be read, an installation that is damaged
         raise UsageError(
             f"matplotlib cannot be loaded: {type(error).__name__}: {error}", "mend MATPLOTLIBRC, or the installation"
