@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from gradlab import spec
 from gradlab.analysis.compare.responses import RESPONSES
 from gradlab.cell import SETTINGS
 from gradlab.components import Param
@@ -58,8 +57,10 @@ class Option:
             if isinstance(value, str | bytes | os.PathLike):
                 return Path(os.fsdecode(value))
             raise ValueError("a path")
+        from gradlab.spec import plain  # it loads yaml, which a completion need not wait for
+
         try:
-            value = str(value) if type(value).__module__ == "torch" and kind is str else spec.plain(value)
+            value = str(value) if type(value).__module__ == "torch" and kind is str else plain(value)
         except ValueError as error:
             infinite = str(error) == "must be finite"
             raise ValueError("finite" if infinite else self._expected()) from None

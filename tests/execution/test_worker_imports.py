@@ -29,9 +29,8 @@ def test_a_worker_that_trains_loads_torch_and_numpy_alone(name: str) -> None:
         "import sys\n"
         "from gradlab.cell import Cell, Named\n"
         "from gradlab.execution.base import Job, load_work\n"
-        "from gradlab.api.machine import WORK\n"
         f"cells = tuple(Cell({SETTINGS[name]}, seed=seed, steps=3) for seed in range(2))\n"
-        "work, devices = load_work(WORK, 'cpu')\n"
+        "work, devices = load_work('gradlab.execution.worker:train', 'cpu')\n"
         "work(Job(cells, devices[0]))\n"
         "print(*sorted({module for module in sys.modules}))\n"
     )
