@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from math import floor, isfinite, isnan, log10
 
 __all__ = [
-    "capital", "count", "decade", "duration", "factor_text", "joined", "log_text", "metric_text", "number_text",
-    "percent", "power", "size", "span_text",
+    "capital", "count", "decade", "duration", "factor_text", "fixed_text", "joined", "log_text", "metric_text",
+    "number_text", "percent", "power", "size", "span_text",
 ]  # fmt: skip
 
 
@@ -57,6 +57,11 @@ def number_text(value: float, digits: int = 3) -> str:
     if value and not 1e-4 <= abs(value) < 1e5:
         return f"{value:.{digits - 1}e}"
     return f"{value:#.{max(digits, len(str(int(abs(value)))))}g}".removesuffix(".")
+
+
+def fixed_text(value: float, decimals: int) -> str:
+    """Return a number with a fixed point, in scientific notation from a hundred thousand on."""
+    return f"{value:.{decimals}f}" if abs(value) < 1e5 else f"{value:.2e}"
 
 
 def metric_text(value: float) -> str:

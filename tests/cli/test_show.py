@@ -7,6 +7,7 @@ from collections.abc import Callable
 from math import log10
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from gradlab.cell import Cell, Named, cell_id
@@ -43,6 +44,25 @@ def test_a_cell_with_its_setting_profile_theory_and_history(gradlab: Call) -> No
         assert float(row[1]) == pytest.approx((40 - int(row[0])) * log10(0.2525) - log10(2.718281828), abs=0.006)
     steps = out[out.index("Step by step") :]
     assert [line.split()[0] for line in steps.splitlines()[2:5]] == ["0", "1", "5"]
+
+
+def test_a_cell_that_diverged_says_when_and_leaves_no_field_blank(
+    command_line: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trained for real: the loss is beyond float32 after the first update."""
+    text = "name: lost\ndepth: 10\nwidth: 64\ninit: {name: normal, std: 1}\nlr: 0.01\ntrain: {steps: 8}\n"
+    Path("lost.yaml").write_text(text)
+    monkeypatch.delenv("GRADLAB_WORK")
+    assert command_line("run", "lost.yaml", "--no-plots", "-q", "--executor", "inline")[0] == 0
+    row = pd.read_csv("results/lost/cells.csv").iloc[0]
+    assert (row["status"], row["diverged_at"]) == ("diverged", 1)
+    out = command_line("show", row["cell"])[1]
+    assert f"After 1 step: diverged at step 1, last finite loss {row['loss_last_finite']:.3e}; loss " in out
+    table = out[out.index("Step by step") :].splitlines()
+    assert [line.split()[0] for line in table[2:7]] == ["0", "1", "2", "4", "8"]
+    for line in table[4:7]:
+        assert line.count("not finite") == 5, line
+    assert "nan" not in out
 
 
 def test_the_beginning_of_an_id_is_enough_and_several_are_listed(gradlab: Call) -> None:

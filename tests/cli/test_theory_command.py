@@ -37,6 +37,16 @@ def test_the_table_says_why_there_is_no_prediction(capsys):
     assert "1.211" in shown
 
 
+@pytest.mark.parametrize("std", ["1e25", "1e20", "1e6"])
+def test_a_large_decay_is_written_in_scientific_notation(capsys, std):
+    """Of relu the factor a block is std * sqrt(width / 2): closed form (He 2015), up to the correction of the width."""
+    assert invoke(["theory", "--activation", "relu", "--init", "normal", "--init.std", std, "--depth", "4"]) == 0
+    shown = capsys.readouterr().out
+    decay = float(shown.splitlines()[4].split()[5])
+    assert decay == pytest.approx(float(std) * math.sqrt(64 / 2), rel=0.05)
+    assert max(map(len, shown.split())) < 40
+
+
 def test_the_depths_of_a_network_stand_together(capsys):
     rows = document(capsys, "--depth", "2,4", "--activation", "tanh,relu")["predictions"]
     assert [(row["activation"], row["depth"]) for row in rows] == [("tanh", 2), ("tanh", 4), ("relu", 2), ("relu", 4)]

@@ -47,7 +47,7 @@ def _configurations(group: RowGroup) -> list[Configuration]:
         Configuration(_at(group, row, length), point, row.outcomes[length])
         for row in group.rows
         for length, point in row.points.items()
-        if length in row.outcomes
+        if length in row.outcomes and row.outcomes[length].steps
     ]
 
 

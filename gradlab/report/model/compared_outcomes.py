@@ -19,7 +19,7 @@ _BY_LAYER = ("log10_survival_by_layer", "log10_survival_by_layer_final")
 
 
 def configurations_of_comparison(comparison: Comparison, name: Callable[[pd.Series[Any]], str]) -> list[Configuration]:
-    """Return every configuration of a comparison, called as `name` says of its row in `configurations`."""
+    """Return the configurations of a comparison that were trained; `name` gives the name of a row of them."""
     cells, table = comparison.cells, comparison.configurations
     codes = comparison.design.configuration
     outcomes = outcomes_by(cells, codes.tolist())
@@ -33,7 +33,7 @@ def configurations_of_comparison(comparison: Comparison, name: Callable[[pd.Seri
     }
     chosen = []
     for code, (_, row) in enumerate(table.iterrows()):
-        if code not in outcomes:
+        if code not in outcomes or not outcomes[code].steps:
             continue
         point = _plain(row.to_dict()) | _plain(thresholds[code]) | _plain(layers[code])
         limits = float(point["thresholds.vanish"]), float(point["thresholds.explode"])

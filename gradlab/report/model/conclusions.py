@@ -120,7 +120,10 @@ def _beyond(comparison: Comparison, verdict: str) -> list[str]:
     text = f"{verdict}: {int(lost.sum())} of {count(len(table), 'configuration')}"
     by_factor = _share_by_factor(comparison, lost)
     text += f" ({by_factor})" if by_factor and not lost.all() else ""
-    return [f"{text}; worst: {_names(comparison, chosen, describe)}.", *_improvements(comparison, verdict)]
+    improved = _improvements(comparison, verdict)
+    text += f"; worst: {_names(comparison, chosen, describe)}"
+    text += "" if improved else "; no change of a single setting that was varied here makes one of them healthy"
+    return [f"{text}.", *improved]
 
 
 def _vanishing(comparison: Comparison) -> list[str]:
@@ -134,7 +137,7 @@ def _exploding(comparison: Comparison) -> list[str]:
 def _improvements(comparison: Comparison, verdict: str) -> list[str]:
     improvements = comparison.improvements[verdict]
     if not improvements:
-        return ["  no change of a single setting that was varied here makes one of them healthy."]
+        return []
     best: dict[tuple[str, ...], Improvement] = {}
     for improvement in improvements:
         best.setdefault(improvement.change.settings, improvement)

@@ -9,8 +9,9 @@ from gradlab.report.model.marks import Point, judged_log10
 from gradlab.report.model.outcomes import TrainingOutcome
 
 __all__ = [
+    "UNTROUBLED",
     "divergence", "first_loss", "late_loss", "layer_text", "learned_text", "lost_metric", "measured", "motionless",
-    "scale", "steps_text", "survival_text",
+    "scale", "short_outcome", "steps_text", "survival_text",
 ]  # fmt: skip
 
 _CLIPPED = 0.5
@@ -28,7 +29,7 @@ def steps_text(steps: list[int]) -> str:
 def divergence(outcome: TrainingOutcome) -> str:
     """Return when the seeds that diverged did, how many, and their last finite loss."""
     seeds = outcome.diverged
-    losses = [float(seed["loss_last_finite"]) for seed in seeds if not isnan(seed["loss_last_finite"])]
+    losses = _last_losses(outcome)
     loss = f"last finite loss {span_text(losses)}" if losses else ""
     if all(int(seed["diverged_at"]) == 0 for seed in seeds):
         loss = "the loss was never finite"
@@ -38,6 +39,35 @@ def divergence(outcome: TrainingOutcome) -> str:
 
 def _share(number: int, outcome: TrainingOutcome) -> str:
     return f"{number} of {count(len(outcome.seeds), 'seed')}"
+
+
+UNTROUBLED = ("learned", "still falling", "stalled", "at chance", "rising at the end", "not learned", "not trained")
+"""Outcomes (`short_outcome`) that say nothing against a gradient."""
+
+
+def short_outcome(outcome: TrainingOutcome) -> str:
+    """Return what became of a configuration in a few words."""
+    if not outcome.steps:
+        return "not trained"
+    if outcome.diverged:
+        at, losses = [int(seed["diverged_at"]) for seed in outcome.diverged], _last_losses(outcome)
+        loss = f", last finite loss {span_text(losses)}" if losses else ""
+        number = "" if len(at) == len(outcome.seeds) else f", {_share(len(at), outcome)}"
+        return f"diverged {steps_text(at)}{number}{loss}"
+    if outcome.unmoved:
+        number = "" if len(outcome.unmoved) == len(outcome.seeds) else f" in {_share(len(outcome.unmoved), outcome)}"
+        return f"weights never moved{number}"
+    if outcome.metric_lost:
+        return lost_metric(outcome, str(outcome.seeds[0]["metric_name"]))
+    if outcome.mostly_learned:
+        return "learned"
+    level = "at chance" if outcome.at_chance else "stalled"
+    return {"falling": "still falling", "rising": "rising at the end", "level": level}.get(outcome.trend, "not learned")
+
+
+def _last_losses(outcome: TrainingOutcome) -> list[float]:
+    losses = [float(seed["loss_last_finite"]) for seed in outcome.diverged]
+    return [loss for loss in losses if not isnan(loss)]
 
 
 def scale(outcome: TrainingOutcome) -> str:

@@ -14,7 +14,9 @@ from gradlab.columns import columns_of
 from gradlab.families import Axis
 from gradlab.families.axes import length_settings, models_by_axis
 from gradlab.report.glyphs import UNICODE
+from gradlab.report.model.evidence import UNTROUBLED, short_outcome
 from gradlab.report.model.marks import FAILED, VERDICT_NAMES, Mark, mark, reach_text
+from gradlab.report.model.outcomes import outcomes_by
 from gradlab.report.page.source import Source
 
 __all__ = ["NUMBERS", "Configurations", "RunSettings", "configurations", "shade"]
@@ -45,8 +47,8 @@ class RunSettings:
 class Configurations:
     """`frame` has `run` and `axis` (indices), `length` (of a profile), `failed`, the settings that vary as texts, the
     `NUMBERS`, `verdict`, `verdict_final`, `theory_note`, `reach_text`, and of the survival before and after training
-    (``_final``) `text`, `mark` and `shade`; `verdict_name` is the verdict in words. `group` says for each cell of each
-    run to which row it belongs."""
+    (``_final``) `text`, `mark` and `shade`; `verdict_name` is the verdict in words, `training` what became of it.
+    `group` says for each cell of each run to which row it belongs."""
 
     frame: pd.DataFrame
     keys: tuple[str, ...]
@@ -93,7 +95,7 @@ def configurations(sources: Sequence[Source]) -> Configurations:
         own_axes = [axis_of_model[model] for model in cells["model"]]
         frame["axis"] = [axes.index(axis) for axis in own_axes]
         frame["length"] = [int(cells[axis.along].iloc[row]) for row, axis in enumerate(own_axes)]
-        frames.append(_marked(frame, cells))
+        frames.append(_with_training(_marked(frame, cells), source.tables.cells, row_of_cell.tolist()))
         groups.append(row_of_cell + start)
         settings.append(cells[list(_SETTINGS)].astype(object))
         own_keys = tuple(key for key in keys if _varies([own[key]]))
@@ -151,6 +153,18 @@ def _measured(source: Source, rows: int) -> pd.DataFrame:
     for name, otherwise in zip(_TEXTS, ("failed", "", ""), strict=True):
         frame[name] = frame[name].astype(object).where(frame[name].notna(), otherwise)
     return frame
+
+
+def _with_training(frame: pd.DataFrame, cells: pd.DataFrame, rows: Sequence[int]) -> pd.DataFrame:
+    """Return the rows with what became of them in training in words; healthy is only what has no mark after it too."""
+    outcomes = outcomes_by(cells, rows)
+    texts = [short_outcome(outcomes[row]) if row in outcomes else "" for row in range(len(frame))]
+    flawed = [
+        bool(text and text not in UNTROUBLED) or bool(mark.strip())
+        for text, mark in zip(texts, frame["mark_final"], strict=True)
+    ]
+    healthy = (frame["verdict_name"] == "healthy") & pd.Series(flawed, index=frame.index)
+    return frame.assign(training=texts, verdict_name=frame["verdict_name"].mask(healthy, "healthy before training"))
 
 
 def _name(mark: Mark, verdict: str) -> str:

@@ -44,7 +44,7 @@ _VERDICTS = ("healthy", "vanishing", "exploding", "dead", "nonfinite", "failed")
 _COUNTS = ("n", "diverged", "dead", "nonfinite")
 _REPEATED = (
     "verdict", "verdict_name", "text", "mark", "shade", "verdict_final", "text_final", "mark_final", "shade_final",
-    "reach_text", "theory_note",
+    "reach_text", "theory_note", "training",
 )  # fmt: skip
 _DIGITS = 7
 """Significant digits of the numbers of a configuration; what is shown has four at most."""
@@ -150,7 +150,7 @@ def _counts(sources: Sequence[Source], configurations: Configurations) -> dict[s
         "seeds": len(seeds),
         "configurations": len(frame),
         "healthy": int((frame["verdict_name"] == "healthy").sum()),
-        "near_threshold": int(((frame["verdict"] == "healthy") & (frame["verdict_name"] != "healthy")).sum()),
+        "near_threshold": int(frame["verdict_name"].isin(["fading", "growing"]).sum()),
         "verdicts": {name: verdicts[name] for name in _VERDICTS if verdicts[name]},
         "learned": int((frame["learned"].astype(float) > LEARNED_SHARE).sum()) if trained else None,
     }

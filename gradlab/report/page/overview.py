@@ -27,6 +27,7 @@ def overview_columns(
     columns += [
         ("length", " or ".join(axis.along for axis in axes), "", "count"),
         ("verdict", "verdict", "of the geometric mean over the seeds, before training", "verdict"),
+        *([("training", "training", "what became of it, as it was measured", "outcome")] if trained else []),
         ("log10_survival", "log\N{SUBSCRIPT ONE}\N{SUBSCRIPT ZERO} survival",
          f"gradient norm at the first {unit} over that at the last, before training", "log10"),
         ("decay", " or ".join(axis.decay for axis in axes),

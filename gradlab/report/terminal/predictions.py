@@ -18,6 +18,8 @@ __all__ = ["critical_lines", "prediction_lines"]
 
 Row = Mapping[str, Any]
 
+_FIXED = 1e5
+"""Modulus up to which numbers have a fixed point."""
 _OPTIONAL = {"log10_cell_survival", "bound"}
 """Columns without any value that are left out; of recurrent networks `c` and `xi_c` too."""
 
@@ -115,4 +117,6 @@ def _column(header: str, texts: Sequence[str], *, right: bool = True) -> Column:
 def _number(value: float | None, form: str, glyphs: Glyphs) -> str:
     if value is None:
         return "-"
-    return glyphs.infinite if math.isinf(value) else form.format(value)
+    if math.isinf(value):
+        return glyphs.infinite
+    return form.format(value) if abs(value) < _FIXED or not form.endswith("f}") else f"{value:.3e}"

@@ -8,7 +8,7 @@ from math import isfinite, isnan
 import numpy as np
 
 from gradlab.record import Floats
-from gradlab.report.formatting import log_text, metric_text, number_text, span_text
+from gradlab.report.formatting import fixed_text, log_text, metric_text, number_text, span_text
 from gradlab.report.glyphs import Glyphs
 from gradlab.report.model.marks import Point, learned, mark_of, unexplained
 from gradlab.report.model.rows import Row, RowGroup
@@ -38,7 +38,7 @@ def survival_columns(group: RowGroup, profiles: list[Floats], glyphs: Glyphs, *,
     points = [row.longest for row in group.rows]
     optional = [
         (group.axis.decay, [_decay(point, glyphs) for point in points], True),
-        (heading("theory_decay"), [_number(point, "theory_decay", "{:.4f}") for point in points], True),
+        (heading("theory_decay"), [_number(point, "theory_decay", 4) for point in points], True),
         (heading("theory_z"), [_z(point) for point in points], True),
         (heading("reach"), [reach_entry(point, glyphs) for point in points], True),
     ]
@@ -76,16 +76,19 @@ def _decay(point: Point | None, glyphs: Glyphs) -> Entry:
     if point is None or isnan(point["decay"]):
         return NONE
     half = half_width(point, "decay")
-    return Entry(f"{point['decay']:.3f}" + ("" if isnan(half) else f" {glyphs.plus_minus}{half:.3f}"))
+    text = fixed_text(float(point["decay"]), 3)
+    return Entry(text + ("" if isnan(half) else f" {glyphs.plus_minus}{fixed_text(half, 3)}"))
 
 
-def _number(point: Point | None, column: str, form: str) -> Entry:
-    return NONE if point is None or isnan(point[column]) else Entry(form.format(point[column]))
+def _number(point: Point | None, column: str, decimals: int) -> Entry:
+    return NONE if point is None or isnan(point[column]) else Entry(fixed_text(float(point[column]), decimals))
 
 
 def _z(point: Point | None) -> Entry:
-    entry = _number(point, "theory_z", "{:+.1f}")
-    return Entry(entry.text, "bold") if point is not None and unexplained(point["theory_z"]) else entry
+    if point is None or isnan(point["theory_z"]):
+        return NONE
+    z = float(point["theory_z"])
+    return Entry(f"{z:+.1f}" if abs(z) < 1e4 else f"{z:+.1e}", "bold" if unexplained(z) else "")
 
 
 def _max_trainable(row: Row) -> Entry:

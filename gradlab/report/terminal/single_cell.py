@@ -15,7 +15,7 @@ from gradlab.cell import SETTINGS, Cell, settings_of
 from gradlab.columns import Table, column
 from gradlab.families import Axis
 from gradlab.families.axes import axis_of
-from gradlab.report.formatting import capital, decade, duration, log_text, power
+from gradlab.report.formatting import capital, count, decade, duration, fixed_text, log_text, number_text, power
 from gradlab.report.glyphs import Glyphs
 from gradlab.report.model.profiles import ProfileIndex
 from gradlab.report.terminal.entries import wrapped
@@ -50,7 +50,7 @@ def cell_report(tables: Tables, cell: Cell, run: str, glyphs: Glyphs, width: int
     lines += _profile(tables, axis, glyphs, width)
     lines += [Text(), Text(f"Step by step (the metric is {row['metric_name']})", "bold")]
     columns = _headings("steps", _STEPS if cell.clip.name == "none" else (*_STEPS, *_CLIPS))
-    lines += _table(tables.steps, "step", {"step": "step", **columns}, glyphs, width)
+    lines += _table(tables.steps, "step", {"step": "step", **columns}, glyphs, width, lost_at=_lost_at(row))
     where = [f"bank {row['bank']}", str(row["device"]), f"{duration(float(row['wall_s']))} of its bank's time"]
     return [*lines, Text(), *wrapped(f" {glyphs.dot} ".join(where), width)]
 
@@ -76,22 +76,37 @@ def _measures(row: pd.Series[Any], axis: Axis, glyphs: Glyphs, width: int | None
     texts = [capital(survival)]
     if not isnan(row["decay"]):
         error = "" if isnan(row["decay_se"]) else f" {glyphs.plus_minus}{row['decay_se']:.2g}"
-        theory = "" if isnan(row["theory_decay"]) else f" (theory {row['theory_decay']:.4f})"
+        theory = "" if isnan(row["theory_decay"]) else f" (theory {fixed_text(row['theory_decay'], 4)})"
         reach = glyphs.infinite if not isfinite(row["reach"]) else decade(row["reach"])
-        texts.append(f"{capital(axis.decay)} {row['decay']:.4f}{error}{theory}, reach {reach}")
-    learned = "learned" if row["learned"] else "not learned"
-    after = (
-        f"After {row['steps']} steps: {row['metric_name']} {row['metric']:.4g}, {learned}; loss {row['loss_first']:.4g}"
-    )
-    after += f" to {row['loss']:.4g}; survival {_power(row['log10_survival_final'])}, {row['verdict_final']}"
-    texts.append(after)
-    if row["error"]:
+        texts.append(f"{capital(axis.decay)} {fixed_text(row['decay'], 4)}{error}{theory}, reach {reach}")
+    texts.append(_after(row))
+    if row["error"] and row["status"] != "diverged":
         texts.append(str(row["error"]))
     return [line for text in texts for line in wrapped(text, width)]
 
 
+def _after(row: pd.Series[Any]) -> str:
+    """Return what training made of it."""
+    text = f"After {count(int(row['steps']), 'step')}: "
+    before = f"loss {number_text(row['loss_first'], 4)}"
+    if row["status"] == "diverged":
+        last = row["loss_last_finite"]
+        known = f", last finite loss {number_text(last, 4)}" if isfinite(last) else ""
+        return f"{text}diverged at step {row['diverged_at']}{known}; {before} before training"
+    learned = "learned" if row["learned"] else "not learned"
+    metric = f"{row['metric_name']} {number_text(row['metric'], 4)}"
+    text += f"{metric}, {learned}; {before} to {number_text(row['loss'], 4)}"
+    text += f"; survival {_power(row['log10_survival_final'])}, {row['verdict_final']}"
+    return text + ("; the weights never moved" if row["displacement"] == 0 else "")
+
+
 def _power(logarithm: float) -> str:
-    return "exactly zero" if logarithm == float("-inf") else "unknown" if isnan(logarithm) else power(logarithm)
+    return "exactly zero" if logarithm == float("-inf") else "not known" if isnan(logarithm) else power(logarithm)
+
+
+def _lost_at(row: pd.Series[Any]) -> float:
+    """Return the step from which nothing is finite; infinite where training did not diverge."""
+    return float("inf") if pd.isna(row["diverged_at"]) else float(row["diverged_at"])
 
 
 def _headings(table: Table, names: Sequence[str]) -> dict[str, str]:
@@ -121,20 +136,29 @@ def _profile(tables: Tables, axis: Axis, glyphs: Glyphs, width: int | None) -> l
     return [*title, *_table(profile, "layer", columns, glyphs, width), *note]
 
 
-def _table(frame: pd.DataFrame, label: str, columns: dict[str, str], glyphs: Glyphs, width: int | None) -> list[Text]:
-    """Return a table of the columns with a value."""
+def _table(
+    frame: pd.DataFrame, label: str, columns: dict[str, str], glyphs: Glyphs, width: int | None,
+    lost_at: float = float("inf"),
+) -> list[Text]:  # fmt: skip
+    """Return a table of the columns with a value; what is missing from the step `lost_at` on is not finite."""
     first = Column(columns.get(label, label), tuple(Entry(str(value)) for value in frame[label]))
     filled = [
-        Column(heading, tuple(Entry(_number(key, float(value), glyphs)) for value in frame[key]))
+        Column(
+            heading,
+            tuple(
+                Entry(_number(key, float(value), glyphs, lost=float(place) >= lost_at))
+                for value, place in zip(frame[key], frame[label], strict=True)
+            ),
+        )
         for key, heading in columns.items()
         if key != label and key in frame and frame[key].notna().any()
     ]
     return fold([first], filled, width, glyphs)
 
 
-def _number(key: str, value: float, glyphs: Glyphs) -> str:
+def _number(key: str, value: float, glyphs: Glyphs, *, lost: bool) -> str:
     if isnan(value):
-        return ""
+        return "not finite" if lost and not key.startswith("clip") else "none"
     if not isfinite(value):
         return ("" if value > 0 else "-") + glyphs.infinite
     return f"{value:.2f}" if "log10" in key else f"{value:.4g}"

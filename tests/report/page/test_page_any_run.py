@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from drawn import cells_of, with_profile
+from fake_work import record
 from page_runs import DIGITS, Parsed, column, number, rewrite, rows_of, run_directory
 
 from gradlab import grid, spec
 from gradlab.cell import Cell, Named
+from gradlab.record import Record
 from gradlab.report.page import build_page
 from gradlab.report.page.configurations import configurations
 from gradlab.report.page.document import document
@@ -70,6 +72,38 @@ def test_zeros_and_nans_are_counted_and_not_drawn(tmp_path: Path, value: float) 
     assert column(data, "shade")[row] == "lost"
     assert data["profiles"][str(row)]["lost"] == 3
     assert set(data["profiles"][str(row)]["mean"]) == {None}
+
+
+def test_what_became_of_each_configuration_stands_in_words_and_healthy_is_what_has_no_mark(tmp_path: Path) -> None:
+    """Of relu, whose survival is 1: one depth each that diverged, never moved, lost its gradient later, and learned."""
+
+    def spoiled(cell: Cell) -> Record:
+        plain = record(cell, learned=cell.depth == 16)
+        if cell.depth == 2:
+            lost = {"metric": np.full_like(plain.metric, np.nan), "loss": np.full_like(plain.loss, np.nan)}
+            return plain.with_values(
+                status="diverged", diverged_at=3 + cell.seed, loss_last_finite=2e8 * (1 + cell.seed), **lost
+            )
+        if cell.depth == 4:
+            return plain.with_values(displacement=np.zeros_like(plain.displacement))
+        log_g = plain.log_grad_norm.copy()
+        if cell.depth == 8:
+            log_g[-1] += np.linspace(-20, 0, cell.blocks)
+        return plain.with_values(log_grad_norm=log_g)
+
+    run = run_directory(tmp_path / "r", cells_of((2, 4, 8, 16), ("relu",), seeds=2), spoiled)
+    data = Parsed(build_page([run]).html).data
+    assert column(data, "training") == [
+        "diverged at steps 3 to 4, last finite loss 2.00e+08 to 4.00e+08", "weights never moved", "still falling",
+        "learned",
+    ]  # fmt: skip
+    assert column(data, "verdict_name") == [*["healthy before training"] * 3, "healthy"]
+    assert data["counts"]["healthy"] == 1
+    said = "\n".join(data["conclusions"])
+    assert "diverged: the plain network at depth 2 at steps 3 to 4 (2 of 2 seeds; last finite loss 2.00e+08 to" in said
+    assert "the weights never moved: the plain network at depth 4 (not one bit in 300 steps" in said
+    assert "healthy before training, not after it: the plain network at depth 8 (vanishing" in said
+    assert "fading (<0.1)" in [each["name"] for each in data["legend"]["before"]]
 
 
 def test_a_run_of_which_everything_failed_has_a_page(tmp_path: Path) -> None:

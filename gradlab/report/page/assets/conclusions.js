@@ -12,18 +12,26 @@ function sentenceItem(text) {
   return el("li", {}, lead, pieces.flat());
 }
 
+const sentenceList = (sentences) => el("ul", { class: "sentences" }, sentences.map(sentenceItem));
+
+/** Sentences that stand at the top; the others behind a click. */
+const MOST_CONCLUSIONS = 6;
+
 function conclusionsSection() {
   const runs = DATA.runs.filter((run) => run.causes.length);
   if (!DATA.conclusions.length && !runs.length) return null;
   const each = runs.map((run) => [
     SEVERAL ? el("h3", {}, run.name) : null,
     SEVERAL && run.description ? el("p", {}, run.description) : null,
-    el("ul", { class: "sentences" }, run.causes.map(sentenceItem)),
+    sentenceList(run.causes),
   ]);
   return section(
     "conclusions",
     "Conclusions",
-    el("ul", { class: "sentences" }, DATA.conclusions.map(sentenceItem)),
+    sentenceList(DATA.conclusions.slice(0, MOST_CONCLUSIONS)),
+    DATA.conclusions.length > MOST_CONCLUSIONS
+      ? details("More remarks", sentenceList(DATA.conclusions.slice(MOST_CONCLUSIONS)))
+      : null,
     runs.length ? details(SEVERAL ? "Run by run" : "Configuration by configuration", ...each.flat()) : null,
   );
 }
@@ -38,15 +46,25 @@ function expectationsSection(showSelection) {
     "expected",
     "Expectations",
     el("p", {}, `${held} of ${counted(every.length, "statement")} of the spec${SEVERAL ? "s" : ""} held.`),
-    runs.map((run) => [
-      SEVERAL ? el("h3", {}, run.name) : null,
-      el(
-        "ul",
-        { class: "expected" },
-        run.expected.map((judgement) => expectationItem(judgement, showSelection)),
-      ),
-    ]),
+    runs.map((run) => expectationList(run, (judgement) => judgement.outcome !== "held", showSelection)),
+    held
+      ? details("What held", ...runs.flatMap((run) => expectationList(run, (judgement) => judgement.outcome === "held", showSelection)))
+      : null,
   );
+}
+
+/** Return the statements of a run that fit, below its name where there are several runs; nothing without any. */
+function expectationList(run, fits, showSelection) {
+  const chosen = run.expected.filter(fits);
+  if (!chosen.length) return [];
+  return [
+    SEVERAL ? el("h3", {}, run.name) : null,
+    el(
+      "ul",
+      { class: "expected" },
+      chosen.map((judgement) => expectationItem(judgement, showSelection)),
+    ),
+  ];
 }
 
 function expectationItem(judgement, showSelection) {

@@ -37,6 +37,7 @@ function numberList(row) {
     ["reach", valueAt(row, "reach_text") && `${valueAt(row, "reach_text")} ${unitOf(row)}s`],
     ...(TRAINED
       ? [
+          ["training", valueAt(row, "training")],
           [DATA.metric, significant(numberAt(row, "metric"), 3)],
           ["learned", learnedText(row) && `${learnedText(row)} seeds`],
           ["loss", significant(numberAt(row, "loss"), 3)],

@@ -97,7 +97,7 @@ function tableRow(row) {
   const cells = OVERVIEW.map((column, index) => {
     const text = column.text(row);
     const class_ = `${column.right ? "right" : ""} ${column.shade(row)}`.trim();
-    if (index) return el("td", { class: class_, "data-key": column.key }, text);
+    if (index) return el("td", { class: class_, "data-key": column.key }, text || EMPTY_FIELD);
     const button = el(
       "button",
       {

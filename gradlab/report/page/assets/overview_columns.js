@@ -12,12 +12,15 @@ const FORMATS = {
   verdict: (row) => `${valueAt(row, "mark")} ${valueAt(row, "verdict_name")}`.trim(),
   run: (row) => runOf(row).name,
   label: (row, key) => String(valueAt(row, key)),
+  outcome: (row, key) => valueAt(row, key),
 };
+/** What a field says that has neither a number nor a word. */
+const EMPTY_FIELD = "none";
 
 const OVERVIEW = DATA.overview.map(({ key, heading, help, format }) => {
   const text = (row) => FORMATS[format](row, key);
   const labels = format === "label" && CONFIGURATIONS[key].some((label) => Number.isNaN(num(label)));
-  const isText = labels || format === "verdict" || format === "run";
+  const isText = labels || ["verdict", "run", "outcome"].includes(format);
   return {
     key,
     heading,

@@ -10,14 +10,14 @@ function exploreSection() {
     table.update();
   });
   return [
+    conclusionsSection(),
+    expectationsSection(filter.showSelection),
     section(
       "map",
       "Survival by configuration",
       filter.element,
       el("div", { class: profileBelow() ? "explore flat" : "explore" }, map.element, panel),
     ),
-    conclusionsSection(),
-    expectationsSection(filter.showSelection),
     failuresSection(),
     section("overview", "All configurations", table.element),
   ];

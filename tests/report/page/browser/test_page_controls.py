@@ -196,6 +196,8 @@ def test_an_expectation_shows_the_configurations_it_speaks_of(open_page: Callabl
     path = run_directory(folder / "expected", cells, spec=text)
     (path / "report.html").write_bytes(build_page([path]).html.encode())
     page = open_page(path)
+    assert "2 of 2 statements of the spec held" in one_of(page, "#expected").text
+    one_of(page, "#expected summary").click()  # those that held are one line until then
     (button,) = all_of(page, "#expected button")  # the other statement speaks of all
     button.click()
     left = [(row["activation"], row["length"]) for row in table(page)]
