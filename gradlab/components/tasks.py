@@ -30,6 +30,14 @@ _READING = {
 }  # fmt: skip
 """How a table is read; None: found by itself. `gradlab.datafiles` has what each means."""
 
+_ARRAYS = {
+    "path": _GIVEN,
+    "kind": replace(_GIVEN, choices=("classification", "regression")),
+    "standardize": _READING["standardize"],
+    "x": Param("x", str),
+    "y": Param("y", str),
+}
+
 TASKS: dict[str, Task] = {
     "digits": Task(
         "gradlab.tasks.digits:load",
@@ -64,6 +72,20 @@ TASKS: dict[str, Task] = {
             **_READING,
         },
         check="gradlab.datafiles.table:check",
+    ),
+    "arrays": Task(
+        "gradlab.tasks.arrays:load",
+        "your own .npz or .safetensors: samples of any shape, with targets; learned: half way from guessing to perfect",
+        _ARRAYS,
+        check="gradlab.datafiles.arrays:check",
+    ),
+    "array_sequences": Task(
+        "gradlab.tasks.arrays:load_sequences",
+        "sequences [samples, steps, features] of your own .npz or .safetensors, the last seq_len of them; as arrays",
+        _ARRAYS,
+        inputs="sequences",
+        lengths=Lengths(50),
+        check="gradlab.datafiles.arrays:check_sequences",
     ),
     "ratings": Task(
         "gradlab.tasks.ratings:load",

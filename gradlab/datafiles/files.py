@@ -78,8 +78,8 @@ def kind_of(data: bytes) -> str:
     return next((kind for magic, kind in _MAGIC if data.startswith(magic)), "")
 
 
-def content(path: Path) -> bytes:
-    """Return the bytes of a file, decompressed as its name says.
+def content(path: Path, *, zipped: bool = False) -> bytes:
+    """Return the bytes of a file, decompressed as its name says; `zipped`: its format is itself a zip archive.
 
     Raises:
         DataError: there is no such file, it is a directory or a device, may not be read, is damaged or too large, or
@@ -96,10 +96,10 @@ def content(path: Path) -> bytes:
             os.close(descriptor)
             raise DataError(f"{path} is a {'directory' if stat.S_ISDIR(mode) else 'device'}, not a data file")
         with os.fdopen(descriptor, "rb") as file:
-            return _decompressed(name, file)
+            return _decompressed(name, file, zipped=zipped)
 
 
-def _decompressed(name: str, file: IO[bytes]) -> bytes:
+def _decompressed(name: str, file: IO[bytes], *, zipped: bool) -> bytes:
     expected = _ARCHIVES.get(Path(name).suffix.lower(), "")
     start = file.read(32)
     file.seek(0)
@@ -110,7 +110,7 @@ def _decompressed(name: str, file: IO[bytes]) -> bytes:
         looks = f"it looks like {actual}" if actual else "it is not compressed like that"
         plain = Path(name).with_suffix(_ENDINGS.get(actual, "")).name
         raise DataError(f"{name} is no {expected} file, as its name says: {looks}", f"rename it, to {plain} perhaps")
-    if not expected and actual in _ARCHIVES.values():
+    if not expected and actual in _ARCHIVES.values() and not (zipped and actual == "zip"):
         if actual == "zip":
             raise DataError(f"{name} is a zip archive or a workbook", "save the table in it as a CSV file")
         raise DataError(f"{name} is compressed by {actual}", f"rename it to {name}{_ENDINGS[actual]}")

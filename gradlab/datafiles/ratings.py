@@ -10,9 +10,10 @@ import numpy as np
 from gradlab.components import nearest
 from gradlab.datafiles.checks import Checked
 from gradlab.datafiles.files import guarded
+from gradlab.datafiles.samples import TEST_SHARE
 from gradlab.datafiles.scaling import constant
 from gradlab.datafiles.source import Floats, Source
-from gradlab.datafiles.table import TEST_SHARE, read
+from gradlab.datafiles.table import read
 from gradlab.datafiles.text_table import Reading
 
 __all__ = ["Ratings", "check", "ratings"]

@@ -6,7 +6,7 @@ import numpy as np
 
 from gradlab.datafiles.source import Floats
 
-__all__ = ["constant", "standardised", "unit_sized"]
+__all__ = ["Flags", "Rows", "constant", "constant_columns", "standardised", "unit_sized"]
 
 Flags = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
 Rows = np.ndarray[tuple[int, ...], np.dtype[np.intp]]
@@ -26,7 +26,7 @@ def standardised(x: Floats, train: Rows) -> tuple[Floats, Flags]:
     """
     scaled = unit_sized(x)
     part = scaled[train]
-    flat = _constant(x[train])
+    flat = constant_columns(x[train])
     deviation = np.where(flat, 1.0, part.std(0))
     result: Floats = (scaled - part.mean(0)) / deviation
     result[:, flat] = 0.0
@@ -35,7 +35,7 @@ def standardised(x: Floats, train: Rows) -> tuple[Floats, Flags]:
 
 def constant(values: Floats) -> bool:
     """Return whether values `[M]` are the same up to rounding."""
-    return bool(_constant(values[:, None])[0])
+    return bool(constant_columns(values[:, None])[0])
 
 
 def unit_sized(x: Floats) -> Floats:
@@ -45,7 +45,8 @@ def unit_sized(x: Floats) -> Floats:
     return result
 
 
-def _constant(x: Floats) -> Flags:
+def constant_columns(x: Floats) -> Flags:
+    """Return which columns of `[M, I]` are the same up to rounding."""
     scaled = unit_sized(x)
     single = (scaled.astype(np.float32) == scaled).all(0) & (x != np.rint(x)).any(0)
     tolerance = np.where(single, SINGLE_ROUNDING, ROUNDING) * np.abs(scaled).max(0)

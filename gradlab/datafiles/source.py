@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gradlab.components import nearest
+from gradlab.datafiles.dialect import is_number
 from gradlab.errors import DataError, shorten
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Floats", "Source", "numbers_rows"]
+__all__ = ["FEWEST_ROWS", "Floats", "Source", "numbers_rows"]
 
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
@@ -42,6 +43,8 @@ class Source:
     field: Callable[[int, int], str]
     """A field as the file has it, for a column and a row of the file from 0."""
     warnings: tuple[str, ...] = ()
+    decimal: str = "point"
+    """The sign in the numbers of columns that pandas has left as text."""
 
     def refuse(self, problem: str, hint: str = "") -> DataError:
         """Return an error that names the file."""
@@ -76,7 +79,7 @@ class Source:
         if not missing.any():
             return self, ""
         rows = f"{int(missing.sum()):,} of {len(missing):,} rows have missing values and are left out"
-        return Source(self.name, self.frame[~missing], self.how, self.field, self.warnings), rows
+        return replace(self, frame=self.frame[~missing]), rows
 
     def values(self, column: int) -> Floats:
         """Return a column as float64.
@@ -97,6 +100,8 @@ class Source:
             raise self._no_number(column, self._row(0), "complex numbers: give real and imaginary part a column each")
         if kind not in "biuf":
             series = series.astype(object)
+            if self.decimal == "comma":
+                series = series.map(_with_point)
         numbers = pd.to_numeric(series, errors="coerce")
         wrong = numbers.isna().to_numpy(dtype=bool)
         if numbers.dtype.kind in "mM" or wrong.any():
@@ -138,6 +143,13 @@ class Source:
 
     def _name(self, column: int) -> str:
         return str(self.frame.columns[column])
+
+
+def _with_point(value: object) -> object:
+    """Return the text of a number with a decimal point for that with a comma; other text is no number."""
+    if not isinstance(value, str):
+        return value
+    return value.replace(",", ".") if is_number(value, "comma") else "no number"
 
 
 def _hint(text: str) -> str:

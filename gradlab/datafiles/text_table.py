@@ -85,7 +85,7 @@ def read_text(path: Path, reading: Reading, *, headless: Sequence[Sequence[str]]
         parsed = _parsed(name, body, dialect, rows=row + 1, text=True)
         return str(parsed.iloc[row, column]).strip()
 
-    return Source(name, frame, described(dialect, encoding), field, tuple(notes))
+    return Source(name, frame, described(dialect, encoding), field, tuple(notes), dialect.decimal)
 
 
 def pd_index(names: Sequence[str]) -> pd.Index[str]:

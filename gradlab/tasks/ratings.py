@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from gradlab.datafiles import ratings as file
+from gradlab.datafiles.samples import TEST_SHARE, Standardize
 from gradlab.datafiles.scaling import unit_sized
-from gradlab.datafiles.table import TEST_SHARE, Standardize
 from gradlab.datafiles.text_table import Reading
 from gradlab.streams import generator
 from gradlab.tasks.base import R2, Data, regression

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from gradlab.datafiles.table import Standardize, table
+from gradlab.datafiles.samples import Standardize
+from gradlab.datafiles.table import table
 from gradlab.datafiles.text_table import Reading
 from gradlab.tasks.base import ACCURACY, R2, Data, classification, regression
 

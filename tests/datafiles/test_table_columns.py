@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import warnings
 from pathlib import Path
 
@@ -53,6 +54,13 @@ def test_a_field_that_is_no_number(tmp_path: Path, field: str, words: str) -> No
         read(write(tmp_path, changed(field)))
     assert words in str(caught.value)
     assert str(caught.value).startswith("t.csv: column 'a'")
+
+
+@pytest.mark.parametrize("field", ["nine", "1.5", "?"])
+def test_the_row_is_right_also_with_decimal_commas(tmp_path: Path, field: str) -> None:
+    text = "a;b;y\n" + ROWS.replace(",", ";").replace(".", ",").replace("\n0,740", f"\n{field}")
+    with pytest.raises(DataError, match=rf"found '{re.escape(field)}' in data row 3\n"):
+        read(write(tmp_path, text), decimal="comma")
 
 
 @pytest.mark.parametrize("field", ["NA", "?", "", "null", "-999"])

@@ -1,0 +1,193 @@
+"""Arrays of the user as the tasks `arrays` and `array_sequences` take them: any shape, first axis the samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gradlab.components import nearest
+from gradlab.datafiles.checks import Checked
+from gradlab.datafiles.containers import Array, named_arrays
+from gradlab.datafiles.files import guarded
+from gradlab.datafiles.samples import Standardize, class_targets, number_targets, out_of_range, split
+from gradlab.datafiles.scaling import Rows, constant, constant_columns, standardised, unit_sized
+from gradlab.datafiles.source import FEWEST_ROWS, Floats
+from gradlab.errors import DataError, shorten
+
+__all__ = ["Arrays", "arrays", "check", "check_sequences"]
+
+_USUAL = {
+    "x": ("X", "inputs", "data", "features", "images", "x_train", "X_train", "train_x"),
+    "y": ("Y", "targets", "target", "labels", "label", "y_train", "Y_train", "train_y"),
+}
+"""What the arrays are called elsewhere; where a spec names none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrays:
+    """M samples, C classes or C numbers each."""
+
+    inputs: Floats
+    """`[M, I]`, of sequences `[M, T, I]`."""
+    targets: Array
+    """Class indices int64 `[M]`, or numbers float64 `[M, C]`."""
+    classes: tuple[str, ...]
+    """Empty for numbers."""
+    train: Rows
+    test: Rows
+    checked: Checked
+
+
+def check(path: str, kind: str, standardize: Standardize, x: str, y: str) -> Checked:
+    """Return what there is to say of a file of samples; see `arrays`."""
+    return arrays(path, kind, standardize, x, y).checked
+
+
+def check_sequences(path: str, kind: str, standardize: Standardize, x: str, y: str, seq_len: int) -> Checked:
+    """Return what there is to say of a file of sequences; see `arrays`."""
+    return arrays(path, kind, standardize, x, y, seq_len).checked
+
+
+def arrays(path: str, kind: str, standardize: Standardize, x: str, y: str, seq_len: int | None = None) -> Arrays:
+    """Return the arrays `x` and `y` of a file, a fixed quarter of the samples held out.
+
+    The axes after the first are one: `[M, 28, 28]` is `[M, 784]`. With a `seq_len` the second is time, and the last so
+    many steps are taken. Inputs `[M, I]` are standardised each by itself, as columns of a table; of more axes, images
+    say, the mean of each element is subtracted and one deviation divided out, so that they keep their relative scale;
+    of sequences each feature over samples and steps.
+
+    Raises:
+        DataError: the file, an array, its shape or a value is not usable; the message names the array and the sample.
+    """
+    file = Path(path)
+    found = named_arrays(file)
+    with guarded(file.name):
+        return _arrays(file.name, found, kind, standardize, (x, y), seq_len)
+
+
+def _arrays(
+    file: str, found: dict[str, Array], kind: str, standardize: Standardize, names: tuple[str, str], seq_len: int | None
+) -> Arrays:
+    x_name, y_name = (_name(file, role, name, found) for role, name in zip(("x", "y"), names, strict=True))
+    shape = found[x_name].shape
+    x, y = _samples(file, x_name, found[x_name]), found[y_name]
+    if y.ndim == 0 or len(y) != len(x):
+        shapes = f"{_shape(found[x_name])} and {_shape(y)}"
+        raise DataError(
+            f"{file}: {x_name!r} and {y_name!r} have {shapes}", "they need one sample each along the first axis"
+        )
+    if len(x) < FEWEST_ROWS:
+        raise DataError(f"{file}: {len(x)} samples are too few; a task needs at least {FEWEST_ROWS}")
+    x = _sequences(file, x_name, x, seq_len) if seq_len is not None else x.reshape(len(x), -1)
+    if not x[0].size:
+        raise DataError(f"{file}: the samples of {x_name!r} are empty: {_shape(found[x_name])}")
+    train, test = split(len(x))
+    targets, classes, notes = _targets(file, y_name, y, kind, train, test)
+    if kind == "regression" and standardize in (True, "target"):
+        targets = standardised(targets, train)[0]
+    if standardize in (True, "inputs"):
+        x, flat = _standardised(file, x_name, x, train, images=len(shape) > 2)
+        if flat:
+            notes.append(f"{flat:,} of {x[0].size:,} inputs are constant in the training part: they tell nothing")
+    else:
+        notes += out_of_range(np.abs(x).reshape(len(x), -1).max(1, keepdims=True), [x_name])
+    what = f"{len(classes)} classes of {y_name}" if classes else f"{targets.shape[1]} numbers of {y_name}"
+    each = f"{x.shape[1]} steps of {x.shape[2]} inputs" if seq_len is not None else f"{x.shape[1]:,} inputs"
+    read_as = f"{file}: {len(x):,} samples, {each} ({x_name} {_shape(found[x_name])}), {what}"
+    return Arrays(x, targets, classes, train, test, Checked(read_as, tuple(f"{file}: {note}" for note in notes)))
+
+
+def _name(file: str, role: str, name: str, found: dict[str, Array]) -> str:
+    if name in found:
+        return name
+    if name == role:
+        usual = [other for other in _USUAL[role] if other in found]
+        if len(usual) == 1:
+            return usual[0]
+    close = nearest(name, found)
+    listed = ", ".join(shorten(other, 40) for other in list(found)[:12])
+    hint = f"did you mean {role}: {close}?" if close else f"name it: {role}: one of {listed}"
+    raise DataError(f"{file}: there is no array {shorten(name)!r}", hint)
+
+
+def _samples(file: str, name: str, array: Array) -> Floats:
+    """Return an array of numbers as float64."""
+    if array.ndim < 2:
+        hint = "one sample a row: x.reshape(-1, 1) for one number each"
+        raise DataError(f"{file}: {name!r} has {_shape(array)}, an array of samples has at least two axes", hint)
+    return _numbers(file, name, array)
+
+
+def _numbers(file: str, name: str, array: Array) -> Floats:
+    if array.dtype.kind not in "biuf":
+        raise DataError(
+            f"{file}: {name!r} must hold numbers, its type is {array.dtype}", "turn them into numbers first"
+        )
+    values: Floats = np.ascontiguousarray(array, dtype=np.float64)
+    finite = np.isfinite(values)
+    if not finite.all():
+        place = tuple(int(i) for i in np.unravel_index(int(np.argmin(finite)), values.shape))
+        what = "not a number" if np.isnan(values[place]) else "infinite"
+        raise DataError(f"{file}: {name!r} is {what} at {list(place)}", "fill it in, or leave the sample out")
+    return values
+
+
+def _shape(array: Array) -> str:
+    return f"[{', '.join(map(str, array.shape))}]"
+
+
+def _sequences(file: str, name: str, x: Floats, seq_len: int) -> Floats:
+    """Return the last `seq_len` steps, the axes after time as one."""
+    if x.ndim == 2:
+        x = x[:, :, None]
+    steps = x.shape[1]
+    if seq_len > steps:
+        raise DataError(
+            f"{file}: the sequences of {name!r} have {steps} steps, seq_len is {seq_len}",
+            f"write seq_len: {steps}, or less",
+        )
+    return x.reshape(len(x), steps, -1)[:, steps - seq_len :]
+
+
+def _targets(
+    file: str, name: str, y: Array, kind: str, train: Rows, test: Rows
+) -> tuple[Array, tuple[str, ...], list[str]]:
+    what = f"array {name!r}"
+    if kind == "regression":
+        numbers = _numbers(file, name, y).reshape(len(y), -1)
+        if not numbers.shape[1]:
+            raise DataError(f"{file}: {what} is empty: {_shape(y)}")
+        targets, notes = number_targets(file, what, numbers, train, test)
+        return targets, (), notes
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.ndim != 1:
+        raise DataError(f"{file}: {what} has {_shape(y)}, classes are one a sample", "of one-hot rows take y.argmax(1)")
+    if y.dtype.kind not in "biufUS":
+        raise DataError(f"{file}: {what} must hold classes, its type is {y.dtype}", "numbers or texts can be classes")
+    if y.dtype.kind == "f" and not np.isfinite(y).all():
+        raise DataError(
+            f"{file}: {what} is not finite for sample {int(np.argmin(np.isfinite(y)))}", "leave the sample out"
+        )
+    return class_targets(file, what, y, train)
+
+
+def _standardised(file: str, name: str, x: Floats, train: Rows, *, images: bool) -> tuple[Floats, int]:
+    """Return inputs of mean 0 and deviation 1 on the training part, and how many of a sample's are constant there."""
+    if x.ndim == 3:
+        _, steps, features = x.shape
+        rows = (train[:, None] * steps + np.arange(steps)).reshape(-1)
+        result, flat = standardised(x.reshape(-1, features), rows)
+        return result.reshape(x.shape), int(flat.sum()) * steps
+    if not images:
+        result, flat = standardised(x, train)
+        return result, int(flat.sum())
+    flat_count = int(constant_columns(x[train]).sum())
+    scaled = unit_sized(x.reshape(-1)).reshape(x.shape)
+    centred = scaled - scaled[train].mean(0)
+    deviation = float(np.sqrt(np.square(centred[train]).mean()))
+    if constant(scaled[train].reshape(-1)) or deviation == 0 or flat_count == x.shape[1]:
+        raise DataError(f"{file}: the samples of {name!r} are all the same in the training part")
+    return centred / deviation, flat_count
