@@ -79,14 +79,6 @@ TASKS: dict[str, Task] = {
         _ARRAYS,
         check="gradlab.datafiles.arrays:check",
     ),
-    "array_sequences": Task(
-        "gradlab.tasks.arrays:load_sequences",
-        "sequences [samples, steps, features] of your own .npz or .safetensors, the last seq_len of them; as arrays",
-        _ARRAYS,
-        inputs="sequences",
-        lengths=Lengths(50),
-        check="gradlab.datafiles.arrays:check_sequences",
-    ),
     "ratings": Task(
         "gradlab.tasks.ratings:load",
         "user, item, rating: your own file, or drawn with low rank; learned: 5 % less test error than by user and item "
@@ -149,5 +141,13 @@ TASKS: dict[str, Task] = {
         lengths=Lengths(64),
         check="gradlab.datafiles.text:check",
         targets="classes",
+    ),
+    "array_sequences": Task(
+        "gradlab.tasks.arrays:load_sequences",
+        "sequences [samples, steps, features] of your own .npz or .safetensors, the last seq_len of them; as arrays",
+        _ARRAYS,
+        inputs="sequences",
+        lengths=Lengths(50),
+        check="gradlab.datafiles.arrays:check_sequences",
     ),
 }

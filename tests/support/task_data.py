@@ -5,7 +5,12 @@ from __future__ import annotations
 from gradlab.components import TASKS, Named
 from gradlab.tasks import Data, load
 
-SEQUENCES = [name for name, task in TASKS.items() if task.of_sequences]
+SEQUENCES = [
+    name
+    for name, task in TASKS.items()
+    if task.of_sequences and not any(param.required for param in task.params.values())
+]
+"""Those that need no file."""
 
 
 def drawn(name: str, seq_len: int | None = None, seeds: tuple[int, ...] = (0,), **params: object) -> Data:

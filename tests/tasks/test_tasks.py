@@ -67,12 +67,13 @@ def test_losses_are_those_of_torch():
 def test_every_task_judges_perfect_outputs_as_learned(tmp_path):
     frame = pd.DataFrame({"a": np.arange(40.0), "b": np.arange(40.0) % 7, "y": np.arange(40) % 2})
     frame.to_csv(tmp_path / "t.csv", index=False)
-    own = {"path": str(tmp_path / "t.csv"), "target": "y", "kind": "classification"}
+    np.savez(tmp_path / "d.npz", x=np.random.default_rng(0).normal(size=(40, 50, 2)), y=np.arange(40) % 2)
+    own = {"path": str(tmp_path / "d.npz"), "kind": "classification"}
+    files = {"table": {**own, "path": str(tmp_path / "t.csv"), "target": "y"}, "arrays": own, "array_sequences": own}
     for name in TASKS:
         lengths = TASKS[name].lengths
-        data = load(
-            Named(name, tuple(own.items()) if name == "table" else ()), (0,), lengths.default if lengths else None
-        )
+        given = tuple(files.get(name, {}).items())
+        data = load(Named(name, given), (0,), lengths.default if lengths else None)
         perfect = target = data.test_y
         if not target.is_floating_point():
             target = target.long()
