@@ -50,6 +50,7 @@ __all__ = [
     "plain_value",
     "probe_steps",
     "setting",
+    "setting_behind",
     "settings_of",
 ]
 
@@ -231,6 +232,11 @@ def parameter_of(key: str) -> tuple[str, str] | None:
     owner, _, name = key.rpartition(".")
     known = owner in REGISTRIES and key not in SETTINGS and bool(parameters_of(key))
     return (owner, name) if known else None
+
+
+def setting_behind(key: str) -> Setting:
+    """Return the setting of a key, of a dotted parameter that of its component."""
+    return SETTINGS[key] if key in SETTINGS else SETTINGS[key.rpartition(".")[0]]
 
 
 def parameters_of(key: str) -> list[Param]:

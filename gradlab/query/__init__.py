@@ -29,6 +29,7 @@ from gradlab.query.expressions import (
     evaluate_columns,
     expression_json,
     names,
+    value_of,
 )
 from gradlab.query.parser import parse, parse_statement
 from gradlab.query.scanner import Operand, QueryError
@@ -62,4 +63,5 @@ __all__ = [
     "parse",
     "parse_statement",
     "setting_columns",
+    "value_of",
 ]

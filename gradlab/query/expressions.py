@@ -32,6 +32,7 @@ __all__ = [
     "evaluate_columns",
     "expression_json",
     "names",
+    "value_of",
 ]  # fmt: skip
 
 
@@ -131,7 +132,7 @@ def evaluate(expression: Expression, row: Mapping[str, Any]) -> bool | None:
     """
     match expression:
         case Condition():
-            return expression.holds(_value(expression.name, row))
+            return expression.holds(value_of(expression.name, row))
         case Not():
             inner = evaluate(expression.part, row)
             return None if inner is None else not inner
@@ -209,7 +210,7 @@ def _column(name: str) -> str:
     return name if parameter is None else parameter[0]
 
 
-def _value(name: str, row: Mapping[str, Any]) -> Any:
+def value_of(name: str, row: Mapping[str, Any]) -> Any:
     """Return the value of a column, or of a parameter of the component in one; None where there is none."""
     column = _column(name)
     value = row.get(column)

@@ -22,6 +22,7 @@ from gradlab.analysis.compare.paired_comparisons import (
     improvements,
     parse_baseline,
 )
+from gradlab.analysis.compare.parameters import split_parameters
 from gradlab.analysis.compare.responses import RESPONSES, Response
 from gradlab.analysis.compare.variance import VarianceShares, variance_shares
 from gradlab.cell import SETTINGS
@@ -114,6 +115,8 @@ def compare(collection: Collection, question: Question) -> Comparison:
         )
     response = RESPONSES[question.metric]
     cells, warnings = _chosen(collection.cells, question.where)
+    whole = cells
+    cells = split_parameters(cells, question.by, question.baseline)
     plan = design_of(cells)
     varied = [factor.name for factor in plan.varied]
     baseline = {} if question.baseline is None else parse_baseline(question.baseline, plan)
@@ -151,7 +154,7 @@ def compare(collection: Collection, question: Question) -> Comparison:
             verdict: improvements(cells, plan, survival, verdict, configurations["verdict"].to_numpy(), learned)
             for verdict in ("vanishing", "exploding")
         },
-        checks=tuple(_check(text, configurations, cells, plan) for text in question.fail_on),
+        checks=tuple(_check(text, configurations, whole, plan) for text in question.fail_on),
         warnings=tuple(warnings),
     )
 

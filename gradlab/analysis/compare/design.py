@@ -13,7 +13,7 @@ from gradlab.analysis.compare.axes import axes_of
 from gradlab.analysis.compare.factor import Factor
 from gradlab.analysis.compare.responses import Response
 from gradlab.analysis.compare.seed_means import joint
-from gradlab.cell import REGISTRIES, SETTINGS
+from gradlab.cell import REGISTRIES, SETTINGS, parameter_of
 from gradlab.definitions import measures
 from gradlab.families import Axis
 from gradlab.families.axes import length_settings
@@ -80,7 +80,7 @@ class Design:
 def design_of(cells: pd.DataFrame) -> Design:
     """Return the design of `cells`, whose levels are in the order of numbers or of the registries."""
     varied, fixed = [], {}
-    for key in SETTINGS:
+    for key in (*SETTINGS, *(str(column) for column in cells if parameter_of(str(column)) is not None)):
         codes, values = pd.factorize(cells[key], use_na_sentinel=False)
         if len(values) < 2:
             fixed[key] = values[0]

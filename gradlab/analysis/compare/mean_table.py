@@ -13,16 +13,17 @@ from gradlab.analysis.compare.axes import labels_of, lengths_of, over_of
 from gradlab.analysis.compare.design import Design, response_values
 from gradlab.analysis.compare.responses import RESPONSES
 from gradlab.analysis.compare.seed_means import joint, seed_means
-from gradlab.cell import SETTINGS
+from gradlab.cell import SETTINGS, parameter_of
 from gradlab.components import nearest
 from gradlab.definitions import reach, reach_interval, verdicts
 from gradlab.errors import UsageError
+from gradlab.query.columns import like
 from gradlab.record import Floats
 from gradlab.results.statistics import Interval
 from gradlab.store.records import Integers
 from gradlab.thresholds import LEARNED_SHARE
 
-__all__ = ["mean_table", "row_settings", "sorted_rows"]
+__all__ = ["mean_table", "row_keys", "row_settings", "sorted_rows"]
 
 LN10 = log(10.0)
 _MEANS = ("survival", "survival_final", "decay", "metric", "loss")
@@ -113,13 +114,19 @@ def _learns_to(table: pd.DataFrame, labels: pd.DataFrame, lengths: Integers) -> 
     return largest
 
 
+def row_keys(text: str) -> tuple[str, ...]:
+    """Return the keys that ``--by`` names."""
+    names = (name.strip() for name in text.split(",") if name.strip())
+    return tuple("lr" if name == "optimizer.lr" else name for name in names)
+
+
 def row_settings(text: str, names: Sequence[str]) -> tuple[str, ...]:
     """Return the settings of ``--by``. Raises UsageError for one that there is not, or that does not vary."""
-    keys = tuple(name.strip() for name in text.split(",") if name.strip())
+    keys = row_keys(text)
     for name in keys:
-        if name not in SETTINGS or name == "seed":
-            close = nearest(name, [key for key in SETTINGS if key != "seed"])
-            raise UsageError(f"--by {name}: there is no such setting", f"did you mean {close}?" if close else "")
+        if (name not in SETTINGS and parameter_of(name) is None) or name == "seed":
+            hint = like(name, [key for key in SETTINGS if key != "seed"]).replace("'", "")
+            raise UsageError(f"--by {name}: there is no such setting", hint)
         if name not in names:
             raise UsageError(f"--by {name}: it is the same everywhere", f"what varies: {', '.join(names) or 'nothing'}")
     return keys

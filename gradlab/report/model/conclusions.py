@@ -14,7 +14,7 @@ from gradlab.analysis.compare.matched_counts import matched_counts
 from gradlab.analysis.compare.paired_comparisons import Improvement
 from gradlab.analysis.compare.paired_differences import FEWEST_SEEDS
 from gradlab.analysis.compare.seed_means import LEVEL
-from gradlab.cell import SETTINGS
+from gradlab.cell import setting_behind
 from gradlab.families import Axis
 from gradlab.report.formatting import count, factor_text, joined, power
 from gradlab.report.model.compared_outcomes import configurations_of_comparison
@@ -56,7 +56,7 @@ def conclusions(comparison: Comparison) -> list[str]:
 def _before_training(comparison: Comparison) -> list[str]:
     """Return the settings that vary and change what is measured before training, the lengths left out."""
     varied = [factor.name for factor in comparison.design.varied if factor.name not in comparison.design.axes]
-    return [name for name in varied if not SETTINGS[name].training]
+    return [name for name in varied if not setting_behind(name).training]
 
 
 def _name(comparison: Comparison, point: Point[Any], only: Sequence[str] | None = None) -> str:

@@ -12,7 +12,7 @@ import pandas as pd
 from gradlab.analysis.compare.axes import labels_of, lengths_of, over_of
 from gradlab.analysis.compare.comparison import Comparison
 from gradlab.analysis.compare.design import setting_text
-from gradlab.cell import SETTINGS
+from gradlab.cell import SETTINGS, setting_behind
 from gradlab.families import Axis
 from gradlab.families.axes import axis_of, models_by_axis
 from gradlab.report.model.labels import name_of, short_labels
@@ -100,7 +100,7 @@ class RowGroup:
 
         Only where their survivals are the same indeed, and nothing failed.
         """
-        kept = [at for at, key in enumerate(self.keys) if not SETTINGS[key].training]
+        kept = [at for at, key in enumerate(self.keys) if not setting_behind(key).training]
         if len(kept) == len(self.keys) or any(row.failed or not row.points for row in self.rows):
             return self
         merged: dict[tuple[str, ...], list[Row]] = {}
