@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from gradlab.components import (
     ACTIVATIONS,
+    BRANCH_INITS,
     CLIPS,
     INITS,
     NORM_POSITIONS,
@@ -135,12 +136,19 @@ class Cell:
     norm: Named = _component("norm", "none", "normalisation inside a block", NORMS)
     norm_position: Named = _component(
         "norm_position", "pre_activation", "where a block without a fixed place has its norm", NORM_POSITIONS,
-        idle_beside={"norm": ("none", "weight"), "residual": ("pre_norm", "post_norm")},
+        idle_beside={
+            "norm": ("none", "weight"), "residual": ("pre_norm", "post_norm", "sandwich", "layer_scale", "deepnorm"),
+        },
     )  # fmt: skip
     residual: Named = _component("residual", "none", "form of the skip connection", RESIDUALS)
-    residual_scale: float | Literal["1/sqrt(depth)", "learned_zero"] = setting(
-        "residual_scale", 1.0, "factor on the residual branch: a number, 1/sqrt(depth) or learned_zero (ReZero)",
-        choices=("1/sqrt(depth)", "learned_zero"), idle_beside={"residual": ("none",)},
+    residual_scale: float | Literal["1/sqrt(depth)", "1/sqrt(2*depth)", "learned_zero"] = setting(
+        "residual_scale", 1.0,
+        "factor on the residual branch: a number, 1/sqrt(depth), 1/sqrt(2*depth) or learned_zero (ReZero)",
+        choices=("1/sqrt(depth)", "1/sqrt(2*depth)", "learned_zero"), idle_beside={"residual": ("none", "deepnorm")},
+    )  # fmt: skip
+    branch_init: Named = _component(
+        "branch_init", "none", "the matrix of a residual branch at the start, where not as `init` has it", BRANCH_INITS,
+        per_replica=True, late=True, idle_beside={"residual": ("none",)},
     )  # fmt: skip
     dropout: float = setting(
         "dropout", 0.0, "share of a block's outputs dropped in training", low=0, high=1, below=True, off=True

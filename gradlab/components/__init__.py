@@ -14,7 +14,7 @@ from gradlab.components.component import (
     Value,
     nearest,
 )
-from gradlab.components.networks import ACTIVATIONS, INITS, NORM_POSITIONS, NORMS, RESIDUALS
+from gradlab.components.networks import ACTIVATIONS, BRANCH_INITS, INITS, NORM_POSITIONS, NORMS, RESIDUALS
 from gradlab.components.param import Param
 from gradlab.components.synonyms import ALIASES
 from gradlab.components.tasks import TASKS
@@ -23,6 +23,7 @@ from gradlab.components.training import CLIPS, OPTIMIZERS, PRECISIONS, SCHEDULES
 __all__ = [
     "ACTIVATIONS",
     "ALIASES",
+    "BRANCH_INITS",
     "CLIPS",
     "INITS",
     "NORMS",

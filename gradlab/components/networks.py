@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from gradlab.components.component import Activation, Component
 from gradlab.components.param import Param
 
-__all__ = ["ACTIVATIONS", "INITS", "NORMS", "NORM_POSITIONS", "RESIDUALS"]
+__all__ = ["ACTIVATIONS", "BRANCH_INITS", "INITS", "NORMS", "NORM_POSITIONS", "RESIDUALS"]
 
 
 def _act(target: str, summary: str, **params: Param) -> Activation:
@@ -167,4 +167,28 @@ RESIDUALS: dict[str, Component] = {
     "add": Component(None, "x' = x + scale*block(x); the norm stays inside the branch, at norm_position"),
     "pre_norm": Component(None, "x' = x + scale*act(W norm(x) + b); the stream itself is never normalised"),
     "post_norm": Component(None, "x' = norm(x + scale*act(Wx + b)); every block normalises the stream"),
+    "sandwich": Component(
+        None, "x' = x + scale*norm'(act(W norm(x) + b)): a norm before and one after the branch (peri-LN, Kim 2025)"
+    ),
+    "layer_scale": Component(
+        None,
+        "pre_norm with a learned factor for each unit of the branch, from `start` (Touvron 2021)",
+        {"start": Param(1e-5)},
+    ),
+    "deepnorm": Component(
+        None,
+        "x' = norm(alpha*x + act(Wx + b)), alpha = (2*depth)^(1/4), W drawn times (8*depth)^(-1/4) (Wang 2022)",
+    ),
 }
+
+BRANCH_INITS: dict[str, Component] = {
+    "none": Component(None, "as `init` has it"),
+    "zero": Component(
+        "gradlab.nn.inits:zero_branch",
+        "0: blocks begin as the identity, and stay it where the activation has no slope at 0, as relu",
+    ),
+    "depth_scaled": Component(
+        "gradlab.nn.inits:depth_scaled_branch", "as `init` has it, divided by sqrt(2l) in block l (Groeneveld 2024)"
+    ),
+}
+"""The matrix of a residual branch at the start; in a network with blocks of several, the last one."""

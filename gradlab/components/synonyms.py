@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from gradlab.components.component import nearest
 
 __all__ = [
-    "ALIASES", "NAMES_ELSEWHERE", "NOTHING", "PARAMETERS_ELSEWHERE", "SETTINGS_ELSEWHERE", "VARIANTS", "ForeignKey",
-    "folded", "foreign_key", "name_hint", "names_nothing", "parameter_hint", "registered",
+    "ALIASES", "EXPLAINED", "NAMES_ELSEWHERE", "NOTHING", "PARAMETERS_ELSEWHERE", "SETTINGS_ELSEWHERE", "VARIANTS",
+    "ForeignKey", "folded", "foreign_key", "name_hint", "names_nothing", "parameter_hint", "registered",
 ]  # fmt: skip
 
 NOTHING = frozenset({"none", "off", "no", "false", "null", "~", "nothing", "disabled"})
@@ -57,7 +57,10 @@ ALIASES: dict[str, dict[str, str]] = {
         "dynamic_tanh": "dyt", "dynamic_erf": "derf", "weight_standardization": "weight",
         "weight_standardisation": "weight",
     },
-    "residual": {"skip": "add", "pre_ln": "pre_norm", "post_ln": "post_norm", "plain": "none"},
+    "residual": {
+        "skip": "add", "pre_ln": "pre_norm", "post_ln": "post_norm", "plain": "none", "peri_ln": "sandwich",
+        "peri_norm": "sandwich", "sandwich_norm": "sandwich", "sandwich_ln": "sandwich", "deep_norm": "deepnorm",
+    },
     "optimizer": {
         "heavy_ball": "momentum", "gd": "sgd", "gradient_descent": "sgd", "sgdm": "momentum",
         "sgd_momentum": "momentum", "nag": "nesterov", "sgd_nesterov": "nesterov",
@@ -97,15 +100,57 @@ NAMES_ELSEWHERE: dict[str, dict[str, tuple[str, ...]]] = {
     "init": {
         "xavier": ("xavier_normal", "xavier_uniform"), "glorot": ("xavier_normal", "xavier_uniform"),
         "xavier_glorot": ("xavier_normal", "xavier_uniform"), "he": ("he_normal", "he_uniform"),
-        "kaiming": ("he_normal", "he_uniform"), "zeros": ("constant",), "ones": ("constant",),
+        "kaiming": ("he_normal", "he_uniform"),
         "random": ("normal", "uniform"), "default": ("torch_default",),
     },
-    "activation": {"softmax": (), "glu": (), "heaviside": ()},
-    "norm": {"instance_norm": (), "weight_norm": (), "spectral_norm": ()},
     "residual": {"yes": (), "true": (), "on": (), "resnet": ("add",), "highway": ()},
-    "optimizer": {"lbfgs": (), "lamb": (), "lars": (), "ftrl": (), "sophia": (), "adabelief": ()},
+    "optimizer": {"ftrl": (), "sophia": (), "adabelief": ()},
 }  # fmt: skip
 """By setting, names that are not taken, and the components that come closest; without one all are listed."""
+
+EXPLAINED: dict[str, dict[str, str]] = {
+    "init": {
+        "zeros": "write {constant: 0}: no gradient gets through", "ones": "write {constant: 1}",
+        "zero_branch": "it is a setting of its own: branch_init: zero",
+        "depth_scaled": "it is a setting of its own: branch_init: depth_scaled",
+        "variance_scaling": "write lecun_normal or lecun_uniform with gain (the root of its scale), mode and truncated",
+        "dirac": "identity is the nearest: dirac is of convolutions", "sparse": "no init here leaves weights out",
+        "siren": "write {name: he_uniform, gain: …}, with 1/w0 as the gain: weights are uniform on sqrt(6/fan_in)/w0",
+    },
+    "activation": {
+        **dict.fromkeys(
+            ("softmax", "log_softmax", "softmin", "maxout"), "it joins units; activations here take each unit by itself"
+        ),
+        **dict.fromkeys(
+            ("glu", "swiglu", "geglu", "reglu"), "its gate needs a second matrix; silu, gelu and relu have none"
+        ),
+        "heaviside": "it has no slope; sigmoid is the nearest that has",
+        "rrelu": "its slope is drawn at random; leaky_relu has one slope, prelu learns it",
+        "exponential": "elu and softplus are exponential on one side alone",
+    },
+    "norm": {
+        "instance": "of one sample it takes each channel of an image by itself; without images: layer, all units of it",
+        "instance_norm": "of one sample it takes each channel of an image by itself; without images: layer",
+        "weight_norm": "weight is the nearest: it divides by the deviation of a unit's weights, not by their norm",
+        "spectral_norm": "it divides a matrix by its largest singular value; weight divides each row by its deviation",
+        "local_response": "layer is the nearest: over all units of a sample",
+    },
+    "residual": {
+        **dict.fromkeys(("fixup", "t_fixup"), "write residual: add and branch_init: zero: branches have one matrix"),
+        **dict.fromkeys(("rezero", "skip_init"), "write residual: add and residual_scale: learned_zero"),
+    },
+    "optimizer": {
+        "lbfgs": "it needs several evaluations a step; rprop is the nearest that needs one",
+        "lamb": "adamw without lamb's factor for each tensor is the nearest",
+        "lars": "momentum without the factor for each tensor is the nearest; clip: agc bounds that factor",
+        "sparse_adam": "adam: gradients here are dense",
+    },
+    "clip": {
+        "percentile": "it follows the gradients before; norm has a fixed bound",
+        "autoclip": "it follows the gradients before; norm has a fixed bound",
+    },
+}  # fmt: skip
+"""By setting, names that are not taken, and what comes closest or takes their place."""
 
 PARAMETERS_ELSEWHERE: dict[str, tuple[str, ...]] = {
     "learning_rate": ("lr",), "step_size": ("lr",), "epsilon": ("eps",), "beta_1": ("beta1",), "beta_2": ("beta2",),
@@ -246,6 +291,9 @@ def _by_folding(registry: Iterable[str], aliases: Mapping[str, str]) -> dict[str
 
 def name_hint(key: str, name: str, registry: Collection[str]) -> str:
     """Return what to say to somebody who wrote a `name` that no component of the setting `key` has."""
+    explained = {folded(word): text for word, text in EXPLAINED.get(key, {}).items()}
+    if folded(name) in explained:
+        return explained[folded(name)]
     elsewhere = {folded(word): names for word, names in NAMES_ELSEWHERE.get(key, {}).items()}
     if (closest := elsewhere.get(folded(name))) is not None:
         return f"write {' or '.join(closest)}" if closest else f"choose from {', '.join(registry)}"

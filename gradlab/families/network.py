@@ -59,6 +59,8 @@ class Architecture:
     """Whether the task has a target for every time step, `[R, N, T, C]`, or one in the end, `[R, N, C]`."""
     activations: tuple[Named, ...] = ()
     """Of every replica, where they may differ inside a bank; empty: all have `activation`."""
+    layer_scale: float = 1.0
+    """Of the residual form ``layer_scale``: the factors of the units at the start."""
 
     @property
     def options(self) -> dict[str, Any]:
@@ -68,13 +70,25 @@ class Architecture:
     @property
     def learns_scale(self) -> bool:
         """Whether the factor on a residual branch is learned, beginning at zero (ReZero)."""
-        return self.residual != "none" and self.residual_scale == "learned_zero"
+        return self.residual not in ("none", "deepnorm") and self.residual_scale == "learned_zero"
+
+    @property
+    def stream_gain(self) -> float:
+        """The factor on the stream that a branch is added to: with N = depth, DeepNorm's α (Wang 2022, table 1)."""
+        return (2 * self.depth) ** 0.25 if self.residual == "deepnorm" else 1.0
+
+    @property
+    def branch_gain(self) -> float:
+        """The factor on the matrix of a branch when it is drawn: DeepNorm's β."""
+        return (8 * self.depth) ** -0.25 if self.residual == "deepnorm" else 1.0
 
     @property
     def scale(self) -> float:
         """The factor on a residual branch at the start."""
-        if self.residual_scale == "1/sqrt(depth)":
-            return 1 / math.sqrt(self.depth)
+        if self.residual == "deepnorm":
+            return 1.0
+        if self.residual_scale in ("1/sqrt(depth)", "1/sqrt(2*depth)"):
+            return 1 / math.sqrt(self.depth if self.residual_scale == "1/sqrt(depth)" else 2 * self.depth)
         return 0.0 if isinstance(self.residual_scale, str) else self.residual_scale
 
 

@@ -6,8 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from gradlab.cell import Cell
-from gradlab.components import NORMS
+from gradlab.components import NORMS, RESIDUALS
 from gradlab.mean_field.activations import KNOWN_ACTIVATIONS, NumpyActivation, numpy_activation
 from gradlab.mean_field.arithmetic import require_representable
 from gradlab.mean_field.composed import SQUASHING, squashed_activation
@@ -29,7 +31,7 @@ _NORMS: dict[str, Literal["none", "layer", "rms"]] = {
 """Those of `gradlab.mean_field.composed` are part of the activation. Batch norm is left out of the network: it has a
 theory of its own in `gradlab.mean_field.batch_norm`."""
 _FIXED_PLACES: dict[str, Literal["", "input", "stream"]] = {
-    "none": "", "add": "", "pre_norm": "input", "post_norm": "stream",
+    "none": "", "add": "", "pre_norm": "input", "post_norm": "stream", "layer_scale": "input", "deepnorm": "stream",
 }  # fmt: skip
 """Where a residual form has its norm; empty: at the norm position."""
 _POSITIONS: dict[str, Literal["pre_activation", "post_activation"]] = {
@@ -49,8 +51,12 @@ COVERAGE = Coverage(
             dict.fromkeys(_NORMS, ("eps",)) | {"none": (), "dyt": ("alpha",), "derf": ("alpha", "shift")}
         ),
         "norm_position": Components(dict.fromkeys(_POSITIONS, ())),
-        "residual": Components(dict.fromkeys(_FIXED_PLACES, ())),
-        "residual_scale": Numbers(("1/sqrt(depth)", "learned_zero")),
+        "residual": Components(dict.fromkeys(_FIXED_PLACES, ()) | {"layer_scale": ("start",)}),
+        "residual_scale": Numbers(("1/sqrt(depth)", "1/sqrt(2*depth)", "learned_zero")),
+        "branch_init": Components(
+            {"none": (), "zero": ()},
+            {"depth_scaled": "mean-field theory has one variance of the weights for all blocks, depth_scaled has many"},
+        ),
         "dropout": Numbers(),
         "probe_batch_size": Numbers(),
     },
@@ -79,6 +85,10 @@ def initialisation(cell: Cell, in_features: int, out_features: int) -> Initialis
     width = cell.width
     norm = _NORMS[cell.norm.name]
     sigma_w2 = weight_variance(cell.init, width, width) * width
+    if cell.residual.name == "deepnorm":
+        if cell.norm.name == "none":
+            raise NoPrediction("deepnorm without a norm has no prediction")
+        sigma_w2 *= (8 * cell.depth) ** -0.5
     if sigma_w2 == 0:
         raise NoPrediction("all weights are zero: there is no gradient to predict")
     network = RandomNetwork(
@@ -87,7 +97,7 @@ def initialisation(cell: Cell, in_features: int, out_features: int) -> Initialis
         bias_variance(cell.init, cell.bias_std, width),
         cell.init.name == "orthogonal",
         norm,
-        float(cell.norm.resolve(NORMS).get("eps", 0.0)),
+        _eps(cell),
         (_FIXED_PLACES[cell.residual.name] or _POSITIONS[cell.norm_position.name]) if norm != "none" else "none",
         cell.residual.name != "none",
         _scale(cell),
@@ -112,6 +122,27 @@ def _activation(cell: Cell) -> NumpyActivation:
 
 
 def _scale(cell: Cell) -> float:
+    """Return the factor on a branch beside a stream of factor 1; a norm of their sum does not see a common one."""
+    if cell.branch_init.name == "zero":
+        if _FIXED_PLACES[cell.residual.name] == "stream" and not _is_still(cell):
+            raise NoPrediction("branches of zero weights that are not zero move a stream that every block normalises")
+        return 0.0
+    if cell.residual.name == "deepnorm":
+        return float((2 * cell.depth) ** -0.25)
+    own = float(cell.residual.resolve(RESIDUALS).get("start", 1.0))
     if isinstance(cell.residual_scale, str):
-        return 1 / math.sqrt(cell.depth) if cell.residual_scale == "1/sqrt(depth)" else 0.0
-    return float(cell.residual_scale)
+        factors = {"1/sqrt(depth)": 1 / math.sqrt(cell.depth), "1/sqrt(2*depth)": 1 / math.sqrt(2 * cell.depth)}
+        return own * factors.get(cell.residual_scale, 0.0)
+    return own * float(cell.residual_scale)
+
+
+def _eps(cell: Cell) -> float:
+    """Return what is added to a variance, of deepnorm in units of the stream before its factor."""
+    eps = float(cell.norm.resolve(NORMS).get("eps", 0.0))
+    return eps / math.sqrt(2 * cell.depth) if cell.residual.name == "deepnorm" else eps
+
+
+def _is_still(cell: Cell) -> bool:
+    """Whether a branch whose weights are zero is zero."""
+    at_zero = float(_activation(cell).value(np.zeros(1))[0])
+    return at_zero == 0 and bias_variance(cell.init, cell.bias_std, cell.width) == 0

@@ -27,8 +27,9 @@ READ: Mapping[str, Components | Numbers] = {
     "bias_std": BIASES,
     "norm": Components({"none": ()}, reason="there is no prediction for recurrent networks with {name} norm"),
     # skips stand between layers, of which a prediction has one, and masks of dropout above it
+    "branch_init": Components({"none": ()}),
     "residual": Components({"none": (), "add": ()}),
-    "residual_scale": Numbers(("1/sqrt(depth)", "learned_zero")),
+    "residual_scale": Numbers(("1/sqrt(depth)", "1/sqrt(2*depth)", "learned_zero")),
     "dropout": Numbers(),
 }
 IRRELEVANT = IRRELEVANT_AT_START | {"norm_position", "probe_batch_size"}

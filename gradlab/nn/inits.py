@@ -12,7 +12,7 @@ import math
 import torch
 from torch import Tensor
 
-from gradlab.components import INITS, Named
+from gradlab.components import BRANCH_INITS, INITS, Named
 from gradlab.nn.parameters import Draw, Start
 
 __all__ = ["CUT_DEVIATION", "bias_draw", "initial_bias", "initial_weight", "weight_draw"]
@@ -134,9 +134,34 @@ def initial_bias(init: Named, bias_std: float | str, z_O: Tensor, fan_in: int) -
     return bias_std * z_O
 
 
-def weight_draw(*stream: str | int, rows: int = 0) -> Draw:
-    """Return the draw of a matrix, or of its next `rows`, from the distribution that a spec names as `init`."""
-    return Draw(_weight, stream, rows)
+def zero_branch(weight_OI: Tensor, block: int) -> Tensor:
+    return torch.zeros_like(weight_OI)
+
+
+def depth_scaled_branch(weight_OI: Tensor, block: int) -> Tensor:
+    """Divided by √(2l) in block l, counted from 1, as in OLMo (Groeneveld 2024, arXiv 2402.00838)."""
+    return weight_OI / math.sqrt(2 * (block + 1))
+
+
+def weight_draw(*stream: str | int, rows: int = 0, branch: int = 0, gain: float = 1.0) -> Draw:
+    """Return the draw of a matrix, or of its next `rows`, from the distribution that a spec names as `init`.
+
+    `branch`: the matrix is the last one of a residual branch, that of so many blocks above the first; 0: of none.
+    `gain`: a factor that the network itself has.
+    """
+    if not branch:
+        return Draw(_weight, stream, rows)
+
+    def rule(start: Start, z_OI: Tensor) -> Tensor:
+        weight = _weight(start, z_OI)
+        if gain != 1:
+            weight = gain * weight
+        if start.branch_init.name == "none":
+            return weight
+        changed: Tensor = BRANCH_INITS[start.branch_init.name].load()(weight, branch)
+        return changed
+
+    return Draw(rule, stream, rows)
 
 
 def _weight(start: Start, z_OI: Tensor) -> Tensor:

@@ -34,6 +34,8 @@ class Start:
     seed: int
     init: Named
     bias_std: float | str
+    branch_init: Named = Named("none")
+    """Of the matrix of a residual branch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,10 +165,12 @@ class Layout:
                 if draw.stream not in streams:
                     streams[draw.stream] = generator(seed, *draw.stream)
                 z = torch.randn(shape, generator=streams[draw.stream], dtype=torch.float64)
-                values: dict[tuple[Named, float | str], Tensor] = {}  # an orthogonal matrix is expensive: once for all
+                values: dict[
+                    tuple[Named, float | str, Named], Tensor
+                ] = {}  # an orthogonal matrix is expensive: once for all
                 place = slice(slot.offset + first * prod(shape[1:]), slot.offset + (first + rows) * prod(shape[1:]))
                 for r, start in replicas:
-                    kind = (start.init, start.bias_std)
+                    kind = (start.init, start.bias_std, start.branch_init)
                     if kind not in values:
                         values[kind] = draw.rule(start, z).flatten()
                     flat_RP[r, place] = values[kind]

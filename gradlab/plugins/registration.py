@@ -171,7 +171,7 @@ def family(
         inputs=tuple(inputs) or tuple(kind for kind in known.inputs if kind in ("features", "sequences")),
         cost=known.cost if parameters is None else replace(known.cost, parameters=parameters),
         defaults=known.defaults,
-        allows=dict.fromkeys(unused, ("none",)),
+        allows=dict.fromkeys((*unused, "branch_init"), ("none",)),
         ignores=(*known.ignores, *unused.values()),
         mixes_activations=mixes_activations,
         sweep=known.sweep,

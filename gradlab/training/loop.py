@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gradlab.cell import SETTINGS, Cell, cell_id, mixes_activations, probe_steps
-from gradlab.components import NORMS
+from gradlab.components import NORMS, RESIDUALS
 from gradlab.errors import DataError, UsageError
 from gradlab.families import FAMILIES
 from gradlab.families.chain import gradients, outputs
@@ -75,6 +75,7 @@ def _architecture(cells: Sequence[Cell], data: Data) -> Architecture:
         cell.model, data.in_features, data.out_features, cell.depth, cell.width, cell.activation, cell.norm,
         cell.norm_position.name, cell.residual.name, cell.residual_scale, cell.dropout,
         cell.seq_len, data.vocabulary, data.per_step, tuple(cell.activation for cell in cells),
+        cell.residual.resolve(RESIDUALS).get("start", 1.0),
     )  # fmt: skip
 
 
@@ -97,7 +98,7 @@ class Trainer:
         self.model: Network = FAMILIES[self.shared.model.name].load()(_architecture(cells, self.data))
         if self.shared.dropout and not self.model.dropped:
             raise UsageError(f"model {self.shared.model.name} has nothing that dropout acts on", "leave dropout out")
-        starts = [Start(cell.seed, cell.init, cell.bias_std) for cell in cells]
+        starts = [Start(cell.seed, cell.init, cell.bias_std, cell.branch_init) for cell in cells]
         self.flat_RP = self.model.layout.initial(starts).to(device, master)
         self.initial_RP = self.flat_RP.clone()
         self.grad_RP = torch.zeros_like(self.flat_RP)

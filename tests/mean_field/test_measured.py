@@ -66,6 +66,10 @@ FORMS = [
     {"norm": Named("rms"), "residual": Named("add"), "residual_scale": 0.5},
     {"norm": Named("layer"), "residual": Named("pre_norm")}, {"norm": Named("rms"), "residual": Named("post_norm")},
     {"residual": Named("add"), "residual_scale": "1/sqrt(depth)", "dropout": 0.1}, {"bias_std": 0.2},
+    {"residual": Named("add"), "residual_scale": "1/sqrt(2*depth)"},
+    {"norm": Named("layer"), "residual": Named("layer_scale", (("start", 0.3),))},
+    {"residual": Named("layer_scale", (("start", 0.2),)), "activation": Named("tanh")},
+    {"norm": Named("layer"), "residual": Named("deepnorm")}, {"norm": Named("rms"), "residual": Named("deepnorm")},
     {"norm": Named("dyt")}, {"norm": Named("derf", (("alpha", 0.8), ("shift", 0.3))), "activation": Named("hardtanh")},
     {"norm": Named("dyt", (("alpha", 1.5),)), "norm_position": Named("post_activation"), "residual": Named("add")},
 ]  # fmt: skip

@@ -8,6 +8,7 @@ import pytest
 from gradlab import grid, spec
 from gradlab.cell import REGISTRIES, SETTINGS, Cell, cell_id
 from gradlab.components.synonyms import (
+    EXPLAINED,
     NAMES_ELSEWHERE,
     NOTHING,
     PARAMETERS_ELSEWHERE,
@@ -15,6 +16,7 @@ from gradlab.components.synonyms import (
     VARIANTS,
     folded,
     foreign_key,
+    name_hint,
     registered,
 )
 from gradlab.errors import SpecError
@@ -54,6 +56,14 @@ class TestTheTable:
         for word, names in NAMES_ELSEWHERE[key].items():
             assert set(names) <= REGISTRIES[key].keys(), word
             assert registered(key, word, REGISTRIES[key]) is None, word
+
+    @pytest.mark.parametrize("key", EXPLAINED)
+    def test_an_explained_name_is_none_here_and_names_what_there_is(self, key: str) -> None:
+        for word, text in EXPLAINED[key].items():
+            assert registered(key, word, REGISTRIES[key]) is None, word
+            assert word not in NAMES_ELSEWHERE.get(key, {}), word
+            assert name_hint(key, word, REGISTRIES[key]) == text
+            assert len(text) < 120, word
 
     def test_a_parameter_elsewhere_is_one_here(self) -> None:
         known = {

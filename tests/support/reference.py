@@ -106,12 +106,23 @@ class Block(nn.Module):
         self.linear = nn.Linear(fan_in, cell.width)
         self.act = torch_activation(cell.activation)
         self.norm = torch_norm(cell.norm, cell.width)
-        if cell.residual_scale == "learned_zero":
-            self.scale: float | nn.Parameter = nn.Parameter(torch.zeros(1))
+        if self.form == "deepnorm":
+            self.scale: float | nn.Parameter = 1.0
+        elif cell.residual_scale == "learned_zero":
+            self.scale = nn.Parameter(torch.zeros(1))
         elif cell.residual_scale == "1/sqrt(depth)":
             self.scale = 1 / math.sqrt(cell.depth)
+        elif cell.residual_scale == "1/sqrt(2*depth)":
+            self.scale = 1 / math.sqrt(2 * cell.depth)
         else:
             self.scale = float(cell.residual_scale)
+
+        if self.form == "deepnorm":
+            self.alpha = (2 * cell.depth) ** (1 / 4)
+        if self.form == "sandwich" and index:
+            self.after = nn.Identity() if cell.norm.name == "weight" else torch_norm(cell.norm, cell.width)
+        if self.form == "layer_scale" and index:
+            self.units = nn.Parameter(torch.full((cell.width,), dict(cell.residual.params).get("start", 1e-5)))
 
     def mapped(self, x: Tensor) -> Tensor:
         if not isinstance(self.norm, OfWeights):
@@ -132,7 +143,14 @@ class Block(nn.Module):
             return x + self.scale * self.plain(x)
         if self.form == "pre_norm":
             return self.act(self.mapped(x)) if self.first else x + self.scale * self.act(self.mapped(self.norm(x)))
+        if self.form in ("sandwich", "layer_scale"):
+            if self.first:
+                return self.act(self.mapped(x))
+            branch = self.act(self.mapped(self.norm(x)))
+            return x + self.scale * (self.after(branch) if self.form == "sandwich" else self.units * branch)
         branch = self.act(self.mapped(x))
+        if self.form == "deepnorm":
+            return self.norm(branch if self.first else self.alpha * x + branch)
         return self.norm(branch if self.first else x + self.scale * branch)
 
 
@@ -157,6 +175,10 @@ class Network(nn.Module):
         block = self.blocks[layer]
         found = {"weight": block.linear.weight, "bias": block.linear.bias}
         found |= {f"norm_{name}": value for name, value in block.norm.named_parameters()}
+        if hasattr(block, "after"):
+            found |= {f"after_norm_{name}": value for name, value in block.after.named_parameters()}
+        if hasattr(block, "units"):
+            found["layer_scale"] = block.units
         if isinstance(block.act, nn.PReLU):
             found["slope"] = block.act.weight
         if isinstance(block.scale, nn.Parameter):

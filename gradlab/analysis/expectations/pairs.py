@@ -9,7 +9,11 @@ from gradlab.analysis.expectations.configurations import Configuration
 
 __all__ = ["partners"]
 
-_FOLLOW = {"optimizer": ("lr",), "norm": ("norm_position",), "residual": ("norm_position", "residual_scale")}
+_FOLLOW = {
+    "optimizer": ("lr",),
+    "norm": ("norm_position",),
+    "residual": ("norm_position", "residual_scale", "branch_init"),
+}
 """Settings that come with the value of another: each optimizer has its own learning rate."""
 
 _Pair = tuple[Configuration, Configuration]

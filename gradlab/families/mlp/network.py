@@ -7,6 +7,9 @@ block maps the input to the width and has no skip. With s the residual scale and
 - ``add``: x + s*that
 - ``pre_norm``: x + s*act(W N(x) + b) (Transformer pre-LN, Xiong 2020, arXiv 2002.04745)
 - ``post_norm``: N(x + s*act(Wx+b))
+- ``sandwich``: x + s*N'(act(W N(x) + b)), N' with parameters of its own (peri-LN, Kim 2025, arXiv 2502.02732)
+- ``layer_scale``: x + s*d*act(W N(x) + b) with a learned d for each unit (Touvron 2021, arXiv 2103.17239)
+- ``deepnorm``: N(αx + act(Wx+b)), W drawn times β, α = (2L)^(1/4), β = (8L)^(-1/4) (Wang 2022, arXiv 2203.00555)
 
 Inputs that are indices are looked up first: x is then their vectors, one after another (embeddings).
 """
@@ -47,11 +50,12 @@ class MLP(Network):
         blocks = [self._parameters(block) for block in range(arch.depth)]
         self.layout = Layout([*blocks, self._linear(arch.width, arch.out_features, "leave", "readout")])
 
-    @staticmethod
-    def _linear(fan_in: int, fan_out: int, block: int | Literal["leave"], stream: str) -> dict[str, Parameter]:
+    def _linear(self, fan_in: int, fan_out: int, block: int | Literal["leave"], stream: str) -> dict[str, Parameter]:
+        branch = block if block != "leave" and self.arch.residual != "none" else 0
+        draw = weight_draw(stream, branch=branch, gain=self.arch.branch_gain)
         return {
             "weight": Parameter(
-                (fan_out, fan_in), "matrix", block, (weight_draw(stream),), fan_in, fan_out, profiled=block != "leave"
+                (fan_out, fan_in), "matrix", block, (draw,), fan_in, fan_out, profiled=block != "leave"
             ),
             "bias": Parameter((fan_out,), "bias", block, (bias_draw(fan_in, stream),), fan_in, fan_out),
         }
@@ -60,8 +64,13 @@ class MLP(Network):
         width = self.arch.width
         fan_in = width if block else self.arch.in_features * (self._embedding or 1)
         parameters = self._linear(fan_in, width, block, "blocks")
-        if not (block == 0 and self.arch.residual == "pre_norm") or isinstance(self.norm, WeightStandardisation):
+        if not (block == 0 and self._place(1) == "input") or isinstance(self.norm, WeightStandardisation):
             parameters |= norms.parameters(self.norm, width, block)
+        if block > 0 and self._norms_after:
+            own = norms.parameters(self.norm, width, block)
+            parameters |= {f"after_{name}": parameter for name, parameter in own.items()}
+        if block > 0 and self.arch.residual == "layer_scale":
+            parameters["layer_scale"] = Parameter((width,), "norm", block, self.arch.layer_scale)
         if self.activation.start is not None:
             parameters["slope"] = Parameter((1,), "scalar", block, self.activation.start)
         if self.learns_scale and block > 0:
@@ -72,6 +81,18 @@ class MLP(Network):
             parameters["embedding"] = Parameter((sum(self.arch.vocabulary), self._embedding), "table", "enter", (draw,))
         return parameters
 
+    def _place(self, block: int) -> str:
+        """Return where a block has its norm; of a sandwich the first one."""
+        form = self.arch.residual
+        if form in ("pre_norm", "sandwich", "layer_scale"):
+            return "input" if block else ""
+        return "stream" if form in ("post_norm", "deepnorm") else self.arch.norm_position
+
+    @property
+    def _norms_after(self) -> bool:
+        """Whether branches have a second norm at their end."""
+        return self.arch.residual == "sandwich" and not isinstance(self.norm, WeightStandardisation)
+
     def steepest(self) -> Tensor:
         """Return the largest |slope| of each replica's activation, `[R]` or `[1]`."""
         return self.activation.steepest()
@@ -80,7 +101,8 @@ class MLP(Network):
         """Return fresh running statistics of each block's norm (mean 0, variance 1), or none where it keeps none."""
         if self.norm is None or not self.norm.running:
             return []
-        running = torch.zeros(self.arch.depth, replicas, 2, self.arch.width, dtype=dtype, device=device)
+        places = self.arch.depth * (2 if self._norms_after else 1)
+        running = torch.zeros(places, replicas, 2, self.arch.width, dtype=dtype, device=device)
         running[:, :, 1] = 1
         return list(running.unbind(0))
 
@@ -93,7 +115,7 @@ class MLP(Network):
     def block(self, i: int, params: Params, x: State, inputs: Tensor, ctx: Context) -> tuple[State, Tensor]:
         """Return the stream after block i, twice: it is what the readout sees as well."""
         (stream,), own, form = x, params[i], self.arch.residual
-        place = {"pre_norm": "input" if i else "", "post_norm": "stream"}.get(form, self.arch.norm_position)
+        place = self._place(i)
 
         def normed(t: Tensor, where: str) -> Tensor:
             return t if self.norm is None or where != place else ctx.norm(self.norm, t, own, i)
@@ -103,16 +125,23 @@ class MLP(Network):
             weight = self.norm.standardised(weight, own)
         h = normed(linear(normed(stream, "input"), weight, own["bias"]), "pre_activation")
         y = normed(ctx.activate(self.activation, h, own.get("slope")), "post_activation")
+        if self.norm is not None and self._norms_after and i > 0:
+            after = {name.removeprefix("after_"): value for name, value in own.items() if name.startswith("after_")}
+            y = ctx.norm(self.norm, y, after, self.arch.depth + i)
         y = ctx.drop(y, i)
+        if form == "layer_scale" and i > 0:
+            y = own["layer_scale"].unsqueeze(1) * y
         if form != "none" and i > 0:
+            if self.arch.stream_gain != 1:
+                stream = self.arch.stream_gain * stream
             y = stream + (own["scale"].unsqueeze(2) * y if self.learns_scale else self.scale * y)
         y = normed(y, "stream")
         return (y,), y
 
     @property
     def by_hand(self) -> bool:
-        """Whether training goes back by hand: where no block has a norm, and no table is learned."""
-        return self.norm is None and not self._embedding
+        """Whether training goes back by hand: where no block has a norm or a scaled stream, and no table is learned."""
+        return self.norm is None and not self._embedding and self.arch.residual not in ("layer_scale", "deepnorm")
 
     def link(self, i: int, params: Params, x: State, inputs: Tensor, ctx: Context) -> tuple[State, Tensor, Pullback]:
         """Return block i of a network without norms, and the way back through it."""

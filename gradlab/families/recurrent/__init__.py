@@ -56,7 +56,7 @@ def _family(
         cost=Cost(parameters, units, lambda cell: cell.seq_len or 1, "time_block", bank),
         theory=f"gradlab.mean_field.{theory}:THEORY",
         defaults={"task": Named("adding"), "depth": 1, "activation": Named("tanh"), "init": Named("orthogonal")},
-        allows={"norm": ("none", "layer", "rms", "dyt", "derf"), "residual": ("none", "add")},
+        allows={"norm": ("none", "layer", "rms", "dyt", "derf"), "residual": ("none", "add"), "branch_init": ("none",)},
         ignores=("norm_position",),
         sweep={
             "width": 32, "optimizer": "adam", "lr": 0.01, "train.steps": 300, "train.batch_size": 32, "probe.at": [0],
