@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from gradlab.components.component import nearest
 
 __all__ = [
-    "ALIASES", "EXPLAINED", "NAMES_ELSEWHERE", "NOTHING", "PARAMETERS_ELSEWHERE", "SETTINGS_ELSEWHERE", "VARIANTS",
+    "ALIASES", "EXPLAINED", "NAMES_ELSEWHERE", "NAME_KEYS", "NOTHING", "PARAMETERS_ELSEWHERE", "SETTINGS_ELSEWHERE",
+    "VARIANTS",
     "ForeignKey", "folded", "foreign_key", "name_hint", "names_nothing", "parameter_hint", "registered",
 ]  # fmt: skip
 
@@ -164,6 +165,9 @@ PARAMETERS_ELSEWHERE: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Other names of parameters of components: the first of these that a component has is meant."""
 
+
+NAME_KEYS = ("type", "_target_", "class_name", "class", "_name_")
+"""Keys under which other tools have the name of a component in a mapping: ``{_target_: torch.optim.Adam, lr: 0.1}``."""
 
 VARIANTS: dict[str, dict[str, tuple[tuple[str, str], ...]]] = {
     "optimizer": {"sgd": (("nesterov", "nesterov"), ("momentum", "momentum"))},

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from gradlab.cell import REGISTRIES, SETTINGS, Setting, parameter_of, parameters_of
 from gradlab.components import ALIASES, Value, nearest
-from gradlab.components.synonyms import foreign_key, registered
+from gradlab.components.synonyms import foreign_key, names_nothing, registered
 from gradlab.errors import shorten
 from gradlab.query import ranges
 from gradlab.query.expressions import Condition, Constant, Pattern
@@ -107,6 +107,8 @@ class Columns:
                 raise QueryError(str(error), operand.at, error.hint) from None
         if column.kind == "truth" and text.lower() in ("true", "false"):
             return text.lower() == "true"
+        if name in SETTINGS and SETTINGS[name].param.off and names_nothing(text) and not operand.quoted:
+            return 0
         number = read_number(text)
         if number is not None and isinf(number) and "inf" not in text.lower():
             raise QueryError(f"{shorten(text)} is beyond what a number can hold", operand.at, "the largest is 1.8e308")

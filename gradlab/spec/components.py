@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gradlab.cell import REGISTRIES, SETTINGS
 from gradlab.components import Named, Value
-from gradlab.components.synonyms import VARIANTS, name_hint, names_nothing, parameter_hint, registered
+from gradlab.components.synonyms import NAME_KEYS, VARIANTS, name_hint, names_nothing, parameter_hint, registered
 from gradlab.errors import shorten
 from gradlab.query.values import split_component
 from gradlab.spec import parameters
@@ -203,6 +203,8 @@ def _hint_for_no_name(key: str, node: Node) -> str:
         ]  # fmt: skip
         if required:
             return f"name it, as in {key}: {' or '.join(required)}"
+    if isinstance(node, SequenceNode):
+        return f"for an axis, list the components: {key}: [...] under grid:"
     return name_hint(key, node.text if isinstance(node, ScalarNode) else "", REGISTRIES[key])
 
 
@@ -224,8 +226,8 @@ def _printed(key: str, node: ScalarNode, problems: Problems) -> WrittenComponent
 
 
 def _table(key: str, node: MappingNode, problems: Problems) -> WrittenComponent | None:
-    if name := node.get("name"):
-        return _named(key, name.value, tuple(entry for entry in node.entries if entry.key != "name"), problems)
+    if name := node.get("name") or next(filter(None, map(node.get, NAME_KEYS)), None):
+        return _named(key, name.value, tuple(entry for entry in node.entries if entry is not name), problems)
     if len(node.entries) != 1:
         problems.add(node.mark, f"{key} is a mapping without a name", "write {name: NAME, PARAMETER: VALUE}")
         return None

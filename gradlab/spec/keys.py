@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from gradlab.cell import REGISTRIES, SETTINGS, parameter_of
 from gradlab.components import nearest
-from gradlab.components.synonyms import PARAMETERS_ELSEWHERE, foreign_key, parameter_hint, registered
+from gradlab.components.synonyms import NAME_KEYS, PARAMETERS_ELSEWHERE, foreign_key, parameter_hint, registered
 from gradlab.errors import shorten
 from gradlab.spec.node import Entry, MappingNode, Problems, ScalarNode, SequenceNode, is_none, items_of, show
 
@@ -148,6 +148,8 @@ def setting_of_its_own(owner: str, name: str) -> str:
 
 
 def _hint_for_parameter(owner: str, name: str) -> str:
+    if name in ("name", *NAME_KEYS):
+        return f"write the name itself: {owner}: {next(iter(REGISTRIES[owner]))}"
     known = dict.fromkeys(parameter for component in REGISTRIES[owner].values() for parameter in component.params)
     return setting_of_its_own(owner, name) or parameter_hint(name, known).replace("it has ", "there are ")
 

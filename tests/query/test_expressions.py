@@ -129,3 +129,12 @@ def test_mutated_bytes_of_a_condition_are_an_expression_or_refused(data: st.Data
         assert problem.message
         assert printable(problem.message) == problem.message
         assert 0 <= problem.at <= len(decoded)
+
+
+def test_words_for_nothing_and_names_of_other_tools() -> None:
+    row = {"dropout": 0.0, "norm": "none", "clip": "none", "optimizer": "adam", "depth": 3}
+    for text in ("dropout=off", "norm=off", "clip=false", "optimizer=torch.optim.Adam", "l1=none or norm=no"):
+        assert evaluate(read(text), row) is True, text
+    problem = refusal("depth=off")
+    assert problem is not None
+    assert "depth is a number" in problem.message

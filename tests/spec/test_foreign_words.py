@@ -9,6 +9,7 @@ from gradlab import grid, spec
 from gradlab.cell import REGISTRIES, SETTINGS, Cell, cell_id
 from gradlab.components.synonyms import (
     EXPLAINED,
+    NAME_KEYS,
     NAMES_ELSEWHERE,
     NOTHING,
     PARAMETERS_ELSEWHERE,
@@ -72,6 +73,11 @@ class TestTheTable:
         for word, names in PARAMETERS_ELSEWHERE.items():
             assert known & set(names), word
 
+    def test_a_key_for_a_name_is_no_parameter(self) -> None:
+        for registry in REGISTRIES.values():
+            for component in registry.values():
+                assert not component.params.keys() & set(NAME_KEYS)
+
     def test_a_variant_is_a_component(self) -> None:
         for key, components in VARIANTS.items():
             for name, variants in components.items():
@@ -127,6 +133,11 @@ def test_momentum_inside_of_sgd() -> None:
     assert refusals("optimizer: {name: sgd, dampening: 0.5}")[0][1] == "sgd has no parameter 'dampening'"
 
 
+def test_a_component_as_hydra_and_keras_have_it() -> None:
+    for text in ("{_target_: torch.optim.Adam, lr: 0.1}", "{type: adam, lr: 0.1}", "{class_name: Adam, lr: 0.1}"):
+        assert cells(f"optimizer: {text}") == cells("optimizer: {name: adam, lr: 0.1}")
+
+
 def test_synonyms_get_their_hints() -> None:
     text = "model: cnn\nlearning_rate: 0.1\nepochs: 5\nlayers: 8\nhidden_size: 64\n"
     problems = refusals(text)
@@ -150,6 +161,8 @@ HINTS = {
     "optimizer: {name: adam, learning_rate: 0.1}": "did you mean 'lr'?",
     "optimizer: {name: adam, epsilon: 0.1}": "did you mean 'eps'?",
     "activation: {name: elu, negative_slope: 0.1}": "it has alpha",
+    "optimizer.name: adam": "write the name itself: optimizer: sgd",
+    "grid: {optimizer: {name: [adam, sgd]}}": "for an axis, list the components: optimizer: [...] under grid:",
     "init: xavier": "write xavier_normal or xavier_uniform",
     "task: mnist": "write digits",
     "activation: relu tanh": "write [relu, tanh]",
