@@ -14,9 +14,11 @@ CLASSICAL = ("sigmoid", "tanh", "relu")
 
 DEFAULT_MODEL: str = SETTINGS["model"].default.name
 
-USUAL_INIT = dict.fromkeys(("relu", "leaky_relu", "prelu", "elu", "gelu", "silu", "mish", "softplus"), "he_normal") | {
-    "selu": "lecun_normal"
-}
+_ONE_SIDED = (
+    "relu", "relu6", "relu_squared", "leaky_relu", "prelu", "elu", "celu", "gelu", "gelu_tanh", "silu", "hardswish",
+    "mish", "softplus", "squareplus",
+)  # fmt: skip
+USUAL_INIT = dict.fromkeys(_ONE_SIDED, "he_normal") | {"selu": "lecun_normal"}
 """The init that an activation is usually given: He for the one-sided ones, LeCun for selu, Xavier for all others."""
 
 Settings = Mapping[str, object]

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from gradlab.components.component import nearest
 
 __all__ = [
-    "ALIASES", "EXPLAINED", "NAMES_ELSEWHERE", "NAME_KEYS", "NOTHING", "PARAMETERS_ELSEWHERE", "SETTINGS_ELSEWHERE",
-    "VARIANTS",
+    "ALIASES", "EXPLAINED", "NAMES_ELSEWHERE", "NAME_KEYS", "NOTHING", "PAIRS", "PARAMETERS_ELSEWHERE",
+    "SETTINGS_ELSEWHERE", "VARIANTS",
     "ForeignKey", "folded", "foreign_key", "name_hint", "names_nothing", "parameter_hint", "registered",
 ]  # fmt: skip
 
@@ -168,6 +168,12 @@ PARAMETERS_ELSEWHERE: dict[str, tuple[str, ...]] = {
 
 NAME_KEYS = ("type", "_target_", "class_name", "class", "_name_")
 """Keys under which other tools have the name of a component in a mapping: ``{_target_: torch.optim.Adam, lr: 0.1}``."""
+
+PAIRS: dict[str, tuple[str, ...]] = {
+    "betas": ("beta1", "beta2"), "etas": ("eta_minus", "eta_plus"), "step_sizes": ("step_min", "step_max"),
+    "eps": ("eps1", "eps2"),
+}  # fmt: skip
+"""Parameters of torch.optim that are pairs, and their parts here."""
 
 VARIANTS: dict[str, dict[str, tuple[tuple[str, str], ...]]] = {
     "optimizer": {"sgd": (("nesterov", "nesterov"), ("momentum", "momentum"))},

@@ -9,15 +9,10 @@ from typing import Any
 import torch
 
 from gradlab.components import OPTIMIZERS, Named
+from gradlab.components.synonyms import PAIRS
 from gradlab.nn.parameters import Slot
 
 __all__ = ["Part", "Rule", "is_elementwise", "parts"]
-
-_PAIRS = {
-    "betas": ("beta1", "beta2"), "etas": ("eta_minus", "eta_plus"), "step_sizes": ("step_min", "step_max"),
-    "eps": ("eps1", "eps2"),
-}  # fmt: skip
-"""Arguments of torch.optim that are pairs, and the parameters of a spec that make them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +54,7 @@ def parts(rule: Rule) -> Iterator[Part]:
         yield Part(component.load(), arguments)
         return
     decays = _is_penalised if arguments.pop("decay", "all") == "matrices" and rule.weight_decay else None
-    for name, pair in _PAIRS.items():
+    for name, pair in PAIRS.items():
         if pair[0] in arguments:
             arguments[name] = tuple(arguments.pop(key) for key in pair)
     if rule.optimizer.name == "nesterov":

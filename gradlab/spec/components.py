@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gradlab.cell import REGISTRIES, SETTINGS
 from gradlab.components import Named, Value
-from gradlab.components.synonyms import NAME_KEYS, VARIANTS, name_hint, names_nothing, parameter_hint, registered
+from gradlab.components.synonyms import NAME_KEYS, PAIRS, VARIANTS, name_hint, names_nothing, parameter_hint, registered
 from gradlab.errors import shorten
 from gradlab.query.values import split_component
 from gradlab.spec import parameters
@@ -47,7 +47,7 @@ def parse(
     component = written(key, node, problems)
     if component is None:
         return None
-    component = _variant(key, component)
+    component = _unpaired(key, _variant(key, component))
     name, entries = component.name, component.params
     if missing_for := REGISTRIES[key][name].unavailable():
         problems.add(component.mark, f"{key} {name} needs {missing_for}")
@@ -87,6 +87,20 @@ def _variant(key: str, component: WrittenComponent) -> WrittenComponent:
     known = REGISTRIES[key][name].params
     kept = tuple(entry for entry in component.params if entry.key not in foreign or entry.key in known)
     return WrittenComponent(name, component.mark, kept)
+
+
+def _unpaired(key: str, component: WrittenComponent) -> WrittenComponent:
+    """Return the component with each pair of torch in its parts: of ``betas: [0.9, 0.95]`` beta1 and beta2."""
+    known = REGISTRIES[key][component.name].params
+    params: list[Entry] = []
+    for entry in component.params:
+        pair = PAIRS.get(entry.key, ())
+        items = entry.value.items if isinstance(entry.value, SequenceNode) else ()
+        if entry.key not in known and set(pair) <= known.keys() and 0 < len(pair) == len(items):
+            params += [Entry(part, entry.mark, item) for part, item in zip(pair, items, strict=True)]
+        else:
+            params.append(entry)
+    return WrittenComponent(component.name, component.mark, tuple(params))
 
 
 def _is_zero(node: Node) -> bool:

@@ -96,6 +96,18 @@ COMPONENTS = {
     "residual: ~": ("residual", Named("none")),
     "task: {teacher: 8.0}": ("task", Named("teacher", (("inputs", 8),))),
     "optimizer: {name: adam, eps: 0, beta1: 0.8}": ("optimizer", Named("adam", (("beta1", 0.8), ("eps", 0.0)))),
+    "optimizer: {name: adamw, betas: [0.9, 0.95]}": ("optimizer", Named("adamw", (("beta2", 0.95),))),
+    "optimizer: {name: rprop, etas: [0.4, 1.3], step_sizes: [0, 1]}": (
+        "optimizer", Named("rprop", (("eta_minus", 0.4), ("eta_plus", 1.3), ("step_min", 0.0), ("step_max", 1.0))),
+    ),
+    "optimizer: {name: adafactor, eps: [1e-9, 1e-2]}": (
+        "optimizer", Named("adafactor", (("eps1", 1e-9), ("eps2", 0.01))),
+    ),
+    "init: {name: glorot_normal, truncated: yes}": ("init", Named("xavier_normal", (("truncated", True),))),
+    "residual: {layer_scale: 0.1}": ("residual", Named("layer_scale", (("start", 0.1),))),
+    "residual: Peri-LN": ("residual", Named("sandwich")),
+    "norm: GroupNorm(groups=8)": ("norm", Named("group", (("groups", 8),))),
+    "activation: nn.Hardswish": ("activation", Named("hardswish")),
     "precision: fp64": ("precision", Named("float64")),
 }  # fmt: skip
 
