@@ -37,6 +37,8 @@ class Export:
     files: tuple[Path, ...]
     warnings: tuple[tuple[str, str], ...]
     seconds: float
+    lost: bool = False
+    """Whether parts of the run cannot be read."""
 
 
 Exports = tuple[tuple[Export, ...], tuple[StoreError, ...]]
@@ -91,7 +93,8 @@ def _each(runs: Sequence[Run], folder: str, write: Callable[[Run], tuple[Path, .
     def export(run: Run) -> Export:
         begun = time.perf_counter()
         files = write(run)
-        return Export(run.path / folder, files, run.warnings, time.perf_counter() - begun)
+        seconds, warnings = time.perf_counter() - begun, run.warnings
+        return Export(run.path / folder, files, warnings, seconds, bool(warnings and run.unreadable))
 
     exports, errors = each_readable(runs, export)
     return tuple(exports.values()), errors

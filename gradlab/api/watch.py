@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
-import socket
 import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -21,10 +18,10 @@ from gradlab.results.directories import open_runs
 from gradlab.results.run import Run
 from gradlab.results.survival import summarise
 from gradlab.store import lock
+from gradlab.store.sessions import moment
 
 __all__ = ["Follower", "RunState", "watch"]
 
-_HOLDER = re.compile(r"process (\d+) on (\S+), since ")
 _FAILED = re.compile(r"([-\d]+ [:.\d]+)Z (bank [0-9a-f]+ failed in .*)")
 _GRACE = 3
 """Looks at a directory that nobody works in, though its run has not ended, until that is believed."""
@@ -46,7 +43,7 @@ class RunState:
     @property
     def seconds(self) -> float | None:
         """How long the last session took; None if it has not ended."""
-        begun, ended = _seconds(self.session.get("started")), _seconds(self.session.get("finished"))
+        begun, ended = moment(self.session.get("started")), moment(self.session.get("finished"))
         return ended - begun if self.ended and begun is not None and ended is not None else None
 
     @property
@@ -79,10 +76,10 @@ class Follower:
         run = Run(self._path)
         self._read_parts(run)
         session = run.sessions[-1] if run.sessions else {}
-        begun = _seconds(session.get("started"))
+        begun = moment(session.get("started"))
         wanted = self._wanted_cells(run)
         done = {cell: at for cell, at in self._done.items() if not wanted or cell in wanted}
-        total = len(wanted) or int(session.get("cells") or 0)
+        total = len(wanted) or session.get("cells", 0)
         elapsed = max(time.time() - begun, 0.0) if begun else 0.0
         fresh = sum(at >= begun for at in done.values()) if begun else 0
         left = max(total - len(done), 0)
@@ -90,10 +87,10 @@ class Follower:
             len(done), total,
             elapsed_s=elapsed * len(done) / fresh if fresh else elapsed,  # the rate is that of this session
             remaining_s=elapsed / fresh * left if fresh else inf if left else 0.0,
-            failed=int(session.get("failed") or 0), diverged=self._diverged,
+            failed=session.get("failed", 0), diverged=self._diverged,
             verdicts=tuple(self._verdicts.most_common()),
         )  # fmt: skip
-        return RunState(self._path, progress, _working(self._path), session, self._new_failures(begun or 0.0))
+        return RunState(self._path, progress, lock.in_use(self._path), session, self._new_failures(run, begun or 0.0))
 
     def _read_parts(self, run: Run) -> None:
         for bank, published, measured in run.published(self._known):
@@ -109,41 +106,12 @@ class Follower:
         wanted = self._wanted[1]
         return wanted if not self._done or not wanted.isdisjoint(self._done) else frozenset()
 
-    def _new_failures(self, since: float) -> tuple[str, ...]:
-        path = self._path / "run.log"
-        if not path.is_file():
-            return ()
-        with path.open("rb") as file:
-            file.seek(self._log_read)
-            text = file.read()
+    def _new_failures(self, run: Run, since: float) -> tuple[str, ...]:
+        start, text = run.directory.log_since(self._log_read)
         whole = text[: text.rfind(b"\n") + 1]
-        self._log_read += len(whole)
+        self._log_read = start + len(whole)
         matches = filter(None, map(_FAILED.fullmatch, whole.decode(errors="replace").splitlines()))
-        return tuple(match[2] for match in matches if (_seconds(match[1] + "+00:00") or 0.0) >= since)
-
-
-def _working(directory: Path) -> bool:
-    """Return whether the process that signed the lock file is alive; one on another machine is taken to be."""
-    signature = lock.signature(directory)
-    if signature is None:
-        return False
-    match = _HOLDER.match(signature)
-    if match is None or match[2] != socket.gethostname() or os.name == "nt":
-        return True  # on Windows the file is there as long as its owner is, and signal 0 is not harmless
-    try:
-        os.kill(int(match[1]), 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        pass  # it is there and belongs to somebody else
-    return True
-
-
-def _seconds(text: Any) -> float | None:
-    try:
-        return datetime.fromisoformat(str(text)).timestamp()
-    except ValueError:
-        return None
+        return tuple(match[2] for match in matches if (moment(match[1] + "+00:00") or 0.0) >= since)
 
 
 def watch(path: Path, options: WatchOptions) -> Iterator[RunState]:

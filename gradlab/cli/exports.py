@@ -27,7 +27,7 @@ def plot(results: Results, options: PlotOptions) -> int:
             _warn(drawn.warnings)
             for path in drawn.files:
                 out(str(path))
-    return _left_out(errors)
+    return _left_out(errors) or int(any(drawn.lost for drawn in exports))
 
 
 def tensorboard(results: Results, options: TensorboardOptions) -> int:
@@ -41,7 +41,7 @@ def tensorboard(results: Results, options: TensorboardOptions) -> int:
             _warn(board.warnings)
             out(f"{board.directory}: {count(len(board.files), 'run')} of TensorBoard in {duration(board.seconds)}")
         out(f"look at them with: tensorboard --logdir {results[0]}")
-    return _left_out(errors)
+    return _left_out(errors) or int(any(board.lost for board in exports))
 
 
 def report(

@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 
 from gradlab.cell import Cell, named_components
 from gradlab.components import Origin
-from gradlab.errors import GradlabError
+from gradlab.errors import GradlabError, shorten
 from gradlab.planning.banks import Bank
 from gradlab.plugins import shipped
 from gradlab.record import Record
@@ -17,6 +17,8 @@ from gradlab.record import Record
 __all__ = [
     "BankResult", "Cause", "Executor", "Job", "Outcome", "Work", "cause_of", "job_of", "load_work", "one_line",
 ]  # fmt: skip
+
+_LONGEST_ERROR = 1000
 
 Cause = Literal["", "exception", "surroundings", "memory", "death", "timeout", "start"]
 """Of a failure: an exception of the work, one that is about files or packages around it, no memory for it, the death of
@@ -145,5 +147,10 @@ def cause_of(error: BaseException) -> Cause:
 
 
 def one_line(error: BaseException) -> str:
-    """Return an exception as one line: its class and the first line of its message."""
-    return f"{type(error).__name__}: {error}".strip().splitlines()[0].rstrip(": ")
+    """Return an exception as one line: its class and the first line of its message, or its first thousand letters."""
+    try:
+        message = str(error)
+    except Exception:  # a class of the user, which may do anything
+        message = "its message cannot be read"
+    lines = f"{type(error).__name__}: {message}".strip().splitlines()
+    return shorten(lines[0].rstrip(": "), _LONGEST_ERROR)

@@ -7,7 +7,6 @@ configuration are means over its seeds: of survival, decay and gradient norms th
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from gradlab.record import Floats
 from gradlab.report.events import Events, require
 from gradlab.report.model.profiles import ProfileIndex
 from gradlab.results.tables import Tables
-from gradlab.store.atomic import TEMPORARY, explained, make_folder
+from gradlab.store.atomic import explained, make_folder, temporary
 
 __all__ = ["FILE", "write"]
 
@@ -206,11 +205,10 @@ def _put(path: Path, content: bytes) -> Path:
     make_folder(path.parent)
     with explained("write", path):
         if not path.is_file() or path.read_bytes() != content:
-            temporary = path.with_name(f"{FILE}.{os.getpid()}{TEMPORARY}")
-            temporary.unlink(missing_ok=True)
-            with temporary.open("xb") as file:
+            unfinished = temporary(path)
+            with unfinished.open("xb") as file:
                 file.write(content)
-            temporary.replace(path)
+            unfinished.replace(path)
     return path
 
 

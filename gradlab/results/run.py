@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +25,7 @@ from gradlab.spec import Spec
 from gradlab.store import RunDirectory
 from gradlab.store.atomic import explained
 from gradlab.store.records import Failure, Records, Unreadable
+from gradlab.store.sessions import moment
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,10 +78,7 @@ class Run:
     @property
     def begun(self) -> float:
         """When its first session began, in seconds since 1970; 0 where ``run.json`` does not say."""
-        try:
-            return datetime.fromisoformat(str(self.sessions[0]["started"])).timestamp()
-        except (IndexError, KeyError, ValueError, OverflowError):
-            return 0.0
+        return moment(self.sessions[0].get("started")) or 0.0 if self.sessions else 0.0
 
     @cached_property
     def expected_cells(self) -> Mapping[str, Cell]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import itertools
 import json
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
@@ -16,6 +17,7 @@ import numpy as np
 
 from gradlab.cell import SETTINGS, Cell, configuration_id
 from gradlab.store import RunDirectory
+from gradlab.store.documents import parse
 
 if TYPE_CHECKING:
     from gradlab.mean_field import Prediction
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Predictions"]
 
 NAME = "theory.json"
+_TEXTS = ("reason", "note")
 
 _TRAINING = {setting.attribute: setting.default for setting in SETTINGS.values() if setting.training}
 """Settings without a meaning before the first update, at their defaults: cells that differ in these alone share a
@@ -52,6 +55,8 @@ class Predictions:
         known = self._load() if self._known is None else self._known
         setting = configuration_id(dataclasses.replace(cell, **_TRAINING))
         key = f"{setting} {in_features} {out_features} {float(input_mean_square).hex()}"
+        if not _fits(known.get(key), cell.blocks):
+            known.pop(key, None)
         if key not in known and self._ask:
             predict: Predict = getattr(importlib.import_module(self._package), self._function)
             prediction = predict(
@@ -71,7 +76,7 @@ class Predictions:
     def _load(self) -> dict[str, Any]:
         data = self._directory.read_bytes(NAME)
         try:
-            document = json.loads(data or b"{}")
+            document = parse(data or b"{}")
             kept = document["predictions"] if document["theory"] == self._version() else {}
         except (ValueError, KeyError, TypeError):
             kept = {}
@@ -85,6 +90,24 @@ class Predictions:
 def _plain(prediction: Any) -> dict[str, Any]:
     values = {field.name: getattr(prediction, field.name) for field in dataclasses.fields(prediction)}
     return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in values.items()}
+
+
+def _fits(values: Any, blocks: int) -> bool:
+    """Return whether this is what `_plain` makes of a prediction for a profile of this length."""
+    from gradlab.mean_field import Prediction
+
+    if values is None:
+        return True
+    if not isinstance(values, dict) or values.keys() != {field.name for field in dataclasses.fields(Prediction)}:
+        return False
+    numbers = [value for name, value in values.items() if name not in _TEXTS and value is not None]
+    lists = [value for value in numbers if isinstance(value, list)]
+    single = [*(value for value in numbers if not isinstance(value, list)), *itertools.chain(*lists)]
+    return (
+        all(isinstance(values[name], str) for name in _TEXTS)
+        and all(len(profile) == blocks for profile in lists)
+        and all(isinstance(value, float | int) for value in single)
+    )
 
 
 def _object(values: dict[str, Any] | None) -> Prediction | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import secrets
 import stat
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -21,6 +22,7 @@ __all__ = [
     "make_folder",
     "replacing",
     "replacing_all",
+    "temporary",
     "write_bytes",
 ]
 
@@ -81,11 +83,11 @@ def replacing_all(
     `before` is given the finished files, each at its start, just before the first takes its place.
     """
     folder = paths[0].parent
-    temporaries = [path.with_name(f"{path.name}.{os.getpid()}{TEMPORARY}") for path in paths]
+    temporaries = [temporary(path) for path in paths]
     with explained("write", paths[0] if len(paths) == 1 else folder):
         try:
             with ExitStack() as stack:
-                files: list[BinaryIO] = [stack.enter_context(_new(temporary)) for temporary in temporaries]
+                files: list[BinaryIO] = [stack.enter_context(new.open("x+b")) for new in temporaries]
                 yield tuple(files)
                 for file in files:
                     file.flush()
@@ -93,26 +95,34 @@ def replacing_all(
                     file.seek(0)
                 if before is not None:
                     before(files)
-            for temporary, path in zip(temporaries, paths, strict=True):
+            for finished, path in zip(temporaries, paths, strict=True):
                 with explained("write", path):
-                    temporary.replace(path)
+                    finished.replace(path)
         except BaseException:
-            for temporary in temporaries:
-                temporary.unlink(missing_ok=True)
+            for unfinished in temporaries:
+                unfinished.unlink(missing_ok=True)
             raise
         _sync_directory(folder)
 
 
-def _new(path: Path) -> BinaryIO:
-    path.unlink(missing_ok=True)  # of a killed process that had this number
-    return path.open("x+b")  # which follows no link that somebody has put there
+def temporary(path: Path) -> Path:
+    """Return a name for what is to take the place of `path`, which no other process chooses: see `is_temporary`.
+
+    Process ids alone are not enough: those of two containers with one disk are the same.
+    """
+    return path.with_name(f"{path.name}.{os.getpid()}{secrets.randbelow(10**9):09d}{TEMPORARY}")
 
 
 @contextmanager
 def appending(path: Path) -> Iterator[BinaryIO]:
-    """Open a file to read it and to append to it. Raises StoreError where its name is a link or no file."""
+    """Open a file to read it and to append to it. Raises StoreError where its name is a link or no file.
+
+    One that has other names too (hard links) becomes a file of its own first: what they name stays as it is.
+    """
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | sum(getattr(os, name, 0) for name in _FLAGS)
     with explained("write", path):
+        if path.is_file() and not path.is_symlink() and path.lstat().st_nlink > 1:
+            write_bytes(path, path.read_bytes())
         descriptor = os.open(path, flags, 0o666)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)

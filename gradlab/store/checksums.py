@@ -115,7 +115,7 @@ def digest_of(file: BinaryIO) -> str:
 def _read(folder: Path) -> dict[str, tuple[str, ...]] | None:
     path = folder / SUMS
     with explained("read", path):
-        if not path.exists():
+        if not path.is_file():
             return None
         text = path.read_bytes().decode("utf-8", errors="replace")
     sums: dict[str, tuple[str, ...]] = {}

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from gradlab.cell import Cell
 from gradlab.store import parts
+from gradlab.store.form import check_columns, check_profiles
 from gradlab.store.records import Records, Unreadable
 from gradlab.store.setting import UnknownSetting, decode
 
@@ -27,6 +28,7 @@ def load(
     for path in paths:
         try:
             table = parts.read(path, names)
+            check_columns(table)
             rows = [
                 row
                 for row, cell in enumerate(table.column("cell").to_pylist())
@@ -34,6 +36,7 @@ def load(
             ]
             table = table.take(pa.array(rows, pa.int64()))
             settings = [decode(text) for text in table.column("setting").to_pylist()]
+            check_profiles(table, settings)
         except parts.Damaged as damage:
             unreadable.append(Unreadable(f"parts/{path.name}", str(damage)))
         except UnknownSetting as unknown:

@@ -7,6 +7,7 @@ import os
 import socket
 import stat
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from filelock import lock_descriptor
 from gradlab.errors import StoreError
 from gradlab.store.atomic import explained
 
-__all__ = ["LOCK", "InUse", "held", "locked", "signature"]
+__all__ = ["LOCK", "InUse", "held", "in_use", "locked"]
 
 LOCK = "run.lock"
 """Name of the lock file. It exists during a run and names its process; a killed one leaves the file, not the lock."""
@@ -27,6 +28,9 @@ _FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_
 """A link is not followed, and opening a named pipe does not wait for its other end."""
 _TEXT_AT = 1 if os.name == "nt" else 0
 """Offset of the text in the lock file: Windows locks the first byte, and no other process can read it."""
+
+_TRIES, _PAUSE_S = 5, 0.02
+"""How often, and after which pause, a lock that is held is tried again."""
 
 _held: dict[Path, int] = {}
 """The directories that this process has locked, each with the thread that holds the lock."""
@@ -79,19 +83,20 @@ def held(directory: Path) -> bool:
     return directory.resolve() in _held
 
 
-def signature(directory: Path) -> str | None:
-    """Return the text of the lock file of `directory`, "process 12 on host, since …"; None without a lock file.
+def in_use(directory: Path) -> bool:
+    """Return whether a process holds the lock of `directory`.
 
-    The process may have died: its lock is released, its file remains. Empty where the file cannot be read.
+    The kernel is asked, not the process id in the file: that of a killed process may belong to another one by now.
+    Where the lock cannot be asked for, the file alone means that it is held.
     """
     try:
         descriptor = os.open(directory / LOCK, _FLAGS & ~(os.O_RDWR | os.O_CREAT) | os.O_RDONLY)
-    except FileNotFoundError:
-        return None
-    except OSError:
-        return ""
+    except OSError as error:
+        return error.errno == errno.EACCES
     try:
-        return _holder(descriptor)
+        return stat.S_ISREG(os.fstat(descriptor).st_mode) and not lock_descriptor(descriptor, blocking=False)
+    except OSError:
+        return True
     finally:
         os.close(descriptor)
 
@@ -104,6 +109,7 @@ def _make(directory: Path) -> list[Path]:
 
 def _acquire(path: Path, warn: Callable[[str], None]) -> int | None:
     """Return the descriptor that holds the lock, or None where the file system has no locks."""
+    refused = 0
     while True:
         descriptor = _open(path)
         try:
@@ -125,6 +131,10 @@ def _acquire(path: Path, warn: Callable[[str], None]) -> int | None:
         holder = _holder(descriptor)
         os.close(descriptor)
         if not acquired:
+            refused += 1
+            if refused < _TRIES:  # who only asks whether it is held has it for an instant
+                time.sleep(_PAUSE_S)
+                continue
             raise InUse(
                 f"{path.parent} is in use: {holder or 'another process works there'}",
                 "wait for it or stop it, then run the same command again; or run elsewhere with --out",
@@ -135,9 +145,11 @@ def _acquire(path: Path, warn: Callable[[str], None]) -> int | None:
 def _open(path: Path) -> int:
     with explained("create", path):
         descriptor = os.open(path, _FLAGS, 0o666)  # not inherited by programs started from here
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
         os.close(descriptor)
-        raise StoreError(f"{path} is not a file", "remove it, or choose another directory with --out")
+        what = "has other names too (hard links)" if stat.S_ISREG(status.st_mode) else "is not a file"
+        raise StoreError(f"{path} {what}", "remove it, or choose another directory with --out")
     return descriptor
 
 

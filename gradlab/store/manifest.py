@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
+from gradlab.store.documents import parse
+
 __all__ = ["MANIFEST", "Manifest"]
 
 MANIFEST = "tables.json"
@@ -30,14 +32,10 @@ class Manifest:
     def decode(cls, data: bytes) -> Manifest | None:
         """Return the manifest in a file's content; None for another format."""
         try:
-            document = json.loads(data)
+            document = parse(data)
             texts = {
                 name: {str(key): str(value) for key, value in document[name].items()} for name in ("parts", "tables")
             }
             return cls(texts["parts"], str(document["spec"]), texts["tables"]) if document["format"] == 1 else None
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             return None
-
-
-def _texts(mapping: Mapping[object, object]) -> dict[str, str]:
-    return {str(key): str(value) for key, value in mapping.items()}

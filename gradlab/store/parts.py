@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import stat
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ from gradlab.store.setting import decode, encode
 __all__ = ["Damaged", "digest", "measured", "read", "read_cells", "schema", "to_table", "write"]
 
 _ZEROS = b"0" * 64
+ID = re.compile("[0-9a-f]{8,64}")
+"""Form of the id of a cell."""
 _CHECKSUM = re.compile(rb"sha256:([0-9a-f]{64})")
 _TYPES = {"float": pa.float64(), "int": pa.int64(), "text": pa.string(), "bool": pa.bool_()}
 _AXES: dict[columns.Kept, int] = {"cell": 0, "bank": 0, "step": 1, "layer": 2, "stacked": 3}
@@ -119,6 +122,7 @@ def read_cells(path: Path, *, verify: bool) -> list[str]:
     Raises Damaged like `read`; without `verify` only for damage that Parquet itself notices.
     """
     with explained("open", path):
+        _require_file(path)
         source = pa.BufferReader(_checked(path)) if verify else path.open("rb")
     try:
         with source:
@@ -127,6 +131,8 @@ def read_cells(path: Path, *, verify: bool) -> list[str]:
             ids: list[str] = file.read(["cell"], use_threads=False).column("cell").to_pylist()
     except (pa.ArrowException, OSError) as error:
         raise Damaged(str(error).splitlines()[0]) from error
+    if not all(isinstance(cell, str) and ID.fullmatch(cell) for cell in ids):
+        raise Damaged("its cells have no ids")
     return ids
 
 
@@ -135,6 +141,7 @@ def digest(path: Path) -> str:
 
     Raises Damaged where there is none, StoreError when the part cannot be read.
     """
+    _require_file(path)
     with explained("read", path), path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - 8))
@@ -144,6 +151,7 @@ def digest(path: Path) -> str:
 
 
 def _checked(path: Path) -> bytes:
+    _require_file(path)
     with explained("read", path):
         data = path.read_bytes()
     if len(data) < 12 or data[-4:] != b"PAR1":
@@ -155,6 +163,13 @@ def _checked(path: Path) -> bytes:
     if actual.hexdigest() != written:
         raise Damaged("its checksum does not fit its content")
     return data
+
+
+def _require_file(path: Path) -> None:
+    """Raise Damaged for a directory, a pipe or a device in the place of a part: opening it might wait forever."""
+    with explained("read", path):
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise Damaged("it is not a file")
 
 
 def _checksum(data: bytes, footer: int) -> tuple[int, str]:

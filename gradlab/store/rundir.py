@@ -5,7 +5,6 @@ Nothing here keeps a status: a bank is done when its part has been published, an
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -19,7 +18,7 @@ from gradlab.cell import Cell
 from gradlab.columns import TABLES
 from gradlab.errors import StoreError, printable
 from gradlab.record import Record
-from gradlab.store import checksums
+from gradlab.store import checksums, sessions
 from gradlab.store.atomic import appending, explained, is_temporary, make_folder
 from gradlab.store.lock import LOCK, held, locked
 from gradlab.store.manifest import MANIFEST, Manifest
@@ -33,6 +32,7 @@ __all__ = ["RunDirectory"]
 DAMAGED = ".damaged"
 """Ending of a file that is not as it was written and has been set aside; a later one of that name takes its place."""
 
+CHECKPOINT = ".ckpt"
 _MARKS = ("run.json", "parts", "run.json" + DAMAGED)
 
 
@@ -94,7 +94,7 @@ class RunDirectory:
             names = {*checksums.KNOWN, checksums.SUMS, "failures.jsonl"}
             for folder in (self.path, self.parts, self.checkpoints):
                 for path in () if folder != self.path and folder.is_symlink() else folder.iterdir():
-                    if is_temporary(path, names, (".parquet", ".ckpt")) and not path.is_dir():
+                    if is_temporary(path, names, (".parquet", CHECKPOINT)) and (path.is_symlink() or not path.is_dir()):
                         path.unlink(missing_ok=True)
 
     def mend(self) -> tuple[str, ...]:
@@ -117,7 +117,7 @@ class RunDirectory:
 
     def checkpoint(self, bank: str) -> Path:
         """Return the file for the state of a bank in training. Publishing the bank removes it."""
-        return self.checkpoints / f"{bank}.ckpt"
+        return self.checkpoints / f"{bank}{CHECKPOINT}"
 
     def drop_checkpoints(self) -> None:
         """Remove every checkpoint: of a run that is complete no bank goes on, those of other specs included."""
@@ -125,7 +125,11 @@ class RunDirectory:
             if self.checkpoints.is_symlink():
                 self.checkpoints.unlink()
             elif self.checkpoints.is_dir():
-                shutil.rmtree(self.checkpoints)
+                for path in self.checkpoints.iterdir():
+                    if path.suffix == CHECKPOINT or is_temporary(path, (), (CHECKPOINT,)):
+                        path.unlink()
+                with suppress(OSError):  # files of somebody else stay
+                    self.checkpoints.rmdir()
 
     def start_over(self) -> Path | None:
         """Set the parts aside as ``parts.old``, in the place of an older one; return it, or None without parts."""
@@ -133,10 +137,10 @@ class RunDirectory:
         with explained("set aside", self.parts):
             if not self.parts.is_dir() or not any(self.parts.iterdir()):
                 return None
-            if old.is_symlink():
-                old.unlink()
-            elif old.exists():
+            if old.is_dir() and not old.is_symlink():
                 shutil.rmtree(old)
+            else:
+                old.unlink(missing_ok=True)
             self.parts.rename(old)
             self.parts.mkdir()
         return old
@@ -286,19 +290,23 @@ class RunDirectory:
             lines = "\n  ".join(map(printable, text.rstrip().splitlines()))
             file.write(b"\n" * torn + f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}Z {lines}\n".encode())
 
+    def log_since(self, position: int, most: int = 1 << 24) -> tuple[int, bytes]:
+        """Return what ``run.log`` holds from `position` on, or its last `most` bytes, and where that begins."""
+        path = self.path / "run.log"
+        if not path.is_file():
+            return position, b""
+        with explained("read", path), path.open("rb") as file:
+            start = max(position, file.seek(0, os.SEEK_END) - most)
+            file.seek(start)
+            return start, file.read(most)
+
     def sessions(self) -> list[dict[str, Any]]:
         """Return the sessions of ``run.json``, oldest first; none when it is missing or is not as gradlab wrote it."""
-        try:
-            document = json.loads(self.read_text("run.json") or "{}")
-        except ValueError:  # provenance that someone edited must not stop a run
-            return []
-        sessions = document.get("sessions") if isinstance(document, dict) else None
-        return [entry for entry in sessions if isinstance(entry, dict)] if isinstance(sessions, list) else []
+        return sessions.decode(self.read_text("run.json") or "{}")
 
-    def write_sessions(self, name: str, sessions: Sequence[Mapping[str, Any]]) -> None:
-        """Replace ``run.json``: the name of the spec, and one entry for each session that computed something."""
-        text = json.dumps({"format": 1, "name": name, "sessions": list(sessions)}, indent=2)
-        self.write_text("run.json", text + "\n")
+    def write_sessions(self, name: str, entries: Sequence[Mapping[str, Any]]) -> None:
+        """Replace ``run.json``, see `sessions.encode`."""
+        self.write_text("run.json", sessions.encode(name, entries))
 
     def _published(self) -> list[Path]:
         with explained("look into", self.parts):

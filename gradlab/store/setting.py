@@ -9,6 +9,7 @@ from typing import Any
 
 from gradlab.cell import MILLION, REGISTRIES, Cell, Named, Setting
 from gradlab.errors import StoreError
+from gradlab.store.documents import parse
 
 __all__ = ["UnknownSetting", "decode", "encode"]
 
@@ -35,14 +36,14 @@ def decode(text: str) -> Cell:
     Raises UnknownSetting for what a spec could not say in this version. Components of plugins need not be there.
     """
     try:
-        values: dict[str, Any] = json.loads(text)
+        values: dict[str, Any] = parse(text)
         if unknown := sorted(values.keys() - _FIELDS.keys()):
             raise UnknownSetting(f"the setting {unknown[0]!r}")
         custom = bool(values.get("plugin_digest"))
         cell = Cell(**{name: _value(name, value, custom) for name, value in values.items()})
         if not 1 <= cell.blocks <= MILLION:
             raise UnknownSetting(f"a profile of length {cell.blocks}")
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, AttributeError) as error:
         raise UnknownSetting("a setting of another form") from error
     return cell
 

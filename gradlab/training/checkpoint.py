@@ -10,6 +10,7 @@ import hashlib
 import io
 import os
 import pickle
+import secrets
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,16 +48,17 @@ class Checkpoint:
         buffer = io.BytesIO()
         torch.save({"cells": list(cells), "made_by": _MADE_BY, "step": step, "state": state}, buffer)
         data = buffer.getvalue()
-        temporary = self._path.with_name(f"{self._path.name}.{os.getpid()}.tmp")
+        number = f"{os.getpid()}{secrets.randbelow(10**9):09d}"  # two containers with one disk have the same ids
+        unfinished = self._path.with_name(f"{self._path.name}.{number}.tmp")
         try:
-            with temporary.open("wb") as file:
+            with unfinished.open("xb") as file:
                 file.write(_MAGIC + hashlib.sha256(data).hexdigest().encode() + b"\n" + data)
                 file.flush()
                 os.fsync(file.fileno())
-            temporary.replace(self._path)
+            unfinished.replace(self._path)
         except OSError:
             try:
-                temporary.unlink(missing_ok=True)
+                unfinished.unlink(missing_ok=True)
             except OSError:  # a directory that has gone, or may not be written to any more: the run will say so
                 return
 
@@ -64,7 +66,7 @@ class Checkpoint:
         """Return (step, state) as `save` was given them for these cells by these versions of gradlab and torch, with
         the layout of the state `like`; or None."""
         try:
-            data = self._path.read_bytes()
+            data = self._path.read_bytes() if self._path.is_file() else b""
         except OSError:
             return None
         head, _, body = data.partition(b"\n")
