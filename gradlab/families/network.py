@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from gradlab.components import Named
 from gradlab.families import FAMILIES
+from gradlab.nn.buffers import Buffers
 from gradlab.nn.norms import Mode, Norm
 from gradlab.nn.parameters import Layout, Params
 
@@ -101,6 +102,8 @@ class Context:
     """Running statistics `[R, 2, O]` of each norm that keeps them, by place; empty: none are kept."""
     masks: Sequence[Tensor] = ()
     """Dropout masks `[R, N, ...]` by place, already scaled by 1/(1-p); empty: nothing is dropped."""
+    buffers: Buffers = field(default_factory=Buffers)
+    """Memory of a training step that the next one may write over; its own, unless it is handed on."""
 
     def activate(self, function: ActivationMap, x: Tensor, learned: Tensor | None) -> Tensor:
         """Return the activation of `x`; its slopes are what a probe calls saturated or dead."""

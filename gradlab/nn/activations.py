@@ -20,6 +20,9 @@ from gradlab.nn.vjp import vjp
 __all__ = ["Activation", "ActivationPullback", "Learned", "Mixture", "activation", "activations", "derivative"]
 
 
+_aten = torch.ops.aten
+
+
 def linear(x: Tensor) -> Tensor:
     return x
 
@@ -59,13 +62,14 @@ prelu = Learned(_prelu)
 ActivationPullback = Callable[[Tensor], tuple[Tensor, Tensor | None]]
 """Maps the gradient of an activation's output to those of its input and of its learned scalar, if it has one."""
 
-_FROM_VALUE: dict[Callable[..., Tensor], Callable[[Tensor, Tensor], Tensor]] = {
-    linear: lambda dy, y: dy,
-    torch.sigmoid: torch.ops.aten.sigmoid_backward,
-    torch.tanh: torch.ops.aten.tanh_backward,
-    torch.relu: lambda dy, y: torch.ops.aten.threshold_backward(dy, y, 0),
+_IN_PLACE: dict[Callable[..., Tensor], tuple[Callable[[Tensor], Tensor], Callable[[Tensor, Tensor], Tensor]]] = {
+    linear: (lambda x: x, lambda dy, y: dy),
+    torch.sigmoid: (torch.sigmoid_, lambda dy, y: _aten.sigmoid_backward.grad_input(dy, y, grad_input=dy)),
+    torch.tanh: (torch.tanh_, lambda dy, y: _aten.tanh_backward.grad_input(dy, y, grad_input=dy)),
+    torch.relu: (torch.relu_, lambda dy, y: _aten.threshold_backward.grad_input(dy, y, 0, grad_input=dy)),
 }
-"""Of activations whose slope follows from their value: (gradient of y, y) to the gradient of x."""
+"""Of activations whose slope follows from their value: x to y, and (gradient of y, y) to the gradient of x, each
+written over its first argument."""
 
 
 class Activation:
@@ -76,6 +80,8 @@ class Activation:
         """Start of the learned scalar; None where nothing is learned."""
         self._function: Callable[..., Tensor] = function.function if isinstance(function, Learned) else function
         self._params = {} if isinstance(function, Learned) else params
+        self.in_place = self._function in _IN_PLACE
+        """Whether `with_pullback` needs no other memory than it is given."""
 
     def __call__(self, x_RNO: Tensor, learned_R: Tensor | None) -> Tensor:
         """Return the activation of `x_RNO`; `learned_R` of shape `[R, 1]` is given if `start` is not None."""
@@ -85,10 +91,13 @@ class Activation:
         return y
 
     def with_pullback(self, x: Tensor, learned_R: Tensor | None) -> tuple[Tensor, ActivationPullback]:
-        """Return the activation of `x` without a graph, and what maps its gradient to those of `x` and the scalar."""
-        rule = _FROM_VALUE.get(self._function)
-        if rule is not None:
-            y = self._function(x, **self._params)
+        """Return the activation of `x` without a graph, and what maps its gradient to those of `x` and the scalar.
+
+        Both may write over what they are given: `x`, and the gradient.
+        """
+        if self.in_place:
+            act, rule = _IN_PLACE[self._function]
+            y = act(x)
             return y, lambda dy: (rule(dy, y), None)
         with torch.enable_grad():
             leaf = x.detach().requires_grad_()
@@ -133,12 +142,25 @@ class Mixture:
         return torch.cat([part(piece, None) for part, piece in zip(self._parts, pieces, strict=True)])
 
     def with_pullback(self, x: Tensor, learned_R: Tensor | None) -> tuple[Tensor, ActivationPullback]:
-        """Return each replica's activation of `x` without a graph, and what maps its gradient to that of `x`."""
+        """Return each replica's activation of `x` without a graph, and what maps its gradient to that of `x`.
+
+        Both may write over what they are given.
+        """
+        whole = all(part.in_place for part in self._parts)
         pieces = [
-            part.with_pullback(piece, None)
+            # a graph that keeps its input does not suffer that a neighbour in the same memory is written over
+            part.with_pullback(piece if whole or part.in_place else piece.clone(), None)
             for part, piece in zip(self._parts, torch.split(x, self._sizes), strict=True)
         ]
         pulls = [pull for _, pull in pieces]
+        if whole:
+
+            def pull_in_place(dy: Tensor) -> tuple[Tensor, Tensor | None]:
+                for pull_part, part in zip(pulls, torch.split(dy, self._sizes), strict=True):
+                    pull_part(part)
+                return dy, None
+
+            return x, pull_in_place
 
         def pull(dy: Tensor) -> tuple[Tensor, Tensor | None]:
             parts = zip(pulls, torch.split(dy, self._sizes), strict=True)

@@ -15,6 +15,7 @@ from gradlab.errors import DataError, UsageError
 from gradlab.families import FAMILIES
 from gradlab.families.chain import gradients, outputs
 from gradlab.families.network import Architecture, Context, Network
+from gradlab.nn.buffers import Buffers
 from gradlab.nn.parameters import Start
 from gradlab.optim import BankOptimizer, Clips, Penalty, Rule, schedule
 from gradlab.probing import probe, weight_norms
@@ -107,6 +108,7 @@ class Trainer:
         self.compute_RP = self.flat_RP.to(compute) if self.precision.mixed else self.flat_RP
         """The parameters as the network sees them: `flat_RP` itself, or a copy in 16 bits."""
         self.params, self.leaves = layout.leaves(self.compute_RP)
+        self.buffers = Buffers()
         self.grads = [slot.view(self.grad_RP) for slot in layout.slots]
         self.loss_scale = LossScale(self.precision, len(cells), device)
         rules = [Rule(cell.optimizer, cell.lr or 0.0, cell.weight_decay) for cell in cells]
@@ -204,7 +206,7 @@ class Trainer:
             # a sum keeps the replicas apart; a mean would scale every gradient by 1/R
             return loss_R, (loss_R * self.loss_scale.scale_R if self.precision.scaled else loss_R).sum()
 
-        ctx = Context("train", self.running, masks)
+        ctx = Context("train", self.running, masks, self.buffers)
         loss_R, grads = gradients(self.model, self.params, self.leaves, x, ctx, objective)
         torch._foreach_copy_(self.grads, grads)
         self.measurements.trained(loss_R)

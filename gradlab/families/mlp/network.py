@@ -144,14 +144,20 @@ class MLP(Network):
         return self.norm is None and not self._embedding and self.arch.residual not in ("layer_scale", "deepnorm")
 
     def link(self, i: int, params: Params, x: State, inputs: Tensor, ctx: Context) -> tuple[State, Tensor, Pullback]:
-        """Return block i of a network without norms, and the way back through it."""
+        """Return block i of a network without norms, and the way back through it.
+
+        What it returns lies in `ctx.buffers`; the gradients that come to the way back are written over.
+        """
         (stream,), own, skip = x, params[i], self.arch.residual != "none" and i > 0
-        weight = own["weight"]
-        h = torch.baddbmm(own["bias"].unsqueeze(1), stream, weight.transpose(1, 2))
+        weight, buffer = own["weight"], ctx.buffers.get
+        wide = (*stream.shape[:2], self.arch.width)
+        h = torch.baddbmm(own["bias"].unsqueeze(1), stream, weight.mT, out=buffer(("h", i), wide, stream))
         a, pull_activation = self.activation.with_pullback(h, own.get("slope"))
         branch = ctx.drop(a, i)
         scale = own["scale"].unsqueeze(2) if self.learns_scale and skip else self.scale
-        y = stream + scale * branch if skip else branch
+        y = branch
+        if skip:
+            y = torch.mul(branch, scale, out=buffer(("y", i), wide, stream)).add_(stream)
 
         def pull(coming: State | None, above: Tensor | None) -> tuple[State, dict[str, Tensor]]:
             dy = above if coming is None else coming[0]
@@ -159,14 +165,16 @@ class MLP(Network):
             grads = {}
             if isinstance(scale, Tensor):
                 grads["scale"] = (dy * branch).sum((1, 2)).unsqueeze(1)
-            dh, dslope = pull_activation(ctx.drop(dy * scale if skip else dy, i))
+            da = torch.mul(dy, scale, out=buffer("da", wide, stream)) if skip else dy
+            dh, dslope = pull_activation(ctx.drop(da, i))
             if dslope is not None:
                 grads["slope"] = dslope
-            grads["weight"], grads["bias"] = torch.bmm(dh.transpose(1, 2), stream), dh.sum(1)
+            grads["weight"] = torch.bmm(dh.mT, stream, out=buffer(("dW", i), weight.shape, stream))
+            grads["bias"] = torch.sum(dh, 1, out=buffer(("db", i), own["bias"].shape, stream))
             if i == 0:
                 return (), grads
-            dx = torch.bmm(dh, weight)
-            return (dy + dx if skip else dx,), grads
+            dx = torch.bmm(dh, weight, out=buffer(("dx", i % 2), stream.shape, stream))
+            return (dx.add_(dy) if skip else dx,), grads
 
         return (y,), y, pull
 
