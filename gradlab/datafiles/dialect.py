@@ -203,15 +203,15 @@ def _is_data(first: Sequence[str], rows: Sequence[Sequence[str]], decimal: str) 
     """
     sign = "." if decimal == "point" else ","
     numbers = [is_number(field, decimal) for field in first]
-    repeated_header = not any(numbers) and list(first) in list(map(list, rows))
-    if _counts(first) or repeated_header:
+    repeated = list(first) in list(map(list, rows))
+    if (_counts(first) and not repeated) or (repeated and not any(numbers)):
         return False
     if any(number and sign in field for number, field in zip(numbers, first, strict=True)):
         return True
     again = [
         bool(field.strip()) and any(field == row[i] for row in rows if i < len(row)) for i, field in enumerate(first)
     ]
-    return any(first) and all(number or repeated for number, repeated in zip(numbers, again, strict=True))
+    return any(first) and all(number or also for number, also in zip(numbers, again, strict=True))
 
 
 def described(dialect: Dialect, encoding: str) -> str:

@@ -16,6 +16,8 @@ _MARKS = (
 )  # fmt: skip
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f]")
 """Characters that no text has; ends of lines, tabs and form feeds it may."""
+_BYTES = bytes([*range(9), *range(14, 32)])
+"""The same as bytes, which are found faster."""
 
 
 def decoded(name: str, data: bytes, encoding: str | None = None) -> tuple[str, str]:
@@ -34,7 +36,8 @@ def decoded(name: str, data: bytes, encoding: str | None = None) -> tuple[str, s
     else:
         text = _strict(name, data, encoding)
     text = text.removeprefix("\ufeff").removesuffix("\x1a")  # DOS ended a text with the latter
-    if character := _CONTROL.search(text):
+    wide = encoding.startswith(("utf-16", "utf-32"))
+    if (wide or len(data.translate(None, _BYTES)) < len(data)) and (character := _CONTROL.search(text)):
         row = text.count("\n", 0, character.start()) + 1
         code = ord(character.group())
         raise DataError(f"{name} is no text: line {row:,} holds the character {code}", "save the table as a CSV file")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["ENDINGS", "Reading", "read_text"]
 
 ENDINGS = (".csv", ".tsv", ".tab", ".data", ".dat", ".txt")
+MOST_COLUMNS = 100_000
 _TABS = (".tsv", ".tab")
 _FIELDS = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")
 _OWN = "\x1f"
@@ -67,8 +68,10 @@ def read_text(path: Path, reading: Reading, *, headless: Sequence[Sequence[str]]
     with guarded(name):
         dialect = dialect_of(name, text, tabs, reading.separator, reading.decimal, reading.header)
         usual = next((names for names in headless if len(names) == dialect.columns), None)
-        if usual and dialect.data_first and reading.header is None:
+        if usual and (dialect.data_first or dialect.counted) and reading.header is None:
             dialect = dialect_of(name, text, tabs, dialect.separator, dialect.decimal, False)
+        if dialect.columns > MOST_COLUMNS:
+            raise DataError(f"{name}: {dialect.columns:,} columns are too many; at most {MOST_COLUMNS:,} are possible")
         body = text[dialect.start :]
         names, notes = _names(name, dialect, reading.header, usual, body)
         if not body.strip():

@@ -13,6 +13,8 @@ from torch.nn import functional as F
 
 from gradlab.cell import Cell
 from gradlab.components import Named
+from gradlab.datafiles import ratings as file
+from gradlab.datafiles.text_table import Reading
 from gradlab.errors import DataError
 from gradlab.tasks import Data, ratings
 from gradlab.training.loop import train_bank
@@ -106,3 +108,80 @@ def test_a_network_learns_tastes_that_means_do_not_know() -> None:
     for record in train_bank(cells):
         assert record.learned
         assert record.metric[0] < 0.1
+
+
+MOVIELENS = {
+    "u.data": ("\t".join, None),
+    "ratings.dat": ("::".join, None),
+    "ratings.csv": (",".join, "userId,movieId,rating,timestamp"),
+    "three.txt": (" ".join, None),
+    "book.csv": (";".join, '"User-ID";"ISBN";"Book-Rating"'),
+}
+"""Files of ratings as they come: how a row is joined, and the header."""
+
+
+@pytest.mark.parametrize("name", MOVIELENS)
+def test_files_of_ratings_are_read_as_they_come(tmp_path: Path, name: str) -> None:
+    join, header = MOVIELENS[name]
+    rng = np.random.default_rng(0)
+    rows = [(int(u), int(i), int(r)) for u, i, r in zip(*(rng.integers(1, 6, 40) for _ in range(3)), strict=True)]
+    stamped = name not in ("three.txt", "book.csv")
+    lines = [join([*map(str, row), *(["881250949"] if stamped else [])]) for row in rows]
+    (tmp_path / name).write_text("\n".join([*([header] if header else []), *lines]) + "\n")
+    found = file.ratings(str(tmp_path / name), "user", "item", "rating", Reading())
+    assert found.vocabulary == (5, 5)
+    triples = zip(found.pairs[:, 0] + 1, found.pairs[:, 1] + 1, found.ratings.astype(int), strict=True)
+    assert sorted(triples) == sorted(rows)
+    assert "40 ratings" in found.checked.read
+    assert ("no header" in found.checked.read) == (header is None)
+    assert not found.checked.warnings
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("1\t2\n" * 10, "the first line looks like a row of data, not like a header: 1, 2"),
+        ("1\t2\t3\t4\t5\n" * 10, "the first line looks like a row of data"),
+        ("user\titem\trating\trating\n" + "1\t2\t3\t4\n" * 10, "the column 'rating' twice, at 3 and 4"),
+        ("1\t2\tx\n" * 10, "must hold numbers, found 'x' in data row 1"),
+        ("1::2::3::4\n" * 4, "4 rows are too few"),
+        ("1::2::3::4\n" * 10, "column 'rating' has one value only"),
+        ("user,item,rating\n" + "".join(f"u,{i},{5 if i == 3 else 2}\n" for i in range(10)), "in the held-out part"),
+    ],
+)  # fmt: skip
+def test_files_of_ratings_that_cannot_be_used(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "u.data").write_text(text)
+    with pytest.raises(DataError) as caught:
+        file.ratings(str(tmp_path / "u.data"), "user", "item", "rating", Reading())
+    assert words in str(caught.value)
+    assert str(caught.value).startswith("u.data")
+
+
+def test_missing_ratings_are_left_out_where_that_is_said(tmp_path: Path) -> None:
+    text = "user,item,rating,note\n" + "".join(f"{i % 4},{i % 3},{'?' if i == 5 else i % 5},\n" for i in range(20))
+    (tmp_path / "r.csv").write_text(text)
+    found = file.ratings(str(tmp_path / "r.csv"), "user", "item", "rating", Reading(missing="?"))
+    assert len(found.ratings) == 19
+    assert "1 of 20 rows have missing values and are left out" in found.checked.read
+
+
+def test_ratings_can_be_left_as_they_are(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"user": np.arange(40) % 4, "item": np.arange(40) % 5, "rating": np.arange(40) % 7 * 1e6})
+    scaled, raw = rated(frame, tmp_path), rated(frame, tmp_path, standardize=False)  # type: ignore[arg-type]
+    assert sorted(torch.cat([raw.train_y, raw.test_y], 1).flatten().tolist()) == sorted(frame["rating"])
+    mean, deviation = raw.train_y.mean(), raw.train_y.std(correction=0)
+    torch.testing.assert_close((raw.test_y - mean) / deviation, scaled.test_y)
+    assert raw.criterion.learned_from == pytest.approx(scaled.criterion.learned_from)
+    drawn_raw, drawn_scaled = drawn("ratings", standardize=False), drawn("ratings")
+    mean, deviation = drawn_raw.train_y.mean(), drawn_raw.train_y.std(correction=0)
+    torch.testing.assert_close((drawn_raw.test_y - mean) / deviation, drawn_scaled.test_y)
+
+
+@pytest.mark.parametrize("unit", [1e-320, 1e-200, 1e200, 1e306])
+def test_ratings_of_any_size_are_standardised(tmp_path: Path, unit: float) -> None:
+    frame = pd.DataFrame(
+        {"user": np.arange(40) % 4, "item": np.arange(40) % 5, "rating": (np.arange(40) * 7 % 11) * unit}
+    )
+    data = rated(frame, tmp_path)
+    assert float(data.train_y.std(correction=0)) == pytest.approx(1)
+    assert float(data.train_y.mean()) == pytest.approx(0, abs=1e-9)
