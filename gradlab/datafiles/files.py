@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import hashlib
 import lzma
 import os
 import stat
@@ -16,7 +17,7 @@ from typing import IO, Any
 
 from gradlab.errors import DataError, GradlabError, shorten
 
-__all__ = ["LARGEST", "content", "guarded", "kind_of", "suffixes"]
+__all__ = ["LARGEST", "content", "guarded", "kind_of", "require_unchanged", "suffixes"]
 
 LARGEST = 2**32
 """Most bytes of a file after decompression: an archive of a few kilobytes can hold more than any memory."""
@@ -97,6 +98,14 @@ def content(path: Path, *, zipped: bool = False) -> bytes:
             raise DataError(f"{path} is a {'directory' if stat.S_ISDIR(mode) else 'device'}, not a data file")
         with os.fdopen(descriptor, "rb") as file:
             return _decompressed(name, file, zipped=zipped)
+
+
+def require_unchanged(path: Path, digest: str) -> None:
+    """Raise DataError where a file has not the SHA-256 any more that its cells are named by."""
+    with guarded(path.name), path.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != digest:
+            hint = "run the command again: with other data they are other cells"
+            raise DataError(f"{path.name} has changed since the run was planned", hint)
 
 
 def _decompressed(name: str, file: IO[bytes], *, zipped: bool) -> bytes:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from gradlab.components import TASKS, Named
+from gradlab.datafiles.files import require_unchanged
 from gradlab.errors import UsageError
 
 __all__ = [
@@ -156,13 +158,22 @@ class Scaling:
 AS_DRAWN = Scaling()
 
 
-def load(task: Named, seeds: Sequence[int], seq_len: int | None = None, scaling: Scaling = AS_DRAWN) -> Data:
+def load(
+    task: Named, seeds: Sequence[int], seq_len: int | None = None, scaling: Scaling = AS_DRAWN, digest: str = ""
+) -> Data:
     """Return the data that a spec's task draws for these seeds, of a task of sequences with `seq_len` steps each.
 
+    `digest` is the SHA-256 that the task's file must have, if it has one.
+
     Raises:
-        DataError: the user's file cannot be read as the spec says; UsageError for a scaling that it cannot have.
+        DataError: the user's file cannot be read as the spec says, or is not the one that it was; UsageError for a
+            scaling that the task cannot have.
     """
     component = TASKS[task.name]
     own = {"seq_len": seq_len} if component.of_sequences else {}
     data: Data = component.load()(seeds, **own, **task.resolve(TASKS))
+    if digest:
+        require_unchanged(
+            Path(str(dict(task.params)["path"])), digest
+        )  # after reading: what was read is what is checked
     return scaling.of(task.name, data)

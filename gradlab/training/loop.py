@@ -91,7 +91,7 @@ class Trainer:
         seeds = tuple(dict.fromkeys(cell.seed for cell in cells))
         seed_of_R = torch.tensor([seeds.index(cell.seed) for cell in cells])
         scaling = Scaling(self.shared.input_scale, self.shared.input_shift, self.shared.target_scale)
-        self.data = load(self.shared.task, seeds, self.shared.seq_len, scaling)
+        self.data = load(self.shared.task, seeds, self.shared.seq_len, scaling, self.shared.data_digest)
         if (few := int(self.data.train_x.shape[1])) < NORMS[self.shared.norm.name].least.get("train.batch_size", 0):
             raise DataError(f"norm: {self.shared.norm.name} over {few} sample: task {self.shared.task} has no more")
         if self.shared.norm.name == "weight" and self.data.in_features == 1 and not self.data.vocabulary:

@@ -14,6 +14,7 @@ import pytest
 from tables import ROWS, TABLE
 
 import gradlab as gl
+from gradlab.training.loop import train_bank
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -135,3 +136,17 @@ def test_a_file_that_may_not_be_read(command_line: Call) -> None:
     code, _, err = command_line("plan", spec("t.csv"))
     assert code == 2
     assert "t.csv cannot be read: Permission denied" in err
+
+
+def test_a_file_that_changes_after_the_plan_ends_the_run(command_line: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its cells are named by what it held: other data must not be stored under their names."""
+    monkeypatch.delenv("GRADLAB_WORK")
+    Path("t.csv").write_text(TABLE)
+    file = spec("t.csv")
+    plan = gl.plan(file, device="cpu")
+    (cell,) = plan.cells
+    Path("t.csv").write_text(TABLE.replace("0.740", "0.741"))
+    with pytest.raises(gl.GradlabError, match=r"t\.csv has changed since the run was planned"):
+        train_bank([cell])
+    Path("t.csv").write_text(TABLE)
+    assert train_bank([cell])[0].status == "ok"
