@@ -8,7 +8,7 @@ from gradlab.cell import REGISTRIES, SETTINGS, Named
 from gradlab.components import ALIASES, nearest
 from gradlab.errors import UsageError
 
-__all__ = ["components", "kinds", "settings"]
+__all__ = ["components", "kinds", "schema", "settings"]
 
 Row = dict[str, Any]
 
@@ -22,6 +22,13 @@ def settings() -> list[Row]:
             default = f"the {'task' if key == 'seq_len' else 'optimizer'}'s own"
         rows.append({"name": "seeds" if key == "seed" else key, "summary": setting.help, "default": default})
     return rows
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of a spec, for editors, as plain values; see `gradlab.spec.json_schema`."""
+    from gradlab.spec.json_schema import json_schema
+
+    return json_schema()
 
 
 def kinds() -> dict[str, str]:

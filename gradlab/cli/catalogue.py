@@ -1,4 +1,4 @@
-"""`gradlab list`: what a spec can name."""
+"""`gradlab list` and `schema`: what a spec can name and hold."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gradlab.cli.flags import Output
 if TYPE_CHECKING:
     from rich.text import Text
 
-__all__ = ["list_names"]
+__all__ = ["list_names", "schema"]
 
 
 def list_names(
@@ -41,6 +41,19 @@ def list_names(
     print_report(lambda glyphs, width: _lines(described, width))
     if kind is None:
         out(f"\nNames: gradlab list {' | '.join(kinds)}")
+    return 0
+
+
+def schema() -> int:
+    """Print the JSON Schema of a spec, with which an editor completes and checks it: gradlab schema > schema.json.
+
+    An editor with the YAML language server takes it by a first line in the spec:
+    # yaml-language-server: $schema=schema.json
+    """
+    from gradlab.api import catalogue
+    from gradlab.terminal.console import print_json
+
+    print_json(catalogue.schema())
     return 0
 
 
