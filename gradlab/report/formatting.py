@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from math import floor, isfinite, isnan, log10
 
 __all__ = [
-    "capital", "count", "decade", "duration", "factor_text", "fixed_text", "joined", "log_text", "metric_text",
-    "number_text", "percent", "power", "size", "span_text",
+    "capital", "count", "decade", "duration", "factor_text", "fixed_text", "folded", "joined", "log_text",
+    "metric_text", "number_text", "percent", "power", "size", "span_text",
 ]  # fmt: skip
 
 
@@ -80,6 +81,11 @@ def span_text(values: Sequence[float]) -> str:
     """Return ``2.1e+08`` or ``2.1e+08 to 5.8e+08``: the smallest and the largest of some numbers."""
     low, high = number_text(min(values)), number_text(max(values))
     return low if low == high else f"{low} to {high}"
+
+
+def folded(text: str, width: int) -> str:
+    """Return a label of a picture in lines of about `width` characters; nothing in it is cut, and no word broken."""
+    return "\n".join(textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)) or text
 
 
 def capital(text: str) -> str:

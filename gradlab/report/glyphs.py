@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rich.cells import cell_len
 from rich.text import Text
 
 from gradlab.errors import printable_lines
 from gradlab.report.model.marks import Sign
 
-__all__ = ["ASCII", "UNICODE", "Glyphs", "glyphs_for", "shorten", "shown"]
+__all__ = ["ASCII", "UNICODE", "Glyphs", "glyphs_for", "shown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +27,6 @@ class Glyphs:
     plus_minus: str
     infinite: str
     dot: str
-    ellipsis: str
     to: str
     bars: str
 
@@ -42,8 +40,8 @@ class Glyphs:
         return text.translate(_PLAIN) if self is ASCII else text
 
 
-UNICODE = Glyphs("▾", "✗", "▴", "▲", "∅", "!", "×", "✓", "±", "∞", "·", "…", "…", "▁▂▃▄▅▆▇█")
-ASCII = Glyphs("v", "x", "^", "#", "0", "!", "x", "*", "+-", "inf", "|", "~", "..", "_.-:=+*#")
+UNICODE = Glyphs("▾", "✗", "▴", "▲", "∅", "!", "×", "✓", "±", "∞", "·", "…", "▁▂▃▄▅▆▇█")
+ASCII = Glyphs("v", "x", "^", "#", "0", "!", "x", "*", "+-", "inf", "|", "..", "_.-:=+*#")
 
 _PLAIN = str.maketrans({"×": "x", "÷": "/", "↑": "^", "↓": "v"})
 
@@ -61,11 +59,3 @@ def shown(line: Text) -> Text:
     """Return a line of rich in its styles with `printable` text."""
     line.plain = printable_lines(line.plain)  # of the same length
     return line
-
-
-def shorten(text: str, width: int, glyphs: Glyphs) -> str:
-    """Return text of at most `width` columns, leaving out its middle."""
-    if cell_len(text) <= width:
-        return text
-    kept = max(width - cell_len(glyphs.ellipsis), 2)
-    return text[: (kept + 1) // 2] + glyphs.ellipsis + text[len(text) - kept // 2 :]

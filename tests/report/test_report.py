@@ -18,7 +18,7 @@ from gradlab.api.run import RunResult
 from gradlab.cell import Cell, Named, cell_id
 from gradlab.record import Record
 from gradlab.report import formatting
-from gradlab.report.glyphs import ASCII, UNICODE, Glyphs, glyphs_for, shorten
+from gradlab.report.glyphs import ASCII, UNICODE, Glyphs, glyphs_for
 from gradlab.report.model.causes import causes
 from gradlab.report.model.marks import mark
 from gradlab.report.model.rows import rows_of
@@ -216,13 +216,6 @@ def test_long_labels_are_names_of_the_registry_and_nothing_of_them_is_cut() -> N
     assert "…" not in rows.partition("|g|")[0]
     assert re.search(r"^  1  8 +leaky_relu\(negative_slope=0.123456789\) ", rows, re.MULTILINE)
     assert re.search(r"^  5  8 +relu ", rows, re.MULTILINE)
-
-
-@pytest.mark.parametrize(
-    ("text", "width", "short"), [("abcdef", 6, "abcdef"), ("abcdefghij", 7, "abc…hij"), ("abcdefg", 6, "abc…fg")]
-)
-def test_shortening(text: str, width: int, short: str) -> None:
-    assert shorten(text, width, UNICODE) == short
 
 
 @pytest.mark.parametrize(

@@ -72,11 +72,11 @@ def _last_losses(outcome: TrainingOutcome) -> list[float]:
 
 def scale(outcome: TrainingOutcome) -> str:
     """Return what is far from unit scale, with its mean square; mostly empty."""
-    which = outcome.unscaled
-    if not which:
-        return ""
-    square = span_text([float(seed[f"{which.removesuffix('s')}_mean_square"]) for seed in outcome.seeds])
-    return f"mean square of the {which} {square}"
+    parts = []
+    for which in outcome.unscaled:
+        square = span_text([float(seed[f"{which.removesuffix('s')}_mean_square"]) for seed in outcome.seeds])
+        parts.append(f"mean square of the {which} {square}")
+    return ", ".join(parts)
 
 
 def motionless(outcome: TrainingOutcome, verdict: str) -> str:

@@ -113,15 +113,15 @@ class TrainingOutcome:
         return classes and abs(loss / log(outputs) - 1) < _CHANCE
 
     @property
-    def unscaled(self) -> Literal["targets", "inputs", ""]:
-        """What is far from unit scale: targets whose mean square is the first loss, or inputs."""
+    def unscaled(self) -> tuple[Literal["targets", "inputs"], ...]:
+        """What is far from unit scale: targets whose mean square is the first loss, inputs."""
         targets, inputs, first = (
             float(np.mean([float(seed[name]) for seed in self.seeds]))
             for name in ("target_mean_square", "input_mean_square", "loss_first")
         )
-        if targets > _UNSCALED and 1 / _OF_ONE_SIZE < first / targets < _OF_ONE_SIZE:
-            return "targets"
-        return "inputs" if inputs > _UNSCALED else ""
+        alone = targets > 0 and 1 / _OF_ONE_SIZE < first / targets < _OF_ONE_SIZE
+        large_targets: tuple[Literal["targets"], ...] = ("targets",) if targets > _UNSCALED and alone else ()
+        return (*large_targets, "inputs") if inputs > _UNSCALED else large_targets
 
     @property
     def worst_layer(self) -> int:

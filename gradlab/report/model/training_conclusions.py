@@ -111,10 +111,10 @@ def _unscaled(configurations: Sequence[Configuration], metric: str) -> str:
 
     def describe(each: Configuration) -> str:
         outcome = each.outcome
-        first = f"first loss {evidence.first_loss(outcome)}, " if outcome.unscaled == "targets" else ""
+        first = f"first loss {evidence.first_loss(outcome)}, " if "targets" in outcome.unscaled else ""
         return f"({evidence.scale(outcome)}, {first}{evidence.late_loss(outcome)}; {_score(each, metric)})"
 
-    kinds = joined([*dict.fromkeys(each.outcome.unscaled for each in chosen)])
+    kinds = joined([*dict.fromkeys(which for each in chosen for which in each.outcome.unscaled)])
     return f"not learned, with {kinds} far from unit scale: {_each(chosen, describe)}." if chosen else ""
 
 

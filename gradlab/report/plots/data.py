@@ -65,7 +65,7 @@ class PlotData:
 
     def name(self, row: Row, leave_out: str = "") -> str:
         """Return the labels of a row as a name, one setting left out, as in ``no norm lr 0.1``."""
-        keys = [(self.group.keys[index], row.labels[index]) for index in self.named]
+        keys = [(self.group.keys[index], row.short[index]) for index in self.named]
         parts = [_words(key, label) for key, label in keys if key != leave_out]
         fixed = [str(self.group.fixed[key]) for key in ("activation", "init") if key in self.group.fixed]
         return " ".join(parts or fixed)

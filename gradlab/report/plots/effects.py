@@ -16,7 +16,7 @@ from gradlab.analysis.compare.design import design_of
 from gradlab.analysis.compare.main_effects import LevelEffect
 from gradlab.analysis.compare.responses import RESPONSES
 from gradlab.analysis.compare.variance import VarianceShares
-from gradlab.report.glyphs import UNICODE, shorten
+from gradlab.report.formatting import folded
 from gradlab.report.model.effects import VarianceTable, variance_table
 from gradlab.report.plots.data import PlotData
 from gradlab.report.plots.style import GREY, INK, VERDICTS, amount, frame, new, power_of_ten
@@ -88,7 +88,7 @@ def _intervals(axes: Axes, levels: dict[str, list[LevelEffect]]) -> None:
             colour = VERDICTS["vanishing" if below else "exploding" if above else "healthy"][0]
             axes.plot([level.low, level.high], [y, y], color=colour, linewidth=1.8)
             axes.plot([level.effect], [y], marker="<" if below else ">" if above else "o", color=colour, markersize=6)
-            labels.append((y, shorten(level.level, _LONGEST_LABEL, UNICODE)))
+            labels.append((y, folded(level.level, _LONGEST_LABEL)))
             y += 1
     axes.set_ylim(max(y, 1) - 0.4, -0.6)
     axes.set_yticks([at for at, _ in labels], [text for _, text in labels])
@@ -120,7 +120,7 @@ def _bars(axes: Axes, table: VarianceTable) -> None:
         for at, value in zip(y, values, strict=True):
             axes.text(100 * value + 1.5, at, f"{100 * value:.0f}", size=8.5, va="center", color=INK)
     axes.set_ylim(max(len(names), MOST_SOURCES) - 0.4, -0.6)
-    axes.set_yticks(range(len(names)), [shorten(name, _LONGEST_LABEL, UNICODE) for name in names])
+    axes.set_yticks(range(len(names)), [folded(name, _LONGEST_LABEL) for name in names])
     axes.tick_params(axis="y", length=0)
     axes.set_xlim(0, 110)
     axes.set_xticks([0, 25, 50, 75, 100])

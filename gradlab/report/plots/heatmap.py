@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +14,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from gradlab.record import Floats
-from gradlab.report.glyphs import UNICODE, shorten
+from gradlab.report.formatting import folded
+from gradlab.report.glyphs import UNICODE
 from gradlab.report.model.heatmap import MOST_ACROSS, heat_map
-from gradlab.report.model.marks import Point, mark_of
+from gradlab.report.model.labels import short_labels
+from gradlab.report.model.marks import Point, mark_of, sign_names
 from gradlab.report.model.rows import Row
 from gradlab.report.plots.data import PlotData, spread
 from gradlab.report.plots.style import INK, frame, new
@@ -71,10 +74,10 @@ def picture(data: PlotData) -> Figure:
     cut = drawn.column_name == group.axis.setting and len(shown) < len(group.rows)
     drawn = _map(data, shown) if cut else drawn
     trained = bool((data.tables.cells["train.steps"].to_numpy() > 0).any())
-    least = max(len(name) for name in drawn.columns) * _LETTER + 0.08
+    least = _widest(drawn.columns) * _LETTER + 0.08
     widths = [max(field, least) * len(drawn.columns) if drawn.numbered else _WITHOUT_NUMBERS for field in _FIELDS]
     widths = widths[: 1 + trained]
-    labels = max(len(name) for name in drawn.rows) * _LETTER
+    labels = _widest(drawn.rows) * _LETTER
     high = _HIGH * len(drawn.rows)
     figure = new(max(labels + sum(widths) + 0.6, 6.4), high + 0.8)
     maps = figure.subplots(1, len(widths), squeeze=False, sharey=True, width_ratios=widths)[0]
@@ -88,6 +91,10 @@ def picture(data: PlotData) -> Figure:
     return frame(figure, title, caption, _note(data, drawn, cut=cut))
 
 
+def _widest(labels: Sequence[str]) -> int:
+    return max(len(line) for label in labels for line in label.split("\n"))
+
+
 def _map(data: PlotData, rows: list[Row]) -> Map:
     group = data.group
     every = [(row, length) for row in rows for length in sorted({*row.points, *row.failed})]
@@ -97,10 +104,15 @@ def _map(data: PlotData, rows: list[Row]) -> Map:
     fields = tuple(tuple(None if at is None else every[at] for at in line) for line in arranged.fields)
     first = [next(field for field in line if field is not None)[0] for line in fields]
     names = [data.name(row, leave_out=arranged.name if across else "") for row in first]
-    columns = arranged.columns if across else tuple(f"{int(length):,}" for length in arranged.columns)
+    short = short_labels(arranged.columns)
+    columns = (
+        tuple(short[text] for text in arranged.columns)
+        if across
+        else tuple(f"{int(length):,}" for length in arranged.columns)
+    )
     return Map(
-        tuple(shorten(name, _LONGEST_LABEL, UNICODE) for name in names),
-        tuple(shorten(column, _LONGEST_COLUMN, UNICODE) for column in columns),
+        tuple(folded(name, _LONGEST_LABEL) for name in names),
+        tuple(folded(column, _LONGEST_COLUMN) for column in columns),
         arranged.name,
         fields,
     )
@@ -191,18 +203,12 @@ def _write(axes: Axes, x: int, y: int, text: str, background: tuple[float, ...])
 def _note(data: PlotData, drawn: Map, *, cut: bool) -> str:
     places = [(y, x) for y in range(len(drawn.rows)) for x in range(len(drawn.columns))]
     points = [point for y, x in places if (point := drawn.point(y, x)) is not None]
-    verdicts = {str(point["verdict"]) for point in points}
-    signs = [
-        ("healthy", "▾\N{NO-BREAK SPACE}fading, ▴\N{NO-BREAK SPACE}growing"),
-        ("vanishing", "✗\N{NO-BREAK SPACE}vanished"),
-        ("exploding", "▲\N{NO-BREAK SPACE}exploded"),
-    ]
-    signs = [
-        *(signs if drawn.numbered else []),
-        ("dead", "∅\N{NO-BREAK SPACE}exactly zero"),
-        ("nonfinite", "!\N{NO-BREAK SPACE}not finite"),
-    ]
-    parts = [name for verdict, name in signs if verdict in verdicts]
+    limits = [{float(point[f"thresholds.{name}"]) for point in points} for name in ("vanish", "explode")]
+    vanish, explode = (own.pop() if len(own) == 1 else None for own in limits)
+    present = {mark_of(point).sign for point in points}
+    names = sign_names(vanish, explode, {"dead", "nonfinite"})
+    shown = [pair for pair in names if pair[0] in present and (drawn.numbered or pair[0] in ("dead", "nonfinite"))]
+    parts = [f"{UNICODE.sign(sign)}\N{NO-BREAK SPACE}{name}" for sign, name in shown]
     parts += ["×\N{NO-BREAK SPACE}failed"] if any(drawn.failed(y, x) for y, x in places) else []
     parts += ["†\N{NO-BREAK SPACE}some seeds diverged"] if any(point["diverged"] for point in points) else []
     seeds = "geometric mean over the seeds" if data.several_seeds else "one seed"

@@ -11,8 +11,7 @@ from matplotlib.figure import Figure
 
 from gradlab.families import Axis
 from gradlab.record import Floats
-from gradlab.report.formatting import count
-from gradlab.report.glyphs import UNICODE, shorten
+from gradlab.report.formatting import count, folded
 from gradlab.report.model.profiles import Profile, thinned
 from gradlab.report.model.rows import Row
 from gradlab.report.plots.data import PlotData, spread
@@ -105,7 +104,7 @@ def panels(
             axes.remove()
             continue
         title, described, colour = titles[at]
-        axes.set_title(shorten(title, room, UNICODE), pad=5 + 12.5 * most)
+        axes.set_title(folded(title, room), pad=5 + 12.5 * most)
         described += "\n" * (most - 1 - described.count("\n"))
         axes.annotate(described, (0, 1), xytext=(0, 4), xycoords="axes fraction", textcoords="offset points", size=9.5,
                       color=colour, va="bottom", linespacing=1.15)  # fmt: skip

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from gradlab.record import Floats
-from gradlab.report.glyphs import UNICODE, shorten
+from gradlab.report.formatting import folded
 from gradlab.report.model.rows import Row
 from gradlab.report.plots.data import PlotData, spread
 from gradlab.report.plots.style import COLOURS, GREY, LINES, MARKERS, frame, new
@@ -71,7 +71,7 @@ def _line(plot: Plot, index: int, data: PlotData, row: Row, table: pd.DataFrame,
     }  # fmt: skip
     x: Floats = np.log2(step + 1.0)
     plot.fill_between(x, interval.low, interval.high, color=look["color"], alpha=0.15, linewidth=0)
-    plot.plot(x, interval.mean, **look, linewidth=1.6, label=shorten(data.name(row), _LONGEST_LABEL, UNICODE))
+    plot.plot(x, interval.mean, **look, linewidth=1.6, label=folded(data.name(row), _LONGEST_LABEL))
 
 
 def _axes(plot: Plot, name: str) -> None:

@@ -12,7 +12,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 
 from gradlab.families import Axis
 from gradlab.record import Floats
-from gradlab.report.glyphs import UNICODE, shorten
+from gradlab.report.formatting import folded
 from gradlab.report.model.rows import Row
 from gradlab.report.plots.data import PlotData, spread
 from gradlab.report.plots.style import COLOURS, GREY, INK, LETTERS, LINES, MARKERS, frame, log_axis, new, thresholds
@@ -143,7 +143,7 @@ def _label_ends(
     heights = _apart([(end[0] - low) / (high - low) for end in ends], 0.06)
     for (value, depth, row, look), height in zip(ends, heights, strict=True):
         axes.annotate(
-            shorten(data.name(row), _LONGEST_LABEL, UNICODE), xy=(depth, value), xytext=(1.045, height),
+            folded(data.name(row), _LONGEST_LABEL), xy=(depth, value), xytext=(1.045, height),
             textcoords="axes fraction", color=LETTERS[COLOURS.index(look["color"])], size=9.5, va="center",
             annotation_clip=False,
             arrowprops={"arrowstyle": "-", "color": look["color"], "linewidth": 0.7, "shrinkA": 2, "shrinkB": 5,

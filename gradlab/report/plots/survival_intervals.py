@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from gradlab.report.glyphs import UNICODE, shorten
+from gradlab.report.formatting import folded
 from gradlab.report.plots.data import PlotData, at_longest, spread
 from gradlab.report.plots.style import GREY, INK, VERDICTS, amount, frame, new, power_of_ten, thresholds
 
@@ -49,7 +49,7 @@ def survival_intervals(data: PlotData) -> Figure:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: power_of_ten(value)))
     axes.set_xlabel(f"survival: {data.group.axis.ratio}")
     axes.set_ylim(-0.7, len(shown) - 0.3)
-    axes.set_yticks(range(len(shown)), [shorten(data.name(row), _LONGEST_LABEL, UNICODE) for row in shown])
+    axes.set_yticks(range(len(shown)), [folded(data.name(row), _LONGEST_LABEL) for row in shown])
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", color="#E4E4E4", linewidth=0.6)
     axes.set_axisbelow(True)
