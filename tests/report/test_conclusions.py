@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
-from trained import number_after, said, seeds, sentence, trained
+from fake_work import record
+from trained import number_after, said, seeds, sentence, tables_of, trained
 
 import gradlab as gl
 from gradlab.cell import Cell, Named
+from gradlab.record import Record
 from gradlab.report.glyphs import UNICODE
 from gradlab.report.model.causes import causes
 from gradlab.report.model.marks import mark_of
+from gradlab.report.model.outcomes import outcomes_by
 from gradlab.report.model.rows import rows_of
 from gradlab.tasks.base import R2, Data, regression
 
@@ -91,18 +95,40 @@ def test_a_loss_that_still_falls_asks_for_more_steps_and_a_level_one_does_not() 
     assert not sentence(falling, "not learned, stalled")
 
 
+@pytest.mark.parametrize(
+    ("third", "last", "errors", "trend"),
+    [
+        ((2.0, 2.0), (1.5, 1.6), (0.01, 0.01), "falling"),
+        ((2.0, 2.0), (2.5, 2.6), (0.01, 0.01), "rising"),
+        ((2.3, 2.3), (2.299, 2.302), (0.002, 0.001), "level"),
+        ((2.0, 2.0), (1.9, 1.95), (0.1, 0.1), "unclear"),  # a fall of 0.075 whose error is 0.071
+        ((2.0, 2.0), (1.995, 1.995), (1e-6, 1e-6), "level"),  # certain, and a quarter of a percent
+        ((1.43e11,), (1.30e11,), (1e9,), "falling"),
+        ((2.0,), (1.9,), (float("nan"),), "unknown"),
+    ],
+)
+def test_the_trend_of_the_loss(third: tuple, last: tuple, errors: tuple, trend: str) -> None:
+    rows = [
+        {"status": "ok", "train.steps": 100, "train_loss_q3": q3, "train_loss_q4": q4, "train_loss_se": error}
+        for q3, q4, error in zip(third, last, errors, strict=True)
+    ]
+    frame = pd.DataFrame(rows)
+    (outcome,) = outcomes_by(frame, ["x"] * len(rows)).values()
+    assert outcome.trend == trend
+
+
 def test_a_loss_at_chance_stands_still_with_the_evidence_looked_at() -> None:
     made = trained(seeds(depth=30, width=16, activation=Named("sigmoid"), lr=0.1, steps=64))
     text = sentence(made, "vanishing")
     assert "not learned: training loss" in text
-    assert text.endswith("which is chance: ln 10.")
+    assert text.endswith("at the end, chance: ln 10.")
     assert number_after(text, "training loss") == pytest.approx(np.log(10), rel=0.02)
     assert not sentence(made, "not learned")
     assert not sentence(made, "healthy")
 
 
 def test_a_clipped_network_that_stands_still_names_the_clipping() -> None:
-    made = trained(seeds(**SMALL, clip=Named("norm", (("max", 1e-4),)), lr=0.1, steps=64))
+    made = trained(seeds(**SMALL, clip=Named("norm", (("max", 1e-4),)), lr=0.1, steps=320))
     text = sentence(made, "not learned, stalled")
     assert "clipped at every step, to " in text
     assert number_after(text, "clipped at every step, to") == pytest.approx(
@@ -212,3 +238,32 @@ def test_a_stacked_network_is_judged_by_its_layers() -> None:
     expected = by_layer.to_numpy()[np.arange(2), furthest]
     np.testing.assert_allclose(made.cells["log10_survival_by_layer"], expected)
     assert made.summary["log10_survival_by_layer"].iloc[0] == pytest.approx(expected.mean())
+
+
+def test_one_layer_beyond_the_threshold_marks_the_row_and_is_why() -> None:
+    """All layers together keep 0.3 of the gradient along time, the lowest by itself a ten-thousandth."""
+    cells = [
+        Cell(model=Named("lstm"), task=Named("adding"), depth=2, width=8, seq_len=20, activation=Named("tanh"), lr=0.1,
+             seed=seed)
+        for seed in range(2)
+    ]  # fmt: skip
+
+    def spoiled(cell: Cell) -> Record:
+        plain = record(cell)
+        along = np.linspace(1, 0, 20)
+        layers = np.stack([along * np.log(1e-4), along * np.log(0.3)], axis=-1)
+        return plain.with_values(
+            log_grad_norm=np.broadcast_to(along * np.log(0.3), plain.log_grad_norm.shape).copy(),
+            log_grad_norm_by_layer=np.broadcast_to(layers, (len(plain.probe_steps), *layers.shape)).copy(),
+        )
+
+    made = tables_of(cells, [spoiled(cell) for cell in cells])
+    (row,) = rows_of(made).rows
+    (point,) = row.points.values()
+    assert made.summary["verdict"].tolist() == ["healthy"]
+    assert (mark_of(point).sign, mark_of(point).text) == ("vanished", "-0.5")
+    assert made.cells["worst_layer"].tolist() == [1, 1]
+    text = sentence(made, "vanishing")
+    assert text.startswith("vanishing: layer 1 of this network is down to 10^-4.0 over 20 time steps")
+    assert "(all layers together: 0.3)" in text
+    assert not sentence(made, "healthy")

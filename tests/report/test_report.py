@@ -183,13 +183,12 @@ def test_the_sentences_say_what_the_numbers_say() -> None:
     said = causes(rows_of(result.tables))
     assert said[0] == "learned: 3 of 9 configurations with most of their seeds (accuracy 1.50)."
     assert said[1].startswith("vanishing: sigmoid loses a factor 3.96 a block, down to 10^-18.5 over 32 blocks")
-    assert "(beyond the threshold from depth 8 on)" in said[1]
+    assert "(from depth 8 on)" in said[1]
     assert said[2].startswith("exploding: selu gains a factor 2.02 a block, up to 10^9.5 over 32 blocks")
     assert said[3] == (
         "not learned, still falling, more steps may do: sigmoid at depth 2 (training loss 0.700 to 0.500 over the last "
-        "half of the steps; accuracy 1.50, 0 of 3 seeds); sigmoid at depth 8 (training loss 0.700 to 0.500 over the "
-        "last half of the steps; accuracy 1.50, 0 of 3 seeds); sigmoid at depth 32 (training loss 0.700 to 0.500 over "
-        "the last half of the steps; accuracy 1.50, 0 of 3 seeds); and 3 more."
+        "half; accuracy 1.50, 0 of 3 seeds); sigmoid at depth 8 (training loss 0.700 to 0.500 over the last half; "
+        "accuracy 1.50, 0 of 3 seeds); and 4 more."
     )
     assert said[4] == (
         "beyond a threshold before training, learned: selu at depth 32 (survival 10^9.5 before and 10^9.5 after; "

@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from gradlab.cell import SETTINGS, Cell
+from gradlab.record import Record
 from gradlab.report.model.causes import causes
 from gradlab.report.model.rows import by_axis, rows_of
 from gradlab.results.tables import Tables, tables
@@ -24,6 +25,11 @@ def trained(cells: Sequence[Cell]) -> Tables:
         return tuple(getattr(cell, field.attribute) for field in SETTINGS.values() if not field.per_replica)
 
     records = [record for _, bank in groupby(cells, shared) for record in train_bank(list(bank))]
+    return tables_of(cells, records)
+
+
+def tables_of(cells: Sequence[Cell], records: Sequence[Record]) -> Tables:
+    """Return the tables of cells with these records."""
     table = parts.to_table(cells, records, PROVENANCE)
     return tables(parts.measured(table.append_column("bank", [["b"] * len(cells)])))
 

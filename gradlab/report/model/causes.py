@@ -89,7 +89,7 @@ def _pace(group: RowGroup, row: Row, verdict: str) -> str:
         text += f"{change} to {power(float(point['log10_survival']))}{over}"
     else:
         text = f"{row.name} is {change} to {power(float(point['log10_survival']))}{over}, not evenly"
-    text += f" (beyond the threshold from {group.axis.setting} {min(lengths)} on)" if group.varies else ""
+    text += f" (from {group.axis.setting} {min(lengths)} on)" if group.varies else ""
     return text + _unlearned_there(row, length)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import isinf, isnan
 
 from gradlab.report.formatting import count, metric_text, number_text, percent, power, span_text
-from gradlab.report.model.marks import Point, judged_log10
+from gradlab.report.model.marks import Point, judged_log10, mark_of
 from gradlab.report.model.outcomes import TrainingOutcome
 
 __all__ = [
@@ -41,7 +41,8 @@ def _share(number: int, outcome: TrainingOutcome) -> str:
     return f"{number} of {count(len(outcome.seeds), 'seed')}"
 
 
-UNTROUBLED = ("learned", "still falling", "stalled", "at chance", "rising at the end", "not learned", "not trained")
+UNTROUBLED = ("learned", "still falling", "stalled", "at chance", "rising at the end", "no clear trend",
+              "not learned", "not trained")  # fmt: skip
 """Outcomes (`short_outcome`) that say nothing against a gradient."""
 
 
@@ -62,7 +63,8 @@ def short_outcome(outcome: TrainingOutcome) -> str:
     if outcome.mostly_learned:
         return "learned"
     level = "at chance" if outcome.at_chance else "stalled"
-    return {"falling": "still falling", "rising": "rising at the end", "level": level}.get(outcome.trend, "not learned")
+    words = {"falling": "still falling", "rising": "rising at the end", "level": level, "unclear": "no clear trend"}
+    return words.get(outcome.trend, "not learned")
 
 
 def _last_losses(outcome: TrainingOutcome) -> list[float]:
@@ -116,12 +118,13 @@ def late_loss(outcome: TrainingOutcome) -> str:
     third, last = (outcome.mean(f"train_loss_{name}") for name in ("q3", "q4"))
     if isnan(third) or isnan(last):
         return f"loss {number_text(outcome.mean('loss_first'))} before and {number_text(outcome.mean('loss'))} after"
-    if outcome.trend in ("falling", "rising"):
-        return f"training loss {number_text(third)} to {number_text(last)} over the last half of the steps"
-    chance = f", which is chance: ln {outcome.mean('out_features'):.0f}" if outcome.at_chance else ""
+    if outcome.trend in ("falling", "rising", "unclear"):
+        known = f", known to {number_text(2 * outcome.trend_error, 2)}" if outcome.trend == "unclear" else ""
+        return f"training loss {number_text(third)} to {number_text(last)} over the last half{known}"
+    chance = f", chance: ln {outcome.mean('out_features'):.0f}" if outcome.at_chance else ""
     first = outcome.mean("loss_first")
     fell = f" from {number_text(first)} at first" if first > 1.05 * last and not chance else ""
-    return f"training loss {number_text(last)}{fell} in the last half of the steps{chance}"
+    return f"training loss {number_text(last)}{fell} at the end{chance}"
 
 
 def measured(outcome: TrainingOutcome, point: Point) -> str:
@@ -139,9 +142,13 @@ def measured(outcome: TrainingOutcome, point: Point) -> str:
 
 
 def survival_text(point: Point) -> str:
-    """Return the survival of all layers together before and after training."""
-    before, after = float(point["log10_survival"]), float(point.get("log10_survival_final", float("nan")))
-    return f"survival {_survival(before)} before and {_survival(after)} after"
+    """Return the survival of all layers together before and after training, with the mark that it has."""
+    texts = []
+    for final, when in ((False, "before"), (True, "after")):
+        sign = mark_of(point, final=final).sign
+        value = _survival(float(point["log10_survival_final" if final else "log10_survival"]))
+        texts.append(f"{value} {when}" + (f" ({sign})" if sign in ("fading", "growing") else ""))
+    return f"survival {texts[0]} and {texts[1]}"
 
 
 def _survival(log10_value: float) -> str:

@@ -26,11 +26,13 @@ EVIDENCE = (
 """Columns of ``cells`` that conclusions are drawn from. Those that an older version has not measured are missing."""
 
 _Place = TypeVar("_Place", bound=Hashable)
-Trend = Literal["falling", "level", "rising", "unknown"]
+Trend = Literal["falling", "level", "rising", "unclear", "unknown"]
 _CERTAIN = 3.0
 """Standard errors from which the loss has changed between the last two quarters of training."""
 _NOTICEABLE = 0.01
 """Share of the loss from which it has."""
+_LEVEL = 0.05
+"""Share of the loss within which it stands still, two standard errors of the change included."""
 _UNSCALED = 100.0
 """Mean square from which inputs or targets are far from the unit scale that inits are made for."""
 _OF_ONE_SIZE = 4.0
@@ -94,16 +96,22 @@ class TrainingOutcome:
     def trend(self) -> Trend:
         """What the training loss does between the last two quarters of the steps, over the seeds that did not diverge.
 
-        It falls or rises where the change is three standard errors and a hundredth of the loss.
+        It falls or rises where the change is three standard errors and a hundredth of the loss, and is level where it
+        cannot be more than a twentieth; else it is unclear, and unknown where there are too few steps.
         """
         third, last, errors = (self.values(f"train_loss_{name}") for name in ("q3", "q4", "se"))
         if not errors or not len(third) == len(last) == len(errors):
             return "unknown"
-        fall = float(np.mean(third) - np.mean(last))
-        error = float(np.sqrt(np.square(errors).sum()) / len(errors))
-        if abs(fall) <= max(_CERTAIN * error, _NOTICEABLE * abs(float(np.mean(third)))):
-            return "level"
-        return "falling" if fall > 0 else "rising"
+        fall, size, error = float(np.mean(third) - np.mean(last)), abs(float(np.mean(third))), self.trend_error
+        if abs(fall) > max(_CERTAIN * error, _NOTICEABLE * size):
+            return "falling" if fall > 0 else "rising"
+        return "level" if abs(fall) + 2 * error <= _LEVEL * size else "unclear"
+
+    @property
+    def trend_error(self) -> float:
+        """Standard error of the change of the mean loss between these quarters; NaN without one."""
+        errors = self.values("train_loss_se")
+        return float(np.sqrt(np.square(errors).sum()) / len(errors)) if errors else float("nan")
 
     @property
     def at_chance(self) -> bool:

@@ -13,7 +13,7 @@ from gradlab.report.model.outcomes import TrainingOutcome
 
 __all__ = ["Configuration", "explained", "learning", "losses"]
 
-_NAMED = 3
+_NAMED = 2
 """Configurations named in one sentence; the rest are counted."""
 _LOST = ("vanishing", "exploding", "dead", "nonfinite")
 
@@ -136,7 +136,10 @@ def _not_falling(configurations: Sequence[Configuration], metric: str) -> list[s
     chosen = [
         each for each in _unlearned(configurations) if judged_verdict(each.point) == "healthy" and not _lost_later(each)
     ]
-    words = {"level": "stalled", "rising": "rising at the end", "unknown": "too few steps to see where the loss goes"}
+    words = {
+        "level": "stalled", "rising": "loss rising at the end", "unclear": "no clear trend of the loss",
+        "unknown": "too few steps to see where the loss goes",
+    }  # fmt: skip
 
     def describe(each: Configuration) -> str:
         looked_at = evidence.measured(each.outcome, each.point)
