@@ -102,6 +102,15 @@ def test_a_level_measured_once_beside_repeated_ones_does_not_spoil_the_intervals
     assert all(np.isfinite([effect.low, effect.high]).all() for effect in own)
 
 
+def test_a_factor_that_changes_nothing_at_all_is_named_without_effects() -> None:
+    """As an optimizer does before training."""
+    rows = grid(2, 3, 4)
+    y = np.random.default_rng(4).normal(size=(3, 4))[rows[:, 1], rows[:, 2]]
+    effects = main_effects(y, factors(rows), rows[:, -1])
+    assert {effect.factor for effect in effects.levels} == {"b"}
+    assert effects.notes == ("the same at every level: a",)
+
+
 def test_one_seed_gives_effects_without_intervals() -> None:
     rows = grid(2, 3, 1)
     effects = main_effects(np.arange(6.0), factors(rows), rows[:, -1]).levels

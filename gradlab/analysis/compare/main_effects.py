@@ -61,6 +61,8 @@ def main_effects(values: Floats, factors: Sequence[Factor], seed: Integers) -> M
     codes = [factor.codes[usable] for factor in factors]
     effects: list[LevelEffect] = []
     notes: list[str] = []
+    same: list[str] = []
+    rounding = 1e-12 * float(np.abs(y).max(initial=0.0))
     for index, factor in enumerate(factors):
         others = joint([code for place, code in enumerate(codes) if place != index], len(y))
         table = _measured(codes[index], others, len(factor.levels))
@@ -76,7 +78,13 @@ def main_effects(values: Floats, factors: Sequence[Factor], seed: Integers) -> M
             notes.append(
                 f"{title}: from {len(settings):,} of {len(table):,} settings of the rest, where all its levels meet"
             )
-        effects += _effects(factor, levels, settings, y, codes[index], others, s)
+        own = _effects(factor, levels, settings, y, codes[index], others, s)
+        if any(abs(effect.effect) > rounding or effect.high > rounding for effect in own):
+            effects += own
+        else:
+            same.append(title)
+    if same:
+        notes.insert(0, f"the same at every level: {', '.join(same)}")
     return MainEffects(tuple(effects), tuple(notes))
 
 

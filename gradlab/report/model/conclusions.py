@@ -179,11 +179,12 @@ def _largest_shares(analysis: ResponseAnalysis) -> str:
 
 
 def _variance(comparison: Comparison) -> list[str]:
-    parts = [
-        f"of {response_name(analysis.response, comparison.metric_name)} {shares}"
-        for analysis in comparison.analyses
-        if (shares := _largest_shares(analysis))
-    ]
+    parts, every = [], len(comparison.configurations)
+    for analysis in comparison.analyses:
+        if shares := _largest_shares(analysis):
+            number = analysis.shares.configurations
+            part = "" if number == every else f", in {number} of {every} configurations"
+            parts.append(f"of {response_name(analysis.response, comparison.metric_name)} {shares}{part}")
     return [f"largest shares of the variance: {'; '.join(parts)}."] if parts else []
 
 
