@@ -97,7 +97,7 @@ def _each(runs: Sequence[Run], folder: str, write: Callable[[Run], tuple[Path, .
         return Export(run.path / folder, files, warnings, seconds, bool(warnings and run.unreadable))
 
     exports, errors = each_readable(runs, export)
-    return tuple(exports.values()), errors
+    return tuple(exports.values()), tuple(errors.values())
 
 
 def report(paths: Sequence[Path], options: ReportOptions) -> tuple[Path, Page]:

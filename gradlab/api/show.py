@@ -11,7 +11,7 @@ import pandas as pd
 
 from gradlab.cell import Cell, settings_of
 from gradlab.errors import UsageError
-from gradlab.results.directories import open_runs
+from gradlab.results.directories import each_readable, open_runs
 from gradlab.results.run import Run
 from gradlab.results.tables import Tables, tables
 from gradlab.results.theory_cache import Predictions
@@ -47,8 +47,9 @@ def show(cell: str, paths: Sequence[Path]) -> CellTables:
 
     Raises UsageError when there is none or more than one, StoreError when it cannot be read.
     """
-    run, identity = _find(cell.strip().lower(), paths)
-    measured = run.records(ids=[identity])
+    identity, runs = _find(cell.strip().lower(), paths)
+    readable, _ = each_readable(runs, lambda run: run.records(ids=[identity]))
+    run, measured = next(iter(readable.items()))
     return CellTables(run.path, measured.cells[0], tables(measured, predict=Predictions(run.directory)))
 
 
@@ -59,23 +60,25 @@ def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def _find(begin: str, paths: Sequence[Path]) -> tuple[Run, str]:
-    matches: dict[str, Run] = {}
+def _find(begin: str, paths: Sequence[Path]) -> tuple[str, tuple[Run, ...]]:
+    """Return the id that begins so, and the runs that have it."""
+    matches: dict[str, tuple[Run, ...]] = {}
     cells = 0
-    for run in open_runs(paths):
+    readable, errors = each_readable(open_runs(paths), lambda run: run.stored)
+    for run in readable:
         cells += len(run.stored)
         for cell in run.stored:
             if cell.startswith(begin):
-                matches.setdefault(cell, run)
+                matches[cell] = (*matches.get(cell, ()), run)
     if not begin or not matches:
         searched = ", ".join(map(str, paths))
         raise UsageError(
             f"no finished cell of {searched} has an id that begins with {begin!r}" if begin else "an id is missing",
-            f"the {cells:,} ids are in the first column of cells.csv; cells that failed are only there",
+            f"the {cells:,} ids are in the first column of cells.csv; cells that failed are only there"
+            + "".join(f"; {error.message}" for error in errors.values()),
         )
     if len(matches) > 1:
-        listed = [f"{cell} in {run.path.name}" for cell, run in list(matches.items())[:_LISTED]]
+        listed = [f"{cell} in {runs[0].path.name}" for cell, runs in list(matches.items())[:_LISTED]]
         more = f" and {len(matches) - _LISTED} more" if len(matches) > _LISTED else ""
         raise UsageError(f"{len(matches)} cells have an id that begins with {begin!r}", ", ".join(listed) + more)
-    cell, run = next(iter(matches.items()))
-    return run, cell
+    return next(iter(matches.items()))

@@ -68,7 +68,7 @@ def _warn(comparison: Comparison) -> bool:
             warn(f"{run.path} has no finished cell")
     for warning in comparison.warnings:
         warn(warning)
-    return any(run.unreadable for run in comparison.runs)
+    return any(run.unreadable or not run.cells for run in comparison.runs)
 
 
 def _report_check(check: Check) -> None:

@@ -30,6 +30,15 @@ class Comparison:
         return self.answer.table
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the comparison had to do without, and what else is to be known about it."""
+        missing = (
+            f"{run.path}/{problem}: compared without it" for run in self.answer.runs for problem in run.unreadable
+        )
+        empty = (f"{run.path} has no finished cell" for run in self.answer.runs if not run.cells and not run.unreadable)
+        return (*missing, *empty, *self.answer.warnings)
+
+    @property
     def checks(self) -> tuple[comparison.Check, ...]:
         """What became of each condition of `fail_on`; one that holds somewhere has `failed`."""
         return self.answer.checks

@@ -15,8 +15,8 @@ from gradlab.analysis.expectations import Judgement, judge_run
 from gradlab.api.run import RunResult
 from gradlab.cell import Cell
 from gradlab.columns import TABLES
-from gradlab.errors import GradlabError, UsageError
-from gradlab.results.directories import names_apart
+from gradlab.errors import GradlabError, StoreError, UsageError
+from gradlab.results.directories import each_readable, names_apart
 from gradlab.results.run import Run
 from gradlab.results.tables import Tables
 from gradlab.store.records import Failure
@@ -69,6 +69,7 @@ class Results:
         """Take some runs. `result` is what a run of the only one has just returned."""
         self.runs = tuple(runs)
         self._result = result
+        self._errors: dict[Run, StoreError] = {}
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -82,8 +83,10 @@ class Results:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Which tables, of those used so far, were made anew because those on the disk are stale, damaged or edited."""
-        return tuple(warning for run in self.runs for warning, _ in run.warnings)
+        """Which tables, of those used so far, were made anew because those on the disk are stale, damaged or edited,
+        and which runs cannot be read."""
+        rebuilt = (warning for run in self.runs if run not in self._errors for warning, _ in run.warnings)
+        return (*rebuilt, *(f"{error.message}: left out" for error in self._errors.values()))
 
     def __len__(self) -> int:
         return len(self.runs)
@@ -97,12 +100,17 @@ class Results:
 
     @cached_property
     def tables(self) -> Tables:
-        """The four tables in one object. Raises StoreError when they can be neither read nor made anew."""
+        """The four tables in one object; of several runs those that can be read, see `warnings`.
+
+        Raises StoreError when none can be read or made anew.
+        """
         if self._result is not None:
             return self._result.tables
         if len(self) == 1:
             return self.runs[0].tables
-        return _joined({name: run.tables for name, run in zip(names_apart(self.runs), self.runs, strict=True)})
+        names = dict(zip(self.runs, names_apart(self.runs), strict=True))
+        readable, self._errors = each_readable(self.runs, lambda run: run.tables)
+        return _joined({names[run]: tables for run, tables in readable.items()})
 
     @property
     def cells(self) -> pd.DataFrame:
@@ -128,7 +136,8 @@ class Results:
     def expected(self) -> tuple[Judgement, ...]:
         """What came of the expectations of the specs, in order; nothing of a spec that cannot be read."""
         if len(self) > 1:
-            return tuple(judgement for name in self.names for judgement in self[name].expected)
+            readable, _ = each_readable(self.runs, lambda run: Results([run]).expected)
+            return tuple(judgement for expected in readable.values() for judgement in expected)
         return judge_run(self.runs[0], self.tables)
 
     def picture(self, name: str = "survival") -> Picture:
@@ -161,7 +170,9 @@ class Results:
         from gradlab.report.terminal.notebook import lines
 
         if len(self) > 1:
-            return [line for name in self.names for line in (*self[name]._lines(width), "")]
+            readable, errors = each_readable(self.runs, lambda run: Results([run])._lines(width))
+            unread = [f"{error.message}: left out" for error in errors.values()]
+            return [*(line for each in readable.values() for line in (*each, "")), *unread]
         return lines(self._as_run(), self.expected, width)
 
     def _as_run(self) -> RunResult:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -14,6 +15,9 @@ from gradlab.store.atomic import explained
 __all__ = ["each_readable", "names_apart", "open_runs"]
 
 T = TypeVar("T")
+
+_MARKS = {"parts": stat.S_ISDIR, "run.json": stat.S_ISREG}
+"""What the directory of a run has, one that has just begun too."""
 
 
 def open_runs(paths: Sequence[Path]) -> tuple[Run, ...]:
@@ -45,7 +49,16 @@ def open_runs(paths: Sequence[Path]) -> tuple[Run, ...]:
 
 
 def _is_run(path: Path) -> bool:
-    return path.is_dir() and (path / "parts").is_dir()
+    """Return whether a directory is one of a run; one that may not be looked into is taken for it, and named later."""
+    for name, of_kind in _MARKS.items():
+        try:
+            if of_kind((path / name).stat().st_mode):
+                return True
+        except PermissionError:
+            return True
+        except OSError:  # it is not there
+            continue
+    return False
 
 
 def names_apart(runs: Sequence[Run]) -> tuple[str, ...]:
@@ -54,18 +67,18 @@ def names_apart(runs: Sequence[Run]) -> tuple[str, ...]:
     return tuple(run.name if names.count(run.name) == 1 else str(run.path) for run in runs)
 
 
-def each_readable(runs: Sequence[Run], read: Callable[[Run], T]) -> tuple[dict[Run, T], tuple[StoreError, ...]]:
+def each_readable(runs: Sequence[Run], read: Callable[[Run], T]) -> tuple[dict[Run, T], dict[Run, StoreError]]:
     """Return what `read` makes of each run, and why it can make nothing of others.
 
     Raises the first error where it can of none.
     """
     results: dict[Run, T] = {}
-    errors: list[StoreError] = []
+    errors: dict[Run, StoreError] = {}
     for run in runs:
         try:
             results[run] = read(run)
         except StoreError as error:
-            errors.append(error)
+            errors[run] = error
     if errors and not results:
-        raise errors[0]
-    return results, tuple(errors)
+        raise next(iter(errors.values()))
+    return results, errors

@@ -31,6 +31,7 @@ from gradlab.store.setting import decode, encode
 __all__ = ["Damaged", "digest", "measured", "read", "read_cells", "schema", "to_table", "write"]
 
 _ZEROS = b"0" * 64
+_MAGIC = b"PAR1"
 ID = re.compile("[0-9a-f]{8,64}")
 """Form of the id of a cell."""
 _CHECKSUM = re.compile(rb"sha256:([0-9a-f]{64})")
@@ -146,6 +147,8 @@ def digest(path: Path) -> str:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - 8))
         length = int.from_bytes(file.read(4), "little") + 8
+        if file.read(4) != _MAGIC:
+            raise Damaged("it is cut short")
         file.seek(max(0, size - length))
         return _checksum(file.read(), 0)[1]
 
@@ -154,8 +157,8 @@ def _checked(path: Path) -> bytes:
     _require_file(path)
     with explained("read", path):
         data = path.read_bytes()
-    if len(data) < 12 or data[-4:] != b"PAR1":
-        raise Damaged("it is cut short" if data[:4] == b"PAR1" else "it is not a Parquet file")
+    if len(data) < 12 or data[-4:] != _MAGIC:
+        raise Damaged("it is cut short" if data[:4] == _MAGIC else "it is not a Parquet file")
     at, written = _checksum(data, len(data) - 8 - int.from_bytes(data[-8:-4], "little"))
     actual = hashlib.sha256(data[:at])
     actual.update(_ZEROS)

@@ -314,3 +314,93 @@ def test_a_part_of_another_form_hides_no_other_run(
     assert "bug in gradlab" not in err
     code, _, err = command_line("run", "demo.yaml", "--executor", "inline", "--no-plots", "--fresh")
     assert code == 0
+
+
+# one run never hides the others
+
+
+def unfinished(run: Path) -> None:
+    shutil.rmtree(run / "parts")
+
+
+def begun(run: Path) -> None:
+    shutil.rmtree(run / "parts")
+    (run / "parts").mkdir()
+
+
+def cut_short(run: Path) -> None:
+    path = sorted((run / "parts").iterdir())[0]
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def a_file_for_parts(run: Path) -> None:
+    shutil.rmtree(run / "parts")
+    (run / "parts").write_text("x")
+
+
+def a_directory_for_a_part(run: Path) -> None:
+    path = sorted((run / "parts").iterdir())[0]
+    path.unlink()
+    path.mkdir()
+
+
+def unlike_every_other(run: Path) -> None:
+    change_part(run, log_grad_norm=lambda rows: rows[:1])
+
+
+DAMAGES = [unfinished, begun, cut_short, a_file_for_parts, a_directory_for_a_part, unlike_every_other]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_one_run_hides_no_other(run: Path, command_line: Command, damage: Callable[[Path], None]) -> None:
+    assert command_line("run", "demo.yaml", "--executor", "inline", "--rerun-failed", "--no-plots", "-q")[0] == 0
+    shutil.copytree(run, "results/sound")
+    damage(run)
+    for arguments in (
+        ("compare", "results"),
+        ("compare", "results/demo", "results/sound"),
+        ("report", "results"),
+        ("plot", "results", "--only", "heatmap", "--format", "svg"),
+    ):
+        code, out, err = command_line(*arguments)
+        assert code == 1, (arguments, out, err)
+        assert "results/demo" in err
+        assert "Traceback" not in err
+    results = gl.load("results")
+    assert len(results.cells) == 8
+    assert "sound" in repr(results)
+    assert "demo" in "".join(results.warnings) + results.report()
+    cell = sorted(RunDirectory(Path("results/sound")).done()[0])[0]
+    assert command_line("show", cell, "results")[0] == 0
+    assert "demo" in "".join(gl.compare("results").warnings)
+
+
+other = pytest.mark.skipif(
+    not (hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("setpriv")), reason="needs root and setpriv"
+)
+
+
+@other
+@pytest.mark.parametrize("closed", ["demo", "demo/parts", "demo/parts/PART", "demo/cells.csv", "demo/spec.yaml"])
+def test_what_may_not_be_read_is_named_and_hides_no_other(run: Path, closed: str) -> None:
+    shutil.copytree(run, "results/sound")
+    place = Path("results", closed.replace("PART", sorted((run / "parts").iterdir())[0].name))
+    place.chmod(0)
+    os.chown(place, 1234, 1234)
+    drop = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-dac_override,-dac_read_search"]
+
+    def gradlab(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [*drop, sys.executable, "-m", "gradlab", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+
+    alone = gradlab("compare", "results/demo")
+    assert alone.returncode in (1, 2)
+    assert "permission denied" in alone.stderr or "not readable" in alone.stderr
+    assert "results/demo" in alone.stderr
+    both = gradlab("compare", "results")
+    assert both.returncode == 1, both.stderr
+    assert "permission denied" in both.stderr
+    assert "sound" in both.stdout
+    for command in ("plan", "run") if not place.is_file() or "parts" in closed else ("run",):
+        done = gradlab(command, "demo.yaml")
+        assert (done.returncode, "permission denied" in done.stderr) == (2, True), (command, done.stderr)

@@ -14,7 +14,7 @@ from gradlab.cell import SETTINGS
 from gradlab.columns import COLUMNS
 from gradlab.definitions import reach
 from gradlab.errors import StoreError
-from gradlab.results.directories import names_apart
+from gradlab.results.directories import each_readable, names_apart
 from gradlab.results.run import Run
 from gradlab.results.survival import LN10, summarise
 from gradlab.results.tables import cells_table, configurations_of
@@ -57,22 +57,26 @@ def collect(runs: Sequence[Run]) -> Collection:
     """Return the finished cells of some runs; parts that cannot be read are left out and named.
 
     A cell that several runs have is taken from the first. The predictions are those that the run wrote into its
-    tables. Raises StoreError when there is no cell at all or a directory cannot be read.
+    tables. A run that cannot be read at all is named too. Raises StoreError when there is no cell at all.
     """
     collected: list[Collected] = []
     frames: list[pd.DataFrame] = []
     seen: set[str] = set()
+    readable, errors = each_readable(runs, _read)
     for run, name in zip(runs, names_apart(runs), strict=True):
-        measured = run.records(_FIELDS)
+        if run not in readable:
+            error = errors[run]
+            problem = Unreadable("parts", error.message, "cannot be read", error.hint)
+            collected.append(Collected(run.path, name, 0, 0, (problem,), 0))
+            continue
+        frame, unreadable, aside = readable[run]
         cells = known = 0
-        unreadable = (*run.unreadable, *run.damaged_tables)
-        if measured.cells:
-            frame = _frame(run, measured)
+        if frame is not None:
             fresh = ~frame["cell"].isin(seen).to_numpy()
             cells, known = len(frame), int((~fresh).sum())
             seen.update(frame["cell"])
             frames.append(frame[fresh].assign(run=name))
-        collected.append(Collected(run.path, name, cells, known, unreadable, run.aside))
+        collected.append(Collected(run.path, name, cells, known, unreadable, aside))
     frames = [frame for frame in frames if len(frame)]
     if not frames:
         problems = [f"{run.path}/{problem}" for run in collected for problem in run.unreadable]
@@ -82,6 +86,13 @@ def collect(runs: Sequence[Run]) -> Collection:
             "; ".join(sorted(hints)) or "gradlab run puts them there",
         )
     return Collection(pd.concat(frames, ignore_index=True), tuple(collected))
+
+
+def _read(run: Run) -> tuple[pd.DataFrame | None, tuple[Unreadable, ...], int]:
+    """Return the cells of a run, None without any, the files that cells are missing of, and the cells left out."""
+    measured = run.records(_FIELDS)
+    unreadable = (*run.unreadable, *run.damaged_tables)
+    return _frame(run, measured) if measured.cells else None, unreadable, run.aside
 
 
 def _frame(run: Run, measured: Records) -> pd.DataFrame:

@@ -80,7 +80,7 @@ def document(paths: Sequence[Path], most: int = MOST) -> Document:
     notes += [*left_out, *attached.notes]
     comparison = _compared(runs, sources)
     lost = [(f"{run.path}/{problem}: left out", problem.hint) for run in runs for problem in run.unreadable]
-    lost += [(f"{error.message}: left out", error.hint) for error in errors]
+    lost += [(f"{error.message}: left out", error.hint) for error in errors.values()]
     rebuilt = [warning for run in runs for warning in run.warnings if warning not in lost]
     metric = metric_name(name for source in sources for name in source.tables.cells["metric_name"])
     title = names[0] if len(names) == 1 else count(len(names), "run")
