@@ -242,7 +242,9 @@ SETTINGS_ELSEWHERE: dict[str, ForeignKey] = {
     **_keys("precision", "dtype mixed_precision amp floatx torch_dtype data_type"),
     **_keys("seq_len", "sequence_length seq_length max_len max_length max_seq_len time_steps timesteps num_timesteps "
             "sequence_len context_length n_ctx lag"),
-    **_keys("seeds", "random_state random_seed rng_seed rng manual_seed n_seeds num_seeds repeats repetitions "
+    **_keys("seeds", "random_state random_seed rng_seed rng manual_seed",
+            "a list, seeds: [7], names them; 5 is how many"),
+    **_keys("seeds", "n_seeds num_seeds repeats repetitions "
             "replicates trials n_trials runs n_runs num_runs n_repeats"),
     **_keys("grid", "sweep search param_grid parameters hyperparameters matrix product search_space sweeper params"),
     **_keys("exclude", "filter skip_if"),
@@ -307,7 +309,7 @@ def name_hint(key: str, name: str, registry: Collection[str]) -> str:
     elsewhere = {folded(word): names for word, names in NAMES_ELSEWHERE.get(key, {}).items()}
     if (closest := elsewhere.get(folded(name))) is not None:
         return f"write {' or '.join(closest)}" if closest else f"choose from {', '.join(registry)}"
-    words = name.replace(",", " ").split()
+    words = re.split(r"[\s,;|/]+", name.strip())
     if len(words) > 1 and len(name) <= _LONGEST_NAME and all(registered(key, word, registry) for word in words):
         return f"write [{', '.join(words)}]"
     close = nearest(name, [*registry, *ALIASES.get(key, {})])

@@ -15,7 +15,7 @@ from gradlab.errors import shorten
 from gradlab.query.ranges import END, LONGEST, RangeError
 from gradlab.query.values import NUMBER
 
-__all__ = ["arithmetic_hint", "is_notation", "numbers_of"]
+__all__ = ["HOW", "arithmetic_hint", "is_notation", "numbers_of"]
 
 _SPACED = re.compile(rf"{NUMBER}(?:\s+{NUMBER})+")
 _LISTED = re.compile(rf"{NUMBER}(?:\s*[,;]\s*{NUMBER})+(?:\s*[,;])?")
@@ -24,9 +24,9 @@ _CALL = re.compile(r"(?:[A-Za-z_]{1,20}\.){0,2}([A-Za-z_]{1,20})?\(([^()]*)\)")
 _COLONS = re.compile(rf"(?:({END})\s*)?:\s*(?:({END})\s*)?(?::\s*(?:({END}))?)?")
 _DASH = re.compile(r"([0-9]+)\s*(?:-|–|—|to|…|through|until)\s*([0-9]+)")
 _WRAPPED = re.compile(r"(?:[A-Za-z_]{1,20}\.){0,2}(?:list|tuple|array|asarray|tensor|choice)\((.{1,200})\)")
-_BRACKETED = re.compile(r"\[([^\[\]]*)\]")
+_BRACKETED = re.compile(r"[\[{]([^\[\]{}]*)[\]}]")
 _CONTEXT = decimal.Context(prec=40, Emax=9999, Emin=-9999)
-_HOW = "several values are a list, [2, 4, 8], or a range, 2..64, 2..64:2 (step) or 2..64*2 (factor)"
+HOW = "several values are a list, [2, 4, 8], or a range, 2..64, 2..64:2 (step) or 2..64*2 (factor)"
 
 
 def is_notation(text: str) -> bool:
@@ -43,27 +43,30 @@ def is_notation(text: str) -> bool:
 
 
 def _inner(text: str) -> str | None:
-    """Return the text of several numbers inside of ``list(...)``, ``np.array([...])`` and the like; None of others."""
+    """Return the text of several numbers inside of brackets, ``list(...)``, ``np.array([...])`` and the like."""
     wrapped = _WRAPPED.fullmatch(text)
-    if wrapped is None:
+    content = text if wrapped is None else wrapped[1].strip()
+    bracketed = _BRACKETED.fullmatch(content)
+    if wrapped is None and bracketed is None:
         return None
-    bracketed = _BRACKETED.fullmatch(wrapped[1].strip())
-    inner = wrapped[1] if bracketed is None else bracketed[1]
+    inner = content if bracketed is None else bracketed[1]
     return inner if is_notation(inner) else None
 
 
-def numbers_of(text: str) -> list[str]:
+def numbers_of(text: str, *, whole: bool = False) -> list[str]:
     """Return the numbers that a text for which `is_notation` holds means, as texts in the order they have there.
 
+    Where only `whole` numbers can stand, a comma between two of them is no decimal comma.
     Raises RangeError for what has more than one meaning or none, with how it is written here.
     """
     text = text.strip()
     shown = shorten(text)
     if _SPACED.fullmatch(text):
         return text.split()
-    if (pair := _PAIR.fullmatch(text)) is not None:
-        whole = pair[2].startswith("0") or len(pair[2]) == 3
-        point = f"{pair[1]}{pair[2]}" if whole else f"{pair[1]}.{pair[2]}"
+    pair = _PAIR.fullmatch(text)
+    thousands = pair is not None and (len(pair[2]) == 3 if whole else pair[2].startswith("0") or len(pair[2]) == 3)
+    if pair is not None and (thousands or not whole):
+        point = f"{pair[1]}{pair[2]}" if thousands else f"{pair[1]}.{pair[2]}"
         raise RangeError(f"'{shown}' may be one number or two", f"write {point} or [{int(pair[1])}, {int(pair[2])}]")
     if _LISTED.fullmatch(text):
         return [part.strip() for part in re.split("[,;]", text) if part.strip()]
@@ -72,20 +75,20 @@ def numbers_of(text: str) -> list[str]:
     if (colons := _COLONS.fullmatch(text)) is not None:
         raise RangeError(f"cannot read '{shown}' as a range", _colon_hint(*colons.groups()))
     if (inner := _inner(text)) is not None:
-        return numbers_of(inner)
+        return numbers_of(inner, whole=whole)
     called = _CALL.fullmatch(text)
     assert called is not None
     if called[1] is None:
-        return numbers_of(called[2])
+        return numbers_of(called[2], whole=whole)
     try:
         return _FUNCTIONS[called[1]](*_arguments(called[2]))
     except (TypeError, ValueError, decimal.DecimalException):
-        raise RangeError(f"cannot read '{shown}'", _HOW) from None
+        raise RangeError(f"cannot read '{shown}'", HOW) from None
 
 
 def _colon_hint(first: str | None, second: str | None, third: str | None) -> str:
     if first is None or second is None:
-        return _HOW
+        return HOW
     if third is None:
         return f"write {first}..{second}, both ends included"
     last, by = (third, second) if Decimal(third) > Decimal(second) else (second, third)

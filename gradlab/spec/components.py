@@ -141,7 +141,7 @@ def _param(key: str, name: str, entry: Entry, base: Path, problems: Problems) ->
     """Return the value of one parameter of the component `name`, or None after adding to `problems`."""
     known, node = REGISTRIES[key][name].params, entry.value
     if entry.key not in known:
-        hint = "" if problems.crowded else setting_of_its_own(key, entry.key) or parameter_hint(entry.key, known)
+        hint = "" if problems.crowded else setting_of_its_own(key, entry.key, known) or parameter_hint(entry.key, known)
         group = entry.key.partition(".")[0]
         beside = [setting for setting in SETTINGS if setting.startswith(f"{group}.")]
         if key == "task" and beside:
@@ -232,7 +232,10 @@ def _printed(key: str, node: ScalarNode, problems: Problems) -> WrittenComponent
     params = []
     for parameter, value in written_params:
         if value is None:
-            hint = "parameters are written name=value, as in leaky_relu(negative_slope=0.2)"
+            meant = registered(key, name, REGISTRIES[key])
+            params = list(REGISTRIES[key][meant].params) if meant is not None else []
+            example = f"{meant}({params[0]}={shorten(parameter)})" if params else "leaky_relu(negative_slope=0.2)"
+            hint = f"parameters are written name=value, as in {example}"
             problems.add(node.mark, f"cannot read '{shorten(parameter)}' as a parameter", hint)
             return None
         params.append(Entry(parameter, node.mark, ScalarNode.plain(node.mark, value)))

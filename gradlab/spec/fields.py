@@ -33,7 +33,10 @@ def _ranged(key: str, node: Node, problems: Problems) -> list[Node]:
     assert isinstance(node, ScalarNode)
     try:
         if not ranges.is_range(node.text):
-            return [ScalarNode.plain(node.mark, number) for number in notations.numbers_of(node.text)]
+            return [
+                ScalarNode.plain(node.mark, number)
+                for number in notations.numbers_of(node.text, whole=_kinds(key) == {int})
+            ]
         numbers = ranges.parse(node.text).values()
     except ranges.RangeError as error:
         problems.add(node.mark, str(error), error.hint)
@@ -59,8 +62,11 @@ def is_range(key: str, node: Node) -> bool:
 
 def _is_numeric(key: str) -> bool:
     """Whether a setting, or a parameter of some component under its dotted key, can be a number."""
-    kinds = {SETTINGS[key].param.kind} if key in SETTINGS else {param.kind for param in parameters_of(key)}
-    return not kinds.isdisjoint((int, float))
+    return not _kinds(key).isdisjoint((int, float))
+
+
+def _kinds(key: str) -> set[type]:
+    return {SETTINGS[key].param.kind} if key in SETTINGS else {param.kind for param in parameters_of(key)}
 
 
 def parse(

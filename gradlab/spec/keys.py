@@ -138,11 +138,14 @@ def _parameters() -> Iterator[str]:
         yield from dict.fromkeys(f"{owner}.{name}" for component in known.values() for name in component.params)
 
 
-def setting_of_its_own(owner: str, name: str) -> str:
-    """Return a hint where what was written as a parameter of a component is a setting, under this name or another."""
+def setting_of_its_own(owner: str, name: str, params: Collection[str]) -> str:
+    """Return a hint where what was written as a parameter of a component is a setting, under this name or another.
+
+    `params` are the parameters that there are, one of which may be meant.
+    """
     foreign = foreign_key(name)
     target = name if name in NAMED else foreign.target if foreign is not None else ""
-    if target not in NAMED or name in PARAMETERS_ELSEWHERE:
+    if target not in NAMED or set(PARAMETERS_ELSEWHERE.get(name, ())) & set(params):
         return ""
     return f"{target} is a setting of its own: write it beside {owner}, not inside"
 
@@ -151,7 +154,7 @@ def _hint_for_parameter(owner: str, name: str) -> str:
     if name in ("name", *NAME_KEYS):
         return f"write the name itself: {owner}: {next(iter(REGISTRIES[owner]))}"
     known = dict.fromkeys(parameter for component in REGISTRIES[owner].values() for parameter in component.params)
-    return setting_of_its_own(owner, name) or parameter_hint(name, known).replace("it has ", "there are ")
+    return setting_of_its_own(owner, name, known) or parameter_hint(name, known).replace("it has ", "there are ")
 
 
 def _unknown(entry: Entry, place: str, others: Collection[str], problems: Problems) -> None:
@@ -170,7 +173,7 @@ def _unknown(entry: Entry, place: str, others: Collection[str], problems: Proble
     elif key in (*STRUCTURE, "grids", "name", "description", "expect"):
         message, hint = f"{key} cannot stand{inside or ' inside of grids'}", ""
     elif key.count(")") > key.count("("):
-        message, hint = f"{shorten(key)!r} is half of a value", 'put the whole of it in quotes: "range(2, 10)"'
+        message, hint = f"{shorten(key)!r} is half of a value", "put the whole value in quotes"
     elif key.rpartition(".")[0] in REGISTRIES:
         message, hint = unknown_setting(key)
     else:

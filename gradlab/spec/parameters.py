@@ -6,8 +6,8 @@ from typing import Any
 
 from gradlab.components import Param, nearest
 from gradlab.components.synonyms import names_nothing
-from gradlab.query.notations import arithmetic_hint
-from gradlab.spec.node import MappingNode, Node, Problems, ScalarNode, SequenceNode, show
+from gradlab.query.notations import HOW, arithmetic_hint
+from gradlab.spec.node import MappingNode, Node, Problems, ScalarNode, show
 
 __all__ = ["read"]
 
@@ -42,18 +42,28 @@ def _plain(param: Param, node: Node) -> object:
 
 
 def _hint(param: Param, node: Node) -> str:
-    if isinstance(node, MappingNode) and len(node.entries) == 1:
-        (entry,) = node.entries
-        if entry.key in ("values", "grid_search", "choices") and isinstance(entry.value, SequenceNode):
-            return "values of an axis stand in a list, [...], under grid:"
+    if isinstance(node, MappingNode):
+        return _hint_for_mapping(node)
     if not isinstance(node, ScalarNode):
         return ""
     if param.kind is not str and isinstance(node.value, str):
         if node.text.count("(") != node.text.count(")"):
-            return 'put the whole of it in quotes: "range(2, 10)"'
+            return "put the whole value in quotes"
+        if node.text in ("...", "…"):
+            return HOW
         if hint := arithmetic_hint(node.text):
             return hint
     if param.kind is not str and node.quoted and not isinstance(ScalarNode.plain(node.mark, node.text).value, str):
         return "remove the quotes"
     close = nearest(node.text, param.choices) if isinstance(node.value, str) else None
     return f"did you mean '{close}'?" if close else ""
+
+
+def _hint_for_mapping(node: MappingNode) -> str:
+    """Return the hint for an axis as wandb, Ray Tune and Hydra have it: ``{values: [...]}``, ``{min: 1, max: 8}``."""
+    keys = {entry.key for entry in node.entries}
+    if keys & {"values", "grid_search", "choices"}:
+        return "values of an axis stand in a list, [...], under grid:"
+    if all(isinstance(entry.value, ScalarNode) and entry.value.empty for entry in node.entries):  # {2, 4, 8}
+        return HOW
+    return HOW if keys & {"min", "max", "low", "high", "start", "stop", "distribution", "uniform", "range"} else ""

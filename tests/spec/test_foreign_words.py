@@ -21,6 +21,7 @@ from gradlab.components.synonyms import (
     registered,
 )
 from gradlab.errors import SpecError
+from gradlab.query.notations import HOW
 from gradlab.spec.keys import STRUCTURE
 
 
@@ -149,7 +150,16 @@ def test_synonyms_get_their_hints() -> None:
 
 
 HINTS = {
-    "random_state: 3": "did you mean 'seeds'?",
+    "random_state: 3": "did you mean 'seeds'? a list, seeds: [7], names them; 5 is how many",
+    "grid: {depth: [2, 4, ..., 64]}": HOW,
+    "grid: {lr: {min: 1e-3, max: 1e-1}}": HOW,
+    "grid: {depth: {2, 4, 8}}": HOW,
+    "grid: {lr: {distribution: uniform}}": HOW,
+    "grid: {lr: log(1e-3, 1e-1)}": "put the whole value in quotes",
+    "activation: LeakyReLU(0.3)": "parameters are written name=value, as in leaky_relu(negative_slope=0.3)",
+    "activation: relu|tanh": "write [relu, tanh]",
+    "model: {mlp: {hidden_size: 3}}": "width is a setting of its own: write it beside model, not inside",
+    "model: {name: mlp, num_layers: 3}": "depth is a setting of its own: write it beside model, not inside",
     "LearningRate: 3": "did you mean 'lr'?",
     "loss: mse": "the loss comes with the task: cross-entropy of classes, mean square of numbers",
     "train: {epochs: 3}": "did you mean 'steps'? training is counted in updates: epochs * samples / batch size",
@@ -174,6 +184,7 @@ HINTS = {
     "train.steps: 10k": "write 10000",
     "dropout: 0,5": "write 0.5 or [0, 5]",
     "width: 1,000": "write 1000 or [1, 0]",
+    "grid:\n  lr: 0,5": "write 0.5 or [0, 5]",
     "grid: {depth: [2:10]}": "write 2..10, both ends included",
     "grid: {depth: 2-10}": "write 2..10, both ends included",
     "grid: {depth: 2 to 10}": "write 2..10, both ends included",
@@ -194,6 +205,9 @@ VALUES: dict[str, list[float]] = {
     "2 4 8": [2, 4, 8],
     "2, 4, 8": [2, 4, 8],
     "(2, 4, 8)": [2, 4, 8],
+    "2,4": [2, 4],
+    "[2, 4, 8]": [2, 4, 8],
+    "[2 4 8]": [2, 4, 8],
     "2;4;8": [2, 4, 8],
     "range(2, 10)": [*range(2, 10)],
     "range(2, 10, 3)": [*range(2, 10, 3)],
