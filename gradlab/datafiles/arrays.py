@@ -10,10 +10,10 @@ import numpy as np
 from gradlab.components import nearest
 from gradlab.datafiles.checks import Checked
 from gradlab.datafiles.containers import Array, named_arrays
-from gradlab.datafiles.files import guarded
+from gradlab.datafiles.files import guarded, shown_name
 from gradlab.datafiles.samples import Standardize, class_targets, number_targets, out_of_range, split
 from gradlab.datafiles.scaling import Rows, constant, constant_columns, standardised, unit_sized
-from gradlab.datafiles.source import FEWEST_ROWS, Floats
+from gradlab.datafiles.source import FEWEST_ROWS, Floats, quoted
 from gradlab.errors import DataError, shorten
 
 __all__ = ["Arrays", "arrays", "check", "check_sequences"]
@@ -63,8 +63,8 @@ def arrays(path: str, kind: str, standardize: Standardize, x: str, y: str, seq_l
     """
     file = Path(path)
     found = named_arrays(file)
-    with guarded(file.name):
-        return _arrays(file.name, found, kind, standardize, (x, y), seq_len)
+    with guarded(shown_name(file)):
+        return _arrays(shown_name(file), found, kind, standardize, (x, y), seq_len)
 
 
 def _arrays(
@@ -76,13 +76,14 @@ def _arrays(
     if y.ndim == 0 or len(y) != len(x):
         shapes = f"{_shape(found[x_name])} and {_shape(y)}"
         raise DataError(
-            f"{file}: {x_name!r} and {y_name!r} have {shapes}", "they need one sample each along the first axis"
+            f"{file}: {quoted(x_name)} and {quoted(y_name)} have {shapes}",
+            "they need one sample each along the first axis",
         )
     if len(x) < FEWEST_ROWS:
         raise DataError(f"{file}: {len(x)} samples are too few; a task needs at least {FEWEST_ROWS}")
     x = _sequences(file, x_name, x, seq_len) if seq_len is not None else x.reshape(len(x), -1)
     if not x[0].size:
-        raise DataError(f"{file}: the samples of {x_name!r} are empty: {_shape(found[x_name])}")
+        raise DataError(f"{file}: the samples of {quoted(x_name)} are empty: {_shape(found[x_name])}")
     train, test = split(len(x))
     targets, classes, notes = _targets(file, y_name, y, kind, train, test)
     if kind == "regression" and standardize in (True, "target"):
@@ -93,9 +94,15 @@ def _arrays(
             notes.append(f"{flat:,} of {x[0].size:,} inputs are constant in the training part: they tell nothing")
     else:
         notes += out_of_range(np.abs(x).reshape(len(x), -1).max(1, keepdims=True), [x_name])
-    what = f"{len(classes)} classes of {y_name}" if classes else f"{targets.shape[1]} numbers of {y_name}"
+    what = (
+        f"{len(classes)} classes of {shorten(y_name)}"
+        if classes
+        else f"{targets.shape[1]} numbers of {shorten(y_name)}"
+    )
     each = f"{x.shape[1]} steps of {x.shape[2]} inputs" if seq_len is not None else f"{x.shape[1]:,} inputs"
-    read_as = f"{file}: {len(x):,} samples, {each} ({x_name} {_shape(found[x_name])}), {what}"
+    read_as = (
+        f"{file}: {len(x):,} samples, {each} ({shorten(x_name)} {_shape(found[x_name])}), {what} of {shorten(y_name)}"
+    )
     return Arrays(x, targets, classes, train, test, Checked(read_as, tuple(f"{file}: {note}" for note in notes)))
 
 
@@ -109,28 +116,28 @@ def _name(file: str, role: str, name: str, found: dict[str, Array]) -> str:
     close = nearest(name, found)
     listed = ", ".join(shorten(other, 40) for other in list(found)[:12])
     hint = f"did you mean {role}: {close}?" if close else f"name it: {role}: one of {listed}"
-    raise DataError(f"{file}: there is no array {shorten(name)!r}", hint)
+    raise DataError(f"{file}: there is no array {quoted(name)}", hint)
 
 
 def _samples(file: str, name: str, array: Array) -> Floats:
     """Return an array of numbers as float64."""
     if array.ndim < 2:
         hint = "one sample a row: x.reshape(-1, 1) for one number each"
-        raise DataError(f"{file}: {name!r} has {_shape(array)}, an array of samples has at least two axes", hint)
+        raise DataError(f"{file}: {quoted(name)} has {_shape(array)}, an array of samples has at least two axes", hint)
     return _numbers(file, name, array)
 
 
 def _numbers(file: str, name: str, array: Array) -> Floats:
     if array.dtype.kind not in "biuf":
         raise DataError(
-            f"{file}: {name!r} must hold numbers, its type is {array.dtype}", "turn them into numbers first"
+            f"{file}: {quoted(name)} must hold numbers, its type is {array.dtype}", "turn them into numbers first"
         )
     values: Floats = np.ascontiguousarray(array, dtype=np.float64)
     finite = np.isfinite(values)
     if not finite.all():
         place = tuple(int(i) for i in np.unravel_index(int(np.argmin(finite)), values.shape))
         what = "not a number" if np.isnan(values[place]) else "infinite"
-        raise DataError(f"{file}: {name!r} is {what} at {list(place)}", "fill it in, or leave the sample out")
+        raise DataError(f"{file}: {quoted(name)} is {what} at {list(place)}", "fill it in, or leave the sample out")
     return values
 
 
@@ -145,7 +152,7 @@ def _sequences(file: str, name: str, x: Floats, seq_len: int) -> Floats:
     steps = x.shape[1]
     if seq_len > steps:
         raise DataError(
-            f"{file}: the sequences of {name!r} have {steps} steps, seq_len is {seq_len}",
+            f"{file}: the sequences of {quoted(name)} have {steps} steps, seq_len is {seq_len}",
             f"write seq_len: {steps}, or less",
         )
     return x.reshape(len(x), steps, -1)[:, steps - seq_len :]
@@ -154,7 +161,7 @@ def _sequences(file: str, name: str, x: Floats, seq_len: int) -> Floats:
 def _targets(
     file: str, name: str, y: Array, kind: str, train: Rows, test: Rows
 ) -> tuple[Array, tuple[str, ...], list[str]]:
-    what = f"array {name!r}"
+    what = f"array {quoted(name)}"
     if kind == "regression":
         numbers = _numbers(file, name, y).reshape(len(y), -1)
         if not numbers.shape[1]:
@@ -189,5 +196,5 @@ def _standardised(file: str, name: str, x: Floats, train: Rows, *, images: bool)
     centred = scaled - scaled[train].mean(0)
     deviation = float(np.sqrt(np.square(centred[train]).mean()))
     if constant(scaled[train].reshape(-1)) or deviation == 0 or flat_count == x.shape[1]:
-        raise DataError(f"{file}: the samples of {name!r} are all the same in the training part")
+        raise DataError(f"{file}: the samples of {quoted(name)} are all the same in the training part")
     return centred / deviation, flat_count

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from gradlab.datafiles.files import LARGEST, content, guarded
-from gradlab.errors import DataError
+from gradlab.datafiles.files import LARGEST, content, guarded, shown_name
+from gradlab.datafiles.source import quoted
+from gradlab.errors import DataError, shorten
 
 __all__ = ["ENDINGS", "Array", "named_arrays"]
 
@@ -32,7 +33,7 @@ def named_arrays(path: Path) -> dict[str, Array]:
     Raises:
         DataError: it is none of these files, is damaged, or an array holds objects.
     """
-    name = path.name
+    name = shown_name(path)
     ending = path.suffix.lower()
     if ending not in ENDINGS:
         raise DataError(
@@ -55,7 +56,9 @@ def _npz(name: str, data: bytes) -> dict[str, Array]:
         if sum(info.file_size for info in members) > LARGEST:
             raise DataError(f"{name} has more than {LARGEST:,} bytes", "take a part of it")
         for info in members:
-            arrays[info.filename.removesuffix(".npy")] = _npy(f"{name}: array {info.filename!r}", archive.read(info))
+            arrays[info.filename.removesuffix(".npy")] = _npy(
+                f"{name}: array {quoted(info.filename)}", archive.read(info)
+            )
     return arrays
 
 
@@ -85,12 +88,13 @@ def _safetensors(name: str, data: bytes) -> dict[str, Array]:
         if key == "__metadata__":
             continue
         kind, shape, (begin, end) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
+        what = f"{name}: array {quoted(key)}"
         if kind not in _DTYPES:
-            raise DataError(f"{name}: array {key!r} has the type {kind}", f"save it as one of {', '.join(_DTYPES)}")
+            raise DataError(f"{what} has the type {shorten(str(kind), 20)}", f"save it as one of {', '.join(_DTYPES)}")
         dtype = np.dtype(_DTYPES[kind])
         fits = all(isinstance(n, int) and n >= 0 for n in (*shape, begin, end)) and begin <= end <= len(body)
         if not fits or math.prod(shape) * dtype.itemsize != end - begin:
-            raise DataError(f"{name}: array {key!r} is damaged: its size does not fit its shape", "make the file again")
+            raise DataError(f"{what} is damaged: its size does not fit its shape", "make the file again")
         array = np.frombuffer(body[begin:end], dtype).reshape(shape)
         if kind == "BF16":  # the upper half of a float32
             array = (array.astype(np.uint32) << 16).view(np.float32)

@@ -178,7 +178,7 @@ def _decimal(separator: str, rows: Sequence[Sequence[str]]) -> str:
     fields = [field.strip() for row in rows for field in row]
     with_comma = [field for field in fields if "," in field and _COMMA.fullmatch(field)]
     with_point = any("." in field and _POINT.fullmatch(field) for field in fields)
-    if separator == "comma" or with_point or all(map(_THOUSANDS.fullmatch, with_comma)):
+    if with_point or all(map(_THOUSANDS.fullmatch, with_comma)):
         return "point"
     return "comma"
 
@@ -200,17 +200,22 @@ def _is_data(first: Sequence[str], rows: Sequence[Sequence[str]], decimal: str) 
     """Return whether the first line looks like a row of data, not like a header.
 
     It does where it has a number with decimals, or where each of its fields is a number or occurs again in its column.
+    Of a line of texts that comes again one of them must occur in other rows too.
     """
     sign = "." if decimal == "point" else ","
     numbers = [is_number(field, decimal) for field in first]
-    repeated = list(first) in list(map(list, rows))
-    if (_counts(first) and not repeated) or (repeated and not any(numbers)):
+    others = [row for row in rows if list(row) != list(first)]
+    if _counts(first) and len(others) == len(rows):
         return False
     if any(number and sign in field for number, field in zip(numbers, first, strict=True)):
         return True
+    comes_again = len(others) < len(rows) and not any(numbers)  # a header does, in files that were put together
+    where = others if comes_again else rows
     again = [
-        bool(field.strip()) and any(field == row[i] for row in rows if i < len(row)) for i, field in enumerate(first)
+        bool(field.strip()) and any(field == row[i] for row in where if i < len(row)) for i, field in enumerate(first)
     ]
+    if comes_again:
+        return any(again)
     return any(first) and all(number or also for number, also in zip(numbers, again, strict=True))
 
 

@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from gradlab.errors import DataError, GradlabError, shorten
 
-__all__ = ["LARGEST", "content", "guarded", "kind_of", "require_unchanged", "suffixes"]
+__all__ = ["LARGEST", "content", "guarded", "kind_of", "require_unchanged", "shown_name", "suffixes"]
 
 LARGEST = 2**32
 """Most bytes of a file after decompression: an archive of a few kilobytes can hold more than any memory."""
@@ -69,6 +69,11 @@ def _one_line(error: Exception) -> str:
     return shorten(f"{type(error).__name__}: {text}" if text else type(error).__name__, 160)
 
 
+def shown_name(path: Path) -> str:
+    """Return the name of a file for a message: on one line, without characters that a terminal would obey."""
+    return shorten(path.name, 120)
+
+
 def suffixes(path: Path) -> tuple[str, ...]:
     """Return the endings of a file's name in lower case, without those of archives."""
     return tuple(suffix for suffix in map(str.lower, path.suffixes) if suffix not in _ARCHIVES)
@@ -86,30 +91,33 @@ def content(path: Path, *, zipped: bool = False) -> bytes:
         DataError: there is no such file, it is a directory or a device, may not be read, is damaged or too large, or
             is not compressed as its name says.
     """
-    name = path.name
+    name = shown_name(path)
     with guarded(name):
         try:
             descriptor = os.open(path, _FLAGS)
         except FileNotFoundError:
-            raise DataError(f"there is no data file {path}") from None
+            raise DataError(f"there is no data file {shorten(str(path), 200)}") from None
         mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode):
             os.close(descriptor)
-            raise DataError(f"{path} is a {'directory' if stat.S_ISDIR(mode) else 'device'}, not a data file")
+            raise DataError(
+                f"{shorten(str(path), 200)} is a {'directory' if stat.S_ISDIR(mode) else 'device'}, not a data file"
+            )
         with os.fdopen(descriptor, "rb") as file:
-            return _decompressed(name, file, zipped=zipped)
+            return _decompressed(path, file, zipped=zipped)
 
 
 def require_unchanged(path: Path, digest: str) -> None:
     """Raise DataError where a file has not the SHA-256 any more that its cells are named by."""
-    with guarded(path.name), path.open("rb") as file:
+    with guarded(shown_name(path)), path.open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != digest:
             hint = "run the command again: with other data they are other cells"
-            raise DataError(f"{path.name} has changed since the run was planned", hint)
+            raise DataError(f"{shown_name(path)} has changed since the run was planned", hint)
 
 
-def _decompressed(name: str, file: IO[bytes], *, zipped: bool) -> bytes:
-    expected = _ARCHIVES.get(Path(name).suffix.lower(), "")
+def _decompressed(path: Path, file: IO[bytes], *, zipped: bool) -> bytes:
+    name = shown_name(path)
+    expected = _ARCHIVES.get(path.suffix.lower(), "")
     start = file.read(32)
     file.seek(0)
     actual = kind_of(start)
@@ -117,7 +125,7 @@ def _decompressed(name: str, file: IO[bytes], *, zipped: bool) -> bytes:
         raise DataError(f"{name} is empty")
     if expected and actual != expected:
         looks = f"it looks like {actual}" if actual else "it is not compressed like that"
-        plain = Path(name).with_suffix(_ENDINGS.get(actual, "")).name
+        plain = shown_name(path.with_suffix(_ENDINGS.get(actual, "")))
         raise DataError(f"{name} is no {expected} file, as its name says: {looks}", f"rename it, to {plain} perhaps")
     if not expected and actual in _ARCHIVES.values() and not (zipped and actual == "zip"):
         if actual == "zip":

@@ -7,8 +7,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from gradlab.datafiles.files import content, guarded, kind_of
-from gradlab.datafiles.source import Source
+from gradlab.datafiles.files import content, guarded, kind_of, shown_name
+from gradlab.datafiles.source import Source, listed, quoted
 from gradlab.errors import DataError
 
 __all__ = ["ENDINGS", "read_parquet"]
@@ -25,7 +25,7 @@ def read_parquet(path: Path) -> Source:
     import pandas as pd
     from pyarrow import parquet
 
-    name = path.name
+    name = shown_name(path)
     data = content(path)
     if kind_of(data) != "Parquet":
         raise DataError(
@@ -37,15 +37,15 @@ def read_parquet(path: Path) -> Source:
         twice = [column for column, count in Counter(names).items() if count > 1]
         if twice:
             places = " and ".join(str(i + 1) for i, other in enumerate(names) if other == twice[0])
-            raise DataError(f"{name}: it has the column {twice[0]!r} twice, at {places}", "rename or delete one")
+            raise DataError(f"{name}: it has the column {quoted(twice[0])} twice, at {places}", "rename or delete one")
         frame = pd.read_parquet(io.BytesIO(data))
         if any(not str(column).strip() for column in frame.columns):
             raise DataError(f"{name}: a column has no name", "name it, or delete it")
         index = [str(level) for level in frame.index.names if level is not None]
         if index:
-            listed = ", ".join(index)
+            levels = listed(index)
             warnings.append(
-                f"{name}: the index of the data frame, {listed}, is not read; reset_index() makes it a column"
+                f"{name}: the index of the data frame, {levels}, is not read; reset_index() makes it a column"
             )
         frame.columns = pd.Index([str(column) for column in frame.columns], dtype=object)
         frame = frame.reset_index(drop=True)

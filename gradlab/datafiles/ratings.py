@@ -12,9 +12,10 @@ from gradlab.datafiles.checks import Checked
 from gradlab.datafiles.files import guarded
 from gradlab.datafiles.samples import TEST_SHARE
 from gradlab.datafiles.scaling import constant
-from gradlab.datafiles.source import Floats, Source
+from gradlab.datafiles.source import Floats, Source, listed, quoted
 from gradlab.datafiles.table import read
 from gradlab.datafiles.text_table import Reading
+from gradlab.errors import shorten
 
 __all__ = ["Ratings", "check", "ratings"]
 
@@ -74,13 +75,13 @@ def _ratings(source: Source, roles: dict[str, str], reading: Reading) -> Ratings
     values = source.values(places[2])
     names = [str(source.frame.columns[place]) for place in places]
     if constant(values):
-        raise source.refuse(f"column {names[2]!r} has one value only; there is nothing to predict")
+        raise source.refuse(f"column {quoted(names[2])} has one value only; there is nothing to predict")
     codes = [
         np.unique(source.frame.iloc[:, place].astype(str).to_numpy(dtype=object), return_inverse=True)
         for place in places[:2]
     ]
     notes = [
-        f"{source.name}: column {name!r} has one value only"
+        f"{source.name}: column {quoted(name)} has one value only"
         for name, (known, _) in zip(names[:2], codes, strict=True)
         if len(known) < 2
     ]
@@ -88,10 +89,13 @@ def _ratings(source: Source, roles: dict[str, str], reading: Reading) -> Ratings
     held_out = max(round(TEST_SHARE * len(values)), 2)
     for part, rows in (("training", order[held_out:]), ("held-out", order[:held_out])):
         if constant(values[rows]):
-            raise source.refuse(f"column {names[2]!r} has one value only in the {part} part", "it takes more ratings")
+            raise source.refuse(
+                f"column {quoted(names[2])} has one value only in the {part} part", "it takes more ratings"
+            )
     pairs = np.stack([index.reshape(-1)[order] for _, index in codes], 1).astype(np.int32)
+    short = [shorten(name) for name in names]
     users, items = (len(known) for known, _ in codes)
-    what = f"{len(values):,} ratings ({names[2]}), {users:,} users ({names[0]}), {items:,} items ({names[1]})"
+    what = f"{len(values):,} ratings ({short[2]}), {users:,} users ({short[0]}), {items:,} items ({short[1]})"
     read_as = "; ".join(filter(None, [f"{source.name}: {what}", source.how, dropped]))
     return Ratings(pairs, values[order], (users, items), Checked(read_as, (*source.warnings, *notes)))
 
@@ -106,5 +110,5 @@ def _place(source: Source, role: str, column: str) -> int:
         if len(usual) == 1:
             return usual[0]
     close = nearest(column, names)
-    hint = f"did you mean {role}: {close}?" if close else f"name it: {role}: one of {', '.join(names[:12])}"
-    raise source.refuse(f"there is no column {column!r} for the {role}", hint)
+    hint = f"did you mean {role}: {shorten(close)}?" if close else f"name it: {role}: one of {listed(names)}"
+    raise source.refuse(f"there is no column {quoted(column)} for the {role}", hint)

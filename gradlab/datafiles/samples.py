@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from gradlab.datafiles.scaling import Flags, Rows, constant, standardised
-from gradlab.datafiles.source import Floats
+from gradlab.datafiles.source import Floats, quoted
 from gradlab.errors import DataError, shorten
 
 __all__ = [
@@ -86,13 +86,13 @@ def copies(x: Floats, names: Sequence[str], target: str, y: Floats, classes: int
         for name, column in zip(names, x.T, strict=True):
             values, index = np.unique(column, return_inverse=True)
             if len(values) == classes == len(np.unique(index * classes + y)):
-                notes.append(f"column {name!r} tells the class in {target!r} by itself")
+                notes.append(f"column {quoted(name)} tells the class in {quoted(target)} by itself")
     else:
         every = np.arange(len(x))
         correlation = standardised(x, every)[0].T @ standardised(y[:, None], every)[0][:, 0] / len(x)
         for place in np.flatnonzero(np.abs(correlation) > 1 - 1e-12).tolist():
             what = "a copy" if (x[:, place] == y).all() else "a linear function"
-            notes.append(f"column {names[place]!r} is {what} of the target {target!r}")
+            notes.append(f"column {quoted(names[place])} is {what} of the target {quoted(target)}")
     return [f"{note}: delete it if it is no true input" for note in notes]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from gradlab.errors import DataError, shorten
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["FEWEST_ROWS", "Floats", "Source", "numbers_rows"]
+__all__ = ["FEWEST_ROWS", "Floats", "Source", "listed", "numbers_rows", "quoted"]
 
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
@@ -56,12 +56,12 @@ class Source:
         if column in names:
             return names.index(column)
         close = nearest(column, names)
-        hint = f"did you mean {close!r}?" if close else f"columns: {', '.join(names[:12])}"
-        if len(names) > 12 and not close:
-            hint += f", … ({len(names)} in all)"
+        hint = f"did you mean {quoted(close)}?" if close else f"columns: {listed(names)}"
+        if "cp1252" in self.how or "latin-1" in self.how:
+            hint += f"; it was read as {self.how.rpartition(', ')[2]}, encoding: … sets another"
         if len(names) == 1:
             hint += "; separator: … sets what stands between the fields: comma, semicolon, tab, whitespace, pipe"
-        raise self.refuse(f"there is no column {column!r}{what}", hint)
+        raise self.refuse(f"there is no column {quoted(column)}{what}", hint)
 
     def require_rows(self) -> None:
         """Raise DataError for fewer rows than a task needs."""
@@ -81,8 +81,8 @@ class Source:
         rows = f"{int(missing.sum()):,} of {len(missing):,} rows have missing values and are left out"
         return replace(self, frame=self.frame[~missing]), rows
 
-    def values(self, column: int) -> Floats:
-        """Return a column as float64.
+    def values(self, column: int, hint: str = "") -> Floats:
+        """Return a column as float64; `hint` says what else it could be where it holds text.
 
         Raises:
             DataError: it holds text, dates, an empty field or an infinity; the message names the first one.
@@ -105,12 +105,12 @@ class Source:
         numbers = pd.to_numeric(series, errors="coerce")
         wrong = numbers.isna().to_numpy(dtype=bool)
         if numbers.dtype.kind in "mM" or wrong.any():
-            raise self._no_number(column, self._row(wrong.argmax()), "")
+            raise self._no_number(column, self._row(wrong.argmax()), "", hint)
         values = numbers.to_numpy(dtype=np.float64)
         if not np.isfinite(values).all():
             row = self._row(np.argmin(np.isfinite(values)))
             raise self.refuse(
-                f"column {self._name(column)!r} is infinite in data row {row + 1:,}",
+                f"column {self._name(column)} is infinite in data row {row + 1:,}",
                 "give it a number, or leave it out",
             )
         return values
@@ -127,22 +127,33 @@ class Source:
         everywhere = ", as all are" if missing.all() and len(missing) > 1 else also
         words = sorted({self.field(column, self._row(i)) or "empty" for i in np.flatnonzero(missing)[:3]})
         raise self.refuse(
-            f"column {self._name(column)!r} {what} in data row {row + 1:,}{everywhere}",
+            f"column {self._name(column)} {what} in data row {row + 1:,}{everywhere}",
             f"fill it in; missing: '{' '.join(words)}' leaves such rows out",
         )
 
-    def _no_number(self, column: int, row: int, reason: str) -> DataError:
+    def _no_number(self, column: int, row: int, reason: str, hint: str = "") -> DataError:
         text = self.field(column, row)
         return self.refuse(
-            f"column {self._name(column)!r} must hold numbers, found {shorten(text, 60)!r} in data row {row + 1:,}",
-            f"these are {reason}" if reason else _hint(text.strip()),
+            f"column {self._name(column)} must hold numbers, found {shorten(text, 60)!r} in data row {row + 1:,}",
+            f"these are {reason}" if reason else _hint(text.strip(), hint or _DROP),
         )
 
     def _row(self, place: int | np.intp) -> int:
         return int(self.frame.index[int(place)])
 
     def _name(self, column: int) -> str:
-        return str(self.frame.columns[column])
+        return quoted(str(self.frame.columns[column]))
+
+
+def quoted(name: str) -> str:
+    """Return the name of a column for a message."""
+    return repr(shorten(name))
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return some names of columns for a message."""
+    more = f", … ({len(names):,} in all)" if len(names) > 12 else ""
+    return ", ".join(shorten(name, 40) for name in names[:12]) + more
 
 
 def _with_point(value: object) -> object:
@@ -152,7 +163,7 @@ def _with_point(value: object) -> object:
     return value.replace(",", ".") if is_number(value, "comma") else "no number"
 
 
-def _hint(text: str) -> str:
+def _hint(text: str, otherwise: str) -> str:
     """Return what to do about a text where a number belongs."""
     if text.lower() in _MISSING:
         return f"if it means a missing value: missing: '{text or 'empty'}' leaves such rows out"
@@ -166,12 +177,14 @@ def _hint(text: str) -> str:
         return "it has a decimal comma: write decimal: comma in the task, where another separator stands between fields"
     if _THOUSANDS.fullmatch(text):
         return "is its comma a decimal sign, write decimal: comma in the task; is it one of thousands, remove it"
-    return _DROP
+    return otherwise
 
 
 def numbers_rows(column: pd.Series[float]) -> bool:
-    """Return whether a column only numbers the rows, from 0 or 1, in whatever order."""
+    """Return whether a column only numbers the rows: from any number in their order, from 0 or 1 in another."""
     if column.dtype.kind not in "iuf" or len(column) < FEWEST_ROWS or column.isna().any():
         return False
-    values = np.sort(column.to_numpy(dtype=np.float64))
-    return bool(values[0] in (0.0, 1.0) and (values == np.arange(len(values)) + values[0]).all())
+    values = column.to_numpy(dtype=np.float64)
+    ranks = np.sort(values)
+    in_order = bool((values == ranks).all()) or ranks[0] in (0.0, 1.0)
+    return in_order and bool((np.diff(ranks) == 1).all())

@@ -10,7 +10,7 @@ import numpy as np
 
 from gradlab.datafiles import parquet, text_table
 from gradlab.datafiles.checks import Checked
-from gradlab.datafiles.files import guarded, suffixes
+from gradlab.datafiles.files import guarded, shown_name, suffixes
 from gradlab.datafiles.samples import (
     Standardize,
     class_targets,
@@ -21,9 +21,9 @@ from gradlab.datafiles.samples import (
     split,
 )  # fmt: skip
 from gradlab.datafiles.scaling import Rows, standardised
-from gradlab.datafiles.source import Floats, Source, numbers_rows
+from gradlab.datafiles.source import Floats, Source, numbers_rows, quoted
 from gradlab.datafiles.text_table import Reading
-from gradlab.errors import DataError
+from gradlab.errors import DataError, shorten
 
 __all__ = ["Table", "check", "read", "table"]
 
@@ -58,9 +58,9 @@ def read(path: str, reading: Reading, *, headless: tuple[tuple[str, ...], ...] =
         return parquet.read_parquet(file)
     if not set(endings) & set(text_table.ENDINGS):
         if not file.is_file():
-            raise DataError(f"there is no data file {file}")
+            raise DataError(f"there is no data file {shorten(str(file), 200)}")
         hint = "save the sheet as a CSV file" if endings[-1:] in ((".xlsx",), (".xls",), (".ods",)) else ""
-        raise DataError(f"{file.name}: a table must be .csv, .tsv, .data, .txt or .parquet", hint)
+        raise DataError(f"{shown_name(file)}: a table must be .csv, .tsv, .data, .txt or .parquet", hint)
     return text_table.read_text(file, reading, headless=headless)
 
 
@@ -88,12 +88,12 @@ def _table(source: Source, reading: Reading, target: str, kind: str, standardize
     names = list(map(str, source.frame.columns))
     others = [i for i in range(len(names)) if i != at]
     if not others:
-        raise source.refuse(f"{target!r} is the only column; a task needs at least one input beside it",
+        raise source.refuse(f"{quoted(target)} is the only column; a task needs at least one input beside it",
                             "separator: … sets what stands between the fields: comma, semicolon, tab, whitespace, pipe"
                             )  # fmt: skip
     warnings = list(source.warnings)
     warnings += [
-        f"{source.name}: column {names[i]!r} only numbers the rows: delete it, as an input it may tell the answer"
+        f"{source.name}: column {quoted(names[i])} only numbers the rows: delete it, as an input it may tell the answer"
         for i in others
         if numbers_rows(source.frame.iloc[:, i])
     ]
@@ -106,12 +106,14 @@ def _table(source: Source, reading: Reading, target: str, kind: str, standardize
     train, test = split(len(x))
     classes: tuple[str, ...] = ()
     y: np.ndarray[tuple[int, ...], np.dtype[Any]]
+    what = f"column {quoted(target)}"
     if kind == "regression":
-        y, notes = number_targets(source.name, f"column {target!r}", source.values(at)[:, None], train, test)
+        numbers = source.values(at, "classes have kind: classification")
+        y, notes = number_targets(source.name, what, numbers[:, None], train, test)
     else:
         source.require_filled(at)
         labels = source.frame.iloc[:, at].astype(str).to_numpy(dtype=object)
-        y, classes, notes = class_targets(source.name, f"column {target!r}", labels, train)
+        y, classes, notes = class_targets(source.name, what, labels, train)
     warnings += [f"{source.name}: {note}" for note in notes]
     warnings += [f"{source.name}: {note}" for note in copies(x, input_names, target, y.reshape(-1), len(classes))]
     if standardize in (True, "inputs"):
@@ -126,7 +128,7 @@ def _table(source: Source, reading: Reading, target: str, kind: str, standardize
             y = standardised(y, train)[0]
         else:
             warnings += [f"{source.name}: {note}" for note in out_of_range(y, [target])]
-    what = f"{len(classes)} classes of {target}" if classes else f"target {target}"
-    parts = [f"{len(x):,} rows", f"{len(others)} inputs" if len(others) > 1 else "1 input", what]
+    answer = f"{len(classes)} classes of {shorten(target)}" if classes else f"target {shorten(target)}"
+    parts = [f"{len(x):,} rows", f"{len(others)} inputs" if len(others) > 1 else "1 input", answer]
     read_as = "; ".join(filter(None, [f"{source.name}: {', '.join(parts)}", source.how, dropped]))
     return Table(x, y, classes, train, test, Checked(read_as, tuple(warnings)))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from gradlab.datafiles.checks import Checked
-from gradlab.datafiles.files import content, guarded
+from gradlab.datafiles.files import content, guarded, shown_name
 from gradlab.errors import DataError
 
 __all__ = ["TEST_SHARE", "check", "read"]
@@ -25,7 +25,7 @@ def check(seq_len: int, path: str | None) -> Checked | None:
     if path is None:
         return None
     text, kinds = read(Path(path), seq_len)
-    return Checked(f"{Path(path).name}: {len(text):,} characters, {kinds} kinds; UTF-8")
+    return Checked(f"{shown_name(Path(path))}: {len(text):,} characters, {kinds} kinds; UTF-8")
 
 
 def read(path: Path, seq_len: int) -> tuple[Indices, int]:
@@ -35,12 +35,13 @@ def read(path: Path, seq_len: int) -> tuple[Indices, int]:
         DataError: it cannot be read as UTF-8, or is too short for windows of `seq_len` + 1 characters.
     """
     data = content(path)
-    with guarded(path.name):
+    name = shown_name(path)
+    with guarded(name):
         try:
             text = data.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
         except UnicodeDecodeError as error:
-            raise DataError(f"{path.name}: is not UTF-8 text (byte {error.start + 1})", "save it as UTF-8") from None
-        return _indices(path.name, text, seq_len)
+            raise DataError(f"{name}: is not UTF-8 text (byte {error.start + 1})", "save it as UTF-8") from None
+        return _indices(name, text, seq_len)
 
 
 def _indices(name: str, text: str, seq_len: int) -> tuple[Indices, int]:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from gradlab.datafiles.dialect import Dialect, described, dialect_of, shown
 from gradlab.datafiles.encoding import decoded
-from gradlab.datafiles.files import content, guarded, suffixes
-from gradlab.datafiles.source import Source, numbers_rows
+from gradlab.datafiles.files import content, guarded, shown_name, suffixes
+from gradlab.datafiles.source import Source, numbers_rows, quoted
 from gradlab.errors import DataError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def read_text(path: Path, reading: Reading, *, headless: Sequence[Sequence[str]]
     Raises:
         DataError: it is not a table; the message says what it looks like and which parameter of the task reads it.
     """
-    name = path.name
+    name = shown_name(path)
     text, encoding = decoded(name, content(path), reading.encoding)
     if "\n" not in text and "\r" in text:
         text = text.replace("\r", "\n")
@@ -193,7 +193,7 @@ def _misfit(name: str, dialect: Dialect, names: int, fields: int) -> DataError:
     if fields == names + 1:
         hint = "the first column, of row names perhaps, has none: give it a name, or delete it"
     elif fields == 1 or names == 1:
-        hint = "separator: … sets what stands between the fields: comma, semicolon, tab, whitespace, pipe"
+        hint = "lines above the header begin with #; separator: … sets what stands between the fields: comma, tab, …"
     return DataError(
         f"{name}: the header in line {dialect.line} has {names} names, the rows have {fields} fields", hint
     )
@@ -204,7 +204,9 @@ def _check_names(name: str, frame: pd.DataFrame, names: Sequence[str]) -> None:
     for column, count in Counter(filter(None, names)).items():
         if count > 1:
             places = " and ".join(str(i + 1) for i, other in enumerate(names) if other == column)
-            raise DataError(f"{name}: the header has the column {column!r} twice, at {places}", "rename or delete one")
+            raise DataError(
+                f"{name}: the header has the column {quoted(column)} twice, at {places}", "rename or delete one"
+            )
     if "" in names:
         column_at = list(names).index("")
         row_numbers = numbers_rows(frame.iloc[:, column_at])

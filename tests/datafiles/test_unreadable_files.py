@@ -144,3 +144,23 @@ def test_no_memory_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(files, "_decompressed", full)
     assert "does not fit into the memory" in message(write(tmp_path, TABLE))
+
+
+def test_foreign_text_is_printable_and_short_in_messages(tmp_path: Path) -> None:
+    """Names of files, columns and arrays, and fields, with sequences that a terminal obeys, or a million characters."""
+    escape, long = "\x7f\u202e\u2028", "x" * 10**6
+    texts = [
+        f"{escape},b,y\n" + TABLE.replace("a,b,y\n", "").replace("0.740", "nine"),
+        f"{escape},{escape},y\n1,2,3\n",
+        f"{long},b,y\n" + TABLE.replace("a,b,y\n", "").replace("0.740", long),
+        f"{long},{long},y\n1,2,3\n",
+        f"{long},b,z\n" + "1,2,3\n" * 9,
+    ]
+    for name in ("t.csv", "t\n\x1b[31m\u202e.csv", "é\udcff.csv", f"{'n' * 200}.csv"):
+        for text in texts:
+            (tmp_path / name).write_bytes(text.encode())
+            with pytest.raises(DataError) as caught:
+                read(tmp_path / name)
+            lines = str(caught.value).splitlines()
+            assert len(lines) <= 2
+            assert all(line.isprintable() and len(line) < 400 for line in lines)
