@@ -118,11 +118,28 @@ def _fold(values: dict[str, Any]) -> None:
             if values.get(other, _DEFAULTS[other]).name in names:
                 values.pop(setting.attribute, None)
     _fold_model(values)
+    _fill_lengths(values)
     at = values.get("probe_at", "log")
     if at != "log":  # every list has step 0 and the last one, said or not
         steps = values.get("steps", _DEFAULTS["steps"])
         full = probe_steps(steps, at)
         values["probe_at"] = "log" if full == probe_steps(steps, "log") else full
+
+
+def _fill_lengths(values: dict[str, Any]) -> None:
+    """Give the parameters that stand for the length of the network the length of this one, where they have no value."""
+    for setting in SETTINGS.values():
+        named = values.get(setting.attribute)
+        if not setting.is_component or named is None:
+            continue
+        known, given = REGISTRIES[setting.key][named.name].params, dict(named.params)
+        if missing := [name for name, param in known.items() if param.length and name not in given]:
+            along = SETTINGS[FAMILIES[values.get("model", _DEFAULTS["model"]).name].axis.along].attribute
+            given |= dict.fromkeys(missing, values.get(along, _DEFAULTS[along]))
+            kept = tuple(
+                (name, given[name]) for name in known if given.get(name, known[name].default) != known[name].default
+            )
+            values[setting.attribute] = Named(named.name, kept)
 
 
 def _fold_model(values: dict[str, Any]) -> None:

@@ -18,8 +18,9 @@ _ONE_SIDED = (
     "relu", "relu6", "relu_squared", "leaky_relu", "prelu", "elu", "celu", "gelu", "gelu_tanh", "silu", "hardswish",
     "mish", "softplus", "squareplus",
 )  # fmt: skip
-USUAL_INIT = dict.fromkeys(_ONE_SIDED, "he_normal") | {"selu": "lecun_normal"}
-"""The init that an activation is usually given: He for the one-sided ones, LeCun for selu, Xavier for all others."""
+USUAL_INIT = dict.fromkeys(_ONE_SIDED, "he_normal") | dict.fromkeys(("selu", "tat", "dks"), "lecun_normal")
+"""The init that an activation is usually given: He for the one-sided ones, LeCun for selu and those shaped for variance
+1, Xavier for all others."""
 
 Settings = Mapping[str, object]
 """Values of settings as `spec.from_mapping` takes them: plain values, lists, or texts as they stand behind flags."""

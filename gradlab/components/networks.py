@@ -38,6 +38,7 @@ def _norm(
 
 
 _LAMBD = Param(0.5, low=0)
+_LENGTH = {"length": Param(8, int, low=1, high=10**6, length=True)}
 
 ACTIVATIONS: dict[str, Activation] = {
     "linear": _act("gradlab.nn.activations:linear", "x"),
@@ -79,6 +80,19 @@ ACTIVATIONS: dict[str, Activation] = {
         "gradlab.nn.activations:squareplus", "(x+sqrt(x^2+b))/2 (Barron 2021)", b=Param(4.0, low=0, above=True)
     ),
     "softshrink": _act("torch.nn.functional:softshrink", "x moved towards 0 by lambd, 0 inside", lambd=_LAMBD),
+    "tat": _act(
+        "gradlab.nn.shaped:tat",
+        "leaky_relu shaped for `length` blocks, so that orthogonal inputs end with correlation eta (Zhang 2022)",
+        eta=Param(0.9, low=0, high=1, above=True, below=True),
+        **_LENGTH,
+    ),
+    "dks": _act(
+        "gradlab.nn.shaped:dks",
+        "`of`, moved and scaled for `length` blocks: kernels keep their form, slope zeta over all (Martens 2021)",
+        of=Param("tanh", str, choices=("tanh", "erf", "sigmoid", "silu", "gelu")),
+        zeta=Param(1.5, low=1.01, high=1.5),
+        **_LENGTH,
+    ),
     "hardshrink": _act("torch.nn.functional:hardshrink", "x, but 0 inside [-lambd, lambd]", lambd=_LAMBD),
     "threshold": _act(
         "torch.nn.functional:threshold", "x above threshold, else value", threshold=Param(0.0), value=Param(0.0)

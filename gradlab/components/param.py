@@ -37,6 +37,8 @@ class Param:
     """Whether a value is a list of such numbers, or a word."""
     off: bool = False
     """Whether 0 switches something off, so that ``none`` is another way to write it."""
+    length: bool = False
+    """Whether a spec that is silent means the length of the network: its blocks, or time steps."""
     help: str = ""
     also: tuple[tuple[str, str], ...] = ()
     """Other ways to write some of `choices`, each with what it stands for."""

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from gradlab.components import ACTIVATIONS, Named, Value
 from gradlab.mean_field.coverage import Components
+from gradlab.shaping import deep_kernel_shape, rectifier_gain, rectifier_slope
 
 __all__ = ["KNOWN_ACTIVATIONS", "NUMPY_ACTIVATIONS", "NumpyActivation", "numpy_activation"]
 
@@ -141,6 +142,24 @@ def _sine(w0: float) -> NumpyActivation:
     )
 
 
+def _tat(eta: float, length: int) -> NumpyActivation:
+    slope = rectifier_slope(eta, length)
+    gain = rectifier_gain(slope)
+    return NumpyActivation(
+        lambda x: gain * np.where(x > 0, x, slope * x), lambda x: gain * np.where(x > 0, 1.0, slope), (0.0,)
+    )
+
+
+def _dks(of: str, zeta: float, length: int) -> NumpyActivation:
+    phi = NUMPY_ACTIVATIONS[of]()
+    shape = deep_kernel_shape(phi.value, phi.slope, zeta ** (1 / max(length, 2)))
+    return NumpyActivation(
+        lambda x: shape.gamma * (phi.value(shape.alpha * x + shape.beta) + shape.delta),
+        lambda x: shape.gamma * shape.alpha * phi.slope(shape.alpha * x + shape.beta),
+        scale=1 / shape.alpha,
+    )
+
+
 NUMPY_ACTIVATIONS: dict[str, Callable[..., NumpyActivation]] = {
     "linear": lambda: NumpyActivation(lambda x: x, np.ones_like),
     "sigmoid": lambda: NumpyActivation(_sigmoid, lambda x: _sigmoid(x) * _sigmoid(-x)),
@@ -179,6 +198,8 @@ NUMPY_ACTIVATIONS: dict[str, Callable[..., NumpyActivation]] = {
         lambda x: _softplus(beta * x) / beta, lambda x: _sigmoid(beta * x), scale=1 / beta
     ),
     "squareplus": _squareplus,
+    "tat": _tat,
+    "dks": _dks,
     "softshrink": lambda lambd: NumpyActivation(
         lambda x: np.sign(x) * np.maximum(np.abs(x) - lambd, 0),
         lambda x: np.where(np.abs(x) > lambd, 1.0, 0.0),

@@ -11,8 +11,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from gradlab import shaping
 from gradlab.cell import Cell
 from gradlab.components import OPTIMIZERS, Named
+from gradlab.mean_field.activations import NUMPY_ACTIVATIONS
 
 
 class Formula(nn.Module):
@@ -21,6 +23,18 @@ class Formula(nn.Module):
     def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
         self.forward = function
+
+
+def shaped_rectifier(eta: float, length: int) -> Callable[[Tensor], Tensor]:
+    slope = shaping.rectifier_slope(eta, length)
+    return lambda x: math.sqrt(2 / (1 + slope**2)) * torch.where(x > 0, x, slope * x)
+
+
+def shaped(of: str, zeta: float, length: int) -> Callable[[Tensor], Tensor]:
+    inner = torch_activation(Named(of))
+    phi = NUMPY_ACTIVATIONS[of]()
+    shape = shaping.deep_kernel_shape(phi.value, phi.slope, zeta ** (1 / max(length, 2)))
+    return lambda x: shape.gamma * (inner(shape.alpha * x + shape.beta) + shape.delta)
 
 
 def torch_activation(named: Named) -> nn.Module:
@@ -44,6 +58,8 @@ def torch_activation(named: Named) -> nn.Module:
         "squareplus": lambda: Formula(lambda x: (x + torch.sqrt(x * x + params.get("b", 4.0))) / 2),
         "softshrink": lambda: nn.Softshrink(params.get("lambd", 0.5)),
         "hardshrink": lambda: nn.Hardshrink(params.get("lambd", 0.5)),
+        "tat": lambda: Formula(shaped_rectifier(**{"eta": 0.9, "length": 8, **params})),
+        "dks": lambda: Formula(shaped(**{"of": "tanh", "zeta": 1.5, "length": 8, **params})),
         "threshold": lambda: nn.Threshold(params.get("threshold", 0.0), params.get("value", 0.0)),
         "relu": lambda: nn.ReLU(),
         "leaky_relu": lambda: nn.LeakyReLU(params.get("negative_slope", 0.01)),
