@@ -35,6 +35,8 @@ _LEVELS = 6
 """Levels of a factor whose counts are given."""
 _MAJOR_SHARE = 0.05
 """Share of the variance from which a factor is named among the largest."""
+_ALIKE = "all alike"
+"""Name of configurations that only training tells apart."""
 
 Point = pd.Series  # one row of `Comparison.configurations`
 
@@ -67,7 +69,7 @@ def _name(comparison: Comparison, point: Point[Any], only: Sequence[str] | None 
     varied = [factor.name for factor in comparison.design.varied]
     shown = [key for key in varied if key != over and key not in others and (only is None or key in only)]
     pairs = [(key, setting_text(point[key])) for key in shown]
-    name = name_of(pairs) or ("all alike" if only is not None and not only else "the plain network")
+    name = name_of(pairs) or (_ALIKE if only is not None and not only else "the plain network")
     return f"{name} {_axis(comparison, point).at(point[over])}" if over in varied else name
 
 
@@ -121,7 +123,8 @@ def _beyond(comparison: Comparison, verdict: str) -> list[str]:
     by_factor = _share_by_factor(comparison, lost)
     text += f" ({by_factor})" if by_factor and not lost.all() else ""
     improved = _improvements(comparison, verdict)
-    text += f"; worst: {_names(comparison, chosen, describe)}"
+    worst = _names(comparison, chosen, describe)
+    text += f", {worst}" if worst.startswith(_ALIKE) else f"; worst: {worst}"
     text += "" if improved else "; no change of a single setting that was varied here makes one of them healthy"
     return [f"{text}.", *improved]
 

@@ -20,6 +20,7 @@ from gradlab.report.terminal.entries import (
     heading,
     labels,
     largest_half_width,
+    legend_text,
     mark_entry,
     reach_entry,
     without_metric,
@@ -165,7 +166,7 @@ def _legend(comparison: Comparison, rows: Sequence[Row], glyphs: Glyphs) -> str:
     point = next(iter(rows[0].points.values()))
     signs = {name for name in ("dead", "nonfinite") if comparison.table[name].any()}
     names = sign_names(float(point["thresholds.vanish"]), float(point["thresholds.explode"]), signs)
-    return "  ".join(f"{glyphs.sign(sign)} {name}" for sign, name in names)
+    return legend_text(names, glyphs)
 
 
 def training_lines(comparison: Comparison, group: RowGroup, glyphs: Glyphs, width: int | None) -> list[Text]:

@@ -12,7 +12,7 @@ from gradlab.columns import column
 from gradlab.report.formatting import count, metric_text
 from gradlab.report.glyphs import Glyphs
 from gradlab.report.model.evidence import steps_text
-from gradlab.report.model.marks import Mark, Point, reach_text
+from gradlab.report.model.marks import Mark, Point, Sign, reach_text
 from gradlab.report.model.outcomes import TrainingOutcome
 from gradlab.report.model.rows import Row, RowGroup
 from gradlab.report.terminal.table import Column, Entry
@@ -26,6 +26,7 @@ __all__ = [
     "heading",
     "labels",
     "largest_half_width",
+    "legend_text",
     "mark_entry",
     "reach_entry",
     "style",
@@ -41,11 +42,18 @@ MOST_CONCLUSIONS = 6
 
 
 def wrapped(text: str, width: int | None, style: str = "", indent: str = "  ") -> list[Text]:
-    """Return a text as lines of at most `width` columns; as one line without a width."""
-    if width is None:
-        return [Text(text, style)]
-    folded = textwrap.wrap(text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
-    return [Text(line, style) for line in folded]
+    """Return a text as lines of at most `width` columns, whole where it has no-break spaces; as one line without a
+    width."""
+    folded = [text]
+    if width is not None:
+        folded = textwrap.wrap(text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return [Text(line.replace("\N{NO-BREAK SPACE}", " "), style) for line in folded]
+
+
+def legend_text(names: Sequence[tuple[Sign, str]], glyphs: Glyphs) -> str:
+    """Return a legend for `wrapped`: no sign is parted from its name."""
+    entries = (f"{glyphs.sign(sign)} {name}".replace(" ", "\N{NO-BREAK SPACE}") for sign, name in names)
+    return "  ".join(entries)
 
 
 def conclusion_lines(sentences: Sequence[str], width: int | None, most: int | None = None) -> list[Text]:

@@ -26,6 +26,7 @@ from gradlab.report.terminal.entries import (
     conclusion_lines,
     labels,
     largest_half_width,
+    legend_text,
     wrapped,
 )
 from gradlab.report.terminal.run_tables import stacked_columns, survival_columns, training_columns
@@ -193,7 +194,7 @@ def _legend(tables: Tables, glyphs: Glyphs) -> str:
     limits = {name: {float(value) for value in summary[f"thresholds.{name}"]} for name in ("vanish", "explode")}
     vanish, explode = (own.pop() if len(own) == 1 else None for own in limits.values())
     names = sign_names(vanish, explode, {*summary["verdict"], *summary["verdict_final"]})
-    return "  ".join(f"{glyphs.sign(sign)} {name}" for sign, name in names)
+    return legend_text(names, glyphs)
 
 
 def _training(group: RowGroup, glyphs: Glyphs, width: int | None) -> list[Text]:
