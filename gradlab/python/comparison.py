@@ -59,7 +59,7 @@ class Comparison:
         return "\n".join(str(line).rstrip() for line in self._lines(width))
 
     def _lines(self, width: int | None) -> list[Text]:
-        return list(comparison_report(self.answer, UNICODE, width))
+        return list(comparison_report(self.answer, UNICODE, width, verbose=True))
 
     def __repr__(self) -> str:
         return (

@@ -25,7 +25,7 @@ _PRE = (
 def lines(result: RunReport, judgements: Sequence[Judgement], width: int | None) -> list[Text]:
     """Return the lines of a report with what came of the expectations, as `gradlab run` prints them."""
     return [
-        *run_report(result, UNICODE, width),
+        *run_report(result, UNICODE, width, verbose=True),
         *([Text(), *expectation_lines(judgements, UNICODE, width)] if judgements else []),
     ]
 
