@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from gradlab import __version__
-from gradlab.cli.catalogue import list_names, schema
+from gradlab.cli.catalogue import init, list_names, schema
 from gradlab.cli.compare import compare
 from gradlab.cli.exports import plot, report, tensorboard
 from gradlab.cli.flags import with_flags
@@ -45,7 +45,7 @@ def _gradlab(
 
 COMMANDS: dict[str, Callable[..., int]] = {
     "run": run, "sweep": sweep, "theory": theory, "plan": plan, "plot": plot, "report": report, "compare": compare,
-    "show": show, "watch": watch, "tensorboard": tensorboard, "list": list_names, "schema": schema,
+    "show": show, "watch": watch, "tensorboard": tensorboard, "list": list_names, "schema": schema, "init": init,
 }  # fmt: skip
 for _name, _command in COMMANDS.items():
     app.command(_name)(with_flags(_command))

@@ -1,4 +1,4 @@
-"""`gradlab list` and `schema`: what a spec can name and hold."""
+"""`gradlab list`, `schema` and `init`: what a spec can name and hold."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gradlab.cli.flags import Output
 if TYPE_CHECKING:
     from rich.text import Text
 
-__all__ = ["list_names", "schema"]
+__all__ = ["init", "list_names", "schema"]
 
 
 def list_names(
@@ -54,6 +54,18 @@ def schema() -> int:
     from gradlab.terminal.console import print_json
 
     print_json(catalogue.schema())
+    return 0
+
+
+def init(
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help="Of the run; the file is NAME.yaml.")] = "my_first_run",
+) -> int:
+    """Write a commented spec to begin with, which holds every setting with its default."""
+    from gradlab.api.starting_spec import write_starting_spec
+    from gradlab.terminal.console import out
+
+    path = write_starting_spec(name)
+    out(f"wrote {path}; run it with: gradlab run {path}")
     return 0
 
 

@@ -1,0 +1,80 @@
+"""A commented spec to begin with: every setting with its default and what it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from gradlab.cell import SETTINGS
+from gradlab.components import Named
+from gradlab.errors import UsageError
+from gradlab.spec import loads
+
+__all__ = ["starting_spec", "write_starting_spec"]
+
+_HEAD = """\
+# A spec of gradlab. Run it with
+#
+#     gradlab run {name}.yaml
+#
+# `gradlab plan {name}.yaml` says first what that takes; -s depth=2..16 overrides a setting from outside.
+
+name: {name}  # of the run, and of its directory below results/
+description: Does the gradient of a deep network survive?
+
+seeds: 3  # 0 to 2; a list, [3, 7], names them
+
+# What varies: every combination of these is a configuration. Values are a list or a range: 2..64, 2..64:2 (step),
+# 2..64*2 (factor).
+grid:
+  depth: 2..16*2  # 2, 4, 8, 16
+  activation: [sigmoid, tanh, relu]  # gradlab list activations
+  # optimizer.momentum: [0.5, 0.9]  # a parameter of a component, with optimizer: momentum
+
+# Combinations that are left out.
+# exclude:
+#   - activation=sigmoid and depth>=16
+
+# What the results must show; gradlab run --check fails where it does not hold.
+# expect:
+#   - survival[activation=relu] > survival[activation=sigmoid]
+
+# What is the same in every cell. All settings with their defaults; take the # away from those to change. The names of
+# components are listed by gradlab list; parameters are written {{name: leaky_relu, negative_slope: 0.2}}.
+"""
+_VARIED = ("depth", "activation")
+
+
+def starting_spec(name: str) -> str:
+    """Return the text of a commented spec called `name`. Raises SpecError for what cannot be a name."""
+    lines = [f"# {key}: {_default(key)}" for key in SETTINGS if key != "seed" and key not in _VARIED]
+    width = max(map(len, lines))
+    helps = [setting.help for key, setting in SETTINGS.items() if key != "seed" and key not in _VARIED]
+    text = _HEAD.format(name=name)
+    text += "".join(f"{line.ljust(width)}  # {help}\n" for line, help in zip(lines, helps, strict=True))
+    loads(text, f"{name}.yaml")
+    return text
+
+
+def write_starting_spec(name: str) -> Path:
+    """Write `starting_spec` to a new file ``NAME.yaml`` in the working directory and return its path.
+
+    Raises UsageError where there is such a file or it cannot be written, SpecError for what cannot be a name.
+    """
+    path = Path(f"{name.removesuffix('.yaml')}.yaml")
+    text = starting_spec(path.stem)
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise UsageError(f"{path}: there is such a file already", "choose another name, or delete it") from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error
+    return path
+
+
+def _default(key: str) -> str:
+    default: Any = SETTINGS[key].default
+    if default is None:
+        return "none"
+    return str(default) if isinstance(default, Named | str) else repr(default)
