@@ -161,6 +161,12 @@ PARAMETERS_ELSEWHERE: dict[str, tuple[str, ...]] = {
     "max_norm": ("max",), "clip_value": ("max",), "value": ("max",), "threshold": ("max",), "clipping": ("factor",),
     "hidden_size": ("hidden",), "n_samples": ("samples",), "num_samples": ("samples",), "n_features": ("inputs",),
     "file": ("path",), "filename": ("path",), "csv": ("path",), "label": ("target",), "y": ("target",),
+    "sep": ("separator",), "delimiter": ("separator",), "delim": ("separator",), "delim_whitespace": ("separator",),
+    "na_values": ("missing",), "na": ("missing",), "missing_values": ("missing",), "dropna": ("missing",),
+    "has_header": ("header",), "header_row": ("header",), "charset": ("encoding",), "dec": ("decimal",),
+    "standardise": ("standardize",), "normalize": ("standardize",), "normalise": ("standardize",),
+    "scaler": ("standardize",), "label_column": ("target",), "target_column": ("target",), "target_col": ("target",),
+    "data_path": ("path",), "filepath": ("path",), "data": ("path",), "problem_type": ("kind",), "task_type": ("kind",),
     "embedding_dim": ("embedding",), "unit_forget_bias": ("forget_bias",),
 }  # fmt: skip
 """Other names of parameters of components: the first of these that a component has is meant."""

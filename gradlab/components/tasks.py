@@ -13,7 +13,7 @@ _SIZE = Param(16, int, low=1)
 _GIVEN = Param(kind=str, required=True)
 _SEQUENCES = {"samples": Param(4096, int, low=8)}
 _SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "pipe", "::": "double_colon", " ": "whitespace",
-               "space": "whitespace"}  # fmt: skip
+               "space": "whitespace", "\\t": "tab", "\\s+": "whitespace"}  # fmt: skip
 _ENCODINGS = (
     "utf-8", "utf-16", "utf-32", "latin-1", "cp1250", "cp1251", "cp1252", "cp1253", "cp1254", "cp437", "cp850",
     "iso8859-2", "iso8859-5", "iso8859-9", "iso8859-15", "koi8-r", "mac-roman", "shift_jis", "euc_jp", "gb18030",
@@ -26,7 +26,7 @@ _READING = {
     "header": Param(kind=bool),
     "encoding": Param(kind=str, choices=_ENCODINGS, also=(("utf8", "utf-8"), ("utf-8-sig", "utf-8"),
                                                           ("iso8859-1", "latin-1"), ("windows-1252", "cp1252"))),
-    "missing": Param(kind=str),
+    "missing": Param(kind=str, also=(("", "empty"),)),
 }  # fmt: skip
 """How a table is read; None: found by itself. `gradlab.datafiles` has what each means."""
 

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from tables import ROWS, TABLE, read, write
 
-from gradlab.errors import DataError
+from gradlab import grid, spec
+from gradlab.cell import cell_id
+from gradlab.errors import DataError, SpecError
 
 COMMAS = ROWS.replace(",", ";").replace(".", ",")
 QUOTED = "a,b,y\n" + "".join(f'"{row}"\n'.replace(";", '","') for row in COMMAS.split())
@@ -166,3 +168,71 @@ def test_a_wide_table(tmp_path: Path) -> None:
     rows = "".join(",".join(str((i * j) % 7 + j / 10) for j in range(9001)) + "\n" for i in range(9))
     data = read(write(tmp_path, ",".join([*names, "y"]) + "\n" + rows))
     assert data.inputs.shape == (9, 9000)
+
+
+@pytest.mark.parametrize(
+    ("written", "parameter", "value"),
+    [
+        ("separator: ';'", "separator", "semicolon"),
+        ("separator: ','", "separator", "comma"),
+        ('separator: "\\t"', "separator", "tab"),
+        (r"separator: '\t'", "separator", "tab"),
+        (r"separator: \s+", "separator", "whitespace"),
+        ("separator: '|'", "separator", "pipe"),
+        ("separator: '::'", "separator", "double_colon"),
+        ("separator: tab", "separator", "tab"),
+        ("decimal: ','", "decimal", "comma"),
+        ("encoding: utf8", "encoding", "utf-8"),
+        ("missing: ''", "missing", "empty"),
+        ("missing: -999", "missing", "-999"),
+        ("missing: null", "missing", "null"),
+        ("header: false", "header", False),
+        ("standardize: false", "standardize", False),
+        ("standardize: target", "standardize", "target"),
+    ],
+)  # fmt: skip
+def test_how_a_spec_says_it(tmp_path: Path, written: str, parameter: str, value: object) -> None:
+    write(tmp_path, TABLE, "a.csv")
+    text = f"name: x\ntask: {{name: table, path: a.csv, target: y, kind: regression, {written}}}"
+    (cell,) = grid.expand(spec.loads(text, base_dir=tmp_path)).cells
+    assert dict(cell.task.params)[parameter] == value
+    (again,) = grid.expand(spec.loads(f'name: x\ntask: "{cell.task}"', base_dir=tmp_path)).cells
+    assert again == cell
+    (dumped,) = grid.expand(spec.loads(spec.dump(spec.loads(text, base_dir=tmp_path)), base_dir=tmp_path)).cells
+    assert dumped == cell
+
+
+def test_what_is_left_out_or_true_changes_no_id(tmp_path: Path) -> None:
+    write(tmp_path, TABLE, "a.csv")
+
+    def identity(more: str) -> str:
+        text = f"name: x\ntask: {{name: table, path: a.csv, target: y, kind: regression{more}}}"
+        (cell,) = grid.expand(spec.loads(text, base_dir=tmp_path)).cells
+        return cell_id(cell)
+
+    assert identity("") == identity(", standardize: true")
+    assert identity("") != identity(", standardize: false") != identity(", standardize: inputs")
+
+
+@pytest.mark.parametrize(
+    ("written", "words", "hint"),
+    [
+        ("separator: pip", "must be comma, tab, semicolon, pipe, double_colon or whitespace", "did you mean 'pipe'?"),
+        ("standardize: inputss", "must be true, false, inputs or target", "did you mean 'inputs'?"),
+        ("header: 3", "header of table must be true or false", ""),
+        ("encoding: utf-9", "encoding of table must be utf-8, utf-16", "did you mean 'utf-8'?"),
+        ("sep: ';'", "table has no parameter 'sep'", "did you mean 'separator'?"),
+        ("na_values: NA", "table has no parameter 'na_values'", "did you mean 'missing'?"),
+        ("normalize: false", "table has no parameter 'normalize'", "did you mean 'standardize'?"),
+    ],
+)  # fmt: skip
+def test_how_a_spec_cannot_say_it(tmp_path: Path, written: str, words: str, hint: str) -> None:
+    write(tmp_path, TABLE, "a.csv")
+    with pytest.raises(SpecError) as caught:
+        spec.loads(
+            f"name: x\ntask: {{name: table, path: a.csv, target: y, kind: regression, {written}}}", base_dir=tmp_path
+        )
+    (problem,) = caught.value.problems
+    assert words in problem.message
+    assert problem.hint == hint
+    assert problem.line == 2
