@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gradlab import grid, spec
+from gradlab import grid
 from gradlab.api.options import CompareOptions, PlanOptions, RunOptions, TheoryOptions
 from gradlab.api.theory import Theory
-from gradlab.cell import REGISTRIES, SETTINGS
-from gradlab.errors import UsageError, shorten
+from gradlab.cell import SETTINGS
+from gradlab.errors import UsageError
+from gradlab.python.arguments import Changes, SpecLike, by_key, path_of, paths_of, spec_of, text_of, workers_of
 from gradlab.spec import Spec
-from gradlab.spec.keys import hint_for
-from gradlab.spec.overrides import Overrides
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,12 +23,6 @@ if TYPE_CHECKING:
     from gradlab.python.results import Results
 
 __all__ = ["compare", "critical_line", "load", "plan", "run", "sweep", "theory", "theory_table"]
-
-SpecLike = str | Path | Mapping[str, Any] | Spec
-"""The path of a spec, a mapping of what a spec holds (with its `name`), or a `Spec`."""
-
-Changes = Mapping[str, Any] | Sequence[str]
-"""Settings to override, as ``{"depth": [2, 4], "train.steps": 50}`` or ``["depth=2,4"]``."""
 
 
 def run(
@@ -85,11 +76,11 @@ def run(
         KeyboardInterrupt: after an interrupt; what is finished is kept.
     """
     options = RunOptions(
-        out=_path(out), device=device, **_workers(workers, executor), address=address, bank_timeout=bank_timeout,
+        out=path_of(out), device=device, **workers_of(workers, executor), address=address, bank_timeout=bank_timeout,
         retries=retries, fail_fast=fail_fast, fresh=fresh, rerun_failed=rerun_failed, seed_offset=seed_offset,
         limit=limit, plots=plots, tensorboard=tensorboard,
     )  # fmt: skip
-    return _run(_spec(what, settings, changes), options, quiet)
+    return _run(spec_of(what, settings, changes), options, quiet)
 
 
 def sweep(
@@ -120,22 +111,15 @@ def sweep(
     from gradlab.api.sweep import sweep_spec
 
     options = RunOptions(
-        out=_path(out),
+        out=path_of(out),
         device=device,
-        **_workers(workers),
+        **workers_of(workers),
         fresh=fresh,
         rerun_failed=rerun_failed,
         limit=limit,
         plots=False,
     )
-    return _run(sweep_spec(_by_key(settings), name=_text(name), limit=limit, source=""), options, quiet)
-
-
-def _workers(workers: Any, executor: str = "local") -> dict[str, Any]:
-    with suppress(ValueError):  # what means nothing is refused with the other options
-        workers = spec.plain(workers)
-    none = isinstance(workers, int | float) and not workers
-    return {"workers": "auto" if workers is None or none else workers, "executor": "inline" if none else executor}
+    return _run(sweep_spec(by_key(settings), name=text_of(name), limit=limit, source=""), options, quiet)
 
 
 def _run(spec: Spec, options: RunOptions, quiet: bool) -> Results:
@@ -174,9 +158,9 @@ def plan(
     from gradlab.api.plan import plan
 
     options = PlanOptions(
-        out=_path(out), device=device, fresh=fresh, rerun_failed=rerun_failed, seed_offset=seed_offset, limit=limit
+        out=path_of(out), device=device, fresh=fresh, rerun_failed=rerun_failed, seed_offset=seed_offset, limit=limit
     )
-    return plan((_spec(what, settings, changes),), options)[0]
+    return plan((spec_of(what, settings, changes),), options)[0]
 
 
 def load(path: str | Path = "results", *others: str | Path) -> Results:
@@ -187,7 +171,7 @@ def load(path: str | Path = "results", *others: str | Path) -> Results:
     from gradlab.python.results import Results
     from gradlab.results.directories import open_runs
 
-    return Results(open_runs(_paths((path, *others))))
+    return Results(open_runs(paths_of((path, *others))))
 
 
 def compare(
@@ -223,7 +207,7 @@ def compare(
     options = CompareOptions(
         metric=metric, by=by, where=where, baseline=baseline, sort=sort, top=top, fail_on=conditions
     )
-    return Comparison(compare(_paths((path, *others)), options))
+    return Comparison(compare(paths_of((path, *others)), options))
 
 
 def theory(*, inputs: tuple[int, int, float] | None = None, **settings: Any) -> Theory:
@@ -242,7 +226,7 @@ def theory(*, inputs: tuple[int, int, float] | None = None, **settings: Any) -> 
     """
     from gradlab.api.theory import theory
 
-    predictions = theory(_by_key(settings), TheoryOptions(inputs=inputs), alone=True, source="")
+    predictions = theory(by_key(settings), TheoryOptions(inputs=inputs), alone=True, source="")
     if len(predictions) > 1:
         raise UsageError(
             f"these are {len(predictions):,} configurations", "gl.theory_table(...) returns a table of them"
@@ -267,7 +251,7 @@ def theory_table(
 
     from gradlab.api.theory import theory
 
-    named = _by_key(settings)
+    named = by_key(settings)
     predictions = theory(named, TheoryOptions(inputs=inputs, limit=limit), source="")
     rows = [prediction.row() | {"reason": prediction.reason} for prediction in predictions]
     varied = [key for key in SETTINGS if key in rows[0] and len({str(row[key]) for row in rows}) > 1]
@@ -296,107 +280,4 @@ def critical_line(*, limit: int = grid.LIMIT, **settings: Any) -> pd.DataFrame:
 
     from gradlab.api.theory import critical_line
 
-    return pd.DataFrame(critical_line(_by_key(settings), TheoryOptions(limit=limit), source=""))
-
-
-def _path(path: Any) -> Path:
-    if isinstance(path, bytes):
-        path = os.fsdecode(path)
-    if not isinstance(path, str | os.PathLike):
-        raise UsageError(f"{shorten(repr(path))} is no path", "write it as text, or as a pathlib.Path")
-    return Path(path)
-
-
-def _paths(given: Iterable[Any]) -> list[Path]:
-    """Return the paths of run directories among arguments, each a path, a list of paths, or what `load` returned."""
-    paths: list[Path] = []
-    for argument in given:
-        if isinstance(argument, str | bytes | os.PathLike) or not (
-            isinstance(argument, Iterable) or hasattr(argument, "paths")
-        ):
-            paths.append(_path(argument))
-        else:
-            paths += map(_path, getattr(argument, "paths", argument))
-    return paths
-
-
-def _spec(what: SpecLike, settings: Changes, changes: Mapping[str, Any]) -> Spec:
-    if isinstance(settings, str | bytes) or not isinstance(settings, Mapping | Iterable):
-        raise UsageError(f"settings is {settings!r}", "write {'KEY': VALUE} or a list: ['KEY=VALUE']")
-    overrides: Overrides = list(map(str, settings))
-    if isinstance(settings, Mapping):
-        overrides = {_text(key): value for key, value in settings.items()}
-    if named := _by_key(changes, none=True):
-        if not isinstance(overrides, Mapping):
-            overrides = dict(_option(text) for text in overrides)
-        if twice := sorted(named.keys() & overrides.keys()):
-            raise UsageError(f"{twice[0]} is given twice", "once in settings, once by its name")
-        overrides = {**overrides, **named}
-    if isinstance(what, Spec):
-        return what if not overrides else spec.loads(spec.dump(what), what.source, overrides)
-    if isinstance(what, Mapping):
-        content = {_text(key): value for key, value in what.items()}
-        name, description = content.pop("name", None), content.pop("description", "")
-        if name is None:
-            raise UsageError("the spec has no name", "results go to a directory of this name: {'name': 'my_run', …}")
-        return spec.from_mapping(_text(name), content, description=_text(description), overrides=overrides)
-    if not isinstance(what, str | bytes | os.PathLike):
-        raise UsageError(f"{shorten(repr(what))} is no spec", "give the path of one, a mapping with a name, or a Spec")
-    return spec.load(_path(what), overrides=overrides)
-
-
-def _option(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise UsageError(f"settings holds {text!r}", "write 'KEY=VALUE'")
-    return key.strip(), value.strip()
-
-
-def _text(value: object) -> str:
-    """Return a name, or a key of a mapping, as text. Raises UsageError for what is none."""
-    try:
-        value = spec.plain(value)
-    except ValueError as error:
-        raise UsageError(f"{shorten(str(type(value).__name__))} is no text: {error}") from None
-    if isinstance(value, list | dict):
-        raise UsageError(f"{shorten(str(value))} is no text")
-    return str(value)
-
-
-def _by_key(settings: Mapping[str, Any], *, none: bool = False) -> dict[str, Any]:
-    """Return keyword arguments by the keys of their settings: ``train.steps`` for `train_steps` and for `steps`,
-    ``optimizer.eps`` for `optimizer_eps`. None is left out, unless `none` is a value.
-    """
-    known = {"seeds": "seeds"}
-    for owner, registry in REGISTRIES.items():
-        for parameter in dict.fromkeys(name for component in registry.values() for name in component.params):
-            key = "lr" if (owner, parameter) == ("optimizer", "lr") else f"{owner}.{parameter}"
-            known |= {f"{owner}.{parameter}": key, f"{owner}_{parameter}".replace(".", "_"): key}
-    for key, setting in SETTINGS.items():
-        if key != "seed":
-            known |= {key: key, key.replace(".", "_"): key, setting.attribute: key}
-    by_key: dict[str, Any] = {}
-    for name, value in settings.items():
-        if name not in known:
-            raise UsageError(f"there is no setting {name!r}", _hint(name))
-        if value is None and not none:
-            continue
-        if known[name] in by_key:
-            raise UsageError(f"{known[name]} is given twice", f"the second time as {name}")
-        by_key[known[name]] = _kept(name, value)
-    return by_key
-
-
-def _kept(name: str, value: Any) -> Any:
-    """Return a value that can be read as often as one likes. Raises UsageError for what means nothing in a spec."""
-    if isinstance(value, os.PathLike):
-        return value
-    try:
-        return spec.plain(value)
-    except ValueError as error:
-        raise UsageError(f"{name}: {error}") from None
-
-
-def _hint(name: str) -> str:
-    hint = hint_for(name)
-    return "see gradlab list" if hint.startswith("the settings are") else hint.replace("'", "")
+    return pd.DataFrame(critical_line(by_key(settings), TheoryOptions(limit=limit), source=""))
