@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from compared import asked
 from fake_work import record
+from page_runs import Parsed, column
 from trained import number_after, said, seeds, sentence, tables_of, trained
 
 import gradlab as gl
@@ -16,7 +22,8 @@ from gradlab.report.glyphs import UNICODE
 from gradlab.report.model.causes import causes
 from gradlab.report.model.marks import mark_of
 from gradlab.report.model.outcomes import outcomes_by
-from gradlab.report.model.rows import rows_of
+from gradlab.report.model.rows import comparison_rows, rows_of
+from gradlab.report.page import build_page
 from gradlab.tasks.base import R2, Data, regression
 
 SMALL = {"depth": 4, "width": 16}
@@ -104,7 +111,7 @@ def test_a_loss_that_still_falls_asks_for_more_steps_and_a_level_one_does_not() 
         ((2.0, 2.0), (1.9, 1.95), (0.1, 0.1), "unclear"),  # a fall of 0.075 whose error is 0.071
         ((2.0, 2.0), (1.995, 1.995), (1e-6, 1e-6), "level"),  # certain, and a quarter of a percent
         ((1.43e11,), (1.30e11,), (1e9,), "falling"),
-        ((2.0,), (1.9,), (float("nan"),), "unknown"),
+        ((2.0,), (1.9,), (float("nan"),), "unmeasured"),
     ],
 )
 def test_the_trend_of_the_loss(third: tuple, last: tuple, errors: tuple, trend: str) -> None:
@@ -267,3 +274,63 @@ def test_one_layer_beyond_the_threshold_marks_the_row_and_is_why() -> None:
     assert text.startswith("vanishing: layer 1 of this network is down to 10^-4.0 over 20 time steps")
     assert "(all layers together: 0.3)" in text
     assert not sentence(made, "healthy")
+
+
+def test_a_comparison_marks_a_stacked_network_by_its_layer_too(tmp_path: Path) -> None:
+    cells = [
+        Cell(model=Named("lstm"), task=Named("adding"), depth=2, width=8, seq_len=length, activation=Named("tanh"),
+             lr=0.1, seed=seed)
+        for length in (10, 20)
+        for seed in range(2)
+    ]  # fmt: skip
+
+    def spoiled(cell: Cell) -> Record:
+        plain = record(cell)
+        along = np.linspace(1, 0, cell.seq_len)
+        layers = np.stack([along * 0, along * np.log(1e-5 if cell.seq_len == 20 else 1)], axis=-1)
+        return plain.with_values(
+            log_grad_norm=np.zeros_like(plain.log_grad_norm),
+            log_grad_norm_by_layer=np.broadcast_to(layers, (len(plain.probe_steps), *layers.shape)).copy(),
+        )
+
+    found = asked(tmp_path / "r", cells, spoiled)
+    (group,) = comparison_rows(found)
+    assert {length: mark_of(point).sign for length, point in group.rows[0].points.items()} == {10: "", 20: "vanished"}
+
+
+NAN_WHEN = """
+name: nan_when
+depth: 10
+width: 64
+init: {name: normal, std: 1}
+train: {steps: 10}
+seeds: 2
+grid:
+  optimizer: [{name: sgd, lr: 0.01}, {name: rmsprop, lr: 0.001}]
+  clip: [none, {norm: 1}]
+"""
+
+
+def test_when_a_loss_became_nan_stands_in_the_reports_of_run_and_compare_and_on_the_page(
+    command_line: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The problem of https://github.com/pytorch/pytorch/issues/143658: NaN, but since when?"""
+    monkeypatch.delenv("GRADLAB_WORK")
+    Path("nan_when.yaml").write_text(NAN_WHEN)
+    code, report, _ = command_line("run", "nan_when.yaml", "--no-plots", "--executor", "inline")
+    assert code == 0
+    cells = pd.read_csv("results/nan_when/cells.csv")
+    lost = cells[cells["status"] == "diverged"]
+    assert lost["diverged_at"].tolist() == [1, 1]
+    compared = command_line("compare", "results")[1]
+    low, high = lost["loss_last_finite"].min(), lost["loss_last_finite"].max()
+    for text in (report, compared):
+        assert "diverged at step 1" in text
+        assert f"at step 1 (2 of 2 seeds; last finite loss {low:.2e} to {high:.2e})" in text
+    table = report[report.index("After 10 steps") :].splitlines()[1:6]
+    columns = [[match.start() for match in re.finditer(r"\S+(?: \S+)*", line)] for line in table]
+    assert len({len(starts) for starts in columns}) == 1  # no blank field
+    data = Parsed(build_page([Path("results/nan_when")]).html).data
+    became = column(data, "training")
+    assert became[0] == f"diverged at step 1, last finite loss {low:.2e} to {high:.2e}"
+    assert not any(text.startswith("diverged") for text in became[1:])

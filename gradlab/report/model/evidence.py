@@ -9,14 +9,14 @@ from gradlab.report.model.marks import Point, judged_log10, mark_of
 from gradlab.report.model.outcomes import TrainingOutcome
 
 __all__ = [
-    "UNTROUBLED",
+    "UNTROUBLED", "clipping",
     "divergence", "first_loss", "late_loss", "layer_text", "learned_text", "lost_metric", "measured", "motionless",
     "scale", "short_outcome", "steps_text", "survival_text",
 ]  # fmt: skip
 
 _CLIPPED = 0.5
 """Share of the steps from which clipping is part of the evidence."""
-_SATURATED = 0.9
+_SATURATED = 0.75
 """Share of the pairs of sample and unit from which saturation is."""
 
 
@@ -134,11 +134,19 @@ def measured(outcome: TrainingOutcome, point: Point) -> str:
         parts.append(f"weights moved by at most {percent(moved)}")
     if (saturated := outcome.mean("saturated")) >= _SATURATED:
         parts.append(f"{percent(saturated)} of the units saturated before training")
-    if (rate := outcome.mean("clip_rate")) >= _CLIPPED:
-        factor = number_text(outcome.mean("clip_coef_mean"), 2)
-        steps = "every step" if rate == 1 else f"{percent(rate)} of the steps"
-        parts.append(f"clipped at {steps}, to {factor} of the gradient on average")
+    if clipped := clipping(outcome):
+        parts.append(clipped)
     return ", ".join(parts)
+
+
+def clipping(outcome: TrainingOutcome) -> str:
+    """Return how often and how much the gradient was clipped; empty where that was rare."""
+    rate = outcome.mean("clip_rate")
+    if not rate >= _CLIPPED:  # NaN without clipping
+        return ""
+    steps = "every step" if rate == 1 else f"{percent(rate)} of the steps"
+    factor = number_text(outcome.mean("clip_coef_mean"), 2)
+    return f"clipped at {steps}, to {factor} of the gradient on average"
 
 
 def survival_text(point: Point) -> str:

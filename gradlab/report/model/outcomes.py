@@ -26,7 +26,9 @@ EVIDENCE = (
 """Columns of ``cells`` that conclusions are drawn from. Those that an older version has not measured are missing."""
 
 _Place = TypeVar("_Place", bound=Hashable)
-Trend = Literal["falling", "level", "rising", "unclear", "unknown"]
+Trend = Literal["falling", "level", "rising", "unclear", "short", "unmeasured"]
+FEWEST_STEPS = 8
+"""Steps whose last two quarters have an error."""
 _CERTAIN = 3.0
 """Standard errors from which the loss has changed between the last two quarters of training."""
 _NOTICEABLE = 0.01
@@ -97,11 +99,11 @@ class TrainingOutcome:
         """What the training loss does between the last two quarters of the steps, over the seeds that did not diverge.
 
         It falls or rises where the change is three standard errors and a hundredth of the loss, and is level where it
-        cannot be more than a twentieth; else it is unclear, and unknown where there are too few steps.
+        cannot be more than a twentieth; else it is unclear. It is unmeasured in parts of an older version.
         """
         third, last, errors = (self.values(f"train_loss_{name}") for name in ("q3", "q4", "se"))
         if not errors or not len(third) == len(last) == len(errors):
-            return "unknown"
+            return "short" if self.steps < FEWEST_STEPS else "unmeasured"
         fall, size, error = float(np.mean(third) - np.mean(last)), abs(float(np.mean(third))), self.trend_error
         if abs(fall) > max(_CERTAIN * error, _NOTICEABLE * size):
             return "falling" if fall > 0 else "rising"

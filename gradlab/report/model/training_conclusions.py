@@ -126,7 +126,8 @@ def _falling(configurations: Sequence[Configuration], metric: str) -> str:
     chosen = [each for each in _unlearned(configurations) if each.outcome.trend == "falling"]
 
     def describe(each: Configuration) -> str:
-        return f"({evidence.late_loss(each.outcome)}; {_score(each, metric)})"
+        parts = (evidence.late_loss(each.outcome), evidence.clipping(each.outcome), _score(each, metric))
+        return f"({'; '.join(part for part in parts if part)})"
 
     return f"not learned, still falling, more steps may do: {_each(chosen, describe)}." if chosen else ""
 
@@ -138,7 +139,7 @@ def _not_falling(configurations: Sequence[Configuration], metric: str) -> list[s
     ]
     words = {
         "level": "stalled", "rising": "loss rising at the end", "unclear": "no clear trend of the loss",
-        "unknown": "too few steps to see where the loss goes",
+        "short": "too few steps to see where the loss goes", "unmeasured": "trend of the loss not measured",
     }  # fmt: skip
 
     def describe(each: Configuration) -> str:
