@@ -20,6 +20,7 @@ from gradlab.cell import Cell, Named
 from gradlab.record import Record
 from gradlab.report.glyphs import UNICODE
 from gradlab.report.model.causes import causes
+from gradlab.report.model.labels import name_of, short_labels
 from gradlab.report.model.marks import mark_of
 from gradlab.report.model.outcomes import outcomes_by
 from gradlab.report.model.rows import comparison_rows, rows_of
@@ -180,6 +181,7 @@ def test_a_metric_that_measures_nothing_is_named_with_its_step_and_kept_out(spre
     assert words in text
     assert "from step 0 on, 2 of 2 seeds" in text
     assert number_after(text, "r2") == pytest.approx(made.cells["metric"].min(), rel=0.06)
+    assert not [other for other in said(made) if other.startswith("not learned") and "spread" in other]
 
 
 @pytest.mark.parametrize(("unit", "optimizer"), [(1e5, "adam"), (1e4, "adam"), (1e5, "sgd")])
@@ -212,6 +214,39 @@ def test_inputs_far_from_unit_scale_are_named_too() -> None:
     assert number_after(text, "mean square of the inputs") == pytest.approx(
         made.cells["input_mean_square"].min(), rel=0.01
     )
+
+
+@pytest.mark.parametrize(
+    ("pairs", "name"),
+    [
+        ([("activation", "relu"), ("lr", "0.1"), ("clip", "none"), ("l2", "0")], "relu lr 0.1"),
+        ([("inputs.scale", "1000"), ("train.steps", "50"), ("width", "64")], "inputs scale 1000 steps 50 width 64"),
+        ([("residual_scale", "1"), ("precision", "float32"), ("norm", "layer")], "norm layer"),
+        ([("clip", "none")], "clip none"),
+        ([], ""),
+    ],
+)
+def test_a_name_has_what_is_not_usual(pairs: list, name: str) -> None:
+    assert name_of(pairs) == name
+
+
+@pytest.mark.parametrize(
+    ("texts", "labels"),
+    [
+        (["norm(max=1)", "none"], ["norm(max=1)", "none"]),
+        (["table(path=/a/very/long/way/10-prices.csv,target=price,standardize=False)", "digits"], ["table", "digits"]),
+        (
+            ["table(path=/a/long/way/x.csv,target=price)", "table(path=/a/long/way/y.csv,target=price)"],
+            ["table(path=x.csv)", "table(path=y.csv)"],
+        ),
+        (["table(path=/one/way/x.csv,target=y)", "table(path=/other/way/x.csv,target=y)"], None),  # else they are alike
+        (["leaky_relu(negative_slope=0.123456)", "leaky_relu(negative_slope=0.2)"], None),
+    ],
+)
+def test_labels_are_short_and_different_ones_stay_different(texts: list, labels: list | None) -> None:
+    short = short_labels(texts)
+    assert list(short) == texts
+    assert list(short.values()) == (texts if labels is None else labels)
 
 
 def test_a_row_with_any_mark_is_not_healthy() -> None:

@@ -35,15 +35,19 @@ def name_of(pairs: Iterable[tuple[str, str]]) -> str:
     """
     every = list(pairs)
     named = [(key, label) for key, label in every if key in _BARE or not _usual(key, label)]
-    return " ".join(label if key in _BARE else f"{key.rpartition('.')[2]} {label}" for key, label in named or every)
+    return " ".join(
+        label if key in _BARE else f"{key.removeprefix('train.').replace('.', ' ')} {label}"
+        for key, label in named or every
+    )
 
 
 def _usual(key: str, label: str) -> bool:
-    """Whether a setting is off, or a word that is its default; a number that is not 0 says something."""
+    """Whether a setting is off, or a word that is its default; a number says something unless it is no shift or factor
+    at all."""
     if label == "none" or key not in SETTINGS:
         return label == "none"
     default = SETTINGS[key].default
-    return label == setting_text(default) and (default == 0 or not isinstance(default, int | float))
+    return label == setting_text(default) and (default in (0, 1) or not isinstance(default, int | float))
 
 
 def _parsed(text: str) -> tuple[str, dict[str, str]]:

@@ -102,8 +102,9 @@ def _metric_lost(configurations: Sequence[Configuration], metric: str) -> str:
 
 
 def explained(outcome: TrainingOutcome) -> bool:
-    """Whether what happened in training is said already: it learned, diverged, or never moved."""
-    return outcome.mostly_learned or 2 * len(outcome.diverged) >= len(outcome.seeds) or never_moved(outcome)
+    """Whether what happened in training is said already: it learned, diverged, never moved, or has no metric."""
+    lost = len(outcome.diverged) + len(outcome.metric_lost)
+    return outcome.mostly_learned or 2 * lost >= len(outcome.seeds) or never_moved(outcome)
 
 
 def _unscaled(configurations: Sequence[Configuration], metric: str) -> str:
