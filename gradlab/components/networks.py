@@ -47,7 +47,12 @@ ACTIVATIONS: dict[str, Activation] = {
     "logsigmoid": _act("torch.nn.functional:logsigmoid", "log(sigmoid(x))"),
     "tanh": _act("torch:tanh", "tanh(x); slope 1 at 0, saturates"),
     "tanhshrink": _act("torch.nn.functional:tanhshrink", "x - tanh(x)"),
-    "hardtanh": _act("torch.nn.functional:hardtanh", "x cut to [-1, 1]"),
+    "hardtanh": _act(
+        "torch.nn.functional:hardtanh",
+        "x cut to [min_val, max_val]",
+        min_val=Param(-1.0, high=0),
+        max_val=Param(1.0, low=0, above=True),
+    ),
     "softsign": _act("torch.nn.functional:softsign", "x/(1+|x|)"),
     "erf": _act("torch:erf", "erf(x); every mean-field integral in closed form"),
     "sine": _act(

@@ -182,6 +182,7 @@ PAIRS: dict[str, tuple[str, ...]] = {
 """Parameters of torch.optim that are pairs, and their parts here."""
 
 VARIANTS: dict[str, dict[str, tuple[tuple[str, str], ...]]] = {
+    "activation": {"gelu": (("approximate", "gelu_tanh"),)},
     "optimizer": {"sgd": (("nesterov", "nesterov"), ("momentum", "momentum"))},
 }
 """By setting and component: parameters that it has in other tools, and the component that has them here, the first of

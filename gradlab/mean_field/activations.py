@@ -169,8 +169,10 @@ NUMPY_ACTIVATIONS: dict[str, Callable[..., NumpyActivation]] = {
     ),
     "logsigmoid": lambda: NumpyActivation(_log_sigmoid, lambda x: _sigmoid(-x)),
     "tanhshrink": lambda: NumpyActivation(lambda x: x - np.tanh(x), lambda x: np.tanh(x) ** 2),
-    "hardtanh": lambda: NumpyActivation(
-        lambda x: np.clip(x, -1, 1), lambda x: np.where(np.abs(x) < 1, 1.0, 0.0), (-1.0, 1.0)
+    "hardtanh": lambda min_val, max_val: NumpyActivation(
+        lambda x: np.clip(x, min_val, max_val),
+        lambda x: np.where((x > min_val) & (x < max_val), 1.0, 0.0),
+        (min_val, max_val),
     ),
     "softsign": lambda: NumpyActivation(lambda x: x / (1 + np.abs(x)), lambda x: (1 + np.abs(x)) ** -2.0, (0.0,)),
     "erf": lambda: NumpyActivation(_erf, lambda x: 2 / math.sqrt(math.pi) * np.exp(-(x**2))),

@@ -20,6 +20,7 @@ DIGITS = {"in_features": 64, "out_features": 10, "input_mean_square": 1.0}
 OTHER = [
     Named("leaky_relu", (("negative_slope", 0.2),)), Named("prelu", (("start", -0.3),)),
     Named("elu", (("alpha", 0.5),)), Named("softplus", (("beta", 4.0),)), Named("sine", (("w0", 3.0),)),
+    Named("hardtanh", (("min_val", -0.5), ("max_val", 2.0))),
     Named("celu", (("alpha", 0.25),)), Named("squareplus", (("b", 0.2),)), Named("softshrink", (("lambd", 0.1),)),
 ]  # fmt: skip
 

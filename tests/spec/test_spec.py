@@ -103,6 +103,11 @@ COMPONENTS = {
     "optimizer: {name: adafactor, eps: [1e-9, 1e-2]}": (
         "optimizer", Named("adafactor", (("eps1", 1e-9), ("eps2", 0.01))),
     ),
+    "activation: GELU(approximate='tanh')": ("activation", Named("gelu_tanh")),
+    "activation: {name: gelu, approximate: none}": ("activation", Named("gelu")),
+    "activation: nn.Hardtanh(min_val=-2, max_val=2)": (
+        "activation", Named("hardtanh", (("min_val", -2.0), ("max_val", 2.0))),
+    ),
     "init: {name: glorot_normal, truncated: yes}": ("init", Named("xavier_normal", (("truncated", True),))),
     "residual: {layer_scale: 0.1}": ("residual", Named("layer_scale", (("start", 0.1),))),
     "residual: Peri-LN": ("residual", Named("sandwich")),

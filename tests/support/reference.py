@@ -43,7 +43,7 @@ def torch_activation(named: Named) -> nn.Module:
         "linear": lambda: nn.Identity(),
         "sigmoid": lambda: nn.Sigmoid(),
         "tanh": lambda: nn.Tanh(),
-        "hardtanh": lambda: nn.Hardtanh(),
+        "hardtanh": lambda: nn.Hardtanh(params.get("min_val", -1.0), params.get("max_val", 1.0)),
         "softsign": lambda: nn.Softsign(),
         "erf": lambda: Formula(torch.erf),
         "hardsigmoid": lambda: nn.Hardsigmoid(),
