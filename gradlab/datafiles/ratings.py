@@ -109,6 +109,8 @@ def _place(source: Source, role: str, column: str) -> int:
         usual = [place for place, name in enumerate(names) if name.lower() in (role, *_USUAL[role])]
         if len(usual) == 1:
             return usual[0]
+    if "no header" in source.how and column.isdecimal() and 1 <= int(column[:9]) <= len(names):
+        return int(column) - 1  # columns without a header are numbered too
     close = nearest(column, names)
     hint = f"did you mean {role}: {shorten(close)}?" if close else f"name it: {role}: one of {listed(names)}"
     raise source.refuse(f"there is no column {quoted(column)} for the {role}", hint)

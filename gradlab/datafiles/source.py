@@ -171,6 +171,11 @@ def _hint(text: str, otherwise: str) -> str:
         return "these look like dates or times: turn them into numbers first, days since the first perhaps"
     if text.lower() in _YES_NO:
         return "write 1 and 0 instead"
+    if is_number(text.replace("\u2212", "-").replace("\u2013", "-")):
+        return "its sign is a dash: write -"
+    joined = "".join(text.split())
+    if joined != text and (is_number(joined) or is_number(joined, "comma")):
+        return "remove the spaces inside of the number"
     if _UNIT.fullmatch(text):
         return "leave the unit out"
     if _DECIMAL_COMMA.fullmatch(text) and not _THOUSANDS.fullmatch(text):

@@ -60,12 +60,12 @@ def read_text(path: Path, reading: Reading, *, headless: Sequence[Sequence[str]]
         DataError: it is not a table; the message says what it looks like and which parameter of the task reads it.
     """
     name = shown_name(path)
-    text, encoding = decoded(name, content(path), reading.encoding)
-    if "\n" not in text and "\r" in text:
-        text = text.replace("\r", "\n")
-    _foreign(name, text)
     tabs = bool(set(suffixes(path)) & set(_TABS))
     with guarded(name):
+        text, encoding = decoded(name, content(path), reading.encoding)
+        if "\n" not in text and "\r" in text:
+            text = text.replace("\r", "\n")
+        _foreign(name, text)
         dialect = dialect_of(name, text, tabs, reading.separator, reading.decimal, reading.header)
         usual = next((names for names in headless if len(names) == dialect.columns), None)
         if usual and (dialect.data_first or dialect.counted) and reading.header is None:

@@ -8,7 +8,9 @@ import os
 import platform
 import sys
 from functools import lru_cache
+from pathlib import Path
 
+import gradlab
 from gradlab.cell import Cell
 from gradlab.execution.provenance import versions
 
@@ -30,10 +32,22 @@ def circumstances(cell: Cell, device: str) -> dict[str, str]:
 
 
 def _environment() -> str:
-    """Return a digest of the interpreter, the system and every package installed."""
+    """Return a digest of the interpreter, the system, every package installed, and the source of this one."""
     values = {name: os.environ.get(name, "") for name in _VARIABLES}
-    text = repr((sys.version, sys.prefix, platform.platform(), values, _packages(tuple(sys.path))))
+    text = repr((sys.version, sys.prefix, platform.platform(), values, _packages(tuple(sys.path)), _source()))
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+@lru_cache(maxsize=1)
+def _source() -> str:
+    """Return a digest of gradlab itself: of a clone the version says little about the code."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(gradlab.__file__).parent.rglob("*.py")):
+        try:
+            digest.update(path.read_bytes())
+        except OSError:  # what cannot be read is not what has changed
+            continue
+    return digest.hexdigest()
 
 
 @lru_cache(maxsize=1)

@@ -37,6 +37,8 @@ FOUND = {
     "quoted numbers": ("a,b,y\n" + "".join(f'"{x}"\n'.replace(",", '","') for x in ROWS.split()), "t.csv", "commas"),
     "a separator at the end": (TABLE.replace("\n", ",\n"), "t.csv", "separated by commas"),
     "a separator at the end of rows": ("a,b,y\n" + ROWS.replace("\n", ",\n"), "t.csv", "separated by commas"),
+    "spaces around numbers": (TABLE.replace(",", " , "), "t.csv", "separated by commas"),
+    "spaces at the ends": (TABLE.replace("\n", "  \n"), "t.csv", "separated by commas"),
     "Windows": (TABLE.replace("\n", "\r\n"), "t.csv", "separated by commas"),
     "old Mac": (TABLE.replace("\n", "\r"), "t.csv", "separated by commas"),
     "the end of a DOS file": (TABLE + "\x1a", "t.csv", "separated by commas"),

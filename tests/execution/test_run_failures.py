@@ -14,8 +14,9 @@ from gradlab import __version__, spec
 from gradlab.api.options import PlanOptions
 from gradlab.api.plan import prepare
 from gradlab.api.run import execute
+from gradlab.cell import Cell
 from gradlab.errors import DataError
-from gradlab.execution import Cause, InlineExecutor, Outcome
+from gradlab.execution import Cause, InlineExecutor, Outcome, circumstances
 from gradlab.execution.base import cause_of
 
 
@@ -225,3 +226,15 @@ def test_a_mistake_in_the_data_is_never_remembered(tmp_path: Path, fake: Callabl
     with pytest.raises(DataError):
         run(tmp_path, text)
     assert not (tmp_path / "demo").exists()
+
+
+def test_the_source_of_a_clone_counts_as_its_version(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    before = circumstances.circumstances(Cell(), "cpu")
+    assert circumstances.circumstances(Cell(), "cpu") == before
+    (tmp_path / "mended.py").write_text("MENDED = True\n")
+    monkeypatch.setattr("gradlab.__file__", str(tmp_path / "__init__.py"))
+    circumstances._source.cache_clear()
+    try:
+        assert circumstances.circumstances(Cell(), "cpu") != before
+    finally:
+        circumstances._source.cache_clear()

@@ -135,6 +135,9 @@ def test_files_of_ratings_are_read_as_they_come(tmp_path: Path, name: str) -> No
     assert "40 ratings" in found.checked.read
     assert ("no header" in found.checked.read) == (header is None)
     assert not found.checked.warnings
+    if header is None:
+        numbered = file.ratings(str(tmp_path / name), "2", "1", "3", Reading(header=False))
+        np.testing.assert_array_equal(numbered.pairs, found.pairs[:, ::-1])
 
 
 @pytest.mark.parametrize(
