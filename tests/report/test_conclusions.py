@@ -129,7 +129,17 @@ def test_a_loss_at_chance_stands_still_with_the_evidence_looked_at() -> None:
     made = trained(seeds(depth=30, width=16, activation=Named("sigmoid"), lr=0.1, steps=64))
     text = sentence(made, "vanishing")
     assert "not learned: training loss" in text
-    assert text.endswith("at the end, chance: ln 10.")
+    assert "at the end, chance: ln 10, the weights of " in text
+    numbers = made.cells["unmoved_blocks"]
+    span = f"{numbers.min()}" if numbers.nunique() == 1 else f"{numbers.min()} to {numbers.max()}"
+    assert 0 < numbers.min() <= numbers.max() < 30
+    assert text.endswith(f"the weights of {span} blocks never moved.")
+    # they are those at the input, where the gradient is smallest
+    last = made.layers[made.layers["step"] == 64]
+    for cell, still in zip(made.cells["cell"], numbers, strict=True):
+        own = last[last["cell"] == cell].sort_values("layer")
+        assert (own["displacement"].to_numpy() == 0).sum() == still
+        assert own["displacement"].iloc[-1] > 0
     assert number_after(text, "training loss") == pytest.approx(np.log(10), rel=0.02)
     assert not sentence(made, "not learned")
     assert not sentence(made, "healthy")

@@ -99,7 +99,8 @@ def _unlearned_there(row: Row, length: int) -> str:
     outcome = members[0].outcomes[length] if len(members) == 1 else None
     if outcome is None or not outcome.steps or explained(outcome) or outcome.trend == "falling":
         return ""
-    return f", not learned: {evidence.late_loss(outcome)}"
+    still = evidence.still_blocks(outcome)
+    return f", not learned: {evidence.late_loss(outcome)}" + (f", {still}" if still else "")
 
 
 def _beyond(group: RowGroup, verdict: str) -> str:

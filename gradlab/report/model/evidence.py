@@ -11,7 +11,7 @@ from gradlab.report.model.outcomes import TrainingOutcome
 __all__ = [
     "UNTROUBLED", "clipping",
     "divergence", "first_loss", "late_loss", "layer_text", "learned_text", "lost_metric", "measured", "motionless",
-    "scale", "short_outcome", "steps_text", "survival_text",
+    "scale", "short_outcome", "steps_text", "still_blocks", "survival_text",
 ]  # fmt: skip
 
 _CLIPPED = 0.5
@@ -91,6 +91,15 @@ def motionless(outcome: TrainingOutcome, verdict: str) -> str:
     return ", ".join(parts)
 
 
+def still_blocks(outcome: TrainingOutcome) -> str:
+    """Return how many blocks kept their weights to the bit, where it is not all of them; empty without any."""
+    numbers = [int(number) for number in outcome.values("unmoved_blocks")]
+    if not any(numbers):
+        return ""
+    low, high = min(numbers), max(numbers)
+    return f"the weights of {low if low == high else f'{low} to {high}'} blocks never moved"
+
+
 def lost_metric(outcome: TrainingOutcome, metric: str) -> str:
     """Return which metrics measure nothing, of how many seeds, and from which probed step on."""
     seeds = outcome.metric_lost
@@ -132,6 +141,8 @@ def measured(outcome: TrainingOutcome, point: Point) -> str:
     parts = [survival_text(point)]
     if not isnan(moved := outcome.mean("displacement")) and not isinf(moved):
         parts.append(f"weights moved by at most {percent(moved)}")
+    if still := still_blocks(outcome):
+        parts.append(still)
     if (saturated := outcome.mean("saturated")) >= _SATURATED:
         parts.append(f"{percent(saturated)} of the units saturated before training")
     if clipped := clipping(outcome):

@@ -86,5 +86,8 @@ def terms(axes: Sequence[Axis]) -> list[tuple[str, str]]:
         ("theory, z",
          "mean-field theory of wide networks with its scatter at this width; z is measured less predicted, in standard "
          f"deviations of the mean. Beyond ±{UNEXPLAINED_Z:g} theory does not explain it."),
+        ("healthy",
+         "no mark before training and none after it, in a network that trained: no seed diverged, its weights moved, "
+         "its metric measures something. Fading and growing are marks."),
         ("learned", "the task's own criterion, apart from the verdict on the gradient."),
     ]  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gradlab.definitions import measures
 from gradlab.record import Floats
 from gradlab.report.formatting import count, size
 from gradlab.report.model.profiles import ProfileIndex, mean_series, profile, thinned
@@ -143,11 +144,13 @@ def _short(values: Floats) -> list[float | None]:
 
 
 class _History:
-    """Means over seeds of survival, metric and loss at each probed step; what is not finite is left out."""
+    """Means over seeds of survival, metric and loss at each probed step; what is not finite, and metrics that measure
+    nothing, are left out."""
 
     def __init__(self, steps: pd.DataFrame, row_of: Mapping[str, int]) -> None:
         own = steps[steps["cell"].isin(row_of)]
         numbers = own[list(_HISTORY)].astype(np.float64).replace([np.inf, -np.inf], np.nan)
+        numbers["metric"] = numbers["metric"].where(measures(numbers["metric"].to_numpy()))
         groups = [own["cell"].map(row_of).to_numpy(np.int64), own["step"].to_numpy(np.int64)]
         mean = numbers.groupby(groups, sort=True).mean()
         rows = mean.index.get_level_values(0).to_numpy()
