@@ -43,7 +43,8 @@ class Option:
     separated: bool = False
     """Of a list: a command line has it as one text with commas, and not as a flag that is repeated."""
     joined: bool = False
-    """Of a text: whether it is names with commas between them, so that Python may give a list."""
+    """Of a text: whether it is names or conditions with commas between them, so that Python may give a list of them, or
+    a mapping of settings to values."""
 
     def check(self, value: Any) -> Any:
         """Return a value in its canonical form; scalars and lists of numpy, pandas and torch are what they mean.
@@ -64,6 +65,8 @@ class Option:
         except ValueError as error:
             infinite = str(error) == "must be finite"
             raise ValueError("finite" if infinite else self._expected()) from None
+        if self.joined and isinstance(value, dict):
+            value = [f"{key}={item}" for key, item in value.items()]
         texts = [value] if isinstance(value, str) else value
         if kind is tuple or (self.joined and isinstance(value, list)):
             if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
@@ -192,8 +195,8 @@ class CompareOptions(Options):
     metric: str = option(
         "survival", f"{', '.join(list(RESPONSES)[:-1])} or {list(RESPONSES)[-1]}.", offers=tuple(RESPONSES)
     )
-    where: str | None = option(None, "Only these cells: 'depth>=16 and norm=none'.")
-    baseline: str | None = option(None, "Compare all else with this, in pairs.", metavar="KEY=VALUE,...")
+    where: str | None = option(None, "Only these cells: 'depth>=16 and norm=none'.", joined=True)
+    baseline: str | None = option(None, "Compare all else with this, in pairs.", metavar="KEY=VALUE,...", joined=True)
     sort: str | None = option(None, "Largest first; -COLUMN: last.", metavar="COLUMN")
     top: int | None = option(None, "Only the first N rows.", int, metavar="N", low=1)
     fail_on: tuple[str, ...] = option((), "Leave with 3: 'survival<1e-3'.", metavar="CONDITION")

@@ -10,13 +10,16 @@ from typing import Any
 
 from gradlab import spec
 from gradlab.cell import REGISTRIES, SETTINGS
-from gradlab.errors import UsageError, shorten
+from gradlab.components import Param
+from gradlab.errors import OptionError, UsageError, shorten
 from gradlab.spec import Spec
 from gradlab.spec.keys import hint_for
 from gradlab.spec.overrides import Overrides
 
-__all__ = ["Changes", "SpecLike", "by_key", "path_of", "paths_of", "spec_of", "text_of", "workers_of"]
+__all__ = ["Changes", "SpecLike", "by_key", "path_of", "paths_of", "spec_of", "text_of", "width_of", "workers_of"]
 
+
+_WIDTH = Param(kind=int, low=1)
 
 SpecLike = str | Path | Mapping[str, Any] | Spec
 """The path of a spec, a mapping of what a spec holds (with its `name`), or a `Spec`."""
@@ -139,3 +142,11 @@ def workers_of(workers: Any, executor: str = "local") -> dict[str, Any]:
         workers = spec.plain(workers)
     none = isinstance(workers, int | float) and not workers
     return {"workers": "auto" if workers is None or none else workers, "executor": "inline" if none else executor}
+
+
+def width_of(width: Any) -> int | None:
+    """Return the columns of a report. Raises OptionError for what is no whole number of at least 1."""
+    try:
+        return None if width is None else int(_WIDTH.check(spec.plain(width)))
+    except ValueError:
+        raise OptionError("width", width, f"must be {_WIDTH.expected()}") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gradlab.analysis.compare import comparison
+from gradlab.python.arguments import width_of
 from gradlab.report.glyphs import UNICODE
 from gradlab.report.model.conclusions import conclusions
 from gradlab.report.terminal.comparison import comparison_report
@@ -59,7 +60,7 @@ class Comparison:
         return "\n".join(str(line).rstrip() for line in self._lines(width))
 
     def _lines(self, width: int | None) -> list[Text]:
-        return list(comparison_report(self.answer, UNICODE, width, verbose=True))
+        return list(comparison_report(self.answer, UNICODE, width_of(width), verbose=True))
 
     def __repr__(self) -> str:
         return (

@@ -15,7 +15,8 @@ from gradlab.analysis.expectations import Judgement, judge_run
 from gradlab.api.run import RunResult
 from gradlab.cell import Cell
 from gradlab.columns import TABLES
-from gradlab.errors import GradlabError, StoreError, UsageError
+from gradlab.errors import GradlabError, StoreError, UsageError, shorten
+from gradlab.python.arguments import path_of, width_of
 from gradlab.results.directories import each_readable, names_apart
 from gradlab.results.run import Run
 from gradlab.results.tables import Tables
@@ -37,7 +38,7 @@ class Picture:
 
         Raises UsageError for others, and where it cannot be written.
         """
-        file = Path(path)
+        file = path_of(path)
         if file.suffix not in (".png", ".svg"):
             raise UsageError(f"{file}: a picture is saved as .png or .svg", f"as in {self.name}.svg")
         try:
@@ -145,6 +146,8 @@ class Results:
 
         Raises UsageError for another name, or where the tables have nothing for it.
         """
+        if not isinstance(name, str):
+            raise UsageError(f"{shorten(repr(name))} is no picture", "write its name as text, as in survival")
         pictures = self.pictures(name)
         if name not in pictures:
             others = ", ".join(self.pictures()) or "none"
@@ -166,7 +169,8 @@ class Results:
         """Return the report as `gradlab run` prints it, folded to `width` columns; None: not folded."""
         return "\n".join(str(line).rstrip() for line in self._lines(width))
 
-    def _lines(self, width: int | None) -> list[Any]:
+    def _lines(self, width: Any) -> list[Any]:
+        width = width_of(width)
         from gradlab.report.terminal.notebook import lines
 
         if len(self) > 1:

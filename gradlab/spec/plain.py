@@ -61,7 +61,8 @@ def _plain(value: object, depth: int) -> Any:
         items = list(islice(value, MOST_VALUES + 1))
         _check_size(len(items))
         return [plain(item, depth + 1) for item in (_sorted(items) if isinstance(value, set | frozenset) else items)]
-    raise ValueError(f"means nothing in a spec: it is of type {type(value).__name__}")
+    by_name = ", write its name as text" if callable(value) else ""
+    raise ValueError(f"means nothing in a spec: it is of type {type(value).__name__}{by_name}")
 
 
 def _of_array(value: Any) -> Any:

@@ -182,6 +182,9 @@ def test_options_and_paths() -> None:
     table = gl.compare(other.paths, by="depth,activation", top=3).table
     for by in (["depth", "activation"], ("depth", "activation"), pd.Index(["depth", "activation"])):
         pd.testing.assert_frame_equal(gl.compare(other, by=by, top=np.int64(3)).table, table)  # type: ignore[arg-type]
+    for baseline in ("depth=2", {"depth": 2}, ["depth=2"], {"depth": np.int64(2)}):
+        assert gl.compare(other, baseline=baseline).answer.baseline == {"depth": "2"}  # type: ignore[arg-type]
+    assert len(gl.compare(other, where={"depth": 2}).answer.cells) == 2  # type: ignore[arg-type]
     for fail_on in (["survival<0"], pd.Series(["survival<0"]), "survival<0", (text for text in ["survival<0"])):
         assert len(gl.compare(other, fail_on=fail_on).checks) == 1  # type: ignore[arg-type]
 
@@ -290,7 +293,7 @@ MISTAKES: dict[str, Callable[[], object]] = {
     "a sweep without values": lambda: gl.sweep(depth=[], quiet=True),
     "by that is a number": lambda: gl.compare(".", by=3),
     "a metric that is a list": lambda: gl.compare(".", metric=["loss"]),  # type: ignore[arg-type]
-    "where that is a list": lambda: gl.compare(".", where=["depth=3"]),  # type: ignore[arg-type]
+    "where that is a number": lambda: gl.compare(".", where=3),  # type: ignore[arg-type]
     "top that is a text": lambda: gl.compare(".", top="few"),  # type: ignore[arg-type]
     "results that are numbers": lambda: gl.load([1, 2]),  # type: ignore[arg-type]
     "results that are None": lambda: gl.compare(None),  # type: ignore[arg-type]
@@ -314,6 +317,16 @@ def test_a_run_that_there_is_not_and_a_picture_that_cannot_be_written() -> None:
     with pytest.raises(gl.UsageError, match="there is no run 'x'") as caught:
         results["x"]
     assert isinstance(caught.value, KeyError)
+    assert results.report(width=np.int64(80)) == results.report(width=80)
+    for call in (
+        lambda: results.picture(3),  # type: ignore[arg-type]
+        lambda: results.picture(["survival"]),  # type: ignore[arg-type]
+        lambda: results.report(width="wide"),  # type: ignore[arg-type]
+        lambda: gl.compare(results.paths).report(width=0),
+        lambda: gl.Picture("a", b"", "").save(3),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(gl.GradlabError):
+            call()
     with pytest.raises(gl.UsageError, match="cannot be written"):
         gl.Picture("a", b"", "").save("no/such/folder.png")
 
