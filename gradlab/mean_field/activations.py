@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from gradlab.components import ACTIVATIONS, Named, Value
 from gradlab.mean_field.coverage import Components
+from gradlab.mean_field.prediction import NoPrediction
 from gradlab.shaping import deep_kernel_shape, rectifier_gain, rectifier_slope
 
 __all__ = ["KNOWN_ACTIVATIONS", "NUMPY_ACTIVATIONS", "NumpyActivation", "numpy_activation"]
@@ -254,4 +256,37 @@ def numpy_activation(activation: Named) -> NumpyActivation:
 
 @lru_cache(maxsize=256)
 def _made(make: Callable[..., NumpyActivation], values: tuple[tuple[str, Value], ...]) -> NumpyActivation:
-    return make(**dict(values))
+    if make in NUMPY_ACTIVATIONS.values():
+        return make(**dict(values))
+    return _guarded(make, dict(values))
+
+
+def _guarded(make: Callable[..., NumpyActivation], values: Mapping[str, Value]) -> NumpyActivation:
+    """Return the twin that a user wrote; whatever goes wrong in it is NoPrediction."""
+    with _explained("cannot be made"):
+        made = make(**values)
+        kinks, scale, period = tuple(map(float, made.kinks)), float(made.scale), float(made.period)
+        if not all(map(math.isfinite, (*kinks, scale, period))) or scale <= 0 or period < 0:
+            raise ValueError("kinks, scale and period must be finite, scale above 0")
+
+    def checked(name: str, function: Callable[[Floats], Floats]) -> Callable[[Floats], Floats]:
+        def call(x: Floats) -> Floats:
+            with _explained(f"has no {name}"):
+                result = np.asarray(function(x), dtype=np.float64)
+                if result.shape not in ((), np.shape(x)):
+                    raise ValueError(f"shape {result.shape} for arguments of shape {np.shape(x)}")
+                return result
+
+        return call
+
+    return NumpyActivation(checked("value", made.value), checked("slope", made.slope), kinks, scale, period)
+
+
+@contextmanager
+def _explained(what: str) -> Iterator[None]:
+    try:
+        yield
+    except ArithmeticError:
+        raise  # as that of any other prediction, see `checked_arithmetic`
+    except Exception as error:
+        raise NoPrediction(f"the numpy twin of the activation {what}: {type(error).__name__}: {error}") from error

@@ -16,7 +16,10 @@ from gradlab.mean_field.fixed_points import FixedPoint
 from gradlab.mean_field.inputs import Inputs
 from gradlab.mean_field.prediction import NoPrediction, Prediction
 
-__all__ = ["NetworkTheory"]
+__all__ = ["LONGEST", "NetworkTheory"]
+
+LONGEST = 20_000
+"""Blocks, or time steps, of a profile that is predicted: each takes up to a millisecond."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,8 @@ class NetworkTheory:
             with checked_arithmetic():
                 self.coverage.require(cell)
                 bound = self._finite_bound(cell)
+                if cell.blocks > LONGEST:
+                    raise NoPrediction(f"a profile of more than {LONGEST:,} blocks is not predicted")
                 prediction = self.profile(cell, inputs)
             _require_numbers(prediction)
         except NoPrediction as none:

@@ -225,3 +225,34 @@ def test_another_twin_of_the_same_name_is_another_prediction(lab: Path) -> None:
         decays.append([gl.theory(**of, depth=5).decay, gl.theory(**of, model="rnn", seq_len=8).decay])
     assert decays[0][0] != decays[1][0]
     assert decays[0][1] != decays[1][1]
+
+
+TWINS = {
+    "raises a TypeError": "def twin(slope):\n    raise TypeError('no such thing')\n",
+    "raises a KeyError in its value": (
+        "def twin(slope):\n    return gl.NumpyActivation(lambda x: {}['x'], lambda x: x, (0.0,))\n"
+    ),
+    "raises an exception of its own": (
+        "class Mine(Exception):\n    pass\n\n"
+        "def twin(slope):\n    def bad(x):\n        raise Mine\n    return gl.NumpyActivation(bad, bad)\n"
+    ),
+    "is no twin": "def twin(slope):\n    return 3\n",
+    "has another shape": "def twin(slope):\n    return gl.NumpyActivation(lambda x: x[:1], lambda x: x)\n",
+    "has kinks that are none": "def twin(slope):\n    return gl.NumpyActivation(lambda x: x, lambda x: x, ('a',))\n",
+    "has no scale": "def twin(slope):\n    return gl.NumpyActivation(lambda x: x, lambda x: x, (), scale=0.0)\n",
+    "takes other parameters": "def twin(steepness):\n    return None\n",
+    "divides by zero": "def twin(slope):\n    return gl.NumpyActivation(lambda x: 1 / 0, lambda x: x)\n",
+    "has a value of text": "def twin(slope):\n    return gl.NumpyActivation(lambda x: 'x', lambda x: x)\n",
+}
+
+
+@pytest.mark.parametrize("source", TWINS.values(), ids=TWINS)
+def test_whatever_goes_wrong_in_a_twin_is_no_prediction(lab: Path, source: str) -> None:
+    (lab / "twin.py").write_text(BENT.replace('"bent")', '"bent", twin=lambda slope: twin(slope=slope))') + source)
+    try:
+        gl.plugin(lab / "twin.py")
+    except gl.PluginError:
+        return
+    prediction = gl.theory(activation="bent", depth=4)
+    assert prediction.reason
+    assert prediction.log10_survival is None or prediction.log10_survival != prediction.log10_survival
