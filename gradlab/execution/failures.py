@@ -10,52 +10,28 @@ means that its cell is run again, a cell that is done is done whatever the file 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from typing import BinaryIO
+from collections.abc import Sequence
 
 from gradlab.cell import Cell, cell_id
-from gradlab.errors import printable
 from gradlab.execution.circumstances import circumstances
 from gradlab.store import RunDirectory
 from gradlab.store.atomic import explained, write_bytes
-from gradlab.store.documents import parse
+from gradlab.store.failed import FAILURES, read_failures
 from gradlab.store.records import Failure
 
 __all__ = ["NAME", "forget", "remember", "remembered"]
 
-NAME = "failures.jsonl"
-_LONGEST = 1 << 16
-"""Bytes of a line, see `base.one_line`."""
+NAME = FAILURES
 
 
 def remembered(directory: RunDirectory, cells: dict[str, Cell], device: str) -> tuple[Failure, ...]:
     """Return the kept failures of `cells` (by id) in the present circumstances, in their order."""
-    path = directory.path / NAME
-    if not path.is_file():  # nor is a pipe or a device
-        return ()
-    with explained("read", path), path.open("rb") as file:
-        lines = list(_lines(file))
     kept: dict[str, Failure] = {}
-    for line in lines:
-        try:
-            entry = parse(line)
-            cell, bank, error = str(entry["cell"]), str(entry["bank"]), str(entry["error"])
-            known = cell in cells and entry["circumstances"] == circumstances(cells[cell], device)
-        except (ValueError, KeyError, TypeError):  # a line cut short by a kill
-            continue
-        if known:
-            kept[cell] = Failure(cells[cell], printable(error), printable(bank))
+    for entry in read_failures(directory.path):
+        cell = cells.get(entry.cell)
+        if cell is not None and entry.circumstances == circumstances(cell, device):
+            kept[entry.cell] = Failure(cell, entry.error, entry.bank)
     return tuple(kept[cell] for cell in cells if cell in kept)
-
-
-def _lines(file: BinaryIO) -> Iterator[bytes]:
-    """Yield the lines of a file; longer ones than any of ours are left out, and never in memory as a whole."""
-    whole = True
-    while line := file.readline(_LONGEST):
-        ends = line.endswith(b"\n")
-        if whole and (ends or len(line) < _LONGEST):
-            yield line
-        whole = ends
 
 
 def remember(directory: RunDirectory, failures: Sequence[Failure], device: str) -> None:

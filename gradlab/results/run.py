@@ -24,6 +24,7 @@ from gradlab.results.written import WrittenTables
 from gradlab.spec import Spec
 from gradlab.store import RunDirectory
 from gradlab.store.atomic import explained
+from gradlab.store.failed import read_failures
 from gradlab.store.records import Failure, Records, Unreadable
 from gradlab.store.sessions import moment
 
@@ -264,13 +265,19 @@ class Run:
         return tables(measured, failures, order=order, predict=Predictions(self.directory))
 
     def _failures(self) -> list[Failure]:
-        """Return the cells that the table ``cells`` says have failed, which no part holds."""
+        """Return the cells that the table ``cells`` says have failed, which no part holds.
+
+        Without that table they are those that ``failures.jsonl`` keeps.
+        """
         frame = self._written.cells
         if frame is None:
-            return []
-        lost = frame[(frame["status"] == "failed").to_numpy()].fillna({"error": "", "bank": ""})
+            kept = {entry.cell: (entry.cell, entry.error, entry.bank) for entry in read_failures(self.path)}
+            failed = list(kept.values())
+        else:
+            lost = frame[(frame["status"] == "failed").to_numpy()].fillna({"error": "", "bank": ""})
+            failed = list(zip(lost["cell"], lost["error"], lost["bank"], strict=True))
         return [
             Failure(self.expected_cells[cell], error, bank)
-            for cell, error, bank in zip(lost["cell"], lost["error"], lost["bank"], strict=True)
+            for cell, error, bank in failed
             if cell in self.expected_cells and cell not in self.stored
         ]

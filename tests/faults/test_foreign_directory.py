@@ -404,3 +404,35 @@ def test_what_may_not_be_read_is_named_and_hides_no_other(run: Path, closed: str
     for command in ("plan", "run") if not place.is_file() or "parts" in closed else ("run",):
         done = gradlab(command, "demo.yaml")
         assert (done.returncode, "permission denied" in done.stderr) == (2, True), (command, done.stderr)
+
+
+# failed cells in tables that are made anew
+
+
+def damaged_table(run: Path) -> None:
+    (run / "cells.csv").write_bytes((run / "cells.csv").read_bytes()[:-5])
+
+
+def missing_table(run: Path) -> None:
+    (run / "cells.csv").unlink()
+
+
+def missing_manifest(run: Path) -> None:
+    (run / "tables.json").unlink()
+
+
+def table_of_another_spec(run: Path) -> None:
+    (run / "spec.yaml").write_text((run / "spec.yaml").read_text() + "# edited\n")
+    vouch(run)
+
+
+@pytest.mark.parametrize("damage", [damaged_table, missing_table, missing_manifest, table_of_another_spec])
+def test_tables_made_anew_have_the_cells_that_failed(run: Path, damage: Callable[[Path], None]) -> None:
+    before = gl.load(run).cells
+    damage(run)
+    after = gl.load(run)
+    assert after.cells["cell"].tolist() == before["cell"].tolist()
+    assert after.cells["status"].tolist() == before["status"].tolist()
+    assert after.cells["error"].fillna("").tolist() == before["error"].fillna("").tolist()
+    assert (after.cells["status"] == "failed").sum() == 4
+    assert after.warnings
