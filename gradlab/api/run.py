@@ -13,7 +13,7 @@ from gradlab.api import exports, machine
 from gradlab.api.options import PlotOptions, RunOptions
 from gradlab.api.plan import Plan, prepare
 from gradlab.cell import cell_id
-from gradlab.errors import UsageError
+from gradlab.errors import GradlabError, UsageError
 from gradlab.execution import Executor, InlineExecutor, LocalExecutor, failures
 from gradlab.execution.progress import Listener
 from gradlab.execution.provenance import Provenance
@@ -177,7 +177,7 @@ def execute(
     begun = time.perf_counter()
     directory, cells = plan.directory, len(plan.cells)
     try:
-        with directory.lock(listener.say):  # held by then, if it was taken before `prepare`
+        with directory.lock(listener.say), _left_as_it_was(directory):  # held by then, if taken before `prepare`
             directory.create()
             _report_state(plan, listener)
             directory.write_text("spec.yaml", dump(plan.spec))
@@ -208,6 +208,18 @@ def execute(
         executor.close()
         raise
     return result
+
+
+@contextmanager
+def _left_as_it_was(directory: RunDirectory) -> Iterator[None]:
+    """As a context: a run that is refused (no such device, work that cannot be loaded) leaves no new directory."""
+    new = not directory.exists()
+    try:
+        yield
+    except GradlabError:
+        if new:
+            directory.discard()
+        raise
 
 
 def _report_state(plan: Plan, listener: Listener) -> None:

@@ -97,6 +97,19 @@ class RunDirectory:
                     if is_temporary(path, names, (".parquet", CHECKPOINT)) and (path.is_symlink() or not path.is_dir()):
                         path.unlink(missing_ok=True)
 
+    def discard(self) -> None:
+        """Remove what a command that was refused has written, provided that nothing was computed here.
+
+        Only for whoever holds the lock, which removes the directory itself where it made it.
+        """
+        with suppress(OSError):
+            if any(self.parts.iterdir()) or any(self.checkpoints.iterdir()):
+                return
+            for name in (*checksums.KNOWN, checksums.SUMS, "run.log"):
+                (self.path / name).unlink(missing_ok=True)
+            for folder in (self.parts, self.checkpoints):
+                folder.rmdir()
+
     def mend(self) -> tuple[str, ...]:
         """Set aside the files, parts excepted, that are not as they were written; return what to say of it.
 
