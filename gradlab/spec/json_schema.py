@@ -15,7 +15,7 @@ from gradlab.cell import REGISTRIES, SETTINGS, parameters_of
 from gradlab.components import ALIASES, Component, Param
 from gradlab.components.param import LARGEST, SMALLEST
 from gradlab.components.synonyms import NAME_KEYS, NOTHING, VARIANTS
-from gradlab.spec.keys import GROUPS, NAMED
+from gradlab.spec.keys import GROUPS, NAMED, SCALING
 
 __all__ = ["json_schema"]
 
@@ -147,10 +147,12 @@ def _param(param: Param) -> Schema:
     """Return the schema of one value of a parameter."""
     forms: list[Schema] = []
     if param.kind is bool:
-        forms.append({"enum": [True, False, "yes", "no", "on", "off"]})
+        forms.append({"enum": [True, False, "yes", "no", "on", "off", *param.choices]})
     elif param.kind is str:
         words = [*param.choices, *(word for word, _ in param.also)]
-        forms.append({"enum": words} if words else {"type": ["string", "number", "boolean"], "minLength": 1})
+        least = 0 if "" in words else 1
+        text = {"type": ["string", "number", "boolean"], "minLength": least}
+        forms.append({"enum": words} if param.choices else text)
     else:
         number = _number(param)
         several = [{"type": "array", "minItems": 1, "items": {"anyOf": [number, _several()]}}, _several()]
@@ -196,6 +198,8 @@ def _mappings(key: str, name: str, spelled: list[str], component: Component) -> 
     for other in variants.values():
         params = {**{own: _param(param) for own, param in REGISTRIES[key][other].params.items()}, **params}
     params |= {parameter: {} for parameter in variants if parameter not in params}
+    if key == "task":
+        params = _with_scaling(params)
     required = tuple(parameter for parameter, param in component.params.items() if param.required)
     named = {name_key: {"enum": spelled} for name_key in ("name", *NAME_KEYS)}
     long = _mapping({**named, **params}, required=required)
@@ -207,6 +211,15 @@ def _mappings(key: str, name: str, spelled: list[str], component: Component) -> 
         inner.append({"type": "null"})
     short: Schema = {"type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": False}
     return [long, {**short, "properties": {word: _any(inner) for word in spelled}}]
+
+
+def _with_scaling(params: dict[str, Schema]) -> dict[str, Schema]:
+    """Return the parameters of a task and the settings ``inputs: {scale: 2}``, which can stand inside of it."""
+    for group in SCALING:
+        settings = {name: _ref(f"value.{name}") for name in NAMED if name.startswith(f"{group}.")}
+        forms = [_mapping({name.partition(".")[2]: schema for name, schema in settings.items()})]
+        params = {**params, group: _any([*([params[group]] if group in params else []), *forms]), **settings}
+    return params
 
 
 def _any(forms: list[Schema]) -> Schema:

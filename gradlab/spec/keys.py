@@ -12,16 +12,15 @@ from gradlab.errors import shorten
 from gradlab.spec.node import Entry, MappingNode, Problems, ScalarNode, SequenceNode, is_none, items_of, show
 
 __all__ = [
-    "GROUPS", "NAMED", "STRUCTURE", "component_entry", "flat", "hint_for", "mapping", "setting_of_its_own", "settings",
-    "text",
-    "unknown_setting",
+    "GROUPS", "NAMED", "SCALING", "STRUCTURE", "component_entry", "flat", "hint_for", "mapping", "setting_of_its_own",
+    "settings", "text", "unknown_setting",
 ]  # fmt: skip
 
 STRUCTURE = ("seeds", "grid", "zip", "include", "exclude")
 """Keys of a section that are no settings."""
 GROUPS = tuple(dict.fromkeys(key.partition(".")[0] for key in SETTINGS if "." in key))
 """The first parts of the dotted settings: train, probe, thresholds."""
-_SCALING = ("inputs", "targets")
+SCALING = ("inputs", "targets")
 """Groups of settings that can stand inside of a task too."""
 NAMED = tuple(key for key in SETTINGS if key != "seed")
 """The settings a spec gives a value to; of seeds it gives a number or a list."""
@@ -75,7 +74,7 @@ def _with_scaling(entry: Entry, task: MappingNode) -> Iterator[Entry]:
 def _scales(member: Entry) -> bool:
     """Return whether a member of a task is ``inputs: {…}`` or ``inputs.scale``, not the ``inputs: 6`` of teacher."""
     group, dot, _ = member.key.partition(".")
-    return group in _SCALING and (bool(dot) or isinstance(member.value, MappingNode))
+    return group in SCALING and (bool(dot) or isinstance(member.value, MappingNode))
 
 
 def component_entry(entry: Entry) -> Entry | None:

@@ -62,6 +62,11 @@ GOOD = {
     "off": "name: x\nnorm: off\nclip: false\nresidual: no\ndropout: no\nl2: ~\ntrain.lr_schedule: none",
     "names of other tools": "name: x\noptimizer: {_target_: sgd, lr: 0.1, momentum: 0.9}\nnorm: bn",
     "several": "name: x\nseeds: 0 1 2\ngrid: {depth: 2 4 8, width: 'range(2, 5)', lr: [1e-3..1e-1*10]}",
+    "scaled": "name: x\ntask: {teacher: 6}\ninputs: {scale: 255, shift: -3}\ngrid: {targets.scale: [1, 9]}",
+    "scaled inside": "name: x\ntask: {name: teacher, inputs: {scale: 255}, targets.scale: 9}",
+    "scaled inside, short": "name: x\ntask: {teacher: {inputs: {shift: 2.5}, hidden: 3}}",
+    "ratings": "name: x\ntask: {name: ratings, standardize: target, separator: '::', header: false, missing: '? NA'}",
+    "ratings again": "name: x\ntask: {name: ratings, standardize: false, missing: '', decimal: ',', encoding: utf8}",
     "nothing": "name: x\ngrid:\nexpect:\nlr: none",
 }
 
