@@ -21,11 +21,11 @@ CHUNK = 256
 class Samples:
     """A task's samples for R replicas on one device, gathered by index without a loop over replicas."""
 
-    def __init__(self, x: Tensor, y: Tensor, seed_of_R: Tensor) -> None:
+    def __init__(self, x: Tensor, y: Tensor, seed_of_R: Tensor, seeds: int) -> None:
         self.size = int(x.shape[1])
         """M, samples a seed."""
         self._x, self._y = x.flatten(0, 1), y.flatten(0, 1)
-        self._seed_of_R = seed_of_R
+        self._seed_of_R, self._seeds = seed_of_R, seeds
         own_samples = x.shape[0] > 1
         self._first_R = (seed_of_R if own_samples else torch.zeros_like(seed_of_R)) * self.size
 
@@ -37,7 +37,7 @@ class Samples:
     def all(self) -> tuple[Tensor, Tensor]:
         """Return every sample, `[R, M, I]` and `[R, M, ...]`."""
         every = torch.arange(self.size, device=self._x.device)
-        return self.gather(every.expand(int(self._seed_of_R.max()) + 1, -1))
+        return self.gather(every.expand(self._seeds, -1))
 
 
 def _wide(values: Tensor) -> Tensor:
@@ -60,7 +60,7 @@ def samples(
     x, y = (data.train_x, data.train_y) if part == "train" else (data.test_x, data.test_y)
     x = x.to(dtype) if x.is_floating_point() else x
     y = y.to(target_dtype or dtype) if y.is_floating_point() else y
-    return Samples(x.to(device), y.to(device), seed_of_R.to(device))
+    return Samples(x.to(device), y.to(device), seed_of_R.to(device), int(seed_of_R.max()) + 1)
 
 
 class Batches:
