@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from gradlab.cell import SETTINGS, parameter_of
+from gradlab.cell import REGISTRIES, SETTINGS, parameter_of
 from gradlab.components.synonyms import foreign_key
 
 __all__ = ["WITH_SETTINGS", "usage_hint", "with_parameters"]
@@ -18,23 +18,38 @@ _FLAG = re.compile(r"--([A-Za-z_][A-Za-z0-9_.-]*)(?:=(.*))?", re.DOTALL)
 
 
 def with_parameters(arguments: Sequence[str]) -> list[str]:
-    """Return a command line with ``--optimizer.eps VALUES`` as ``--parameter optimizer.eps=VALUES``.
+    """Return a command line with ``--optimizer.eps VALUES`` as ``--parameter optimizer.eps=VALUES``, and the values of
+    a setting that stand apart, ``--depth 2 4 8``, as one: these commands have no other arguments.
 
     Components of the user have parameters too, which are known only once their file was read.
     """
     if not arguments or arguments[0] not in WITH_SETTINGS:
         return list(arguments)
-    spread: list[str] = []
-    rest = iter(arguments)
-    for argument in rest:
-        match = _FLAG.fullmatch(argument)
-        owner, _, _ = match[1].rpartition(".") if match else ("", "", "")
-        if match is None or match[1] in SETTINGS or owner not in SETTINGS or not SETTINGS[owner].is_component:
-            spread.append(argument)
+    spread = [arguments[0]]
+    at = 1
+    while at < len(arguments):
+        match = _FLAG.fullmatch(arguments[at])
+        owner = match[1].rpartition(".")[0] if match else ""
+        parameter = match is not None and match[1] not in SETTINGS and owner in REGISTRIES
+        setting = match is not None and match[1] in _setting_flags()
+        alone = match is not None and match[2] is None and (at + 1 == len(arguments) or arguments[at + 1][:2] == "--")
+        if match is None or not (parameter or setting) or alone:
+            spread.append(arguments[at])
+            at += 1
             continue
-        value = match[2] if match[2] is not None else next(rest, None)
-        spread += [argument] if value is None else ["--parameter", f"{match[1]}={value}"]
+        end = at + 1 if match[2] is not None else at + 2
+        while end < len(arguments) and not arguments[end].startswith("-") and "=" not in arguments[end]:
+            end += 1
+        values = ",".join([*([] if match[2] is None else [match[2]]), *arguments[at + 1 : end]])
+        spread += ["--parameter", f"{match[1]}={values}"] if parameter else [f"--{match[1]}={values}"]
+        at = end
     return spread
+
+
+def _setting_flags() -> set[str]:
+    """Return the flags of settings, without their dashes."""
+    flags = {name for key, setting in SETTINGS.items() for name in (key, setting.attribute.replace("_", "-"))}
+    return flags - {"seed"} | {"seeds"}
 
 
 def usage_hint(arguments: Sequence[str], error: Any) -> str:
@@ -45,7 +60,7 @@ def usage_hint(arguments: Sequence[str], error: Any) -> str:
         return _flag_hint(command, flag[2:])
     extra = re.search(r"unexpected extra arguments?(?:\(s\))? \((.*)\)", str(getattr(error, "message", "")))
     if extra is not None and command in WITH_SETTINGS:
-        return _extra_hint(extra[1].split(), list(arguments))
+        return _extra_hint(extra[1].split())
     return ""
 
 
@@ -72,15 +87,6 @@ def _flag_hint(command: str, name: str) -> str:
     return remark
 
 
-def _extra_hint(extra: list[str], arguments: list[str]) -> str:
-    if all("=" in word for word in extra):
-        key, _, value = extra[0].partition("=")
-        return f"a setting is a flag: --{key.lstrip('+').replace('_', '-')} {value}"
-    place = next((at for at in range(len(arguments)) if arguments[at : at + len(extra)] == extra), 0)
-    flags = [(at, word) for at, word in enumerate(arguments[:place]) if word.startswith("--")]
-    if not flags:
-        return ""
-    at, word = flags[-1]
-    flag, equals, value = word.partition("=")
-    values = [value] if equals else arguments[at + 1 : place]
-    return f"several values stand together: {flag} {','.join([*values, *extra])}"
+def _extra_hint(extra: list[str]) -> str:
+    key, equals, value = extra[0].partition("=")
+    return f"a setting is a flag: --{key.lstrip('+').replace('_', '-')} {value}" if equals else ""

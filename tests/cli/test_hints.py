@@ -29,6 +29,11 @@ SAME = {
     ("--init", "normal", "--init.std", "0.1..0.3:0.1"): ["--init", "{normal: 0.1},{normal: 0.2},{normal: 0.3}"],
     ("--task", "teacher", "--task.noise", "0 0.5"): ["--task", "teacher,{name: teacher, noise: 0.5}"],
     ("--clip", "off", "--norm", "LayerNorm"): ["--clip", "none", "--norm", "layer"],
+    ("--width=2", "4", "8", "--l2", "0"): ["--width", "2,4,8", "--l2", "0"],
+    ("--width", "2", "4..8*2", "--quiet"): ["--width", "2,4,8"],
+    ("--train.steps", "2", "3", "--batch-size", "8", "16"): ["--train.steps=2,3", "--train.batch_size=8,16"],
+    ("--norm", "layer", "rms", "--l1", "0"): ["--norm", "layer,rms", "--l1", "0"],
+    ("--optimizer", "adam", "--optimizer.eps", "1e-8", "1e-4"): ["--optimizer", "adam,{name: adam, eps: 1e-4}"],
 }  # fmt: skip
 
 
@@ -55,9 +60,10 @@ TOLD = {
     "run spec.yaml --epochs 5": "a setting of a spec is overridden by -s train.steps=VALUE",
     "run spec.yaml --depth 5": "a setting of a spec is overridden by -s depth=VALUE",
     "plan spec.yaml --optimizer.eps 5": "a setting of a spec is overridden by -s optimizer.eps=VALUE",
-    "sweep --depth=2 4 8": "several values stand together: --depth 2,4,8",
-    "sweep --width 3 --depth 2 4 8": "several values stand together: --depth 2,4,8",
-    "sweep --activation relu tanh --depth 3": "several values stand together: --activation relu,tanh",
+    "sweep --depth --width 3": "depth",
+    "sweep --name a b": "see gradlab sweep --help",
+    "sweep 2 4": "see gradlab sweep --help",
+    "sweep --depth 2 width=3": "a setting is a flag: --width 3",
     "sweep depth=2,4": "a setting is a flag: --depth 2,4",
     "sweep +train.batch_size=2": "a setting is a flag: --train.batch-size 2",
     "run depth=2,4": "a setting is overridden by -s depth=2,4",
