@@ -80,8 +80,13 @@ class Checkpoint:
             return None
         if document.get("made_by") != _MADE_BY or not _same_layout(document.get("state"), like):
             return None
-        self.resumed_at = document["step"]
-        return document["step"], document["state"]
+        step, parameters = document.get("step"), document["state"].get("flat_RP")
+        if like and (parameters.shape, parameters.dtype) != (like["flat_RP"].shape, like["flat_RP"].dtype):
+            return None
+        if not isinstance(step, int) or isinstance(step, bool) or step < 0:
+            return None
+        self.resumed_at = step
+        return step, document["state"]
 
 
 def _same_layout(state: Any, like: Any) -> bool:

@@ -22,6 +22,15 @@ BASE = Cell(depth=3, width=8, steps=12, batch_size=16, probe_batch_size=16, init
 LIKE = Trainer([BASE], torch.device("cpu")).state()
 
 
+OTHERS = (
+    {**LIKE, "flat_RP": LIKE["flat_RP"][:, :-1]},
+    {**LIKE, "flat_RP": LIKE["flat_RP"].double().to(torch.float16)},
+    {name: value for name, value in LIKE.items() if name != "dropout"},
+    {**LIKE, "of_a_newer_version": 1},
+)
+"""States of the right kind and another layout."""
+
+
 class Stopped(Exception):
     pass
 
@@ -103,11 +112,14 @@ def test_a_checkpoint_of_other_cells_or_another_device_counts_as_none(tmp_path):
 def test_a_checkpoint_of_another_layout_or_version_counts_as_none_and_the_bank_begins_anew(tmp_path, monkeypatch):
     path, key = tmp_path / "bank.ckpt", [cell_id(BASE), "cpu"]
     undisturbed = train_bank([BASE])[0]
-    for state in ({"layout_of_another_version": 1}, {**LIKE, "batches": {}}, {**LIKE, "flat_RP": [1.0]}, []):
+    for state in ({"layout_of_another_version": 1}, {**LIKE, "batches": {}}, {**LIKE, "flat_RP": [1.0]}, [], *OTHERS):
         Checkpoint(path).save(key, 1, state)
         again = Checkpoint(path)
         assert_equal(train_bank([BASE], checkpoint=again)[0], undisturbed)
         assert again.resumed_at == 0
+    for step in (-1, "3", None, 2.5):
+        Checkpoint(path).save(key, step, LIKE)
+        assert Checkpoint(path).load(key, LIKE) is None
     kept(tmp_path, [BASE])
     assert Checkpoint(path).load(key, LIKE) is not None
     monkeypatch.setitem(checkpoint._MADE_BY, "gradlab", "0.0.1")
