@@ -20,10 +20,11 @@ from gradlab.cell import Cell, Named
 from gradlab.record import Record
 from gradlab.report.glyphs import UNICODE
 from gradlab.report.model.causes import causes
+from gradlab.report.model.comparison_rows import comparison_rows
 from gradlab.report.model.labels import name_of, short_labels
 from gradlab.report.model.marks import mark_of
 from gradlab.report.model.outcomes import outcomes_by
-from gradlab.report.model.rows import comparison_rows, rows_of
+from gradlab.report.model.rows import rows_of
 from gradlab.report.page import build_page
 from gradlab.tasks.base import R2, Data, regression
 

@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gradlab.analysis.compare.axes import labels_of, lengths_of, over_of
-from gradlab.analysis.compare.comparison import Comparison
 from gradlab.analysis.compare.design import setting_text
 from gradlab.cell import SETTINGS, setting_behind
 from gradlab.families import Axis
@@ -20,7 +18,7 @@ from gradlab.report.model.marks import Point, learned
 from gradlab.report.model.outcomes import TrainingOutcome, outcomes_by
 from gradlab.results.tables import Tables
 
-__all__ = ["Row", "RowGroup", "by_axis", "comparison_rows", "metric_name", "rows_of", "shown_lengths"]
+__all__ = ["Row", "RowGroup", "by_axis", "metric_name", "points_of", "rows_of", "shown_labels", "shown_lengths"]
 
 _LENGTHS_FOLDED = 16
 _ROUNDING = 1e-6
@@ -166,12 +164,12 @@ def rows_of(tables: Tables) -> RowGroup:
     axis = axis_of(cells["model"].unique().tolist(), varying)
     keys = [key for key in varying if key != axis.setting]
     points: dict[Hashable, dict[int, Point]] = {}
-    for point in _points(tables.summary):
+    for point in points_of(tables.summary):
         points.setdefault(_labels(point, keys), {})[int(point[axis.setting])] = point
     failed: dict[Hashable, set[int]] = {}
     measured = _outcomes(cells, keys, axis)
     order: dict[tuple[str, ...], None] = {}
-    for cell in _points(cells[[axis.setting, *keys, "status"]].drop_duplicates()):
+    for cell in points_of(cells[[axis.setting, *keys, "status"]].drop_duplicates()):
         order.setdefault(_labels(cell, keys))
         if cell["status"] == "failed":
             failed.setdefault(_labels(cell, keys), set()).add(int(cell[axis.setting]))
@@ -187,7 +185,7 @@ def rows_of(tables: Tables) -> RowGroup:
                 shown,
                 name_of(zip(keys, shown, strict=True)),
             )
-            for label, shown in zip(order, _shown(list(order)), strict=True)
+            for label, shown in zip(order, shown_labels(list(order)), strict=True)
         ),
         lengths=tuple(sorted({int(length) for length in cells[axis.setting]})),
         metric=metric_name(cells["metric_name"]),
@@ -207,7 +205,7 @@ def _outcomes(
     return by_row
 
 
-def _shown(labels: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+def shown_labels(labels: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
     """Return the labels of rows in their short form."""
     short = [short_labels(column) for column in zip(*labels, strict=True)] if labels else []
     return [tuple(names[text] for names, text in zip(short, label, strict=True)) for label in labels]
@@ -219,90 +217,10 @@ def metric_name(names: Any) -> str:
     return distinct.pop() if len(distinct) == 1 else "metric"
 
 
-def _points(frame: Any) -> list[Point]:
+def points_of(frame: Any) -> list[Point]:
+    """Return the rows of a table as mappings."""
     return [{str(key): value for key, value in point.items()} for point in frame.to_dict("records")]
 
 
 def _labels(point: Point, keys: Sequence[str]) -> tuple[str, ...]:
     return tuple(setting_text(point[key]) for key in keys)
-
-
-def comparison_rows(comparison: Comparison) -> list[RowGroup]:
-    """Return the rows of a comparison's table, those that run over depth first."""
-    axes, table, cells = comparison.design.axes, comparison.table, comparison.cells
-    over, lengths = over_of(table, axes), lengths_of(table, axes)
-    labels = labels_of(table, comparison.by, axes)
-    thresholds = {key: float(cells[key].iloc[0]) for key in ("thresholds.vanish", "thresholds.explode")}
-    layers, outcomes = _by_layer(comparison), _compared_outcomes(comparison)
-    points = [{**thresholds, **point, **own} for point, own in zip(_points(table), layers, strict=True)]
-    groups = []
-    for axis in axes:
-        keys = tuple(key for key in comparison.by if key != axis or len(axes) == 1)
-        texts = labels.loc[:, list(keys)].map(setting_text).itertuples(index=False, name=None)
-        rows: dict[tuple[str, ...], dict[int, Point]] = {}
-        for index, label in enumerate(texts):
-            if over[index] == axis:
-                rows.setdefault(tuple(label), {})[int(lengths[index])] = points[index]
-        if not rows:
-            continue
-        kept, shared = list(range(len(keys))), []
-        if len(axes) > 1 and len(rows) > 1:
-            kept = [at for at in kept if len({label[at] for label in rows}) > 1]
-            first = next(iter(rows))
-            shared = [f"{key} {first[at]}" for at, key in enumerate(keys) if at not in kept and key not in axes]
-        kept_keys = [keys[at] for at in kept]
-        texts_of_rows = [tuple(label[at] for at in kept) for label in rows]
-        groups.append(
-            RowGroup(
-                axis=comparison.design.along[axis],
-                keys=tuple(kept_keys),
-                rows=tuple(
-                    Row(
-                        tuple(label[at] for at in kept),
-                        own,
-                        outcomes=outcomes.get((axis, label), {}),
-                        shown=shown,
-                        title=name_of(zip(kept_keys, shown, strict=True)),
-                    )
-                    for (label, own), shown in zip(rows.items(), _shown(texts_of_rows), strict=True)
-                ),
-                lengths=tuple(sorted({length for own in rows.values() for length in own})),
-                metric=metric_name(cells.loc[over_of(cells, axes) == axis, "metric_name"]),
-                shared=", ".join(shared),
-            )
-        )
-    return groups
-
-
-def _compared_outcomes(comparison: Comparison) -> dict[tuple[str, tuple[str, ...]], dict[int, TrainingOutcome]]:
-    """Return the outcomes by the axis and all labels of a row, then by length."""
-    cells, axes = comparison.cells, comparison.design.axes
-    over, lengths = over_of(cells, axes), lengths_of(cells, axes)
-    labels = labels_of(cells, comparison.by, axes)
-    places: list[tuple[str, tuple[str, ...], int]] = [("", (), 0)] * len(cells)
-    for axis in axes:
-        keys = [key for key in comparison.by if key != axis or len(axes) == 1]
-        texts = list(labels.loc[:, keys].map(setting_text).itertuples(index=False, name=None))
-        for at in np.flatnonzero(over == axis):
-            places[at] = (axis, tuple(texts[at]), int(lengths[at]))
-    outcomes: dict[tuple[str, tuple[str, ...]], dict[int, TrainingOutcome]] = {}
-    for (axis, label, length), outcome in outcomes_by(cells, places).items():
-        outcomes.setdefault((axis, label), {})[length] = outcome
-    return outcomes
-
-
-def _by_layer(comparison: Comparison) -> list[dict[str, float]]:
-    """Return for each row of the table the mean survival of the worst stacked layer, where it is one configuration."""
-    table, cells = comparison.table, comparison.cells
-    keys = [key for key in (*comparison.by, *comparison.design.axes) if key in table and not table[key].isna().any()]
-    keys = list(dict.fromkeys(keys))
-    names = ("log10_survival_by_layer", "log10_survival_by_layer_final")
-    if not len(keys) or cells[names[0]].isna().all():
-        return [{} for _ in range(len(table))]
-    means = cells.groupby(keys, dropna=False)[list(names)].mean()
-    rows = []
-    for key, single in zip(table[keys].itertuples(index=False, name=None), table["configurations"] == 1, strict=True):
-        place = key if len(keys) > 1 else key[0]
-        own = means.loc[place] if single and place in means.index else None
-        rows.append({} if own is None else {name: float(own[name]) for name in names})
-    return rows

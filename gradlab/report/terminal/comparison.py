@@ -10,9 +10,9 @@ from gradlab.analysis.compare.comparison import Comparison
 from gradlab.analysis.compare.design import setting_text
 from gradlab.report.formatting import count
 from gradlab.report.glyphs import Glyphs
+from gradlab.report.model.comparison_rows import comparison_rows
 from gradlab.report.model.conclusions import conclusions
 from gradlab.report.model.effects import effect_table, paired_table, variance_table
-from gradlab.report.model.rows import comparison_rows
 from gradlab.report.terminal.comparison_tables import response_lines, training_lines
 from gradlab.report.terminal.effect_intervals import effect_columns, paired_columns, variance_columns
 from gradlab.report.terminal.entries import MOST_CONCLUSIONS, conclusion_lines, wrapped
