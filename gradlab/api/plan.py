@@ -61,7 +61,13 @@ class Plan:
     @property
     def warnings(self) -> tuple[str, ...]:
         """Of the spec and of its data files."""
-        return (*self.spec.warnings, *(warning for checked in self.data for warning in checked.warnings))
+        warnings = (warning for checked in self.data for warning in checked.warnings)
+        return tuple(dict.fromkeys((*self.spec.warnings, *warnings)))
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """How the data files were read, a line for each way."""
+        return tuple(dict.fromkeys(checked.read for checked in self.data))
 
     @property
     def on_gpu(self) -> bool:
@@ -100,7 +106,7 @@ class Plan:
             return [*lines, f"  nothing to do: {self.directory.path} has it all"]
         sizes = sorted({len(bank.cells) for bank in self.banks})
         replicas = f"R = {sizes[0]}" if len(sizes) == 1 else f"R = {sizes[0]} to {sizes[-1]}"
-        lines += [f"  data    {checked.read}" for checked in self.data]
+        lines += [f"  data    {read}" for read in self.reads]
         lines += [
             f"  banks   {len(self.banks):,}, {replicas}",
             f"  device  {', '.join(self.devices)}",
@@ -133,7 +139,7 @@ class Plan:
             "estimate": dataclasses.asdict(self.estimate),
             "banks": [{"bank": bank.id, "cells": len(bank.cells), "seconds": estimate(bank).seconds}
                       for bank in self.banks],
-            "data": [checked.read for checked in self.data],
+            "data": list(self.reads),
             "warnings": list(self.warnings),
         }  # fmt: skip
 
