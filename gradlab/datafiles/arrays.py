@@ -192,7 +192,7 @@ def _standardised(file: str, name: str, x: Floats, train: Rows, *, images: bool)
         result, flat = standardised(x, train)
         return result, int(flat.sum())
     flat_count = int(constant_columns(x[train]).sum())
-    scaled = unit_sized(x.reshape(-1)).reshape(x.shape)
+    scaled = unit_sized(x.reshape(-1), x[train].reshape(-1)).reshape(x.shape)
     centred = scaled - scaled[train].mean(0)
     deviation = float(np.sqrt(np.square(centred[train]).mean()))
     if constant(scaled[train].reshape(-1)) or deviation == 0 or flat_count == x.shape[1]:

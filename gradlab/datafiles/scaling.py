@@ -14,6 +14,8 @@ Rows = np.ndarray[tuple[int, ...], np.dtype[np.intp]]
 ROUNDING = 1e-12
 """Range of a column, over its size, up to which it is constant but for rounding: some thousand units in the last place
 of a double."""
+_LARGEST = 2.0**512
+"""Beyond it in size a number, over the deviation of others, is as good as infinite."""
 SINGLE_ROUNDING = 2.0**-21
 """The same for a column whose numbers are all of single precision: four units in its last place."""
 
@@ -24,7 +26,7 @@ def standardised(x: Floats, train: Rows) -> tuple[Floats, Flags]:
     Those that are constant up to rounding are 0. Columns are brought to a size of about 1 by a power of two first,
     which changes no bit of the result and keeps squares and sums within the range of a double.
     """
-    scaled = unit_sized(x)
+    scaled = unit_sized(x, x[train])
     part = scaled[train]
     flat = constant_columns(x[train])
     deviation = np.where(flat, 1.0, part.std(0))
@@ -38,11 +40,15 @@ def constant(values: Floats) -> bool:
     return bool(constant_columns(values[:, None])[0])
 
 
-def unit_sized(x: Floats) -> Floats:
-    """Return numbers `[M]`, or each column of `[M, I]`, times a power of two: the largest is 1/2 to 1 in size."""
-    _, exponent = np.frexp(np.abs(x).max(0))
-    result: Floats = np.ldexp(x, -exponent)
-    return result
+def unit_sized(x: Floats, part: Floats | None = None) -> Floats:
+    """Return numbers `[M]`, or each column of `[M, I]`, times a power of two: the largest is 1/2 to 1 in size.
+
+    With a `part` of the rows the largest of that; others are cut where they leave the range of a double.
+    """
+    _, exponent = np.frexp(np.abs(x if part is None else part).max(0))
+    with np.errstate(over="ignore"):
+        result: Floats = np.ldexp(x, -exponent)
+    return np.clip(result, -_LARGEST, _LARGEST)
 
 
 def constant_columns(x: Floats) -> Flags:

@@ -48,7 +48,11 @@ def load(
     if path:
         rated = file.ratings(path, user, item, rating, Reading(separator, decimal, header, encoding, missing))
         pairs, vocabulary = torch.as_tensor(rated.pairs), rated.vocabulary
-        x, y, test_x, test_y = _split(pairs, torch.as_tensor(unit_sized(rated.ratings)).unsqueeze(1), True)
+        x, y, test_x, test_y = _split(
+            pairs,
+            torch.as_tensor(unit_sized(rated.ratings, rated.ratings[_held_out(len(rated.ratings)) :])).unsqueeze(1),
+            True,
+        )
         drawn = [
             (x, y, test_x, test_y) if scaled else _split(pairs, torch.as_tensor(rated.ratings).unsqueeze(1), False)
         ]
@@ -61,9 +65,13 @@ def load(
     return regression((train_x, test_x), (train_y, test_y), R2(1 - CLEARLY * left), vocabulary=vocabulary)
 
 
+def _held_out(total: int) -> int:
+    return max(round(TEST_SHARE * total), 2)
+
+
 def _split(x: Tensor, y: Tensor, scaled: bool) -> tuple[Tensor, ...]:
     """Return training pairs and ratings, test pairs and ratings; `scaled` to mean 0 and deviation 1 on the former."""
-    held_out = max(round(TEST_SHARE * len(x)), 2)
+    held_out = _held_out(len(x))
     if scaled:
         y = (y - y[held_out:].mean()) / y[held_out:].std(correction=0)
     return x[held_out:], y[held_out:], x[:held_out], y[:held_out]

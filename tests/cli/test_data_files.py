@@ -96,9 +96,8 @@ def test_a_task_axis_reads_each_form_once(command_line: Call) -> None:
     Path("t.csv").write_text(TABLE.replace("0.740", "0.740e300"))
     _, out, err = command_line("plan", "own.yaml")
     assert out.count("  data    t.csv") == 1
-    assert err == (
-        "warning: t.csv: column 'a' is beyond 3.4e+38 in size, out of the range of float32; standardize it, or scale it\n"
-    ), "of the one that leaves the inputs as they are"
+    (warning,) = err.splitlines()  # of the one that leaves the inputs as they are
+    assert warning.startswith("warning: t.csv: column 'a' is beyond 3.4e+38 in size, out of the range of float32")
 
 
 def test_a_file_renamed_after_a_failure_is_read(command_line: Call) -> None:

@@ -197,6 +197,18 @@ def test_standardising_does_not_depend_on_the_unit(exponent: int) -> None:
     assert not flat.any()
 
 
+@pytest.mark.parametrize("outlier", [1e300, -1e300, 5e-324])
+def test_a_held_out_row_of_another_size_changes_nothing_for_the_others(outlier: float) -> None:
+    x = np.random.default_rng(0).normal(size=(40, 2))
+    plain, _ = standardised(x, EVERY[:30])
+    changed = x.copy()
+    changed[35, 0] = outlier
+    other, flat = standardised(changed, EVERY[:30])
+    assert not flat.any()
+    assert np.isfinite(other).all()
+    np.testing.assert_array_equal(np.delete(other, 35, 0), np.delete(plain, 35, 0))
+
+
 @pytest.mark.parametrize(
     ("values", "is_constant"),
     [
