@@ -23,7 +23,7 @@ CPU = torch.device("cpu")
 FACTORS = (NORMS, NORM_POSITIONS, RESIDUALS, ACTIVATIONS)
 SHAPES = full_product(*FACTORS)
 """Of blocks: every pair of values always, the others with ``GRADLAB_LONG=1``. The tests of many activations in one bank
-have every norm, position and residual form together with every activation."""
+have every norm and position, and every residual form, together with every activation; all of them together likewise."""
 
 
 def cells_of(shape: tuple[str, str, str, str]) -> list[Cell]:
@@ -77,7 +77,20 @@ def cells_of_all_activations(block: tuple[str, str, str]) -> list[Cell]:
     ]
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=["-".join(block) for block in BLOCKS])
+MANY = pytest.mark.parametrize(
+    "block",
+    [
+        pytest.param(
+            block,
+            id="-".join(block),
+            marks=() if block[2] == "add" or block[0] == "layer" else pytest.mark.slow_full,
+        )
+        for block in BLOCKS
+    ],
+)
+
+
+@MANY
 def test_a_cell_does_not_depend_on_the_activations_of_its_bank_mates(block):
     """As above, with all activations in one bank, in runs and in any order."""
     cells = cells_of_all_activations(block)
@@ -100,7 +113,7 @@ def test_one_replica_is_the_network_of_torch_nn(shape):
     assert_torch_nn([dataclasses.replace(cell, dropout=0.0) for cell in cells_of(shape)])
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=["-".join(block) for block in BLOCKS])
+@MANY
 def test_replicas_of_many_activations_are_networks_of_torch_nn(block):
     assert_torch_nn([dataclasses.replace(cell, dropout=0.0) for cell in cells_of_all_activations(block)])
 
