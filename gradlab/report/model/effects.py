@@ -134,7 +134,9 @@ def _response_notes(analysis: ResponseAnalysis) -> list[str]:
         return [f"no shares: {reason}"]
     notes = list(shares.notes)
     if shares.left_out:
-        reason = "diverged" if analysis.response.name in ("metric", "loss") else "exactly zero or not finite"
+        reason = {"metric": "diverged, or a metric that measures nothing", "loss": "diverged"}.get(
+            analysis.response.name, "exactly zero or not finite"
+        )
         notes.append(f"{count(shares.left_out, 'cell')} without a finite value left out ({reason})")
     return notes
 
