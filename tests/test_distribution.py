@@ -147,6 +147,14 @@ def test_what_owns_no_file_of_the_package_is_no_conflict(tmp_path: Path, name: s
     assert conflict([str(tmp_path)]) == ""
 
 
+def test_the_egg_info_of_a_clone_under_its_former_name_is_no_conflict(tmp_path: Path) -> None:
+    folder = tmp_path / "gradlab.egg-info"
+    folder.mkdir()
+    (folder / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: gradlab\nVersion: 0.1.0\n")
+    (folder / "SOURCES.txt").write_text("gradlab/__init__.py\n")
+    assert conflict([str(tmp_path)]) == ""
+
+
 def test_damaged_metadata_keep_nobody_from_working(tmp_path: Path) -> None:
     (tmp_path / "gradlab-1.dist-info").mkdir()
     (tmp_path / "gradlab-1.dist-info" / "RECORD").write_bytes(b"\xff\xfe\0gradlab/__init__.py")

@@ -80,13 +80,14 @@ class Checkpoint:
             return None
         if document.get("made_by") != _MADE_BY or not _same_layout(document.get("state"), like):
             return None
-        step, parameters = document.get("step"), document["state"].get("flat_RP")
-        if like and (parameters.shape, parameters.dtype) != (like["flat_RP"].shape, like["flat_RP"].dtype):
+        step, state = document.get("step"), document["state"]
+        whole = {name: value for name, value in like.items() if isinstance(value, torch.Tensor)}
+        if any((state[name].shape, state[name].dtype) != (value.shape, value.dtype) for name, value in whole.items()):
             return None
         if not isinstance(step, int) or isinstance(step, bool) or step < 0:
             return None
         self.resumed_at = step
-        return step, document["state"]
+        return step, state
 
 
 def _same_layout(state: Any, like: Any) -> bool:
