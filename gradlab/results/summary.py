@@ -77,8 +77,8 @@ def summary_table(
         "log10_survival_final": lambda: final.mean / LN10,
         "verdict_final": lambda: verdict(final.mean, "verdict_final"),
         "healthy": lambda: counted("verdict", "healthy") / np.maximum(n, 1),
-        "log10_survival_by_layer": lambda: _of_layers(cells["log10_survival_by_layer"], mean, count),
-        "log10_survival_by_layer_final": lambda: _of_layers(cells["log10_survival_by_layer_final"], mean, count),
+        "log10_survival_by_layer": lambda: mean_of_layers(cells["log10_survival_by_layer"], mean, count),
+        "log10_survival_by_layer_final": lambda: mean_of_layers(cells["log10_survival_by_layer_final"], mean, count),
         "diverged": lambda: counted("status", "diverged"),
         "unmoved": lambda: count((cells["unmoved_blocks"] == blocks).fillna(False).to_numpy(bool)),
         "metric_lost": lambda: count(kept & ~measures(cells["metric"].to_numpy(np.float64))),
@@ -114,13 +114,13 @@ def summary_table(
     return frame_of("summary", derived, over_seeds)
 
 
-def _of_layers(
+def mean_of_layers(
     column: pd.Series[float],
-    mean: Callable[[NDArray[np.floating]], Interval],
+    mean: Callable[[Floats], Interval],
     count: Callable[[NDArray[np.bool_]], Integers],
 ) -> Floats:
     """Return the means of log10 survivals, -inf where half of the seeds or more have an exact zero."""
-    values = column.to_numpy(np.float64)
+    values: Floats = np.asarray(column, dtype=np.float64)
     zeros = count(np.isneginf(values))
     return np.where(2 * zeros >= np.maximum(count(~np.isnan(values)), 1), -np.inf, mean(values).mean)
 

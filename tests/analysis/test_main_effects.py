@@ -72,6 +72,32 @@ def test_a_factor_of_which_no_levels_meet_has_no_effect_and_the_reason() -> None
     assert "b: without 2, never measured at the settings of the others" in effects.notes
 
 
+def test_levels_without_values_are_not_said_to_be_never_measured() -> None:
+    rows = grid(2, 3, 4)
+    y = np.random.default_rng(9).normal(size=len(rows))
+    lost = np.where(rows[:, 1] == 2, np.nan, y)
+    effects = main_effects(lost, factors(rows), rows[:, -1])
+    assert "b: without 2, with too few finite values at the settings of the others" in effects.notes
+    lost[(rows[:, 1] != 2) | (rows[:, -1] == 0)] = y[(rows[:, 1] != 2) | (rows[:, -1] == 0)]  # one seed is left
+    effects = main_effects(lost, factors(rows), rows[:, -1])
+    assert "b: without 2, with too few finite values at the settings of the others" in effects.notes
+    assert not any("never measured" in note for note in effects.notes)
+    effects = main_effects(np.full(len(y), np.nan), factors(rows), rows[:, -1])
+    assert effects.notes == tuple(
+        f"no effect of {name}: with all other settings alike, no two of its levels have enough finite values"
+        for name in "ab"
+    )
+
+
+def test_a_level_that_others_are_compared_without_says_where_it_was_measured() -> None:
+    rows = grid(3, 3, 4)
+    rows = rows[(rows[:, 1] < 2) | (rows[:, 0] == 0)]  # level 2 of b at one of three settings of a
+    y = np.random.default_rng(9).normal(size=len(rows))
+    effects = main_effects(y, factors(rows), rows[:, -1])
+    assert "b: without 2, measured at 1 of the 3 settings of the others only" in effects.notes
+    assert {effect.matched for effect in effects.levels if effect.factor == "b"} == {3}
+
+
 def test_known_effects_come_out_exactly_whatever_is_missing() -> None:
     """Without scatter and without interactions every matched part has the very effects that were put in."""
     random = np.random.default_rng(9)

@@ -16,13 +16,15 @@ from page_runs import Parsed, column
 from trained import number_after, said, seeds, sentence, tables_of, trained
 
 import gradlab as gl
+from gradlab.analysis.compare.judgement import judged
 from gradlab.cell import Cell, Named
 from gradlab.record import Record
 from gradlab.report.glyphs import UNICODE
 from gradlab.report.model.causes import causes
 from gradlab.report.model.comparison_rows import comparison_rows
+from gradlab.report.model.conclusions import conclusions
 from gradlab.report.model.labels import name_of, short_labels
-from gradlab.report.model.marks import mark_of
+from gradlab.report.model.marks import judged_verdict, mark_of, verdict_of
 from gradlab.report.model.outcomes import outcomes_by
 from gradlab.report.model.rows import rows_of
 from gradlab.report.page import build_page
@@ -342,6 +344,60 @@ def test_a_comparison_marks_a_stacked_network_by_its_layer_too(tmp_path: Path) -
     found = asked(tmp_path / "r", cells, spoiled)
     (group,) = comparison_rows(found)
     assert {length: mark_of(point).sign for length, point in group.rows[0].points.items()} == {10: "", 20: "vanished"}
+    said_there = "\n".join(conclusions(found))
+    assert "vanishing: 1 of 2 configurations" in said_there
+    assert "at seq_len 20 (10^-5.0 in one layer, 1 in all together)" in said_there
+    data = Parsed(build_page([tmp_path / "r"]).html).data
+    assert column(data, "verdict_name") == ["healthy", "vanished"]
+    assert column(data, "mark") == ["", UNICODE.sign("vanished").strip()]
+    assert data["counts"]["verdicts"] == {"healthy": 1, "vanishing": 1}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_comparison_judges_as_marks_do(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    size = 300
+    table = pd.DataFrame(
+        {
+            "log10_survival": rng.uniform(-6, 6, size),
+            "log10_survival_by_layer": np.where(rng.random(size) < 0.5, np.nan, rng.uniform(-6, 6, size)),
+        }
+    )
+    table.loc[:4, "log10_survival_by_layer"] = -np.inf
+    vanish, explode = 10 ** rng.uniform(-5, 0.5, size), 10 ** rng.uniform(-0.5, 5, size)
+    limits = list(zip(vanish, explode, strict=True))
+    table["verdict"] = [verdict_of(at, *own) for at, own in zip(table["log10_survival"], limits, strict=True)]
+    judgement = judged(table, vanish, explode)
+    for row, (point, own) in enumerate(zip(table.to_dict("records"), limits, strict=True)):
+        point |= dict(zip(("thresholds.vanish", "thresholds.explode"), own, strict=True))
+        assert judgement.verdict[row] == judged_verdict(point)
+        assert judgement.healthy[row] == (mark_of(point).sign == "")
+
+
+@pytest.mark.parametrize(("factor", "healthy"), [(0.95, 1), (0.8, 0)])
+def test_a_change_that_leaves_a_gradient_fading_makes_none_healthy(tmp_path: Path, factor: float, healthy: int) -> None:
+    cells = [
+        Cell(depth=16, lr=0.1, seed=seed, activation=Named(name)) for name in ("sigmoid", "tanh") for seed in range(4)
+    ]
+
+    def faded(cell: Cell) -> Record:
+        plain = record(cell)
+        pace = np.log(factor if cell.activation.name == "tanh" else 0.3) * (1 + cell.seed / 100)
+        return plain.with_values(log_grad_norm=np.broadcast_to(pace * np.arange(15, -1, -1), plain.log_grad_norm.shape))
+
+    found = asked(tmp_path / "r", cells, faded)
+    assert sum(improvement.healthy for improvement in found.improvements["vanishing"]) == healthy
+    said_there = "\n".join(conclusions(found))
+    assert ("1 of 1 becomes healthy" in said_there) == bool(healthy)
+    assert ("no change of a single setting that was varied here makes one of them healthy" in said_there) != healthy
+
+
+def test_a_gradient_that_fades_before_training_and_vanishes_in_it_was_never_healthy() -> None:
+    made = trained(seeds(**SMALL, l2=1.0, lr=0.1, steps=64, vanish=0.01, init=Named("torch_default")))
+    assert mark_of(made.summary.iloc[0].to_dict()).sign == "fading"
+    assert (made.cells["verdict_final"] == "vanishing").all()
+    assert sentence(made, "near a threshold before training, beyond one after it")
+    assert not sentence(made, "healthy")
 
 
 NAN_WHEN = """

@@ -13,6 +13,7 @@ from gradlab.analysis.compare.axes import labels_of, over_of
 from gradlab.analysis.compare.collect import Collected, Collection, unlike
 from gradlab.analysis.compare.conditions import read_condition, truth
 from gradlab.analysis.compare.design import Design, design_of, response_values
+from gradlab.analysis.compare.judgement import Judgement, judged
 from gradlab.analysis.compare.main_effects import MainEffects, main_effects
 from gradlab.analysis.compare.mean_table import mean_table, row_settings, sorted_rows
 from gradlab.analysis.compare.paired_comparisons import (
@@ -95,6 +96,8 @@ class Comparison:
     baseline: dict[str, str]
     paired: tuple[PairedComparison, ...]
     """Against the baseline."""
+    judgement: Judgement
+    """Of the `configurations`."""
     improvements: dict[str, tuple[Improvement, ...]]
     """For the verdicts ``vanishing`` and ``exploding``."""
     checks: tuple[Check, ...]
@@ -135,6 +138,9 @@ def compare(collection: Collection, question: Question) -> Comparison:
         warnings.insert(0, f"the runs differ in {differing}: what differs in the numbers may come from that")
     survival = RESPONSES["survival"]
     learned = configurations["learned"].to_numpy()
+    first = np.unique(plan.configuration, return_index=True)[1]
+    limits = (cells[f"thresholds.{name}"].to_numpy(np.float64)[first] for name in ("vanish", "explode"))
+    judgement = judged(configurations, *limits)
     return Comparison(
         runs=collection.runs,
         question=question,
@@ -150,8 +156,9 @@ def compare(collection: Collection, question: Question) -> Comparison:
         analyses=tuple(analyse(cells, plan, each) for each in analysed),
         baseline=baseline,
         paired=compare_with_baseline(cells, plan, response, baseline) if baseline else (),
+        judgement=judgement,
         improvements={
-            verdict: improvements(cells, plan, survival, verdict, configurations["verdict"].to_numpy(), learned)
+            verdict: improvements(cells, plan, survival, verdict, judgement, learned)
             for verdict in ("vanishing", "exploding")
         },
         checks=tuple(_check(text, configurations, whole, plan) for text in question.fail_on),

@@ -64,16 +64,19 @@ def main_effects(values: Floats, factors: Sequence[Factor], seed: Integers) -> M
     same: list[str] = []
     rounding = 1e-12 * float(np.abs(y).max(initial=0.0))
     for index, factor in enumerate(factors):
-        others = joint([code for place, code in enumerate(codes) if place != index], len(y))
-        table = _measured(codes[index], others, len(factor.levels))
+        every = joint([other.codes for place, other in enumerate(factors) if place != index], len(values))
+        others = every[usable]
+        there = _counts(factor.codes, every, int(every.max(initial=-1)) + 1, len(factor.levels)) > 0
+        table = _with_scatter(_counts(codes[index], others, *there.shape))
         levels, settings = matched(table > 0)
         title = factor.title
         if len(levels) < 2:
-            notes.append(f"no effect of {title}: no two of its levels were measured with all other settings alike")
+            reason = "no two of its levels were measured with all other settings alike"
+            if (there.sum(1) > 1).any():
+                reason = "with all other settings alike, no two of its levels have enough finite values"
+            notes.append(f"no effect of {title}: {reason}")
             continue
-        if len(levels) < len(factor.levels):
-            rest = [label for place, label in enumerate(factor.level_labels) if place not in levels]
-            notes.append(f"{title}: without {', '.join(rest)}, never measured at the settings of the others")
+        notes += _left_out(factor, levels, there[settings], table[settings] > 0)
         if len(settings) < len(table):
             notes.append(
                 f"{title}: from {len(settings):,} of {len(table):,} settings of the rest, where all its levels meet"
@@ -88,11 +91,28 @@ def main_effects(values: Floats, factors: Sequence[Factor], seed: Integers) -> M
     return MainEffects(tuple(effects), tuple(notes))
 
 
-def _measured(level: Integers, others: Integers, levels: int) -> Integers:
+def _left_out(factor: Factor, levels: Integers, there: NDArray[np.bool_], usable: NDArray[np.bool_]) -> list[str]:
+    """Return which levels are not compared and why; both tables [settings that are compared, all levels]."""
+    reasons: dict[str, list[str]] = {}
+    for place in sorted(set(range(len(factor.levels))) - set(levels.tolist())):
+        measured, total = int(there[:, place].sum()), len(there)
+        reason = f"measured at {measured:,} of the {total:,} settings of the others only"
+        if not measured:
+            reason = "never measured at the settings of the others"
+        elif usable[:, place].sum() < measured:
+            reason = "with too few finite values at the settings of the others"
+        reasons.setdefault(reason, []).append(factor.level_labels[place])
+    return [f"{factor.title}: without {', '.join(labels)}, {reason}" for reason, labels in reasons.items()]
+
+
+def _counts(level: Integers, others: Integers, settings: int, levels: int) -> Integers:
     """Return the number of values at each setting of the other factors and each level, [settings, levels]."""
-    settings = int(others.max(initial=-1)) + 1
-    counts = np.bincount(others * levels + level, minlength=settings * levels).reshape(settings, levels)
-    # a single value has no scatter: beside repeated ones it would make every interval unknown
+    return np.bincount(others * levels + level, minlength=settings * levels).reshape(settings, levels)
+
+
+def _with_scatter(counts: Integers) -> Integers:
+    """Return the counts without single values, which have no scatter: beside repeated ones they would make every
+    interval unknown."""
     return np.where(counts > 1, counts, 0) if counts.max(initial=0) > 1 else counts
 
 

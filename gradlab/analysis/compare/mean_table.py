@@ -20,6 +20,7 @@ from gradlab.errors import UsageError
 from gradlab.query.columns import like
 from gradlab.record import Floats
 from gradlab.results.statistics import Interval
+from gradlab.results.summary import mean_of_layers
 from gradlab.store.records import Integers
 from gradlab.thresholds import LEARNED_SHARE
 
@@ -38,9 +39,10 @@ def mean_table(cells: pd.DataFrame, plan: Design, by: Sequence[str]) -> pd.DataF
     Columns: `by`, depth, `configurations`, `cells`, `n` (seeds), `n_survival` (seeds with a finite one); for each of
     survival, survival_final, decay (geometric means and their log10), metric and loss the mean, `_lo` and `_hi`;
     `reach`; `learned` (share of the cells), `learned_n`; `learns_to` (the largest depth, among rows that differ in
-    depth only, at which more than half of the cells learned); `verdict`; counts `dead`, `nonfinite`, `diverged`;
-    `theory_log10_survival`, `theory_decay`, `theory_z` of the mean; the ends of the 95 % interval of the reach. Rows
-    are in the order of the levels.
+    depth only, at which more than half of the cells learned); `verdict`; of one configuration
+    `log10_survival_by_layer` and `_final`, of the stacked layer furthest from 1; counts `dead`, `nonfinite`,
+    `diverged`; `theory_log10_survival`, `theory_decay`, `theory_z` of the mean; the ends of the 95 % interval of the
+    reach. Rows are in the order of the levels.
     """
     over = over_of(cells, plan.axes)
     keys = [*dict.fromkeys((*by, *plan.axes))]
@@ -81,6 +83,8 @@ def mean_table(cells: pd.DataFrame, plan: Design, by: Sequence[str]) -> pd.DataF
         if name == "decay":
             columns["reach"] = reach(interval.mean * LN10)
             reach_ends = reach_interval(interval.low * LN10, interval.high * LN10)
+    for name in ("log10_survival_by_layer", "log10_survival_by_layer_final"):
+        columns[name] = np.where(columns["configurations"] == 1, mean_of_layers(cells[name], mean, count), np.nan)
     dead, nonfinite = (count(cells["verdict"] == name) for name in ("dead", "nonfinite"))
     limits = [np.log(cells[f"thresholds.{name}"].to_numpy(np.float64)[first]) for name in ("vanish", "explode")]
     columns["verdict"] = verdicts(log_survival, *limits, dead=2 * dead >= total, nonfinite=2 * nonfinite >= total)

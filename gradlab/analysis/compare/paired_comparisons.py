@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from gradlab.analysis.compare.conditions import read_equalities
 from gradlab.analysis.compare.design import Design, response_values
+from gradlab.analysis.compare.judgement import Judgement
 from gradlab.analysis.compare.paired_differences import PairedDifference, paired_differences
 from gradlab.analysis.compare.responses import Response
 from gradlab.cell import SETTINGS
@@ -143,15 +142,16 @@ def _differences(
 
 
 def improvements(
-    cells: pd.DataFrame, plan: Design, response: Response, verdict: str, verdict_of: NDArray[Any], learned_of: Floats
+    cells: pd.DataFrame, plan: Design, response: Response, verdict: str, judgement: Judgement, learned_of: Floats
 ) -> tuple[Improvement, ...]:
     """Return the changes of one setting, lengths aside, after which networks of a `verdict` are healthy, best first.
 
-    `verdict_of` and `learned_of` (share of its seeds) are those of each configuration. Only changes that pass their
-    paired test, corrected for all that were tried, and leave at least one network healthy. The best has most healthy.
+    `judgement` and `learned_of` (share of its seeds) are those of each configuration. Only changes
+    that pass their paired test, corrected for all that were tried, and leave at least one network healthy, which is
+    without any mark. The best has most healthy.
     """
     mostly = learned_of > LEARNED_SHARE
-    lost = verdict_of[plan.configuration] == verdict
+    lost = judgement.verdict[plan.configuration] == verdict
     values = response_values(cells, response)
     tried = [
         _pairs(values, factor.codes, _block(plan, (factor.name,)), plan.seed, lost).assign(factor=factor.name)
@@ -173,7 +173,7 @@ def improvements(
             continue
         rows = pairs.loc[group == index, ["row_before", "row"]].to_numpy()
         before, after = np.unique(plan.configuration[rows], axis=0).T
-        healthy = int((verdict_of[after] == "healthy").sum())
+        healthy = int(judgement.healthy[after].sum())
         if not healthy:
             continue
         title, labels = titles[name], levels[name]

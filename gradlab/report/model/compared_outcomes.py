@@ -15,8 +15,6 @@ from gradlab.report.model.training_conclusions import Configuration
 
 __all__ = ["configurations_of_comparison"]
 
-_BY_LAYER = ("log10_survival_by_layer", "log10_survival_by_layer_final")
-
 
 def configurations_of_comparison(comparison: Comparison, name: Callable[[pd.Series[Any]], str]) -> list[Configuration]:
     """Return the configurations of a comparison that were trained; `name` gives the name of a row of them."""
@@ -25,7 +23,6 @@ def configurations_of_comparison(comparison: Comparison, name: Callable[[pd.Seri
     outcomes = outcomes_by(cells, codes.tolist())
     first = np.unique(codes, return_index=True)[1]
     thresholds = cells[["thresholds.vanish", "thresholds.explode"]].astype(float).iloc[first].to_dict("records")
-    layers = cells[list(_BY_LAYER)].astype(float).groupby(codes).mean().to_dict("records")
     final = cells.assign(code=codes)
     lost = {
         verdict: final["verdict_final"].eq(verdict).groupby(final["code"]).mean() >= 1 / 2
@@ -35,7 +32,7 @@ def configurations_of_comparison(comparison: Comparison, name: Callable[[pd.Seri
     for code, (_, row) in enumerate(table.iterrows()):
         if code not in outcomes or not outcomes[code].steps:
             continue
-        point = _plain(row.to_dict()) | _plain(thresholds[code]) | _plain(layers[code])
+        point = _plain(row.to_dict()) | _plain(thresholds[code])
         limits = float(point["thresholds.vanish"]), float(point["thresholds.explode"])
         by_number = verdict_of(float(point["log10_survival_final"]), *limits)
         point["verdict_final"] = next((verdict for verdict, own in lost.items() if own[code]), by_number)

@@ -21,8 +21,8 @@ def comparison_rows(comparison: Comparison) -> list[RowGroup]:
     over, lengths = over_of(table, axes), lengths_of(table, axes)
     labels = labels_of(table, comparison.by, axes)
     thresholds = {key: float(cells[key].iloc[0]) for key in ("thresholds.vanish", "thresholds.explode")}
-    layers, outcomes = _by_layer(comparison), _compared_outcomes(comparison)
-    points = [{**thresholds, **point, **own} for point, own in zip(points_of(table), layers, strict=True)]
+    outcomes = _compared_outcomes(comparison)
+    points = [{**thresholds, **point} for point in points_of(table)]
     groups = []
     for axis in axes:
         keys = tuple(key for key in comparison.by if key != axis or len(axes) == 1)
@@ -77,20 +77,3 @@ def _compared_outcomes(comparison: Comparison) -> dict[tuple[str, tuple[str, ...
     for (axis, label, length), outcome in outcomes_by(cells, places).items():
         outcomes.setdefault((axis, label), {})[length] = outcome
     return outcomes
-
-
-def _by_layer(comparison: Comparison) -> list[dict[str, float]]:
-    """Return for each row of the table the mean survival of the worst stacked layer, where it is one configuration."""
-    table, cells = comparison.table, comparison.cells
-    keys = [key for key in (*comparison.by, *comparison.design.axes) if key in table and not table[key].isna().any()]
-    keys = list(dict.fromkeys(keys))
-    names = ("log10_survival_by_layer", "log10_survival_by_layer_final")
-    if not len(keys) or cells[names[0]].isna().all():
-        return [{} for _ in range(len(table))]
-    means = cells.groupby(keys, dropna=False)[list(names)].mean()
-    rows = []
-    for key, single in zip(table[keys].itertuples(index=False, name=None), table["configurations"] == 1, strict=True):
-        place = key if len(keys) > 1 else key[0]
-        own = means.loc[place] if single and place in means.index else None
-        rows.append({} if own is None else {name: float(own[name]) for name in names})
-    return rows

@@ -103,16 +103,22 @@ def _share_by_factor(comparison: Comparison, lost: pd.Series[bool]) -> str:
 
 def _beyond(comparison: Comparison, verdict: str) -> list[str]:
     table = comparison.configurations
-    lost = table["verdict"] == verdict
+    lost = pd.Series(comparison.judgement.verdict == verdict, index=table.index)
     if not lost.any():
         return []
     shrinks = verdict == "vanishing"
-    chosen = table[lost].sort_values("log10_survival", ascending=shrinks)
+    of_layer = comparison.judgement.by_layer
+    furthest = table["log10_survival"].where(~of_layer, table["log10_survival_by_layer"])
+    chosen = table.assign(furthest=furthest, of_layer=of_layer)[lost].sort_values("furthest", ascending=shrinks)
     names = _before_training(comparison)
     chosen = chosen.drop_duplicates(names) if names else chosen.head(1)  # pandas refuses duplicates by no column
 
     def describe(point: Point[Any]) -> str:
         decay = point["decay"]
+        if point["of_layer"]:
+            together = power(point["log10_survival"])
+            layer = power(point["log10_survival_by_layer"])
+            return f"{_name(comparison, point, names)} ({layer} in one layer, {together} in all together)"
         pace = ""
         if np.isfinite(decay) and (decay < 1) == shrinks:
             pace = f", a factor {factor_text(1 / decay if shrinks else decay)} {'lost' if shrinks else 'gained'} "

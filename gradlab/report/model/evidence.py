@@ -165,8 +165,13 @@ def survival_text(point: Point) -> str:
     texts = []
     for final, when in ((False, "before"), (True, "after")):
         sign = mark_of(point, final=final).sign
-        value = _survival(float(point["log10_survival_final" if final else "log10_survival"]))
-        texts.append(f"{value} {when}" + (f" ({sign})" if sign in ("fading", "growing") else ""))
+        number = float(point["log10_survival_final" if final else "log10_survival"])
+        value, note = _survival(number), f" ({sign})" if sign in ("fading", "growing") else ""
+        if sign == "dead" and isnan(number):
+            value = "exactly zero"
+        elif sign == "dead" and not isinf(number):
+            note = " (exactly zero in at least half of the seeds)"
+        texts.append(f"{value} {when}{note}")
     return f"survival {texts[0]} and {texts[1]}"
 
 

@@ -8,7 +8,7 @@ from math import isnan
 
 from gradlab.report.formatting import count, joined, metric_text
 from gradlab.report.model import evidence
-from gradlab.report.model.marks import Point, judged_verdict
+from gradlab.report.model.marks import Point, judged_verdict, mark_of
 from gradlab.report.model.outcomes import TrainingOutcome
 
 __all__ = ["Configuration", "explained", "learning", "losses"]
@@ -45,7 +45,7 @@ def learning(configurations: Sequence[Configuration], metric: str) -> list[str]:
 def losses(configurations: Sequence[Configuration], metric: str) -> list[str]:
     """Return whose gradient was lost in training, whose loss still falls or stands still, and who learned without."""
     sentences = (
-        _lost_in_training(configurations, metric),
+        *_lost_in_training(configurations, metric),
         _falling(configurations, metric),
         *_not_falling(configurations, metric),
         _lost_but_learned(configurations, metric),
@@ -155,21 +155,29 @@ def _not_falling(configurations: Sequence[Configuration], metric: str) -> list[s
 
 
 def _lost_later(each: Configuration) -> bool:
-    """Whether the gradient was healthy before training and is beyond a threshold after it."""
+    """Whether the gradient was beyond no threshold before training and is beyond one after it."""
     if 2 * len(each.outcome.diverged) >= len(each.outcome.seeds) or judged_verdict(each.point) != "healthy":
         return False
     return judged_verdict(each.point, final=True) in _LOST
 
 
-def _lost_in_training(configurations: Sequence[Configuration], metric: str) -> str:
-    chosen = [each for each in configurations if _lost_later(each)]
+def _lost_in_training(configurations: Sequence[Configuration], metric: str) -> list[str]:
+    lost = [each for each in configurations if _lost_later(each)]
+    near = [each for each in lost if mark_of(each.point).sign]
 
     def describe(each: Configuration) -> str:
         survival = evidence.survival_text(each.point) + evidence.layer_text(each.point, final=True)
         loss = "" if each.outcome.mostly_learned else f"; {evidence.late_loss(each.outcome)}"
         return f"({judged_verdict(each.point, final=True)}: {survival}{loss}; {_score(each, metric)})"
 
-    return f"healthy before training, not after it: {_each(chosen, describe)}." if chosen else ""
+    return [
+        f"{words}: {_each(chosen, describe)}."
+        for words, chosen in (
+            ("healthy before training, not after it", [each for each in lost if each not in near]),
+            ("near a threshold before training, beyond one after it", near),
+        )
+        if chosen
+    ]
 
 
 def _lost_but_learned(configurations: Sequence[Configuration], metric: str) -> str:

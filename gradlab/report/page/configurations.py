@@ -15,8 +15,9 @@ from gradlab.families import Axis
 from gradlab.families.axes import length_settings, models_by_axis
 from gradlab.report.glyphs import UNICODE
 from gradlab.report.model.evidence import UNTROUBLED, short_outcome
-from gradlab.report.model.marks import FAILED, VERDICT_NAMES, Mark, mark, reach_text
+from gradlab.report.model.marks import FAILED, VERDICT_NAMES, Mark, judged_verdict, mark_of, reach_text
 from gradlab.report.model.outcomes import outcomes_by
+from gradlab.report.model.rows import points_of
 from gradlab.report.page.source import Source
 
 __all__ = ["NUMBERS", "Configurations", "RunSettings", "configurations", "shade"]
@@ -47,7 +48,8 @@ class RunSettings:
 class Configurations:
     """`frame` has `run` and `axis` (indices), `length` (of a profile), `failed`, the settings that vary as texts, the
     `NUMBERS`, `verdict`, `verdict_final`, `theory_note`, `reach_text`, and of the survival before and after training
-    (``_final``) `text`, `mark` and `shade`; `verdict_name` is the verdict in words, `training` what became of it.
+    (``_final``) `text`, `mark` and `shade`; `judged` is the verdict, of a stacked
+    network by layer, `verdict_name` that in words, `training` what became of it.
     `group` says for each cell of each run to which row it belongs."""
 
     frame: pd.DataFrame
@@ -173,17 +175,25 @@ def _name(mark: Mark, verdict: str) -> str:
 
 
 def _marked(frame: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
-    limits = cells[["thresholds.vanish", "thresholds.explode"]].to_numpy(np.float64)
+    limits = cells[["thresholds.vanish", "thresholds.explode"]].astype(float)
+    numbers = [name for name in frame if str(name).startswith("log10_survival")]
+    survivals = pd.concat([frame[["verdict", "verdict_final"]], frame[numbers].astype(float), limits], axis=1)
+    points_of_rows = points_of(survivals)
     columns: dict[str, list[str]] = {}
     for ending in ("", "_final"):
-        survivals = zip(frame[f"verdict{ending}"], frame[f"log10_survival{ending}"].astype(float), *limits.T,
-                        strict=True)  # fmt: skip
-        marks = [FAILED if verdict == "failed" else mark(verdict, *numbers) for verdict, *numbers in survivals]
+        marks = [
+            FAILED if point[f"verdict{ending}"] == "failed" else mark_of(point, final=bool(ending))
+            for point in points_of_rows
+        ]
         columns[f"text{ending}"] = [each.text for each in marks]
         columns[f"mark{ending}"] = [UNICODE.sign(each.sign).strip() for each in marks]
         columns[f"shade{ending}"] = [shade(each) for each in marks]
         if not ending:
-            columns["verdict_name"] = [_name(*pair) for pair in zip(marks, frame["verdict"], strict=True)]
+            columns["judged"] = [
+                "failed" if each == FAILED else judged_verdict(point)
+                for each, point in zip(marks, points_of_rows, strict=True)
+            ]
+            columns["verdict_name"] = [_name(*pair) for pair in zip(marks, columns["judged"], strict=True)]
     points = frame[["reach", "reach_lo", "reach_hi"]].astype(float).to_dict("records")
     columns["reach_text"] = [reach_text({str(key): value for key, value in point.items()}, UNICODE.infinite)
                              for point in points]  # fmt: skip

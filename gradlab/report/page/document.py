@@ -140,7 +140,7 @@ def _limited(every: Configurations, most: int) -> tuple[Configurations, list[str
 def _counts(sources: Sequence[Source], configurations: Configurations) -> dict[str, Any]:
     status = Counter(text for source in sources for text in source.tables.cells["status"])
     frame = configurations.frame
-    verdicts = Counter(frame["verdict"])
+    verdicts = Counter(frame["judged"])
     seeds = {int(seed) for source in sources for seed in source.tables.cells["seed"]}
     trained = any((source.tables.cells["train.steps"] > 0).any() for source in sources)
     return {
