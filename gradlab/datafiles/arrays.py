@@ -13,14 +13,14 @@ from gradlab.datafiles.containers import Array, named_arrays
 from gradlab.datafiles.files import guarded, shown_name
 from gradlab.datafiles.samples import Standardize, class_targets, number_targets, out_of_range, split
 from gradlab.datafiles.scaling import Rows, constant, constant_columns, standardised, unit_sized
-from gradlab.datafiles.source import FEWEST_ROWS, Floats, quoted
+from gradlab.datafiles.source import FEWEST_ROWS, Floats, listed, quoted
 from gradlab.errors import DataError, shorten
 
 __all__ = ["Arrays", "arrays", "check", "check_sequences"]
 
 _USUAL = {
-    "x": ("X", "inputs", "data", "features", "images", "x_train", "X_train", "train_x"),
-    "y": ("Y", "targets", "target", "labels", "label", "y_train", "Y_train", "train_y"),
+    "x": ("X", "inputs", "data", "features", "images", "x_train", "X_train", "train_x", "train_images"),
+    "y": ("Y", "targets", "target", "labels", "label", "y_train", "Y_train", "train_y", "train_labels"),
 }
 """What the arrays are called elsewhere; where a spec names none."""
 
@@ -94,15 +94,13 @@ def _arrays(
             notes.append(f"{flat:,} of {x[0].size:,} inputs are constant in the training part: they tell nothing")
     else:
         notes += out_of_range(np.abs(x).reshape(len(x), -1).max(1, keepdims=True), [x_name])
-    what = (
-        f"{len(classes)} classes of {shorten(y_name)}"
-        if classes
-        else f"{targets.shape[1]} numbers of {shorten(y_name)}"
-    )
+    what = f"{len(classes)} classes" if classes else f"{targets.shape[1]} numbers"
     each = f"{x.shape[1]} steps of {x.shape[2]} inputs" if seq_len is not None else f"{x.shape[1]:,} inputs"
     read_as = (
         f"{file}: {len(x):,} samples, {each} ({shorten(x_name)} {_shape(found[x_name])}), {what} of {shorten(y_name)}"
     )
+    if others := [name for name in found if name not in (x_name, y_name)]:
+        read_as += f"; not read: {listed(others)}"
     return Arrays(x, targets, classes, train, test, Checked(read_as, tuple(f"{file}: {note}" for note in notes)))
 
 

@@ -6,6 +6,7 @@ import io
 import json
 import math
 import zipfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -55,11 +56,23 @@ def _npz(name: str, data: bytes) -> dict[str, Array]:
         members = [info for info in archive.infolist() if info.filename.endswith(".npy")]
         if sum(info.file_size for info in members) > LARGEST:
             raise DataError(f"{name} has more than {LARGEST:,} bytes", "take a part of it")
+        _check_twice(name, [info.filename.removesuffix(".npy") for info in members])
         for info in members:
             arrays[info.filename.removesuffix(".npy")] = _npy(
                 f"{name}: array {quoted(info.filename)}", archive.read(info)
             )
     return arrays
+
+
+def _check_twice(name: str, names: list[str]) -> None:
+    for key, count in Counter(names).items():
+        if count > 1:
+            raise DataError(f"{name}: there are {count} arrays {quoted(key)}", "rename or delete one")
+
+
+def _unique(name: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    _check_twice(name, [key for key, _ in pairs])
+    return dict(pairs)
 
 
 def _npy(what: str, data: bytes) -> Array:
@@ -81,7 +94,7 @@ def _safetensors(name: str, data: bytes) -> dict[str, Array]:
     length = int.from_bytes(data[:8], "little")
     if len(data) < 8 or length > min(len(data) - 8, _LONGEST_HEADER):
         raise DataError(f"{name} is no .safetensors file, or ends too early", "fetch or make the file again")
-    header = json.loads(data[8 : 8 + length])
+    header = json.loads(data[8 : 8 + length], object_pairs_hook=lambda pairs: _unique(name, pairs))
     body = data[8 + length :]
     arrays: dict[str, Array] = {}
     for key, entry in header.items():

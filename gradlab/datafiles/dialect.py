@@ -22,8 +22,8 @@ _FEWEST = 5
 """Lines that are looked at, however long they are."""
 _ROWS = 200
 _COMMENT = re.compile(r"\s*(#|%|//)")
-_POINT = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
-_COMMA = re.compile(r"[+-]?(\d+(,\d*)?|,\d+)([eE][+-]?\d+)?")
+_POINT = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_COMMA = re.compile(r"[+-]?(\d+(,\d*)?|,\d+)([eE][+-]?\d+)?", re.ASCII)
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+")
 _SEPARATOR_LINE = re.compile(r"sep=(.)")
 """First line that tells Excel the separator."""
@@ -154,7 +154,10 @@ def _split(separator: str) -> Callable[[str], list[str]]:
 
 
 def _separator(lines: Sequence[str], tabs: bool) -> str:
-    """Return the separator with which most rows have equally many fields, at least two, and most fields are numbers."""
+    """Return the separator with which most rows have equally many fields, at least two, and most fields are numbers.
+
+    Empty fields speak neither for nor against one: a column without any value stays a column.
+    """
     best, most = "tab" if tabs else "comma", (0.0, 0.0)
     order = ["tab", *(name for name in SEPARATORS if name != "tab")] if tabs else SEPARATORS
     data = lines[1:] or lines
@@ -163,7 +166,7 @@ def _separator(lines: Sequence[str], tabs: bool) -> str:
         columns, count = Counter(map(len, rows)).most_common(1)[0]
         if columns < 2 or count < 0.8 * len(rows):
             continue
-        fields = [field for row in rows for field in row]
+        fields = [field for row in rows for field in row if field.strip()] or [""]
         signs = ("point",) if name == "comma" else ("point", "comma")
         numbers = max(sum(is_number(field, sign) for field in fields) for sign in signs)
         header = len(_split(name)(lines[0])) == columns

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from gradlab.datafiles.files import content, guarded, kind_of, shown_name
+from gradlab.datafiles.missing import trimmed, without_numbers
 from gradlab.datafiles.source import Source, listed, quoted
 from gradlab.errors import DataError
 
@@ -16,8 +18,8 @@ __all__ = ["ENDINGS", "read_parquet"]
 ENDINGS = (".parquet", ".pq")
 
 
-def read_parquet(path: Path) -> Source:
-    """Return the table in a Parquet file.
+def read_parquet(path: Path, words: Sequence[str] | None = None) -> Source:
+    """Return the table in a Parquet file; `words` mean missing, beside the nulls of the file.
 
     Raises:
         DataError: it is none, is damaged, or names a column twice.
@@ -49,9 +51,10 @@ def read_parquet(path: Path) -> Source:
             )
         frame.columns = pd.Index([str(column) for column in frame.columns], dtype=object)
         frame = frame.reset_index(drop=True)
+        filled = frame if words is None else without_numbers(trimmed(frame, words), words)
 
     def field(column: int, row: int) -> str:
         value: Any = frame.iloc[row, column]
         return "" if pd.api.types.is_scalar(value) and pd.isna(value) else str(value)
 
-    return Source(name, frame, "Parquet", field, tuple(warnings))
+    return Source(name, filled, "Parquet", field, tuple(warnings))

@@ -23,12 +23,18 @@ Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 FEWEST_ROWS = 8
 
 _MISSING = ("?", "-", "--", ".", "*", "missing", "unknown", "n.a.", "na", "nan", "null", "none", "n/a", "#n/a", "")
-_DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([ T]\d{1,2}:\d{2}.*)?|\d{1,2}:\d{2}(:\d{2}(\.\d*)?)?")
+_DATE = re.compile(
+    r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([ T]\d{1,2}:\d{2}.*)?|\d{1,2}:\d{2}(:\d{2}(\.\d*)?)?|"
+    r"\d{1,2}[-/ .]+(jan|feb|ma[ryi]|apr|jun|jul|aug|sep|o[ck]t|nov|de[cz])\w*\.?[-/ ,]+\d{2,4}( .*)?",
+    re.IGNORECASE,
+)
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}([,.' ]\d{3})+([.,]\d*)?")
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 _UNIT = re.compile(r"[$€£¥]\s*[\d.,]+|[\d.,]+\s*[%$€£¥]")
 _YES_NO = ("yes", "no", "y", "n", "t", "f", "true", "false")
 _DROP = "drop the column, or turn it into numbers first"
+_ALONE = "every other row has a number there: correct it, or delete the row"
+_UNITS = "every other row has a number there: if these are units below the header, delete the row"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,8 @@ class Source:
         hint = f"did you mean {quoted(close)}?" if close else f"columns: {listed(names)}"
         if "cp1252" in self.how or "latin-1" in self.how:
             hint += f"; it was read as {self.how.rpartition(', ')[2]}, encoding: … sets another"
+        if f"'{column}'" in names:
+            hint = "its fields stand in single quotation marks: write double ones, or none"
         if len(names) == 1:
             hint += "; separator: … sets what stands between the fields: comma, semicolon, tab, whitespace, pipe"
         raise self.refuse(f"there is no column {quoted(column)}{what}", hint)
@@ -105,7 +113,10 @@ class Source:
         numbers = pd.to_numeric(series, errors="coerce")
         wrong = numbers.isna().to_numpy(dtype=bool)
         if numbers.dtype.kind in "mM" or wrong.any():
-            raise self._no_number(column, self._row(wrong.argmax()), "", hint)
+            row = self._row(wrong.argmax())
+            if not hint and wrong.sum() == 1:
+                hint = _ALONE if row else _UNITS
+            raise self._no_number(column, row, "", hint)
         values = numbers.to_numpy(dtype=np.float64)
         if not np.isfinite(values).all():
             row = self._row(np.argmin(np.isfinite(values)))
@@ -135,7 +146,7 @@ class Source:
         text = self.field(column, row)
         return self.refuse(
             f"column {self._name(column)} must hold numbers, found {shorten(text, 60)!r} in data row {row + 1:,}",
-            f"these are {reason}" if reason else _hint(text.strip(), hint or _DROP),
+            f"these are {reason}" if reason else _hint(text.strip(), self.decimal, hint or _DROP),
         )
 
     def _row(self, place: int | np.intp) -> int:
@@ -163,7 +174,7 @@ def _with_point(value: object) -> object:
     return value.replace(",", ".") if is_number(value, "comma") else "no number"
 
 
-def _hint(text: str, otherwise: str) -> str:
+def _hint(text: str, decimal: str, otherwise: str) -> str:
     """Return what to do about a text where a number belongs."""
     if text.lower() in _MISSING:
         return f"if it means a missing value: missing: '{text or 'empty'}' leaves such rows out"
@@ -171,7 +182,8 @@ def _hint(text: str, otherwise: str) -> str:
         return "these look like dates or times: turn them into numbers first, days since the first perhaps"
     if text.lower() in _YES_NO:
         return "write 1 and 0 instead"
-    if is_number(text.replace("\u2212", "-").replace("\u2013", "-")):
+    dashed = text.replace("\u2212", "-").replace("\u2013", "-")
+    if dashed != text and is_number(dashed, decimal):
         return "its sign is a dash: write -"
     joined = "".join(text.split())
     if joined != text and (is_number(joined) or is_number(joined, "comma")):
@@ -181,6 +193,9 @@ def _hint(text: str, otherwise: str) -> str:
     if _DECIMAL_COMMA.fullmatch(text) and not _THOUSANDS.fullmatch(text):
         return "it has a decimal comma: write decimal: comma in the task, where another separator stands between fields"
     if _THOUSANDS.fullmatch(text):
+        if decimal == "comma" or text.count(",") != 1 or "." in text:
+            also = "" if decimal == "comma" or text.rfind(",") < text.rfind(".") else ", and write decimal: comma"
+            return f"remove the signs of thousands{also}"
         return "is its comma a decimal sign, write decimal: comma in the task; is it one of thousands, remove it"
     return otherwise
 

@@ -55,11 +55,12 @@ def read(path: str, reading: Reading, *, headless: tuple[tuple[str, ...], ...] =
     file = Path(path)
     endings = suffixes(file)
     if endings and endings[-1] in parquet.ENDINGS:
-        return parquet.read_parquet(file)
+        return parquet.read_parquet(file, reading.words)
     if not set(endings) & set(text_table.ENDINGS):
         if not file.is_file():
             raise DataError(f"there is no data file {shorten(str(file), 200)}")
-        hint = "save the sheet as a CSV file" if endings[-1:] in ((".xlsx",), (".xls",), (".ods",)) else ""
+        sheet = endings[-1:] in ((".xlsx",), (".xls",), (".ods",))
+        hint = "save the sheet as a CSV file" if sheet else "if it is a table in text, rename it: NAME.csv, NAME.txt"
         raise DataError(f"{shown_name(file)}: a table must be .csv, .tsv, .data, .txt or .parquet", hint)
     return text_table.read_text(file, reading, headless=headless)
 

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 from gradlab.datafiles.dialect import Dialect, described, dialect_of, shown
 from gradlab.datafiles.encoding import decoded
 from gradlab.datafiles.files import content, guarded, shown_name, suffixes
+from gradlab.datafiles.missing import trimmed
 from gradlab.datafiles.source import Source, numbers_rows, quoted
+from gradlab.datafiles.thousands import thousands
 from gradlab.errors import DataError
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ENDINGS", "Reading", "read_text"]
 
-ENDINGS = (".csv", ".tsv", ".tab", ".data", ".dat", ".txt")
+ENDINGS = (".csv", ".tsv", ".tab", ".data", ".dat", ".txt", ".base", ".test")
 MOST_COLUMNS = 100_000
 _TABS = (".tsv", ".tab")
 _FIELDS = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")
@@ -76,13 +78,14 @@ def read_text(path: Path, reading: Reading, *, headless: Sequence[Sequence[str]]
         names, notes = _names(name, dialect, reading.header, usual, body)
         if not body.strip():
             raise DataError(f"{name} has no rows below its header")
-        frame = _parsed(name, body, dialect, words=reading.words)
+        frame = trimmed(_parsed(name, body, dialect, words=reading.words), reading.words)
         frame, names = _without_empty(frame, names)
         if len(frame.columns) != len(names):
             raise _misfit(name, dialect, len(names), len(frame.columns))
         _check_names(name, frame, names)
         frame.columns = pd_index(names)
         _check_repeated(name, frame, names)
+        notes += [f"{name}: {note}" for note in thousands(dialect, body, names)]
 
     def field(column: int, row: int) -> str:
         parsed = _parsed(name, body, dialect, rows=row + 1, text=True)
@@ -170,8 +173,7 @@ def _unparsed(name: str, dialect: Dialect, problem: str) -> DataError:
         expected, line, actual = map(int, told.groups())
         return DataError(
             f"{name}: line {line + above:,} has {actual} fields, the rows above it have {expected}",
-            f"it was read as {described(dialect, 'utf-8').split(',')[0]}; separator: … sets another: "
-            "comma, semicolon, tab, whitespace, pipe",
+            f"{_read_as(dialect)}; separator: … sets another: comma, semicolon, tab, whitespace, pipe",
         )
     if "EOF inside string" in problem:
         start = re.search(r"row (\d+)", problem)
@@ -188,6 +190,10 @@ def _without_empty(frame: pd.DataFrame, names: tuple[str, ...]) -> tuple[pd.Data
     return frame, names
 
 
+def _read_as(dialect: Dialect) -> str:
+    return f"it was read as {described(dialect, 'utf-8').split(',')[0]}"
+
+
 def _misfit(name: str, dialect: Dialect, names: int, fields: int) -> DataError:
     hint = "name every column, and no more"
     if fields == names + 1:
@@ -195,7 +201,8 @@ def _misfit(name: str, dialect: Dialect, names: int, fields: int) -> DataError:
     elif fields == 1 or names == 1:
         hint = "lines above the header begin with #; separator: … sets what stands between the fields: comma, tab, …"
     return DataError(
-        f"{name}: the header in line {dialect.line} has {names} names, the rows have {fields} fields", hint
+        f"{name}: the header in line {dialect.line} has {names} names, the rows have {fields} fields",
+        f"{hint}; {_read_as(dialect)}",
     )
 
 

@@ -37,6 +37,8 @@ def plain(value: object, depth: int = 0) -> Any:
 
 
 def _plain(value: object, depth: int) -> Any:
+    if "dtype" in type(value).__name__.lower():  # torch.float64, numpy.dtype("float32")
+        return str(value)
     value = _of_array(value)
     if isinstance(value, Enum):
         return plain(value.value, depth + 1)
@@ -67,6 +69,8 @@ def _plain(value: object, depth: int) -> Any:
 
 def _of_array(value: Any) -> Any:
     """Return an array or a scalar of numpy, pandas or torch as Python's own lists and numbers; others as they are."""
+    if isinstance(value, type):  # whose attributes are functions without an object
+        return value
     shape = getattr(value, "shape", None)
     if isinstance(shape, tuple):
         _check_size(prod(shape))

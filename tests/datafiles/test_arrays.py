@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -121,6 +122,28 @@ def test_usual_names_are_found(tmp_path: Path, names: tuple[str, str]) -> None:
     path = saved(tmp_path, **{names[0]: X, names[1]: LABELS, "more": X})
     assert arrays(str(path), "classification", True, "x", "y").inputs.shape == (40, 24)
     assert arrays(str(path), "classification", True, *names).inputs.shape == (40, 24)
+
+
+def test_arrays_that_are_not_read_are_said(tmp_path: Path) -> None:
+    parts = {"x_train": X, "y_train": LABELS, "x_test": X, "y_test": LABELS}
+    said = arrays(str(saved(tmp_path, **parts)), "classification", True, "x", "y").checked.read
+    assert said.endswith("24 inputs (x_train [40, 6, 4]), 2 classes of y_train; not read: x_test, y_test")
+    alone = arrays(str(saved(tmp_path, x=X, y=LABELS)), "classification", True, "x", "y").checked.read
+    assert alone.endswith("2 classes of y")
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_two_arrays_of_one_name_are_refused(tmp_path: Path) -> None:
+    path = saved(tmp_path, x=X, y=LABELS)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("x.npy", archive.read("x.npy"))
+    with pytest.raises(DataError, match=r"d.npz: there are 2 arrays 'x'"):
+        read(path)
+    entry = b'"x":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}'
+    header = b"{" + entry + b"," + entry + b"}"
+    (tmp_path / "d.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(2))
+    with pytest.raises(DataError, match=r"d.safetensors: there are 2 arrays 'x'"):
+        read(tmp_path / "d.safetensors")
 
 
 @pytest.mark.parametrize(

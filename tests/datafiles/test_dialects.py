@@ -100,6 +100,44 @@ def test_thousands_are_not_taken_for_decimals(tmp_path: Path) -> None:
     assert "decimal commas" in read(path, decimal="comma").checked.read
 
 
+@pytest.mark.parametrize(("sign", "decimal"), [(".", None), (".", "point"), (",", "comma")])
+def test_numbers_of_thousands_beside_others_are_said(tmp_path: Path, sign: str, decimal: str | None) -> None:
+    prices = ["1.200", "950", "12.345", "87", "2.010", "640", "1.150", "999", "3.700"]
+    text = "a;y\n" + "".join(f"{i * i};{price}\n" for i, price in enumerate(prices)).replace(".", sign)
+    (warning,) = read(write(tmp_path, text), decimal=decimal).checked.warnings
+    assert f"column 'y' has 1{sign}200 beside 950: it is read as a number below 1,000" in warning
+    for other in ("1.25", "0.125", "1.0625", "-"):  # numbers that no thousands have
+        path = write(tmp_path, text.replace("87", other.replace(".", sign)))
+        assert not read(path, decimal=decimal, missing="-").checked.warnings or other == "-"
+
+
+def test_thousands_with_decimal_commas_are_refused(tmp_path: Path) -> None:
+    for field in ("1.234", "1.234,50", "1.234.567"):
+        with pytest.raises(DataError, match=rf"found '{field}' in data row 3\n  remove the signs of thousands$"):
+            read(write(tmp_path, "a;b;y\n" + COMMAS.replace("0,740", field)), decimal="comma")
+
+
+@pytest.mark.parametrize("separator", ["\t", ",", ";", "|"])
+def test_a_column_without_any_value_stays_one(tmp_path: Path, separator: str) -> None:
+    rows = "".join(f"{i * i}{separator * 2}{i * 7 % 5}.5\n" for i in range(12))
+    path = write(tmp_path, f"a{separator}b{separator}y\n{rows}", "t.txt")
+    with pytest.raises(DataError, match="column 'b' is empty in data row 1, as all are"):
+        read(path)
+    with pytest.raises(DataError, match="column '2' is empty in data row 1, as all are"):
+        read(write(tmp_path, rows, "t.txt"), target="3", header=False)
+
+
+def test_how_it_was_read_is_said_where_header_and_rows_do_not_fit(tmp_path: Path) -> None:
+    text = "time (s)   mass   y\n" + ROWS.replace(",", "  ")
+    with pytest.raises(DataError, match=r"4 names, the rows have 3 fields\n.*it was read as separated by whitespace"):
+        read(write(tmp_path, text, "t.txt"))
+
+
+def test_single_quotation_marks_are_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no column 'y'\n  its fields stand in single quotation marks"):
+        read(write(tmp_path, "".join(f"'{row}'\n".replace(",", "','") for row in TABLE.split())))
+
+
 IRIS = "".join(f"{5 + i % 7 / 10},{3 + i % 5 / 10},{'setosa' if i % 2 else 'virginica'}\n" for i in range(20))
 
 
@@ -147,6 +185,8 @@ def test_years_as_names_are_a_header(tmp_path: Path) -> None:
         (",a,b,y\n" + "".join(f"{i},{row}\n" for i, row in enumerate(ROWS.split())), "only numbers the rows"),
         ("a,b,y\n" + "".join(f"{i},{row}\n" for i, row in enumerate(ROWS.split())), "of row names perhaps"),
         (TABLE + TABLE, "data row 13 is the header again"),
+        (TABLE + "\ufeff" + TABLE, "data row 13 is the header again"),
+        (TABLE + TABLE.replace("a,b", " a,b "), "data row 13 is the header again"),
         ("Report 2020\n" + TABLE, "lines above the header begin with #"),
         (TABLE.replace("0.740,4", "0.740,4,7"), "line 4 has 4 fields, the rows above it have 3"),
         ("# x\n" + TABLE.replace("0.740,4", "0.740,4,7"), "line 5 has 4 fields, the rows above it have 3"),

@@ -26,7 +26,7 @@ def changed(field: str) -> str:
 @pytest.mark.parametrize(
     ("field", "words"),
     [
-        ("nine", "must hold numbers, found 'nine' in data row 3\n  drop the column, or turn it into numbers first"),
+        ("nine", "must hold numbers, found 'nine' in data row 3\n  every other row has a number there: correct it"),
         ("?", "found '?' in data row 3\n  if it means a missing value: missing: '?'"),
         ("-", "found '-' in data row 3\n  if it means a missing value: missing: '-'"),
         ("n.a.", "if it means a missing value: missing: 'n.a.'"),
@@ -34,11 +34,17 @@ def changed(field: str) -> str:
         ("31.01.2020", "these look like dates or times"),
         ("2020-01-31T12:00:00Z", "these look like dates or times"),
         ("12:30", "these look like dates or times"),
+        ("3-Mar-2020", "these look like dates or times"),
+        ("1. Mai 2020", "these look like dates or times"),
         ("yes", "write 1 and 0 instead"),
         ("50%", "leave the unit out"),
         ("$50", "leave the unit out"),
         ('"1,234"', "is it one of thousands, remove it"),
         ('"1,5"', "decimal: comma"),
+        ('"1,234.50"', "remove the signs of thousands"),
+        ("1.234.567", "remove the signs of thousands"),
+        ('"1.234.567,8"', "remove the signs of thousands, and write decimal: comma"),
+        ("\uff11\uff12", "must hold numbers, found '\uff11\uff12'"),
         ("\u22125", "its sign is a dash: write -"),
         ("1 234", "remove the spaces inside of the number"),
         ("1\xa0234.5", "remove the spaces inside of the number"),
@@ -82,6 +88,51 @@ def test_a_row_is_named_as_the_file_has_it_also_below_rows_left_out(tmp_path: Pa
     row = text.splitlines().index("nine,4,2")
     with pytest.raises(DataError, match=f"found 'nine' in data row {row}"):
         read(write(tmp_path, text), missing="NA")
+
+
+def test_a_row_of_units_is_named(tmp_path: Path) -> None:
+    for units in ("m,kg,s", "[m],[kg],[s]", "a.u.,%,-"):
+        with pytest.raises(DataError, match=r"in data row 1\n.*units below the header, delete the row|missing: '-'"):
+            read(write(tmp_path, TABLE.replace("y\n", f"y\n{units}\n")))
+    text = TABLE.replace("0.740", "many").replace("0.370", "few")
+    with pytest.raises(DataError, match="found 'few' in data row 2\n  drop the column"):
+        read(write(tmp_path, text))
+
+
+@pytest.mark.parametrize("field", ["?", " ?", "? ", "\t?", " ? ", '" ?"'])
+@pytest.mark.parametrize("column", ["a", "y"])
+def test_spaces_around_a_word_for_missing(tmp_path: Path, field: str, column: str) -> None:
+    """The files of UCI have a space behind each comma."""
+    at = "0.740,{},2" if column == "a" else "0.740,4,{}"
+    data = read(write(tmp_path, TABLE.replace("0.740,4,2", at.format(field))), kind="classification", missing="?")
+    assert len(data.inputs) == 11
+    assert len(data.classes) == 3
+    assert "1 of 12 rows have missing values" in data.checked.read
+
+
+def test_spaces_around_usual_words_and_empty_fields(tmp_path: Path) -> None:
+    for field, words in ((" NA", "is missing \\('NA'\\)"), ("nan ", "is missing \\('nan'\\)"), ("  ", "is empty")):
+        path = write(tmp_path, TABLE.replace("0.740,4,2", f"0.740,4,{field}"))
+        with pytest.raises(DataError, match=f"column 'y' {words} in data row 3"):
+            read(path, kind="classification")
+        assert len(read(path, kind="classification", missing="NA nan empty").inputs) == 11
+
+
+def test_spaces_around_classes_make_no_classes(tmp_path: Path) -> None:
+    rows = "".join(f"{i * i},{['a', ' a', 'b', 'b '][i % 4]}\n" for i in range(16))
+    assert read(write(tmp_path, "x,y\n" + rows), kind="classification").classes == ("a", "b")
+
+
+def test_words_for_missing_in_parquet(tmp_path: Path) -> None:
+    frame = pd.DataFrame(
+        {"a": [-999, *range(1, 12)], "b": [0.5, -999.0, *range(10)], "y": ["u", "v", "?", " w", *"uvwuvwuv"]}
+    )
+    frame.to_parquet(tmp_path / "t.parquet")
+    data = read(tmp_path / "t.parquet", kind="classification", missing="-999 ?")
+    assert "3 of 12 rows have missing values" in data.checked.read
+    assert len(data.inputs) == 9
+    assert data.classes == ("u", "v", "w")
+    assert len(read(tmp_path / "t.parquet", kind="classification").inputs) == 12
 
 
 def test_a_word_for_missing_can_be_a_class(tmp_path: Path) -> None:

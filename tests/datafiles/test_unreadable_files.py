@@ -102,6 +102,7 @@ DISGUISED = [
     ("t.parquet", b"PAR1" + DATA, "cannot be read"),
     ("t.parquet", b"PAR1" + DATA + b"PAR1", "cannot be read"),
     ("t.json", b"{}", "a table must be .csv"),
+    ("t.asc", DATA, "if it is a table in text, rename it"),
 ]  # fmt: skip
 
 

@@ -130,6 +130,9 @@ OTHERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "seeds": ({"seeds": np.int64(2)}, {"seeds": 2}),
     "learning rates": ({"lr": torch.logspace(-3, -1, 3, dtype=torch.float64)}, {"lr": [1e-3, 1e-2, 1e-1]}),
     "keys": ({np.str_("depth"): np.int64(3)}, {"depth": 3}),
+    "torch.dtype": ({"precision": torch.float64}, {"precision": "float64"}),
+    "bfloat16": ({"precision": torch.bfloat16}, {"precision": "bfloat16"}),
+    "np.dtype": ({"precision": np.dtype("float64")}, {"precision": "float64"}),
     "nothing": ({"clip": False, "norm": None, "dropout": "off"}, {}),
 }  # fmt: skip
 
@@ -223,6 +226,8 @@ REFUSED: dict[str, Callable[[], Any]] = {
     "function": lambda: len,
     "class": lambda: torch.nn.ReLU,
     "module": torch.nn.ReLU,
+    "class of numpy": lambda: np.float64,
+    "dtype": lambda: torch.int64,
     "broken generator": broken,
     "hostile array": Hostile,
     "structured": lambda: np.zeros(2, dtype=[("a", int)]),

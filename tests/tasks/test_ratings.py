@@ -73,7 +73,7 @@ def test_user_and_item_means_are_not_enough_and_the_true_tastes_are() -> None:
         ("item", None, "r.csv: column 'item' is empty in data row 3\n"
                        "  fill it in; missing: 'empty' leaves such rows out"),
         ("rating", "good", "r.csv: column 'rating' must hold numbers, found 'good' in data row 3\n"
-                           "  drop the column, or turn it into numbers first"),
+                           "  every other row has a number there: correct it, or delete the row"),
         ("rating", None, "r.csv: column 'rating' is empty in data row 3\n"
                          "  fill it in; missing: 'empty' leaves such rows out"),
     ],
@@ -112,6 +112,8 @@ def test_a_network_learns_tastes_that_means_do_not_know() -> None:
 
 MOVIELENS = {
     "u.data": ("\t".join, None),
+    "u1.base": ("\t".join, None),
+    "u1.test": ("\t".join, None),
     "ratings.dat": ("::".join, None),
     "ratings.csv": (",".join, "userId,movieId,rating,timestamp"),
     "three.txt": (" ".join, None),
