@@ -7,6 +7,7 @@ from math import log
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.stats
 from compared import FACTORS, GAINS, PROVENANCE, asked, cells_of, made, publish, scatter, text_of
@@ -17,6 +18,7 @@ from gradlab.analysis.compare.comparison import Question, compare
 from gradlab.cell import Cell, Named
 from gradlab.cli import invoke
 from gradlab.record import Record
+from gradlab.report.glyphs import UNICODE
 from gradlab.report.model.conclusions import conclusions
 from gradlab.report.model.marks import reach_text
 from gradlab.report.page import build_page
@@ -76,6 +78,31 @@ def test_runs_that_are_not_alike_are_named(tmp_path: Path) -> None:
     )
     publish(tmp_path / "c", cells_of(("tanh",)) + cells_of(("tanh",), precision=Named("float64")))
     assert unlike(collect(open_runs([tmp_path / "c"])).cells) == ""  # an axis of one run is no accident
+
+
+def test_a_seed_counts_once_whatever_thresholds_it_was_run_with(tmp_path: Path) -> None:
+    cells = cells_of(("relu",), norms=("none",), seeds=3)
+    publish(tmp_path / "a", cells)
+    publish(tmp_path / "b", [dataclasses.replace(cell, vanish=0.99) for cell in cells])
+    once = compare(collect(open_runs([tmp_path / "a"])), Question())
+    twice = compare(collect(open_runs([tmp_path / "a", tmp_path / "b"])), Question())
+    assert twice.warnings == ("cells that differ in thresholds.vanish only count once: 6 left out",)
+    columns = ["depth", "n", "cells", "log10_survival", "log10_survival_lo", "log10_survival_hi", "verdict"]
+    pd.testing.assert_frame_equal(twice.table[columns], once.table[columns])
+    assert "6 of 12 cells" in text_of(twice)
+
+
+def test_every_row_is_marked_by_its_own_thresholds(tmp_path: Path) -> None:
+    strict, usual = (
+        cells_of(("relu",), norms=("none",), depths=(4,)),
+        cells_of(("relu",), norms=("none",), depths=(16,)),
+    )
+    found = asked(tmp_path / "r", [*usual, *(dataclasses.replace(cell, vanish=0.99, explode=1.01) for cell in strict)])
+    assert found.table["verdict"].tolist() == ["vanishing", "healthy"]  # 0.9^3 < 0.99, 0.9^15 > 0.001
+    lines = text_of(found).splitlines()
+    row = next(line for line in lines if UNICODE.sign("vanished").strip() in line and "vanished" not in line)
+    assert row.index(UNICODE.sign("vanished").strip()) < len(row) / 2
+    assert "vanished (<" not in "\n".join(lines)  # there is no one threshold
 
 
 def test_a_known_difference_is_significant_and_none_is_not(tmp_path: Path) -> None:

@@ -365,11 +365,11 @@ def test_a_comparison_judges_as_marks_do(seed: int) -> None:
     )
     table.loc[:4, "log10_survival_by_layer"] = -np.inf
     vanish, explode = 10 ** rng.uniform(-5, 0.5, size), 10 ** rng.uniform(-0.5, 5, size)
+    table = table.assign(**{"thresholds.vanish": vanish, "thresholds.explode": explode})
     limits = list(zip(vanish, explode, strict=True))
     table["verdict"] = [verdict_of(at, *own) for at, own in zip(table["log10_survival"], limits, strict=True)]
-    judgement = judged(table, vanish, explode)
-    for row, (point, own) in enumerate(zip(table.to_dict("records"), limits, strict=True)):
-        point |= dict(zip(("thresholds.vanish", "thresholds.explode"), own, strict=True))
+    judgement = judged(table)
+    for row, point in enumerate(table.to_dict("records")):
         assert judgement.verdict[row] == judged_verdict(point)
         assert judgement.healthy[row] == (mark_of(point).sign == "")
 

@@ -12,7 +12,7 @@ import pandas as pd
 from gradlab.analysis.compare.axes import labels_of, over_of
 from gradlab.analysis.compare.collect import Collected, Collection, unlike
 from gradlab.analysis.compare.conditions import read_condition, truth
-from gradlab.analysis.compare.design import Design, design_of, response_values
+from gradlab.analysis.compare.design import ASIDE, Design, design_of, response_values
 from gradlab.analysis.compare.judgement import Judgement, judged
 from gradlab.analysis.compare.main_effects import MainEffects, main_effects
 from gradlab.analysis.compare.mean_table import mean_table, row_settings, sorted_rows
@@ -118,6 +118,8 @@ def compare(collection: Collection, question: Question) -> Comparison:
         )
     response = RESPONSES[question.metric]
     cells, warnings = _chosen(collection.cells, question.where)
+    cells, notes = _counted_once(cells)
+    warnings += notes
     whole = cells
     cells = split_parameters(cells, question.by, question.baseline)
     plan = design_of(cells)
@@ -138,9 +140,7 @@ def compare(collection: Collection, question: Question) -> Comparison:
         warnings.insert(0, f"the runs differ in {differing}: what differs in the numbers may come from that")
     survival = RESPONSES["survival"]
     learned = configurations["learned"].to_numpy()
-    first = np.unique(plan.configuration, return_index=True)[1]
-    limits = (cells[f"thresholds.{name}"].to_numpy(np.float64)[first] for name in ("vanish", "explode"))
-    judgement = judged(configurations, *limits)
+    judgement = judged(configurations)
     return Comparison(
         runs=collection.runs,
         question=question,
@@ -190,6 +190,17 @@ def _chosen(cells: pd.DataFrame, where: str | None) -> tuple[pd.DataFrame, list[
     lost = int(fits.unknown.sum())
     note = f"{lost:,} cells are left out because a field that --where asks for is empty there"
     return cells[fits.holds].reset_index(drop=True), [note] if lost else []
+
+
+def _counted_once(cells: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Return the cells without those that repeat another one with the same seed: a seed counts once."""
+    same = [key for key in SETTINGS if key not in ASIDE]
+    repeated = cells.duplicated([*same, "seed"]).to_numpy()
+    if not repeated.any():
+        return cells, []
+    aside = [key for key in ASIDE if key != "seed" and cells[key].astype(str).nunique() > 1]
+    note = f"cells that differ in {' and '.join(aside)} only count once: {int(repeated.sum()):,} left out"
+    return cells[~repeated].reset_index(drop=True), [note]
 
 
 def _values(column: pd.Series[Any]) -> str:

@@ -20,9 +20,9 @@ from gradlab.families.axes import length_settings
 from gradlab.record import Floats
 from gradlab.store.records import Integers
 
-__all__ = ["Design", "design_of", "response_values", "setting_text"]
+__all__ = ["ASIDE", "Design", "design_of", "response_values", "setting_text"]
 
-_ASIDE = ("seed", "thresholds.vanish", "thresholds.explode", "probe.at")
+ASIDE = ("seed", "thresholds.vanish", "thresholds.explode", "probe.at")
 """Settings that change no response, only how it is read; the seed is the repetition."""
 
 
@@ -84,7 +84,7 @@ def design_of(cells: pd.DataFrame) -> Design:
         codes, values = pd.factorize(cells[key], use_na_sentinel=False)
         if len(values) < 2:
             fixed[key] = values[0]
-        elif key not in _ASIDE:
+        elif key not in ASIDE:
             order = sorted(range(len(values)), key=lambda index: _place(key, values[index]))
             rank = np.empty(len(values), dtype=np.int64)
             rank[order] = np.arange(len(values))

@@ -9,7 +9,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from gradlab.definitions import verdicts
-from gradlab.record import Floats
 from gradlab.store.records import Integers
 from gradlab.thresholds import FADING
 
@@ -30,10 +29,10 @@ class Judgement:
     """Whether it has no mark: neither beyond a threshold nor fading or growing."""
 
 
-def judged(table: pd.DataFrame, vanish: Floats, explode: Floats) -> Judgement:
-    """Return the judgement on the rows of a `mean_table`; `vanish` and `explode` [C] are their thresholds."""
+def judged(table: pd.DataFrame) -> Judgement:
+    """Return the judgement on the rows of a `mean_table`."""
     together, layer = (table[name].to_numpy(np.float64) for name in ("log10_survival", "log10_survival_by_layer"))
-    low, high = np.log10(vanish), np.log10(explode)
+    low, high = (np.log10(table[f"thresholds.{name}"].to_numpy(np.float64)) for name in ("vanish", "explode"))
     verdict = table["verdict"].to_numpy(dtype=str)
     of_layer = verdicts(layer, low, high, dead=np.isneginf(layer), nonfinite=np.zeros(len(table), dtype=bool))
     worse = ~np.isnan(layer) & (_severity(of_layer) > _severity(verdict))

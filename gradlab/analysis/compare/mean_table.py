@@ -42,7 +42,7 @@ def mean_table(cells: pd.DataFrame, plan: Design, by: Sequence[str]) -> pd.DataF
     depth only, at which more than half of the cells learned); `verdict`; of one configuration
     `log10_survival_by_layer` and `_final`, of the stacked layer furthest from 1; counts `dead`, `nonfinite`,
     `diverged`; `theory_log10_survival`, `theory_decay`, `theory_z` of the mean; the ends of the 95 % interval of the
-    reach. Rows are in the order of the levels.
+    reach; the thresholds of the verdict. Rows are in the order of the levels.
     """
     over = over_of(cells, plan.axes)
     keys = [*dict.fromkeys((*by, *plan.axes))]
@@ -86,8 +86,10 @@ def mean_table(cells: pd.DataFrame, plan: Design, by: Sequence[str]) -> pd.DataF
     for name in ("log10_survival_by_layer", "log10_survival_by_layer_final"):
         columns[name] = np.where(columns["configurations"] == 1, mean_of_layers(cells[name], mean, count), np.nan)
     dead, nonfinite = (count(cells["verdict"] == name) for name in ("dead", "nonfinite"))
-    limits = [np.log(cells[f"thresholds.{name}"].to_numpy(np.float64)[first]) for name in ("vanish", "explode")]
-    columns["verdict"] = verdicts(log_survival, *limits, dead=2 * dead >= total, nonfinite=2 * nonfinite >= total)
+    thresholds = {name: cells[name].to_numpy(np.float64)[first] for name in ("thresholds.vanish", "thresholds.explode")}
+    columns["verdict"] = verdicts(
+        log_survival, *map(np.log, thresholds.values()), dead=2 * dead >= total, nonfinite=2 * nonfinite >= total
+    )
     columns["learned_n"] = count(cells["learned"])
     columns["learned"] = columns["learned_n"] / total
     columns |= {"dead": dead, "nonfinite": nonfinite, "diverged": count(cells["status"] == "diverged")}
@@ -103,7 +105,7 @@ def mean_table(cells: pd.DataFrame, plan: Design, by: Sequence[str]) -> pd.DataF
     else:
         labels = labels_of(table, keys, plan.axes).assign(_over=over_of(table, plan.axes))
     largest = _learns_to(table, labels, lengths_of(table, plan.axes))
-    return table.assign(learns_to=largest, reach_lo=reach_ends[0], reach_hi=reach_ends[1])
+    return table.assign(learns_to=largest, reach_lo=reach_ends[0], reach_hi=reach_ends[1], **thresholds)
 
 
 def _codes(plan: Design, key: str, rows: int) -> Integers:

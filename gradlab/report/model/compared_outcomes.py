@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from gradlab.analysis.compare.comparison import Comparison
@@ -21,8 +20,6 @@ def configurations_of_comparison(comparison: Comparison, name: Callable[[pd.Seri
     cells, table = comparison.cells, comparison.configurations
     codes = comparison.design.configuration
     outcomes = outcomes_by(cells, codes.tolist())
-    first = np.unique(codes, return_index=True)[1]
-    thresholds = cells[["thresholds.vanish", "thresholds.explode"]].astype(float).iloc[first].to_dict("records")
     final = cells.assign(code=codes)
     lost = {
         verdict: final["verdict_final"].eq(verdict).groupby(final["code"]).mean() >= 1 / 2
@@ -32,7 +29,7 @@ def configurations_of_comparison(comparison: Comparison, name: Callable[[pd.Seri
     for code, (_, row) in enumerate(table.iterrows()):
         if code not in outcomes or not outcomes[code].steps:
             continue
-        point = _plain(row.to_dict()) | _plain(thresholds[code])
+        point = _plain(row.to_dict())
         limits = float(point["thresholds.vanish"]), float(point["thresholds.explode"])
         by_number = verdict_of(float(point["log10_survival_final"]), *limits)
         point["verdict_final"] = next((verdict for verdict, own in lost.items() if own[code]), by_number)

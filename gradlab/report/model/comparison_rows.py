@@ -20,9 +20,8 @@ def comparison_rows(comparison: Comparison) -> list[RowGroup]:
     axes, table, cells = comparison.design.axes, comparison.table, comparison.cells
     over, lengths = over_of(table, axes), lengths_of(table, axes)
     labels = labels_of(table, comparison.by, axes)
-    thresholds = {key: float(cells[key].iloc[0]) for key in ("thresholds.vanish", "thresholds.explode")}
     outcomes = _compared_outcomes(comparison)
-    points = [{**thresholds, **point} for point in points_of(table)]
+    points = points_of(table)
     groups = []
     for axis in axes:
         keys = tuple(key for key in comparison.by if key != axis or len(axes) == 1)

@@ -163,9 +163,13 @@ def _value(point: Point, comparison: Comparison, column: str, glyphs: Glyphs, in
 
 
 def _legend(comparison: Comparison, rows: Sequence[Row], glyphs: Glyphs) -> str:
-    point = next(iter(rows[0].points.values()))
+    limits = [
+        {float(point[f"thresholds.{name}"]) for row in rows for point in row.points.values()}
+        for name in ("vanish", "explode")
+    ]
+    vanish, explode = (own.pop() if len(own) == 1 else None for own in limits)
     signs = {name for name in ("dead", "nonfinite") if comparison.table[name].any()}
-    names = sign_names(float(point["thresholds.vanish"]), float(point["thresholds.explode"]), signs)
+    names = sign_names(vanish, explode, signs)
     return legend_text(names, glyphs)
 
 
