@@ -10,12 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from compared import asked
+from compared import asked, publish, text_of
 from fake_work import record
 from page_runs import Parsed, column
 from trained import number_after, said, seeds, sentence, tables_of, trained
 
 import gradlab as gl
+from gradlab.analysis.compare.collect import collect
+from gradlab.analysis.compare.comparison import Question, compare
 from gradlab.analysis.compare.judgement import judged
 from gradlab.cell import Cell, Named
 from gradlab.record import Record
@@ -28,6 +30,7 @@ from gradlab.report.model.marks import judged_verdict, mark_of, verdict_of
 from gradlab.report.model.outcomes import outcomes_by
 from gradlab.report.model.rows import rows_of
 from gradlab.report.page import build_page
+from gradlab.results.directories import open_runs
 from gradlab.tasks.base import R2, Data, regression
 
 SMALL = {"depth": 4, "width": 16}
@@ -347,10 +350,28 @@ def test_a_comparison_marks_a_stacked_network_by_its_layer_too(tmp_path: Path) -
     said_there = "\n".join(conclusions(found))
     assert "vanishing: 1 of 2 configurations" in said_there
     assert "at seq_len 20 (10^-5.0 in one layer, 1 in all together)" in said_there
+    after = compare(collect(open_runs([tmp_path / "r"])), Question(metric="survival_final"))
+    line = next(line for line in text_of(after).splitlines() if UNICODE.sign("vanished").strip() in line)
+    assert line.split()[:5] == ["0.0", "±0.00", "0.0", "±0.00", UNICODE.sign("vanished").strip()]
     data = Parsed(build_page([tmp_path / "r"]).html).data
     assert column(data, "verdict_name") == ["healthy", "vanished"]
     assert column(data, "mark") == ["", UNICODE.sign("vanished").strip()]
     assert data["counts"]["verdicts"] == {"healthy": 1, "vanishing": 1}
+
+
+def test_a_gradient_that_is_exactly_zero_after_training_is_said_so_by_a_comparison(tmp_path: Path) -> None:
+    def emptied(cell: Cell) -> Record:
+        log_g = record(cell).log_grad_norm.copy()
+        log_g[-1, 0] = -np.inf
+        return record(cell).with_values(log_grad_norm=log_g)
+
+    publish(tmp_path / "r", [Cell(depth=4, lr=0.1, seed=seed) for seed in range(2)], emptied)
+    found = compare(collect(open_runs([tmp_path / "r"])), Question(metric="survival_final"))
+    assert found.table["verdict_final"].tolist() == ["dead"]
+    text = text_of(found)
+    assert f"zero {UNICODE.sign('dead').strip()}" in text
+    assert "exactly zero" in text
+    assert "not finite" not in text
 
 
 @pytest.mark.parametrize("seed", range(3))

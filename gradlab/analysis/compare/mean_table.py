@@ -39,7 +39,7 @@ def mean_table(cells: pd.DataFrame, plan: Design, by: Sequence[str]) -> pd.DataF
     Columns: `by`, depth, `configurations`, `cells`, `n` (seeds), `n_survival` (seeds with a finite one); for each of
     survival, survival_final, decay (geometric means and their log10), metric and loss the mean, `_lo` and `_hi`;
     `reach`; `learned` (share of the cells), `learned_n`; `learns_to` (the largest depth, among rows that differ in
-    depth only, at which more than half of the cells learned); `verdict`; of one configuration
+    depth only, at which more than half of the cells learned); `verdict`, `verdict_final`; of one configuration
     `log10_survival_by_layer` and `_final`, of the stacked layer furthest from 1; counts `dead`, `nonfinite`,
     `diverged`; `theory_log10_survival`, `theory_decay`, `theory_z` of the mean; the ends of the 95 % interval of the
     reach; the thresholds of the verdict. Rows are in the order of the levels.
@@ -74,7 +74,6 @@ def mean_table(cells: pd.DataFrame, plan: Design, by: Sequence[str]) -> pd.DataF
         interval = mean(response_values(cells, response))
         if name == "survival":
             columns["n_survival"] = interval.count
-            log_survival = interval.mean * LN10
         for ending, values in (("", interval.mean), ("_lo", interval.low), ("_hi", interval.high)):
             if response.log:
                 columns[response.column + ending] = values
@@ -85,11 +84,17 @@ def mean_table(cells: pd.DataFrame, plan: Design, by: Sequence[str]) -> pd.DataF
             reach_ends = reach_interval(interval.low * LN10, interval.high * LN10)
     for name in ("log10_survival_by_layer", "log10_survival_by_layer_final"):
         columns[name] = np.where(columns["configurations"] == 1, mean_of_layers(cells[name], mean, count), np.nan)
-    dead, nonfinite = (count(cells["verdict"] == name) for name in ("dead", "nonfinite"))
     thresholds = {name: cells[name].to_numpy(np.float64)[first] for name in ("thresholds.vanish", "thresholds.explode")}
-    columns["verdict"] = verdicts(
-        log_survival, *map(np.log, thresholds.values()), dead=2 * dead >= total, nonfinite=2 * nonfinite >= total
-    )
+    limits = [np.log(values) for values in thresholds.values()]
+
+    def verdict(name: str, log10_values: Floats) -> tuple[Any, Integers, Integers]:
+        dead, nonfinite = (count(cells[name] == value) for value in ("dead", "nonfinite"))
+        values = log10_values * LN10
+        judged = verdicts(values, limits[0], limits[1], dead=2 * dead >= total, nonfinite=2 * nonfinite >= total)
+        return judged, dead, nonfinite
+
+    columns["verdict_final"] = verdict("verdict_final", columns["log10_survival_final"])[0]
+    columns["verdict"], dead, nonfinite = verdict("verdict", columns["log10_survival"])
     columns["learned_n"] = count(cells["learned"])
     columns["learned"] = columns["learned_n"] / total
     columns |= {"dead": dead, "nonfinite": nonfinite, "diverged": count(cells["status"] == "diverged")}

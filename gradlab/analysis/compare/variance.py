@@ -92,7 +92,7 @@ def variance_shares(values: Floats, factors: Sequence[Factor], seed: Integers) -
     y, s = values[usable][chosen], joint([seed[usable][chosen]], int(chosen.sum()))
     shares = VarianceShares(len(y), left_out, int(part.sum()), int(s.max(initial=-1)) + 1)
     if len(part) and not part.all():
-        text = _described(varied, codes, part)
+        text = _described(varied, codes, part, " with a value" if left_out else "")
         if part.mean() < _LEAST_PART:
             reason = f"confounded: the settings form no complete grid (largest complete part: {text})"
             return replace(shares, notes=(*notes, reason))
@@ -108,9 +108,11 @@ def variance_shares(values: Floats, factors: Sequence[Factor], seed: Integers) -
     return _analysed(replace(shares, notes=tuple(notes)), y, inside, s, kept)
 
 
-def _described(factors: Sequence[Factor], codes: Integers, part: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> str:
-    """Return what a part of the configurations is: ``8 of 12 configurations, init he, xavier; width 64``."""
-    texts = [f"{int(part.sum()):,} of {len(part):,} configurations"]
+def _described(
+    factors: Sequence[Factor], codes: Integers, part: np.ndarray[tuple[int], np.dtype[np.bool_]], those: str
+) -> str:
+    """Return what a part of the configurations is: ``8 of 12 configurations; init he, xavier; width 64``."""
+    texts = [f"{int(part.sum()):,} of {len(part):,} configurations{those}"]
     for place, factor in enumerate(factors):
         levels = np.unique(codes[part, place])
         if len(levels) < len(np.unique(codes[:, place])):

@@ -154,8 +154,8 @@ def _value(point: Point, comparison: Comparison, column: str, glyphs: Glyphs, in
     if not column.startswith("log10"):
         return Entry("none" if isnan(value) else f"{number_text(value, 4)}{interval}")
     thresholds = float(point["thresholds.vanish"]), float(point["thresholds.explode"])
-    if comparison.response.name == "survival":
-        return mark_entry(mark_of(point), glyphs, half, after="")
+    if comparison.response.name in ("survival", "survival_final"):
+        return mark_entry(mark_of(point, final=comparison.response.name == "survival_final"), glyphs, half, after="")
     read = mark(verdict_of(value, *thresholds), value, *thresholds)
     if comparison.response.name == "decay":
         return Entry("none" if isnan(value) else f"{read.text}{interval}")
@@ -169,6 +169,8 @@ def _legend(comparison: Comparison, rows: Sequence[Row], glyphs: Glyphs) -> str:
     ]
     vanish, explode = (own.pop() if len(own) == 1 else None for own in limits)
     signs = {name for name in ("dead", "nonfinite") if comparison.table[name].any()}
+    if comparison.response.name == "survival_final":
+        signs = {*comparison.table["verdict_final"]}
     names = sign_names(vanish, explode, signs)
     return legend_text(names, glyphs)
 
