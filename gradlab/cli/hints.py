@@ -70,6 +70,7 @@ def _flag_hint(command: str, name: str) -> str:
     if command not in (*WITH_SETTINGS, *_WITH_SPECS):
         return ""
     key = name.replace("-", "_")
+    key = "random_state" if key == "seed" else key  # which is no key of a spec: its seeds are a list
     foreign = foreign_key(key)
     known = key in SETTINGS or parameter_of(key) is not None or key == "seeds"
     target = key if known else foreign.target if foreign is not None else ""

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from gradlab.components.component import nearest
 
 __all__ = [
-    "ALIASES", "EXPLAINED", "NAMES_ELSEWHERE", "NAME_KEYS", "NOTHING", "PAIRS", "PARAMETERS_ELSEWHERE",
-    "SETTINGS_ELSEWHERE", "VARIANTS",
-    "ForeignKey", "folded", "foreign_key", "name_hint", "names_nothing", "parameter_hint", "registered",
+    "ALIASES", "EXPLAINED", "FILES_ELSEWHERE", "NAMES_ELSEWHERE", "NAME_KEYS", "NOTHING", "PAIRS",
+    "PARAMETERS_ELSEWHERE", "SETTINGS_ELSEWHERE", "VARIANTS",
+    "ForeignKey", "folded", "foreign_key", "name_hint", "names_nothing", "parameter_explained", "parameter_hint",
+    "registered",
 ]  # fmt: skip
 
 NOTHING = frozenset({"none", "off", "no", "false", "null", "~", "nothing", "disabled"})
@@ -152,6 +153,18 @@ EXPLAINED: dict[str, dict[str, str]] = {
     },
 }  # fmt: skip
 """By setting, names that are not taken, and what comes closest or takes their place."""
+
+_COLUMNS = "every column but the target is an input: make a file without the others"
+_LINES = "lines above the header are left out where they are empty or begin with #, % or //"
+_HELD_OUT = "a quarter of the rows is held out, the same for all seeds"
+FILES_ELSEWHERE = {
+    **dict.fromkeys(("drop", "drop_columns", "exclude", "ignore", "features", "feature_columns", "columns",
+                     "usecols", "index_col"), _COLUMNS),
+    **dict.fromkeys(("skiprows", "skip", "skip_rows", "skip_lines", "comment", "comments"), _LINES),
+    **dict.fromkeys(("test_size", "train_size", "test_split", "val_split", "validation_split", "split"), _HELD_OUT),
+    "thousands": "remove the signs of thousands from the file",
+}  # fmt: skip
+"""What pandas, scikit-learn and Keras have for tables, and what there is instead."""
 
 PARAMETERS_ELSEWHERE: dict[str, tuple[str, ...]] = {
     "learning_rate": ("lr",), "step_size": ("lr",), "epsilon": ("eps",), "beta_1": ("beta1",), "beta_2": ("beta2",),
@@ -323,8 +336,15 @@ def name_hint(key: str, name: str, registry: Collection[str]) -> str:
     return f"did you mean '{close}'?" if close else f"choose from {', '.join(registry)}"
 
 
+def parameter_explained(name: str, known: Collection[str]) -> str:
+    """Return what takes the place of a parameter of other readers of tables; empty for all others."""
+    return FILES_ELSEWHERE.get(name.lower(), "") if "separator" in known else ""
+
+
 def parameter_hint(name: str, known: Collection[str]) -> str:
     """Return what to say to somebody who wrote a parameter that a component with the parameters `known` has not."""
+    if explained := parameter_explained(name, known):
+        return explained
     meant = next((other for other in PARAMETERS_ELSEWHERE.get(name.lower(), ()) if other in known), None)
     close = meant or nearest(name, known)
     return f"did you mean '{close}'?" if close else f"it has {', '.join(known)}" if known else "it has none"

@@ -75,17 +75,20 @@ def dialect_of(
     Raises:
         DataError: there is no row of data.
     """
-    lines = _head(text)
     start = comments = 0
     last_comment = ""
-    while lines and (not lines[0].strip() or _COMMENT.match(lines[0]) or _SEPARATOR_LINE.fullmatch(lines[0].strip())):
-        line = lines.pop(0)
+    while start < len(text):
+        end = text.find("\n", start) + 1 or len(text)
+        line = text[start:end]
+        if line.strip() and not _COMMENT.match(line) and not _SEPARATOR_LINE.fullmatch(line.strip()):
+            break
         if told := _SEPARATOR_LINE.fullmatch(line.strip()):
             separator = separator or next((key for key, sign in SEPARATORS.items() if sign == told.group(1)), None)
         elif line.strip():
             last_comment = line.strip()
-        start += len(line)
+        start = end
         comments += 1
+    lines = _head(text[start:])
     if not lines:
         raise DataError(f"{name} has no rows", "it holds nothing but comments" if comments else "")
     body = [line for line in lines[: _ROWS + 1] if line.strip()]

@@ -42,6 +42,8 @@ Bind = Callable[[WrittenCondition], Condition]
 
 _LONGEST_EXPONENT = 5
 _EXAMPLE = "as in depth>=16, norm=none or activation in [relu, tanh]"
+_METRICS = ("accuracy", "acc", "val_accuracy", "val_acc", "test_accuracy", "r2", "r2_score", "score")
+"""What `metric` is called elsewhere."""
 _WITHIN = "as in within 2% of theory_decay"
 
 
@@ -204,6 +206,8 @@ class _Statements:
             return quantity
         if name.text not in COLUMNS:
             otherwise = like(name.text, COLUMNS, f"there are {', '.join(COLUMNS)}")
+            if name.text in _METRICS:
+                otherwise = "write metric: the accuracy of classes, r2 of numbers"
             hint = f"settings stand in brackets, as in survival[{name.text}=…]" if name.text in SETTINGS else otherwise
             raise QueryError(f"there is no column '{name.text}'", name.at, hint)
         selection = self._selection(scanner.token) if scanner.token.kind == "[" else None

@@ -29,7 +29,8 @@ def open_runs(paths: Sequence[Path]) -> tuple[Run, ...]:
     for path in paths:
         with explained("look into", path):
             if not path.exists():
-                siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+                beside = path.parent.iterdir() if path.parent.is_dir() else ()
+                siblings = [entry.name for entry in beside if entry.exists()]  # path may be a link to nothing
                 close = nearest(path.name, siblings)
                 hint = f"did you mean {path.parent / close}?" if close else ""
                 raise UsageError(f"{path}: there is nothing there", hint)

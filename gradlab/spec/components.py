@@ -13,7 +13,16 @@ from pathlib import Path
 
 from gradlab.cell import REGISTRIES, SETTINGS
 from gradlab.components import Named, Value
-from gradlab.components.synonyms import NAME_KEYS, PAIRS, VARIANTS, name_hint, names_nothing, parameter_hint, registered
+from gradlab.components.synonyms import (
+    NAME_KEYS,
+    PAIRS,
+    VARIANTS,
+    name_hint,
+    names_nothing,
+    parameter_explained,
+    parameter_hint,
+    registered,
+)
 from gradlab.errors import shorten
 from gradlab.query.values import split_component
 from gradlab.spec import parameters
@@ -141,7 +150,8 @@ def _param(key: str, name: str, entry: Entry, base: Path, problems: Problems) ->
     """Return the value of one parameter of the component `name`, or None after adding to `problems`."""
     known, node = REGISTRIES[key][name].params, entry.value
     if entry.key not in known:
-        hint = "" if problems.crowded else setting_of_its_own(key, entry.key, known) or parameter_hint(entry.key, known)
+        explained = parameter_explained(entry.key, known) or setting_of_its_own(key, entry.key, known)
+        hint = "" if problems.crowded else explained or parameter_hint(entry.key, known)
         group = entry.key.partition(".")[0]
         beside = [setting for setting in SETTINGS if setting.startswith(f"{group}.")]
         if key == "task" and beside:
@@ -157,6 +167,10 @@ def _param(key: str, name: str, entry: Entry, base: Path, problems: Problems) ->
         return data_file(value, base)
     except ValueError as error:
         hint = f"looked for {shorten(str((base / value).absolute()), 200)}"
+        if "://" in value:
+            hint = "a data file lies on this machine: fetch it first"
+        elif value.startswith(("~", "$")):
+            hint = "~ and variables stand for nothing here: write the whole path"
         problems.add(node.mark, f"the data file {shorten(value)} {error}", hint)
         return None
 
@@ -203,7 +217,10 @@ def _named(key: str, node: Node, params: tuple[Entry, ...], problems: Problems) 
     if meant is None:
         nothing = names_nothing(name)
         message = f"{key} cannot be {shorten(name)}" if nothing else f"unknown {key} {shorten(name)!r}"
-        hint = "" if problems.crowded else name_hint(key, "" if nothing else name, known)
+        if any(name in component.params for component in known.values()):
+            hint = f"{name} is a parameter: write {key}.{name}"
+        else:
+            hint = "" if problems.crowded else name_hint(key, "" if nothing else name, known)
         problems.add(node.mark, message, hint)
         return None
     return WrittenComponent(meant, node.mark, params)

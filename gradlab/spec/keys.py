@@ -109,6 +109,9 @@ def text(node: MappingNode, key: str, problems: Problems) -> str:
 
 def hint_for(key: str, others: Collection[str] = ()) -> str:
     """Return the hint for an unknown key: what other tools call so, the nearest setting, or all of them."""
+    dotted = key.replace("__", ".").replace("/", ".")
+    if dotted != key and (dotted in NAMED or parameter_of(dotted) is not None):  # of scikit-learn and Hydra
+        return f"write {dotted}"
     owner, _, name = key.rpartition(".")
     nested = [other for other in (*NAMED, *_parameters()) if other.rpartition(".")[2] == key]
     foreign = foreign_key(key)

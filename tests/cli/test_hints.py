@@ -58,6 +58,7 @@ TOLD = {
     "theory --nLayers 5": "did you mean --depth?",
     "sweep --loss mse": "the loss comes with the task",
     "run spec.yaml --epochs 5": "a setting of a spec is overridden by -s train.steps=VALUE",
+    "run spec.yaml --seed 5": "a setting of a spec is overridden by -s seeds=VALUE; a list, seeds: [7], names them",
     "run spec.yaml --depth 5": "a setting of a spec is overridden by -s depth=VALUE",
     "plan spec.yaml --optimizer.eps 5": "a setting of a spec is overridden by -s optimizer.eps=VALUE",
     "sweep --depth --width 3": "depth",

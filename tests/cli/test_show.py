@@ -80,6 +80,11 @@ def test_the_beginning_of_an_id_is_enough_and_several_are_listed(gradlab: Call) 
     code, _, err = gradlab("show", DEEP, "nowhere")
     assert code == 2
     assert "there is nothing there" in err
+    Path("loop").symlink_to("loop")
+    code, _, err = gradlab("show", DEEP, "loop")
+    assert code == 2
+    assert "loop: there is nothing there" in err
+    assert "did you mean" not in err
 
 
 def test_json_has_everything(gradlab: Call) -> None:

@@ -29,6 +29,8 @@ FOUND = {
     "decimal commas and tabs": ("a\tb\ty\n" + COMMAS.replace(";", "\t"), "t.tsv", "separated by tabs, decimal commas"),
     "comments": ("# made by hand, on a Monday\n#\n" + TABLE, "t.csv", "header in line 3, 2 lines above left out"),
     "percent comments": ("% one\n" + TABLE, "t.data", "header in line 2, 1 line above left out"),
+    "many lines of comments": ("## about the samples\n" * 5000 + TABLE, "t.csv", "header in line 5001"),
+    "many blank lines": ("\n" * 70_000 + TABLE, "t.csv", "header in line 70001"),
     "blank lines": ("\n\n" + TABLE.replace("\n", "\n\n", 3), "t.csv", "header in line 3"),
     "a comment for a header": ("# a,b,y\n" + ROWS, "t.csv", "header in line 1"),
     "numpy.savetxt": ("# a b y\n" + ROWS.replace(",", " "), "t.txt", "separated by whitespace, header in line 1"),

@@ -149,6 +149,7 @@ def test_synonyms_get_their_hints() -> None:
     assert [hint.split("?")[0] for _, _, hint in problems[1:]] == [f"did you mean '{key}'" for key in hints]
 
 
+LINES = "lines above the header are left out where they are empty or begin with #, % or //"
 HINTS = {
     "random_state: 3": "did you mean 'seeds'? a list, seeds: [7], names them; 5 is how many",
     "grid: {depth: [2, 4, ..., 64]}": HOW,
@@ -193,6 +194,19 @@ HINTS = {
     "grid: {depth: {values: [2, 3]}}": "values of an axis stand in a list, [...], under grid:",
     "depth: 2 4 8": "to vary it, move it under grid:",
     "depth: '1e1'": "remove the quotes",
+    "expect: accuracy > 0.9": "write metric: the accuracy of classes, r2 of numbers",
+    "grid: {optimizer__eps: [1e-3, 1e-4]}": "write optimizer.eps",
+    "grid: {optimizer/lr: [1e-3, 1e-4]}": "write optimizer.lr",
+    "train__batch_size: 3": "write train.batch_size",
+    "grid: {optimizer: {eps: [1e-3, 1e-4]}}": "eps is a parameter: write optimizer.eps",
+    "activation: {negative_slope: 0.1}": "negative_slope is a parameter: write activation.negative_slope",
+    "task: {name: table, drop: a}": "every column but the target is an input: make a file without the others",
+    "task: {name: table, index_col: 0}": "every column but the target is an input: make a file without the others",
+    "task: {name: table, skiprows: 2}": LINES,
+    "task: {name: ratings, test_size: 0.2}": "a quarter of the rows is held out, the same for all seeds",
+    "task: {name: table, thousands: '.'}": "remove the signs of thousands from the file",
+    "task: {name: ratings, path: 'https://x/u.data'}": "a data file lies on this machine: fetch it first",
+    "task: {name: ratings, path: ~/u.data}": "~ and variables stand for nothing here: write the whole path",
 }
 
 
