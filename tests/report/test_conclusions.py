@@ -359,6 +359,17 @@ def test_a_comparison_marks_a_stacked_network_by_its_layer_too(tmp_path: Path) -
     assert data["counts"]["verdicts"] == {"healthy": 1, "vanishing": 1}
 
 
+@pytest.mark.parametrize("steps", [20, 40, 80])
+def test_a_loss_without_a_clear_trend_changes_by_less_than_the_error_shown(steps: int) -> None:
+    made = trained(seeds(**SMALL, task=Named("spirals"), activation=Named("tanh"), lr=0.02, steps=steps, batch_size=8))
+    text = sentence(made, "not learned, no clear trend of the loss")
+    before, after = number_after(text, "training loss"), number_after(text, " to")
+    error = np.sqrt(np.square(made.cells["train_loss_se"]).sum()) / len(made.cells)
+    shown = number_after(text, "within 3 standard errors:")
+    assert shown == pytest.approx(3 * error, rel=0.06)
+    assert abs(before - after) <= shown + 0.002  # both losses are rounded
+
+
 def test_a_gradient_that_is_exactly_zero_after_training_is_said_so_by_a_comparison(tmp_path: Path) -> None:
     def emptied(cell: Cell) -> Record:
         log_g = record(cell).log_grad_norm.copy()

@@ -6,7 +6,7 @@ from math import isinf, isnan
 
 from gradlab.report.formatting import count, metric_text, number_text, percent, power, span_text
 from gradlab.report.model.marks import Point, judged_log10, mark_of
-from gradlab.report.model.outcomes import TrainingOutcome
+from gradlab.report.model.outcomes import CERTAIN, TrainingOutcome
 
 __all__ = [
     "UNTROUBLED", "clipping",
@@ -128,8 +128,9 @@ def late_loss(outcome: TrainingOutcome) -> str:
     if isnan(third) or isnan(last):
         return f"loss {number_text(outcome.mean('loss_first'))} before and {number_text(outcome.mean('loss'))} after"
     if outcome.trend in ("falling", "rising", "unclear"):
-        known = f", known to {number_text(2 * outcome.trend_error, 2)}" if outcome.trend == "unclear" else ""
-        return f"training loss {number_text(third)} to {number_text(last)} over the last half{known}"
+        text = f"training loss {number_text(third)} to {number_text(last)} over the last half"
+        within = f"within {CERTAIN:g} standard errors: {number_text(CERTAIN * outcome.trend_error, 2)}"
+        return f"{text}, {within}" if outcome.trend == "unclear" else text
     chance = f", chance: ln {outcome.mean('out_features'):.0f}" if outcome.at_chance else ""
     first = outcome.mean("loss_first")
     fell = f" from {number_text(first)} at first" if first > 1.05 * last and not chance else ""

@@ -15,7 +15,7 @@ from gradlab.definitions import measures
 from gradlab.report.model.marks import Point
 from gradlab.thresholds import LEARNED_SHARE
 
-__all__ = ["EVIDENCE", "TrainingOutcome", "Trend", "outcomes_by"]
+__all__ = ["CERTAIN", "EVIDENCE", "TrainingOutcome", "Trend", "outcomes_by"]
 
 EVIDENCE = (
     "status", "diverged_at", "loss_last_finite", "loss_first", "loss", "train_loss_q3", "train_loss_q4",
@@ -29,7 +29,7 @@ _Place = TypeVar("_Place", bound=Hashable)
 Trend = Literal["falling", "level", "rising", "unclear", "short", "unmeasured"]
 FEWEST_STEPS = 8
 """Steps whose last two quarters have an error."""
-_CERTAIN = 3.0
+CERTAIN = 3.0
 """Standard errors from which the loss has changed between the last two quarters of training."""
 _NOTICEABLE = 0.01
 """Share of the loss from which it has."""
@@ -105,7 +105,7 @@ class TrainingOutcome:
         if not errors or not len(third) == len(last) == len(errors):
             return "short" if self.steps < FEWEST_STEPS else "unmeasured"
         fall, size, error = float(np.mean(third) - np.mean(last)), abs(float(np.mean(third))), self.trend_error
-        if abs(fall) > max(_CERTAIN * error, _NOTICEABLE * size):
+        if abs(fall) > max(CERTAIN * error, _NOTICEABLE * size):
             return "falling" if fall > 0 else "rising"
         return "level" if abs(fall) + 2 * error <= _LEVEL * size else "unclear"
 
