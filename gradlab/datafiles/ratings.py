@@ -69,7 +69,7 @@ def _ratings(source: Source, roles: dict[str, str], reading: Reading) -> Ratings
     dropped = ""
     if reading.words is not None:
         source, dropped = source.without_missing(reading.words, places)
-    source.require_rows()
+    source.require_rows(dropped)
     for place in places[:2]:
         source.require_filled(place)
     values = source.values(places[2])

@@ -22,7 +22,24 @@ Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
 FEWEST_ROWS = 8
 
-_MISSING = ("?", "-", "--", ".", "*", "missing", "unknown", "n.a.", "na", "nan", "null", "none", "n/a", "#n/a", "")
+_MISSING = (
+    "?",
+    "-",
+    "--",
+    ".",
+    "*",
+    "missing",
+    "unknown",
+    "n.a.",
+    "na",
+    "nan",
+    "null",
+    "none",
+    "n/a",
+    "#n/a",
+    "\\n",
+    "",
+)
 _DATE = re.compile(
     r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([ T]\d{1,2}:\d{2}.*)?|\d{1,2}:\d{2}(:\d{2}(\.\d*)?)?|"
     r"\d{1,2}[-/ .]+(jan|feb|ma[ryi]|apr|jun|jul|aug|sep|o[ck]t|nov|de[cz])\w*\.?[-/ ,]+\d{2,4}( .*)?",
@@ -71,11 +88,11 @@ class Source:
             hint += "; separator: … sets what stands between the fields: comma, semicolon, tab, whitespace, pipe"
         raise self.refuse(f"there is no column {quoted(column)}{what}", hint)
 
-    def require_rows(self) -> None:
-        """Raise DataError for fewer rows than a task needs."""
+    def require_rows(self, left_out: str = "") -> None:
+        """Raise DataError for fewer rows than a task needs; `left_out` says why others are not there."""
         if len(self.frame) < FEWEST_ROWS:
             rows = "1 row is" if len(self.frame) == 1 else f"{len(self.frame)} rows are"
-            raise self.refuse(f"{rows} too few; a task needs at least {FEWEST_ROWS}")
+            raise self.refuse(f"{rows} too few; a task needs at least {FEWEST_ROWS}", left_out)
 
     def without_missing(self, words: list[str], columns: list[int] | None = None) -> tuple[Source, str]:
         """Return the rows without a missing value in these columns, and how many were left out, in words.
@@ -110,7 +127,10 @@ class Source:
             series = series.astype(object)
             if self.decimal == "comma":
                 series = series.map(_with_point)
-        numbers = pd.to_numeric(series, errors="coerce")
+        try:
+            numbers = pd.to_numeric(series, errors="coerce")
+        except OverflowError:  # of whole numbers with hundreds of digits
+            numbers = pd.to_numeric(series.map(_with_finite_range), errors="coerce")
         wrong = numbers.isna().to_numpy(dtype=bool)
         if numbers.dtype.kind in "mM" or wrong.any():
             row = self._row(wrong.argmax())
@@ -167,6 +187,11 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(shorten(name, 40) for name in names[:12]) + more
 
 
+def _with_finite_range(value: object) -> object:
+    """Return infinity for a number that no float can hold, other fields as they are."""
+    return float(value) if isinstance(value, str) and is_number(value) else value
+
+
 def _with_point(value: object) -> object:
     """Return the text of a number with a decimal point for that with a comma; other text is no number."""
     if not isinstance(value, str):
@@ -197,6 +222,8 @@ def _hint(text: str, decimal: str, otherwise: str) -> str:
             also = "" if decimal == "comma" or text.rfind(",") < text.rfind(".") else ", and write decimal: comma"
             return f"remove the signs of thousands{also}"
         return "is its comma a decimal sign, write decimal: comma in the task; is it one of thousands, remove it"
+    if decimal == "comma" and is_number(text):
+        return "it has a decimal point, the table was read with decimal commas: write one sign in all rows"
     return otherwise
 
 

@@ -101,7 +101,7 @@ def _table(source: Source, reading: Reading, target: str, kind: str, standardize
     dropped = ""
     if reading.words is not None:
         source, dropped = source.without_missing(reading.words)
-    source.require_rows()
+    source.require_rows(dropped)
     x = np.stack([source.values(i) for i in others], axis=1)
     input_names = [names[i] for i in others]
     train, test = split(len(x))

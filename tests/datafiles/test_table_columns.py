@@ -55,6 +55,8 @@ def changed(field: str) -> str:
         ("", "column 'a' is empty in data row 3\n  fill it in; missing: 'empty' leaves such rows out"),
         ("inf", "column 'a' is infinite in data row 3"),
         ("1e999", "column 'a' is infinite in data row 3"),
+        ("9" * 400, "column 'a' is infinite in data row 3"),
+        ("\\N", "if it means a missing value: missing: '\\N'"),
         ("-1e999", "column 'a' is infinite in data row 3"),
     ],
 )  # fmt: skip
@@ -88,6 +90,18 @@ def test_a_row_is_named_as_the_file_has_it_also_below_rows_left_out(tmp_path: Pa
     row = text.splitlines().index("nine,4,2")
     with pytest.raises(DataError, match=f"found 'nine' in data row {row}"):
         read(write(tmp_path, text), missing="NA")
+
+
+def test_rows_left_out_are_the_reason_for_too_few(tmp_path: Path) -> None:
+    path = write(tmp_path, TABLE.replace(",1\n", ",NA\n").replace(",2\n", ",NA\n"))
+    with pytest.raises(DataError, match=r"4 rows are too few.*\n  8 of 12 rows have missing values and are left out"):
+        read(path, missing="NA")
+
+
+def test_two_decimal_signs_are_named(tmp_path: Path) -> None:
+    text = "a;y\n" + "".join(f"{i},5;{i % 3}\n" for i in range(300)) + "7.5;1\n8.25;0\n"
+    with pytest.raises(DataError, match=r"found '7.5' in data row 301\n  it has a decimal point, the table was read"):
+        read(write(tmp_path, text))
 
 
 def test_a_row_of_units_is_named(tmp_path: Path) -> None:
