@@ -61,6 +61,9 @@ def _warn(comparison: Comparison) -> bool:
     for run in comparison.runs:
         for problem in run.unreadable:
             warn(f"{run.path}/{problem}: compared without it", problem.hint)
+        if run.failed:
+            cells, are = count(run.failed, "failed cell"), "is" if run.failed == 1 else "are"
+            warn(f"{cells} of {run.path} {are} left out")
         if run.aside:
             cells, are = count(run.aside, "stored cell"), "is" if run.aside == 1 else "are"
             err(f"{cells} of {run.path} {are} not part of its spec any more and left out")

@@ -251,7 +251,7 @@ class Run:
         from gradlab.results.tables import tables
 
         measured = self.records()
-        failures = self._failures()
+        failures = self.failures()
         if not measured.cells and not failures:
             reasons = "; ".join(map(str, self.unreadable))
             raise StoreError(
@@ -264,7 +264,7 @@ class Run:
         order = sorted((*done, *failed), key=lambda cell: place.get(cell, len(place)))
         return tables(measured, failures, order=order, predict=Predictions(self.directory))
 
-    def _failures(self) -> list[Failure]:
+    def failures(self) -> list[Failure]:
         """Return the cells that the table ``cells`` says have failed, which no part holds.
 
         Without that table they are those that ``failures.jsonl`` keeps.

@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 import scipy.stats
 from compared import FACTORS, GAINS, PROVENANCE, asked, cells_of, made, publish, scatter, text_of
-from page_runs import Parsed, column
+from page_runs import Parsed, column, run_directory
 
+from gradlab import grid, spec
 from gradlab.analysis.compare.collect import collect, unlike
 from gradlab.analysis.compare.comparison import Question, compare
 from gradlab.cell import Cell, Named
@@ -103,6 +104,15 @@ def test_every_row_is_marked_by_its_own_thresholds(tmp_path: Path) -> None:
     row = next(line for line in lines if UNICODE.sign("vanished").strip() in line and "vanished" not in line)
     assert row.index(UNICODE.sign("vanished").strip()) < len(row) / 2
     assert "vanished (<" not in "\n".join(lines)  # there is no one threshold
+
+
+def test_failed_cells_are_said_to_be_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = "name: r\nseeds: 5\ngrid:\n  depth: [4, 6]\n"
+    cells = grid.expand(spec.loads(text)).cells
+    run_directory(tmp_path / "r", cells, lost=cells[:3], spec=text)
+    assert collect(open_runs([tmp_path / "r"])).runs[0].failed == 3
+    assert invoke(["compare", str(tmp_path / "r")]) == 0
+    assert f"3 failed cells of {tmp_path / 'r'} are left out" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_known_difference_is_significant_and_none_is_not(tmp_path: Path) -> None:

@@ -41,6 +41,8 @@ class Collected:
     """Files that cells or predictions are missing of."""
     aside: int
     """Stored cells that are not part of its spec any more: left out."""
+    failed: int
+    """Cells that failed: left out too."""
 
 
 @dataclass(frozen=True)
@@ -67,16 +69,16 @@ def collect(runs: Sequence[Run]) -> Collection:
         if run not in readable:
             error = errors[run]
             problem = Unreadable("parts", error.message, "cannot be read", error.hint)
-            collected.append(Collected(run.path, name, 0, 0, (problem,), 0))
+            collected.append(Collected(run.path, name, 0, 0, (problem,), 0, 0))
             continue
-        frame, unreadable, aside = readable[run]
+        frame, unreadable, aside, failed = readable[run]
         cells = known = 0
         if frame is not None:
             fresh = ~frame["cell"].isin(seen).to_numpy()
             cells, known = len(frame), int((~fresh).sum())
             seen.update(frame["cell"])
             frames.append(frame[fresh].assign(run=name))
-        collected.append(Collected(run.path, name, cells, known, unreadable, aside))
+        collected.append(Collected(run.path, name, cells, known, unreadable, aside, failed))
     frames = [frame for frame in frames if len(frame)]
     if not frames:
         problems = [f"{run.path}/{problem}" for run in collected for problem in run.unreadable]
@@ -88,11 +90,12 @@ def collect(runs: Sequence[Run]) -> Collection:
     return Collection(pd.concat(frames, ignore_index=True), tuple(collected))
 
 
-def _read(run: Run) -> tuple[pd.DataFrame | None, tuple[Unreadable, ...], int]:
-    """Return the cells of a run, None without any, the files that cells are missing of, and the cells left out."""
+def _read(run: Run) -> tuple[pd.DataFrame | None, tuple[Unreadable, ...], int, int]:
+    """Return the cells of a run, None without any, the files that cells are missing of, and the numbers of the
+    cells left out: of another spec, failed."""
     measured = run.records(_FIELDS)
     unreadable = (*run.unreadable, *run.damaged_tables)
-    return _frame(run, measured) if measured.cells else None, unreadable, run.aside
+    return _frame(run, measured) if measured.cells else None, unreadable, run.aside, len(run.failures())
 
 
 def _frame(run: Run, measured: Records) -> pd.DataFrame:
