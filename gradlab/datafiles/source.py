@@ -23,23 +23,8 @@ Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 FEWEST_ROWS = 8
 
 _MISSING = (
-    "?",
-    "-",
-    "--",
-    ".",
-    "*",
-    "missing",
-    "unknown",
-    "n.a.",
-    "na",
-    "nan",
-    "null",
-    "none",
-    "n/a",
-    "#n/a",
-    "\\n",
-    "",
-)
+    "?", "-", "--", ".", "*", "missing", "unknown", "n.a.", "na", "nan", "null", "none", "n/a", "#n/a", "\\n", "",
+)  # fmt: skip
 _DATE = re.compile(
     r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([ T]\d{1,2}:\d{2}.*)?|\d{1,2}:\d{2}(:\d{2}(\.\d*)?)?|"
     r"\d{1,2}[-/ .]+(jan|feb|ma[ryi]|apr|jun|jul|aug|sep|o[ck]t|nov|de[cz])\w*\.?[-/ ,]+\d{2,4}( .*)?",
@@ -188,8 +173,9 @@ def listed(names: Sequence[str]) -> str:
 
 
 def _with_finite_range(value: object) -> object:
-    """Return infinity for a number that no float can hold, other fields as they are."""
-    return float(value) if isinstance(value, str) and is_number(value) else value
+    """Return infinity for a whole number that no float can hold, a text or an int of Python; others as they are."""
+    is_whole = isinstance(value, int) or (isinstance(value, str) and is_number(value))
+    return float(str(value)) if is_whole and not isinstance(value, bool) else value
 
 
 def _with_point(value: object) -> object:

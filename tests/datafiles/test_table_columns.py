@@ -98,6 +98,14 @@ def test_rows_left_out_are_the_reason_for_too_few(tmp_path: Path) -> None:
         read(path, missing="NA")
 
 
+@pytest.mark.parametrize("number", ["9" * 400, "-" + "9" * 400, "1" + "0" * 309])
+@pytest.mark.parametrize("others", ["{}", "{}.5", " {} "])
+def test_whole_numbers_beyond_any_float(tmp_path: Path, number: str, others: str) -> None:
+    rows = "".join(f"{number if i == 3 else others.format(i)},{i % 3}\n" for i in range(20))
+    with pytest.raises(DataError, match="column 'a' is infinite in data row 4"):
+        read(write(tmp_path, "a,y\n" + rows))
+
+
 def test_two_decimal_signs_are_named(tmp_path: Path) -> None:
     text = "a;y\n" + "".join(f"{i},5;{i % 3}\n" for i in range(300)) + "7.5;1\n8.25;0\n"
     with pytest.raises(DataError, match=r"found '7.5' in data row 301\n  it has a decimal point, the table was read"):
