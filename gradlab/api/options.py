@@ -55,7 +55,8 @@ class Option:
         if value is None and self.param.default is None:
             return None
         if kind is Path:
-            if isinstance(value, str | bytes | os.PathLike):
+            # an empty text is what a shell makes of a variable that is not set
+            if isinstance(value, str | bytes | os.PathLike) and os.fspath(value):
                 return Path(os.fsdecode(value))
             raise ValueError("a path")
         from gradlab.spec import plain  # it loads yaml, which a completion need not wait for

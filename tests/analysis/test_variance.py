@@ -135,6 +135,17 @@ def test_where_nothing_is_complete_there_are_no_shares_and_the_reason() -> None:
     assert shares.notes[-1].startswith("confounded: the settings form no complete grid (largest complete part: 8 of 24")
 
 
+def test_a_grid_that_lost_most_of_its_values_has_no_shares() -> None:
+    """As the final accuracy where two thirds of the configurations diverged: what is left stands for nothing."""
+    rows = grid(3, 2, 4)
+    y = np.random.default_rng(2).normal(size=len(rows))
+    third_lost, most_lost = np.where(rows[:, 0] == 2, np.nan, y), np.where(rows[:, 0] > 0, np.nan, y)
+    assert variance_shares(third_lost, factors(rows), rows[:, -1]).terms
+    shares = variance_shares(most_lost, factors(rows), rows[:, -1])
+    assert shares.terms == ()
+    assert shares.notes[-1] == "2 of 6 configurations have a value"
+
+
 @pytest.mark.parametrize("case", range(30))
 def test_the_part_of_a_grid_is_complete_and_as_large_as_a_search_through_all_finds(case: int) -> None:
     """Every choice of levels of three factors, tried one by one: at least 90 % of the largest, mostly all of it."""

@@ -292,6 +292,14 @@ def test_the_process_that_plans_and_reports_never_loads_torch(tmp_path: Path) ->
     assert done.returncode == 0, done.stderr
 
 
+def test_an_empty_path_is_no_path(gradlab: Callable[..., tuple[int, str, str]]) -> None:
+    """As ``--out "$WHERE"`` without the variable: not the working directory."""
+    code, _, err = gradlab("run", "demo.yaml", "--out", "")
+    assert code == 2
+    assert "--out" in err
+    assert not Path("demo").exists()
+
+
 def test_a_closed_pipe_is_nothing_to_speak_of(tmp_path: Path) -> None:
     (tmp_path / "demo.yaml").write_text(TEXT)
     running = process("run", "demo.yaml", cwd=tmp_path, sleep=0.05)

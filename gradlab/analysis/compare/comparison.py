@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -176,7 +176,11 @@ def analyse(cells: pd.DataFrame, plan: Design, response: Response) -> ResponseAn
     """Return the analysis of one response of the `cells`, whose design is `plan`."""
     values = response_values(cells, response)
     shares = variance_shares(values, plan.factors, plan.seed)
-    return ResponseAnalysis(response, shares, main_effects(values, plan.factors, plan.seed))
+    effects = main_effects(values, plan.factors, plan.seed)
+    if response.name == "learned":  # from few seeds the scatter of 0 and 1 says nothing: it may well be zero
+        levels = tuple(replace(effect, low=np.nan, high=np.nan) for effect in effects.levels)
+        effects = replace(effects, levels=levels)
+    return ResponseAnalysis(response, shares, effects)
 
 
 def _chosen(cells: pd.DataFrame, where: str | None) -> tuple[pd.DataFrame, list[str]]:

@@ -92,7 +92,8 @@ def paired_differences(
         sign: Literal["+", "-", "~", "="] = "=" if pairs[index] and largest[index] == 0 else "~"
         if sign == "~" and passed:
             sign = "+" if means.mean[index] > 0 else "-"
-        mean, side = float(means.mean[index]), float(half[index])
+        # from few seeds the scatter of 0 and 1 says nothing: it may well be zero
+        mean, side = float(means.mean[index]), np.nan if discrete else float(half[index])
         return PairedDifference(
             mean=mean,
             low=mean - side,

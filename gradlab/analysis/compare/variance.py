@@ -91,9 +91,12 @@ def variance_shares(values: Floats, factors: Sequence[Factor], seed: Integers) -
     chosen = part[configuration]
     y, s = values[usable][chosen], joint([seed[usable][chosen]], int(chosen.sum()))
     shares = VarianceShares(len(y), left_out, int(part.sum()), int(s.max(initial=-1)) + 1)
+    every = int(joint([factor.codes for factor in factors], len(values)).max(initial=-1)) + 1
+    if len(part) and len(part) < _LEAST_PART * every:
+        return replace(shares, notes=(*notes, f"{len(part):,} of {every:,} configurations have a value"))
     if len(part) and not part.all():
         text = _described(varied, codes, part, " with a value" if left_out else "")
-        if part.mean() < _LEAST_PART:
+        if part.sum() < _LEAST_PART * every:
             reason = f"confounded: the settings form no complete grid (largest complete part: {text})"
             return replace(shares, notes=(*notes, reason))
         notes.append(f"shares of the largest complete grid: {text}")
