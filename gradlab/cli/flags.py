@@ -139,7 +139,8 @@ def _option_flags(options: type[Options]) -> Iterator[inspect.Parameter]:
         parsed_name = _parsed_name(name, described)
         kind, default = _parsed(described)
         shown = typer.Option(
-            *described.flags, f"--{parsed_name.replace('_', '-')}", metavar=described.metavar, help=param.help,
+            *described.flags, f"--{parsed_name.replace('_', '-')}", help=param.help,
+            metavar=described.metavar or ("PATH" if param.kind is Path else None),
             autocompletion=completion.choices(*offers) if offers else None,
         )  # fmt: skip
         yield _flag(parsed_name, default, Annotated[kind, shown])
@@ -174,6 +175,8 @@ def _parsed(described: Option) -> tuple[Any, Any]:
         return (str, ",".join(default)) if described.separated else (list[str] | None, None)
     if kind is int and described.param.choices:
         return str, default
+    if kind is Path:  # as a text: typer would make the working directory of an empty one
+        return (str | None, None) if default is None else (str, str(default))
     return (kind | None if default is None else kind), (False if default is True else default)
 
 
