@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from places import SUPPORT
 
+pytestmark = pytest.mark.slow
+
 TEXT = "name: demo\nseeds: 1\ntrain: {steps: 1}\ngrid: {depth: [2, 3]}\n"
 RUN = ("run", "demo.yaml", "--executor", "inline")
 

@@ -18,6 +18,8 @@ from gradlab.families import FAMILIES
 from gradlab.training.batches import Batches
 from gradlab.training.loop import Trainer, train_bank
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 MODELS_IN_TIME = [name for name, model in FAMILIES.items() if "sequences" in model.inputs]
 SMALL = Cell(

@@ -20,6 +20,8 @@ from gradlab.results.run import Run
 from gradlab.store import RunDirectory, checksums
 from gradlab.training.checkpoint import Checkpoint
 
+pytestmark = pytest.mark.slow
+
 TEXT = """
 name: demo
 seeds: 2

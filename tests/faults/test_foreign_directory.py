@@ -25,7 +25,7 @@ from gradlab.cli import invoke
 from gradlab.store import RunDirectory, lock, sessions
 from gradlab.store.documents import parse
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="links and pipes are POSIX")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name == "nt", reason="links and pipes are POSIX")]
 
 Command = Callable[..., tuple[int, str, str]]
 

@@ -21,6 +21,8 @@ from gradlab.cli import invoke
 from gradlab.errors import GradlabError, StoreError, printable, printable_lines
 from gradlab.store import RunDirectory
 
+pytestmark = pytest.mark.slow
+
 Command = Callable[..., tuple[int, str, str]]
 
 TEXT = "name: demo\nseeds: 2\ntrain: {steps: 2}\ngrid: {depth: [2, 3], activation: [relu, tanh]}\n"

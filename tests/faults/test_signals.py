@@ -11,7 +11,7 @@ import pytest
 from processes import alive, children, kill, until, workers
 from runs import Run, finished, parts, same_tables
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")]
 
 TEXT = """
 name: demo

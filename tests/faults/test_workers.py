@@ -22,6 +22,8 @@ from gradlab.execution.processes import machine, pool, worker
 from gradlab.execution.processes.starting import Programs
 from gradlab.execution.progress import Progress
 
+pytestmark = pytest.mark.slow
+
 TEXT = """
 name: demo
 seeds: 2

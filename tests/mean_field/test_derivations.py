@@ -21,6 +21,8 @@ from derivations import (
     whole_network,
 )
 
+pytestmark = pytest.mark.slow
+
 EVERY = [*PLAIN, *SKIPS, *DROPOUT, *NORMS]
 FEW = [
     Form("relu"), Form("tanh", orthogonal=True, sigma_b2=0.5), Form("relu", skip=True),

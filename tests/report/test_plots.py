@@ -21,6 +21,8 @@ from gradlab.errors import UsageError
 from gradlab.record import Record
 from gradlab.report import plots
 
+pytestmark = pytest.mark.slow
+
 SVG = "{http://www.w3.org/2000/svg}"
 
 EDGES: dict[str, tuple[list[Cell], Callable[[Cell], Record]]] = {

@@ -31,6 +31,8 @@ from gradlab.store import RunDirectory, parts
 from gradlab.store.checksums import SUMS
 from gradlab.store.manifest import MANIFEST, Manifest
 
+pytestmark = pytest.mark.slow
+
 TEXT = "name: r\nseeds: 2\ngrid: {depth: [2, 8], activation: [relu, sigmoid]}\nexpect:\n  - survival < 2\n"
 
 
