@@ -14,9 +14,9 @@ from gradlab.components.component import (
     Value,
     nearest,
 )
+from gradlab.components.foreign_words import ALIASES
 from gradlab.components.networks import ACTIVATIONS, BRANCH_INITS, INITS, NORM_POSITIONS, NORMS, RESIDUALS
 from gradlab.components.param import Param
-from gradlab.components.synonyms import ALIASES
 from gradlab.components.tasks import TASKS
 from gradlab.components.training import CLIPS, OPTIMIZERS, PRECISIONS, SCHEDULES
 

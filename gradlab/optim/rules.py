@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from gradlab.components import OPTIMIZERS, Named
-from gradlab.components.synonyms import PAIRS
+from gradlab.components.foreign_words import PAIRS
 from gradlab.nn.parameters import Slot
 
 __all__ = ["Part", "Rule", "is_elementwise", "parts"]

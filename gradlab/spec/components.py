@@ -13,16 +13,8 @@ from pathlib import Path
 
 from gradlab.cell import REGISTRIES, SETTINGS
 from gradlab.components import Named, Value
-from gradlab.components.synonyms import (
-    NAME_KEYS,
-    PAIRS,
-    VARIANTS,
-    name_hint,
-    names_nothing,
-    parameter_explained,
-    parameter_hint,
-    registered,
-)
+from gradlab.components.foreign_words import NAME_KEYS, PAIRS, VARIANTS
+from gradlab.components.synonyms import name_hint, names_nothing, parameter_explained, parameter_hint, registered
 from gradlab.errors import shorten
 from gradlab.query.values import split_component
 from gradlab.spec import parameters

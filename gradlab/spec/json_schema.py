@@ -13,8 +13,8 @@ from typing import Any
 
 from gradlab.cell import REGISTRIES, SETTINGS, parameters_of
 from gradlab.components import ALIASES, Component, Param
+from gradlab.components.foreign_words import NAME_KEYS, NOTHING, VARIANTS
 from gradlab.components.param import LARGEST, SMALLEST
-from gradlab.components.synonyms import NAME_KEYS, NOTHING, VARIANTS
 from gradlab.spec.keys import GROUPS, NAMED, SCALING
 
 __all__ = ["json_schema"]

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from gradlab.cell import REGISTRIES, SETTINGS, parameter_of
 from gradlab.components import nearest
-from gradlab.components.synonyms import NAME_KEYS, PARAMETERS_ELSEWHERE, foreign_key, parameter_hint, registered
+from gradlab.components.foreign_words import NAME_KEYS, PARAMETERS_ELSEWHERE
+from gradlab.components.synonyms import foreign_key, parameter_hint, registered
 from gradlab.errors import shorten
 from gradlab.spec.node import Entry, MappingNode, Problems, ScalarNode, SequenceNode, is_none, items_of, show
 

@@ -7,7 +7,7 @@ import pytest
 
 from gradlab import grid, spec
 from gradlab.cell import REGISTRIES, SETTINGS, Cell, cell_id
-from gradlab.components.synonyms import (
+from gradlab.components.foreign_words import (
     EXPLAINED,
     NAME_KEYS,
     NAMES_ELSEWHERE,
@@ -15,11 +15,8 @@ from gradlab.components.synonyms import (
     PARAMETERS_ELSEWHERE,
     SETTINGS_ELSEWHERE,
     VARIANTS,
-    folded,
-    foreign_key,
-    name_hint,
-    registered,
 )
+from gradlab.components.synonyms import folded, foreign_key, name_hint, registered
 from gradlab.errors import SpecError
 from gradlab.query.notations import HOW
 from gradlab.spec.keys import STRUCTURE

@@ -105,7 +105,7 @@ function componentOf(text) {
   return [text.slice(0, opening).trim(), parameters];
 }
 
-// The words for nothing and the spellings that mean the same, as gradlab/components/synonyms.py has them.
+// The words for nothing and the spellings that mean the same, as gradlab/components has them (foreign_words.py, synonyms.py).
 const NOTHING = new Set(["none", "off", "no", "false", "null", "~", "nothing", "disabled"]);
 
 function foldedName(name) {
