@@ -26,7 +26,7 @@ import numpy as np
 
 from gradlab.cell import cell_id
 from gradlab.columns import field_names
-from gradlab.execution import BankResult, Job
+from gradlab.execution.base import BankResult, Job
 from gradlab.record import Record
 
 SPEC = """

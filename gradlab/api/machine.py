@@ -5,19 +5,23 @@ from __future__ import annotations
 import os
 
 from gradlab.api.options import PlanOptions, RunOptions
-from gradlab.execution import Executor, InlineExecutor, LocalExecutor
-from gradlab.execution.base import load_work
+from gradlab.execution.base import Executor, load_work
 from gradlab.execution.devices import uses_gpu
+from gradlab.execution.inline import InlineExecutor
+from gradlab.execution.processes.pool import LocalExecutor
+from gradlab.execution.processes.starting import WORK
 
 __all__ = ["devices", "executor"]
 
-WORK = "gradlab.execution.worker:train"
-"""What a worker does with a bank; ``GRADLAB_WORK`` names another, for tests and for a user's own training."""
+
+def _work() -> str:
+    """Return what a worker does with a bank; ``GRADLAB_WORK`` names another, for tests and a user's own training."""
+    return os.environ.get("GRADLAB_WORK", WORK)
 
 
 def executor(options: RunOptions) -> Executor:
     """Return the executor that `options` name. Raises UsageError where its package or its cluster is missing."""
-    work, device = os.environ.get("GRADLAB_WORK", WORK), options.device
+    work, device = _work(), options.device
     workers = 0 if options.workers == "auto" else options.workers
     if options.executor == "inline":
         return InlineExecutor(work, device)
@@ -36,5 +40,5 @@ def devices(options: PlanOptions) -> tuple[str, ...]:
     """
     of_cluster = isinstance(options, RunOptions) and options.executor == "ray"
     if options.device.startswith("cuda") and not of_cluster:
-        return load_work(os.environ.get("GRADLAB_WORK", WORK), options.device)[1]
+        return load_work(_work(), options.device)[1]
     return (options.device if options.device != "auto" else "GPU" if uses_gpu("auto") else "cpu",)

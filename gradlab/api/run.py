@@ -14,7 +14,10 @@ from gradlab.api.options import PlotOptions, RunOptions
 from gradlab.api.plan import Plan, prepare
 from gradlab.cell import cell_id
 from gradlab.errors import GradlabError, UsageError
-from gradlab.execution import Executor, InlineExecutor, LocalExecutor, failures
+from gradlab.execution import failures
+from gradlab.execution.base import Executor
+from gradlab.execution.inline import InlineExecutor
+from gradlab.execution.processes.pool import LocalExecutor
 from gradlab.execution.progress import Listener
 from gradlab.execution.provenance import Provenance
 from gradlab.execution.scheduling import Policy, Scheduler

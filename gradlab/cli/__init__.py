@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -9,6 +10,9 @@ from contextlib import suppress
 from gradlab.cli.distributions import conflict
 
 __all__ = ["invoke", "main"]
+
+_WITHOUT_WORKERS = frozenset({"--help", "-h", "--dry-run", "--executor", "--save"})
+"""Options of a run that needs no worker processes of this machine."""
 
 
 def main() -> None:
@@ -18,6 +22,11 @@ def main() -> None:
         with suppress(OSError):
             print(message, file=sys.stderr)  # noqa: T201 - the rest of gradlab may not be ours
     try:
+        if will_probably_train(sys.argv[1:]):
+            from gradlab.execution.processes import starting
+
+            with suppress(OSError):  # the executor tries again and reports it
+                starting.begin()
         from gradlab.cli import entry
     except ImportError:
         if message:  # files of the other project lie in the place of ours
@@ -31,3 +40,13 @@ def invoke(arguments: Sequence[str]) -> int:
     from gradlab.cli import entry
 
     return entry.invoke(arguments)
+
+
+def will_probably_train(arguments: Sequence[str]) -> bool:
+    """Return whether worker processes are worth starting before the arguments are parsed: a guess, and only that.
+
+    Not where a standard stream is closed: its number would be that of a file of the server.
+    """
+    streams = None not in (sys.stdin, sys.stdout, sys.stderr)
+    command = bool(arguments) and arguments[0] in ("run", "sweep") and _WITHOUT_WORKERS.isdisjoint(arguments)
+    return command and streams and "GRADLAB_WORK" not in os.environ

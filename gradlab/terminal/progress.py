@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console, Group
     from rich.live import Live
 
-    from gradlab.execution import Outcome
+    from gradlab.execution.base import Outcome
     from gradlab.execution.progress import Progress
 
 __all__ = ["ProgressDisplay", "result_counts"]

@@ -15,7 +15,7 @@ from gradlab.api.options import PlanOptions
 from gradlab.api.plan import prepare
 from gradlab.api.run import execute
 from gradlab.errors import StoreError
-from gradlab.execution import BankResult, Outcome
+from gradlab.execution.base import BankResult, Outcome
 from gradlab.planning.banks import Bank
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from gradlab.cell import Cell, Named, cell_id
 from gradlab.errors import DataError, GradlabError, UsageError
-from gradlab.execution import InlineExecutor
+from gradlab.execution.inline import InlineExecutor
 from gradlab.planning.banks import Bank
 
 

@@ -21,8 +21,9 @@ from gradlab.api.plan import prepare
 from gradlab.api.run import execute
 from gradlab.cell import Cell, Named
 from gradlab.errors import DataError, UsageError
-from gradlab.execution import InlineExecutor, Outcome
+from gradlab.execution.base import Outcome
 from gradlab.execution.cluster import placement
+from gradlab.execution.inline import InlineExecutor
 from gradlab.execution.progress import Progress
 from gradlab.execution.ray import RayExecutor
 from gradlab.planning.banks import Bank

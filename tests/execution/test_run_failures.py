@@ -16,8 +16,9 @@ from gradlab.api.plan import prepare
 from gradlab.api.run import execute
 from gradlab.cell import Cell
 from gradlab.errors import DataError
-from gradlab.execution import Cause, InlineExecutor, Outcome, circumstances
-from gradlab.execution.base import cause_of
+from gradlab.execution import circumstances
+from gradlab.execution.base import Cause, Outcome, cause_of
+from gradlab.execution.inline import InlineExecutor
 
 
 def test_a_failed_bank_stops_no_other_and_is_tried_again(tmp_path: Path, fake: Callable[..., list[str]]) -> None:

@@ -3,7 +3,7 @@
 import dataclasses
 
 import gradlab.execution.worker
-from gradlab.execution import BankResult, Job
+from gradlab.execution.base import BankResult, Job
 
 
 def train(job: Job) -> BankResult:

@@ -17,8 +17,9 @@ from gradlab.api.options import PlanOptions
 from gradlab.api.plan import prepare
 from gradlab.api.run import RunResult, execute
 from gradlab.errors import GradlabError, UsageError
-from gradlab.execution import LocalExecutor, Outcome
+from gradlab.execution.base import Outcome
 from gradlab.execution.processes import machine, pool, worker
+from gradlab.execution.processes.pool import LocalExecutor
 from gradlab.execution.processes.starting import Programs
 from gradlab.execution.progress import Progress
 

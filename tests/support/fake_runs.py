@@ -11,7 +11,8 @@ from gradlab import spec
 from gradlab.api.options import PlanOptions
 from gradlab.api.plan import prepare
 from gradlab.api.run import RunResult, execute
-from gradlab.execution import InlineExecutor, Outcome
+from gradlab.execution.base import Outcome
+from gradlab.execution.inline import InlineExecutor
 from gradlab.execution.progress import Progress
 
 TEXT = """

@@ -19,7 +19,7 @@ import numpy as np
 from gradlab.cell import Cell, cell_id
 from gradlab.columns import field_names
 from gradlab.errors import UsageError
-from gradlab.execution import BankResult, Job
+from gradlab.execution.base import BankResult, Job
 from gradlab.record import Record
 
 FACTORS = {"sigmoid": 0.25, "relu": 1.0, "tanh": 0.8, "selu": 2.0, "gelu": 0.5}

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from gradlab.cell import cell_id
-from gradlab.execution import BankResult, Job
+from gradlab.execution.base import BankResult, Job
 
 
 def train(job: Job) -> BankResult:

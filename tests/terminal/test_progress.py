@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from gradlab.cell import Cell
-from gradlab.execution import Outcome
+from gradlab.execution.base import Outcome
 from gradlab.execution.progress import Progress
 from gradlab.planning.banks import bank_of
 from gradlab.terminal import progress as displayed

@@ -13,16 +13,14 @@ import pickle
 import select
 import signal
 import socket
-import struct
 import sys
 from contextlib import suppress
 
 from gradlab.execution.processes import child
+from gradlab.execution.processes.starting import NUMBER
 
-__all__ = ["NUMBER", "main"]
+__all__ = ["main"]
 
-NUMBER = struct.Struct("q")
-"""What is written to the status of a worker: its process id when it begins, its exit code when it has ended."""
 _OWN = "gradlab."
 _REQUEST_BYTES = 65536
 _DESCRIPTORS = 3

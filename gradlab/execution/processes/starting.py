@@ -1,4 +1,7 @@
-"""Starting worker processes: forked from a server that has torch loaded, or one by one as programs of their own."""
+"""Starting worker processes: forked from a server that has torch loaded, or one by one as programs of their own.
+
+Of gradlab this module imports nothing: the command line begins to load torch here before it loads the rest.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import pickle
 import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -15,9 +19,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from gradlab.execution.processes.server import NUMBER
+__all__ = ["NUMBER", "WORK", "ForkServer", "Process", "Programs", "Starter", "begin", "output_file", "starter"]
 
-__all__ = ["ForkServer", "Process", "Programs", "Starter", "output_file", "starter"]
+WORK = "gradlab.execution.worker:train"
+"""What a worker does with a bank."""
+NUMBER = struct.Struct("q")
+"""What is written to the status of a worker: its process id when it begins, its exit code when it has ended."""
 
 _ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
@@ -52,13 +59,29 @@ class Starter(Protocol):
         """End what serves the starts."""
 
 
+_begun: list[ForkServer] = []
+"""The server that `begin` started, until an executor takes it."""
+
+
+def begin() -> None:
+    """Begin to load what workers need, in a server that the next `starter` of `WORK` returns.
+
+    For a process that will probably train: to import torch takes longer than all that comes before the first bank. A
+    server that nobody takes ends with this process. Without effect where workers are not forked.
+    """
+    if sys.platform.startswith("linux"):
+        _begun.append(ForkServer(WORK))
+
+
 def starter(work: str) -> Starter:
     """Return what starts workers of a work function on this platform.
 
     A fork server on Linux. Elsewhere programs of their own: Windows cannot fork, and macOS does not promise that its
     libraries survive it.
     """
-    return ForkServer(work) if sys.platform.startswith("linux") else Programs(work)
+    if not sys.platform.startswith("linux"):
+        return Programs(work)
+    return _begun.pop() if _begun and work == WORK else ForkServer(work)
 
 
 class Programs:
