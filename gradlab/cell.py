@@ -184,6 +184,10 @@ class Cell:
         int, low=0, choices=("log",), many=True, training=True,
     )  # fmt: skip
     probe_batch_size: int = setting("probe.batch_size", 128, "samples in the probe batch", int, low=1)
+    probe_record: Literal["all", "profile"] = setting(
+        "probe.record", "all", "what a probe measures: all, or the gradient norms, loss and metric alone (profile)",
+        str, choices=("all", "profile"), training=True, late=True,
+    )  # fmt: skip
     vanish: float = setting(
         "thresholds.vanish", 1e-3, "survival below which a gradient has vanished", low=0, above=True, training=True
     )

@@ -20,13 +20,17 @@ class _Linear(torch.autograd.Function):
         return torch.baddbmm(bias_RO.unsqueeze(1), x_RNI, weight_ROI.transpose(1, 2))
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         (dy_RNO,) = grads
         x_RNI, weight_ROI = ctx.saved_tensors
-        dx_RNI = torch.bmm(dy_RNO, weight_ROI) if ctx.needs_input_grad[0] else None
-        return dx_RNI, torch.bmm(dy_RNO.transpose(1, 2), x_RNI), dy_RNO.sum(1)
+        of_x, of_weight, of_bias = ctx.needs_input_grad
+        return (
+            torch.bmm(dy_RNO, weight_ROI) if of_x else None,
+            torch.bmm(dy_RNO.transpose(1, 2), x_RNI) if of_weight else None,
+            dy_RNO.sum(1) if of_bias else None,
+        )
 
 
 def linear(x_RNI: Tensor, weight_ROI: Tensor, bias_RO: Tensor) -> Tensor:
-    """Return ``x W^T + b`` for every replica, `[R, N, O]`. Weights and biases must want gradients."""
+    """Return ``x W^T + b`` for every replica, `[R, N, O]`."""
     return _Linear.apply(x_RNI, weight_ROI, bias_RO)  # type: ignore[no-any-return, no-untyped-call]

@@ -9,6 +9,7 @@ added back to the logarithms: an exact zero in a profile is a dead network, not 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 
 import torch
 from torch import Tensor
@@ -19,7 +20,7 @@ from gradlab.probing.gradient import log, norm
 from gradlab.probing.profile import SATURATED, Loss, ProbeContext, Profile, activation_numbers
 from gradlab.probing.walk import Walk
 
-__all__ = ["Loss", "Profile", "probe", "weight_norms"]
+__all__ = ["Loss", "Profile", "probe", "probe_profile", "weight_norms"]
 
 
 def weight_norms(network: Network, flat_RP: Tensor) -> Tensor:
@@ -80,6 +81,39 @@ def probe(
         recurrent_norm_R=norm_R,
         **{f"{name}_RL": torch.stack([link[name] for link in numbers], 1) for name in numbers[0]},
     )
+
+
+def probe_profile(
+    network: Network,
+    flat_RP: Tensor,
+    x: Tensor,
+    target: Tensor,
+    loss: Loss,
+    masks: Sequence[Tensor] = (),
+    probe_loss: Loss | None = None,
+) -> Profile:
+    """Measure the loss and the norms of its gradient at the states along the links, to the bit those of `probe`.
+
+    No gradient of a parameter is formed and no activation looked at: every other field of the profile is NaN. The
+    arguments are those of `probe`.
+    """
+    params = network.layout.views(flat_RP.detach().double())
+    with torch.enable_grad():
+        walk = Walk(network, params, (), x, ProbeContext("probe", masks=masks), lambda state, ctx: {})
+        top = walk.top.requires_grad_()
+        output = network.leave(params, top)
+        loss_R = loss(output, target)
+        watched = loss_R if probe_loss is None else probe_loss(output, target)
+        (direct,) = torch.autograd.grad(watched.sum(), top)
+        numbers, _ = walk.back(direct, None)
+    norms = {f"{name}_RL": torch.stack([link[name] for link in numbers], 1) for name in numbers[0]}
+    norms["log_grad_norm_by_layer_RLD"] = norms.pop("log_grad_norm_by_layer_RL")
+    missing = {
+        field.name: torch.full_like(norms["log_grad_norm_RL"] if field.name.endswith("_RL") else loss_R, torch.nan)
+        for field in fields(Profile)
+        if field.name not in norms
+    }
+    return Profile(**(missing | norms | {"loss_R": loss_R.detach()}))
 
 
 def _spectrum(network: Network, params: Params) -> tuple[Tensor, Tensor]:

@@ -13,7 +13,7 @@ from gradlab.families.network import ActivationMap, Context, State
 from gradlab.nn.activations import derivative
 from gradlab.probing.gradient import LN2, Gradient, log, norm, share, underflow
 
-__all__ = ["SATURATED", "Loss", "ProbeContext", "Profile", "activation_numbers", "gradient_numbers"]
+__all__ = ["SATURATED", "Loss", "ProbeContext", "Profile", "activation_numbers", "gradient_norms", "gradient_shares"]
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -105,18 +105,21 @@ def activation_numbers(state: State, per_layer: int, ctx: ProbeContext, flat_bel
     return {"act_mean": mean_R, "act_std": std_R, "saturated": share(saturated), "dead": share(slopes.amax(2) == 0)}
 
 
-def gradient_numbers(
-    parts: Sequence[Tensor], exponent_R: Tensor, per_layer: int, smallest_R: Tensor | None
-) -> dict[str, Tensor]:
-    """Return the numbers of the gradient at the state of one link, `parts` times 2^exponent; each `[R]` or `[R, D]`."""
+def gradient_norms(parts: Sequence[Tensor], exponent_R: Tensor, per_layer: int) -> dict[str, Tensor]:
+    """Return the norms of the gradient at the state of one link, `parts` times 2^exponent; each `[R]` or `[R, D]`."""
     hidden, memory = list(parts[::per_layer]), list(parts[1::per_layer]) if per_layer > 1 else []
-    joint = _stacked(hidden)
     layers = [log(norm([part])) + exponent_R * LN2 for part in hidden] if len(hidden) > 1 else []
     missing_R = torch.full_like(exponent_R, torch.nan)
     return {
-        "log_grad_norm": log(norm([joint])) + exponent_R * LN2,
+        "log_grad_norm": log(norm([_stacked(hidden)])) + exponent_R * LN2,
         "log_grad_norm_by_layer": torch.stack(layers, 1) if layers else exponent_R.new_empty(len(exponent_R), 0),
         "log_cell_grad_norm": Gradient(tuple(memory), exponent_R).log_norm() if memory else missing_R,
-        "zero_grad": share(joint == 0),
-        "underflow": underflow(joint, exponent_R, smallest_R),
     }
+
+
+def gradient_shares(
+    parts: Sequence[Tensor], exponent_R: Tensor, per_layer: int, smallest_R: Tensor | None
+) -> dict[str, Tensor]:
+    """Return the shares of elements of the same gradient that are zero and that underflow, `[R]` each."""
+    joint = _stacked(parts[::per_layer])
+    return {"zero_grad": share(joint == 0), "underflow": underflow(joint, exponent_R, smallest_R)}

@@ -13,7 +13,7 @@ from gradlab.families.network import Network, State
 from gradlab.nn.parameters import Params
 from gradlab.nn.vjp import vjp
 from gradlab.probing.gradient import LN2, Gradient, log, norm
-from gradlab.probing.profile import ProbeContext, gradient_numbers
+from gradlab.probing.profile import ProbeContext, gradient_norms, gradient_shares
 
 __all__ = ["Link", "Walk"]
 
@@ -43,10 +43,11 @@ class Walk:
         self, network: Network, params: Params, leaves: Sequence[Tensor], inputs: Tensor, ctx: ProbeContext,
         measured: Callable[[State, ProbeContext], Numbers],
     ) -> None:  # fmt: skip
-        """`leaves` are the parameters in slot order; `measured` gives the numbers of a link's activations."""
+        """`leaves` are the parameters in slot order, or none: then the norms of the gradient at the states are all that
+        is measured of it. `measured` gives the numbers of a link's activations."""
         self._network, self._params, self._inputs, self._ctx = network, params, inputs, ctx
         self._measured = measured
-        self._slots = list(zip(network.layout.slots, leaves, strict=True))
+        self._slots = list(zip(network.layout.slots, leaves, strict=True)) if leaves else []
         self._links: list[Link] = []
         self._states: list[State] = []
         with torch.set_grad_enabled(not network.recompute):
@@ -65,7 +66,10 @@ class Walk:
 
     def _link(self, i: int, state: State) -> Link:
         with torch.enable_grad():  # of the first link a gradient goes further down only to what the way in has learned
-            before = tuple(part.detach().requires_grad_(i > 0 or part.requires_grad) for part in state)
+            # without parameters in it, a link has a graph only if its state asks for one
+            before = tuple(
+                part.detach().requires_grad_(i > 0 or part.requires_grad or not self._slots) for part in state
+            )
             after, top = self._network.block(i, self._params, before, self._inputs, self._ctx)
         numbers = self._measured(after, self._ctx)
         self._ctx.clear()
@@ -88,7 +92,7 @@ class Walk:
             nonlocal total
             link = self._link(i, self._states[i]) if network.recompute else self._links[i]
             outputs, down = self._cotangents(link, coming, above, zero_R)
-            inputs = [part for part in link.before if part.requires_grad]
+            inputs = [part for part in link.before if part.requires_grad and (i > 0 or self._slots)]
             slots = [(slot, leaf) for slot, leaf in self._slots if self._belongs(slot.parameter.block, i)]
             grads = vjp(
                 outputs, [*link.after, *inputs, *(leaf for _, leaf in slots)], down.parts,
@@ -96,20 +100,21 @@ class Walk:
             )  # fmt: skip
             count = len(link.after)
             at, left, added = grads[:count], grads[count : count + len(inputs)], grads[count + len(inputs) :]
+            numbers.append(link.numbers | gradient_norms(at, down.exponent_R, network.per_layer))
+            below = Gradient(left, down.exponent_R)
+            below = below.rescaled() if i and not network.cut(i) else below
+            if not self._slots:
+                return below
             matrices = [grad for (slot, _), grad in zip(slots, added, strict=True) if slot.parameter.profiled]
-            numbers.append(
-                link.numbers
-                | gradient_numbers(at, down.exponent_R, network.per_layer, smallest_R)
-                | {"log_weight_grad_norm": log(norm(matrices)) + down.exponent_R * LN2}
-            )
+            numbers[-1] |= gradient_shares(at, down.exponent_R, network.per_layer, smallest_R)
+            numbers[-1]["log_weight_grad_norm"] = log(norm(matrices)) + down.exponent_R * LN2
             if network.shared:
                 row = Gradient((torch.cat([grad.flatten(1) for grad in added], 1),), down.exponent_R)
                 total = row if total is None else total.plus(row)
             else:
                 for (slot, _), grad in zip(slots, added, strict=True):
                     logs[slot.offset] = log(norm([grad])) + down.exponent_R * LN2
-            below = Gradient(left, down.exponent_R)
-            return below.rescaled() if i and not network.cut(i) else below
+            return below
 
         coming = chain.back(network, chain.by_link(network, direct), visit)
         if total is not None:

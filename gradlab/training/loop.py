@@ -18,7 +18,7 @@ from gradlab.families.network import Architecture, Context, Network
 from gradlab.nn.buffers import Buffers
 from gradlab.nn.parameters import Start
 from gradlab.optim import BankOptimizer, Clips, Penalty, Rule, schedule
-from gradlab.probing import probe, weight_norms
+from gradlab.probing import Profile, probe, probe_profile, weight_norms
 from gradlab.record import Record
 from gradlab.tasks import Data, Scaling, load
 from gradlab.training.batches import Batches, Dropout, samples
@@ -127,6 +127,7 @@ class Trainer:
         chosen = Batches(seeds, self.train_samples.size, n, device, purpose="probe").next()
         self.probe_x, self.probe_y = samples(self.data, "train", seed_of_R, torch.float64, device).gather(chosen)
         self.probe_masks = Dropout(*dropped, "probe", device).draw(n, torch.float64)
+        self.measures_all = self.shared.probe_record == "all"
         self.measurements = Measurements(len(cells), self.shared.steps, device)
         # masks come from streams of our own and a left-out step is decided on the CPU: neither can be recorded
         graphable = self.shared.dropout == 0 and not self.precision.scaled and self.optimizer.recordable
@@ -161,16 +162,23 @@ class Trainer:
 
     def measure(self, step: int) -> None:
         """Measure, in float64 and with subnormals, and judge on the held-out samples."""
-        scale_R = self.loss_scale.scale_R
-        profile = probe(
-            self.model, self.flat_RP, self.probe_x, self.probe_y, self.data.loss, self.probe_masks,
-            smallest_R=self.precision.smallest(self.device) / scale_R.double(), probe_loss=self.data.probe_loss,
-        )  # fmt: skip
+        scale_R, data = self.loss_scale.scale_R, self.data
+        batch = (self.model, self.flat_RP, self.probe_x, self.probe_y, data.loss, self.probe_masks)
+        if self.measures_all:
+            smallest_R = self.precision.smallest(self.device) / scale_R.double()
+            profile = probe(*batch, smallest_R=smallest_R, probe_loss=data.probe_loss)
+        else:
+            profile = probe_profile(*batch, probe_loss=data.probe_loss)
         with _subnormals_flushed(), torch.no_grad():
             metric_R = self.data.criterion.metric(self._judged(), self.test_y)
+        self.measurements.probed(profile, metric_R, scale_R, self._displacement(profile))
+
+    def _displacement(self, profile: Profile) -> Tensor:
+        """Return how far the weights of each link are from those before training, over their norm then, `[R, L]`."""
+        if not self.measures_all:
+            return torch.full_like(profile.log_grad_norm_RL, torch.nan)
         moved_RL = weight_norms(self.model, self.flat_RP.double() - self.initial_RP.double())
-        displacement_RL = torch.where(moved_RL == 0, 0.0, moved_RL / weight_norms(self.model, self.initial_RP))
-        self.measurements.probed(profile, metric_R, scale_R, displacement_RL)
+        return torch.where(moved_RL == 0, 0.0, moved_RL / weight_norms(self.model, self.initial_RP))
 
     def _judged(self) -> Tensor:
         """Return the outputs for all held-out samples, in the format of the weights."""
@@ -187,7 +195,7 @@ class Trainer:
         """Make one update; where `watched`, note in the last row what it did."""
         self.index_SN.copy_(self.batches.next())
         self.optimizer.set_factor(self.factor(step))
-        before_RP = self.flat_RP.clone() if watched else None
+        before_RP = self.flat_RP.clone() if watched and self.measures_all else None
         if self.replay is not None and not watched:
             self.replay()
         else:

@@ -93,6 +93,18 @@ def test_a_seed_counts_once_whatever_thresholds_it_was_run_with(tmp_path: Path) 
     assert "6 of 12 cells" in text_of(twice)
 
 
+@pytest.mark.parametrize("names", ["ab", "ba"])
+def test_of_a_seed_that_was_recorded_twice_the_whole_record_counts(tmp_path: Path, names: str) -> None:
+    cells = cells_of(("relu",), norms=("none",), seeds=3)
+    publish(tmp_path / names[0], cells)
+    publish(tmp_path / names[1], [dataclasses.replace(cell, probe_record="profile") for cell in cells])
+    once = compare(collect(open_runs([tmp_path / names[0]])), Question())
+    twice = compare(collect(open_runs([tmp_path / name for name in "ab"])), Question())
+    assert twice.warnings == ("cells that differ in probe.record only count once: 6 left out",)
+    assert twice.cells["cell"].tolist() == once.cells["cell"].tolist()
+    assert set(twice.cells["probe.record"]) == {"all"}
+
+
 def test_every_row_is_marked_by_its_own_thresholds(tmp_path: Path) -> None:
     strict, usual = (
         cells_of(("relu",), norms=("none",), depths=(4,)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import importlib.util
 import math
 
@@ -48,6 +49,15 @@ def test_an_estimate_is_the_sum_of_its_steps_its_probes_and_what_is_done_once() 
     cells = [Cell(lr=0.1, seed=seed, steps=10) for seed in range(3)]  # probes at 0, 1, 2, 4, 8, 10
     parts = [(cost.bank_features, 1), (cost.step_features, 10), (cost.probe_features, 6)]
     assert cost.estimate(cells).seconds == pytest.approx(sum(n * cost.seconds(of(cells)) for of, n in parts))
+
+
+def test_probes_of_the_profile_alone_cost_less_and_all_else_as_much() -> None:
+    cells = [Cell(lr=0.1, seed=seed, steps=10) for seed in range(3)]
+    profile = [dataclasses.replace(cell, probe_record="profile") for cell in cells]
+    probe, cheaper = (cost.seconds(cost.probe_features(bank)) for bank in (cells, profile))
+    assert 0 < cheaper < probe
+    saved = cost.estimate(cells).seconds - cost.estimate(profile).seconds
+    assert saved == pytest.approx(6 * (probe - cheaper))
 
 
 @pytest.mark.parametrize("model", FAMILIES)

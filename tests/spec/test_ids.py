@@ -24,6 +24,8 @@ GOLDEN = {
     "model: {rnn: {truncate: 5}}\ntask: sequential_digits\nseq_len: 8\ninit: identity": "45a580a420f165cc",
     "model: gru\ntask: {char_lm: a.csv}": "8b033a638c34387e",
     "task: ratings\nmodel: {name: mlp, embedding: 4}": "c73ee945b6e9a073",
+    "probe: {record: all}": "e30851e26d494292",
+    "probe.record: profile": "4d44795e6cf558a1",
 }  # fmt: skip
 
 
@@ -62,6 +64,7 @@ train.lr_schedule=constant
 train.warmup=0
 probe.at=log
 probe.batch_size=128
+probe.record=all
 thresholds.vanish=0.001
 thresholds.explode=1000.0
 seed=0

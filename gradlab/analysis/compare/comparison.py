@@ -197,9 +197,13 @@ def _chosen(cells: pd.DataFrame, where: str | None) -> tuple[pd.DataFrame, list[
 
 
 def _counted_once(cells: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Return the cells without those that repeat another one with the same seed: a seed counts once."""
+    """Return the cells without those that repeat another one with the same seed: a seed counts once.
+
+    Of two that differ in `probe.record` the one that measured everything stays, else the first.
+    """
     same = [key for key in SETTINGS if key not in ASIDE]
-    repeated = cells.duplicated([*same, "seed"]).to_numpy()
+    by_record = cells.sort_values("probe.record", kind="stable")  # all before profile
+    repeated = by_record.duplicated([*same, "seed"]).reindex(cells.index).to_numpy()
     if not repeated.any():
         return cells, []
     aside = [key for key in ASIDE if key != "seed" and cells[key].astype(str).nunique() > 1]

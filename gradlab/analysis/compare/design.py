@@ -22,7 +22,7 @@ from gradlab.store.records import Integers
 
 __all__ = ["ASIDE", "Design", "design_of", "response_values", "setting_text"]
 
-ASIDE = ("seed", "thresholds.vanish", "thresholds.explode", "probe.at")
+ASIDE = ("seed", "thresholds.vanish", "thresholds.explode", "probe.at", "probe.record")
 """Settings that change no response, only how it is read; the seed is the repetition."""
 
 

@@ -28,6 +28,8 @@ _OF_LAYERS: dict[str, tuple[str, Literal["min", "max"]]] = {
     "saturated_final": ("saturated", "max"),
 }
 """Columns of the layers: their mean over the blocks at the first or at the last step, and over the seeds."""
+_OF_PROBES = {*_OF_LAYERS, "underflow"}
+"""Columns that only probes which measure everything have."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ class Configuration:
 
     def _empty(self, column: str) -> str:
         note = str(self.numbers.get("theory_note") or "") if column.startswith("theory") else ""
+        if column in _OF_PROBES and self.cell.probe_record == "profile":
+            note = "probe.record: profile does not measure it"
         return f"{column} is empty{f': {note}' if note else ''}"
 
 

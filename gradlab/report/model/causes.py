@@ -11,7 +11,7 @@ from math import isfinite, isnan
 
 from gradlab.report.formatting import decade, factor_text, power
 from gradlab.report.model import evidence
-from gradlab.report.model.caveats import counted_seeds, truncated, underflow, unmeasurable, wide_intervals
+from gradlab.report.model.caveats import counted_seeds, truncated, underflow, unmeasurable, unrecorded, wide_intervals
 from gradlab.report.model.marks import (
     Point,
     judged_log10,
@@ -35,7 +35,8 @@ def causes(group: RowGroup) -> list[str]:
     measured = _configurations(group) if trained else []
     sentences = [
         *learning(measured, group.metric),
-        unmeasurable(before), truncated(group), _beyond(before, "vanishing"), _beyond(before, "exploding"),
+        unmeasurable(before), unrecorded(group), truncated(group),
+        _beyond(before, "vanishing"), _beyond(before, "exploding"),
         *losses(measured, group.metric),
         _healthy(group, trained=trained), _near(before), underflow(group), wide_intervals(before),
     ]  # fmt: skip

@@ -1,4 +1,5 @@
-"""What limits the numbers of a run: gradients that cannot be measured, truncation, underflow, wide intervals."""
+"""What limits the numbers of a run: gradients that cannot be measured, truncation, underflow, wide intervals, and what
+`probe.record` leaves out."""
 
 from __future__ import annotations
 
@@ -8,7 +9,9 @@ from gradlab.report.formatting import count, joined, percent, power
 from gradlab.report.model.marks import Point
 from gradlab.report.model.rows import Row, RowGroup
 
-__all__ = ["counted_seeds", "truncated", "underflow", "unmeasurable", "wide_intervals"]
+__all__ = ["UNRECORDED", "counted_seeds", "truncated", "underflow", "unmeasurable", "unrecorded", "wide_intervals"]
+
+UNRECORDED = "activations, weights, updates and underflow were not measured (probe.record: profile)"
 
 _NAMED = 3
 """Configurations named in one sentence; the rest are counted."""
@@ -81,6 +84,13 @@ def underflow(group: RowGroup) -> str:
         f"underflow: {precision}{percent(point['underflow'])} of the gradient's elements are lost at "
         f"{group.axis.unit} {point['underflow_at']} of {_at(group, row, length)}, before training{others}."
     )
+
+
+def unrecorded(group: RowGroup) -> str:
+    """Say that `probe.record` left out all but the gradient norms, the loss and the metric, of some rows or of all."""
+    if "probe.record" in group.keys:
+        return f"where probe.record is profile, {UNRECORDED.partition(' (')[0]}."
+    return f"{UNRECORDED}." if group.fixed.get("probe.record") == "profile" else ""
 
 
 def wide_intervals(group: RowGroup) -> str:

@@ -17,6 +17,7 @@ from gradlab.families import Axis
 from gradlab.families.axes import axis_of
 from gradlab.report.formatting import capital, count, decade, duration, fixed_text, log_text, number_text, power
 from gradlab.report.glyphs import Glyphs
+from gradlab.report.model.caveats import UNRECORDED
 from gradlab.report.model.profiles import ProfileIndex
 from gradlab.report.terminal.entries import wrapped
 from gradlab.report.terminal.sparkline import spark
@@ -48,6 +49,7 @@ def cell_report(tables: Tables, cell: Cell, run: str, glyphs: Glyphs, width: int
         return [*lines, Text(), *wrapped(f"failed: {row['error']}", width)]
     lines += [Text(), *_measures(row, axis, glyphs, width), Text()]
     lines += _profile(tables, axis, glyphs, width)
+    lines += wrapped(capital(UNRECORDED), width) if cell.probe_record == "profile" else []
     lines += [Text(), Text(f"Step by step (the metric is {row['metric_name']})", "bold")]
     columns = _headings("steps", _STEPS if cell.clip.name == "none" else (*_STEPS, *_CLIPS))
     lines += _table(tables.steps, "step", {"step": "step", **columns}, glyphs, width, lost_at=_lost_at(row))
