@@ -11,9 +11,10 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, Literal
 
 from gradlab.components import (
@@ -42,6 +43,7 @@ __all__ = [
     "Named",
     "Setting",
     "cell_id",
+    "columns_of_settings",
     "configuration_id",
     "mixes_activations",
     "named_components",
@@ -294,6 +296,18 @@ def settings_of(cell: Cell) -> dict[str, Value]:
     return {key: plain_value(getattr(cell, f.attribute)) for key, f in SETTINGS.items()}
 
 
+def columns_of_settings(cells: Sequence[Cell]) -> dict[str, list[Value]]:
+    """Return what `settings_of` has of some cells by setting, with a value for each cell."""
+    columns: dict[str, list[Value]] = {}
+    for key, f in SETTINGS.items():
+        values = list(map(attrgetter(f.attribute), cells))
+        if f.is_component or f.param.many:
+            plain = {value: plain_value(value) for value in set(values)}
+            values = [plain[value] for value in values]
+        columns[key] = values
+    return columns
+
+
 def plain_value(value: Any) -> Value:
     """Return a value of a setting as a table has it: a component or a list as text."""
     if isinstance(value, Named):
@@ -304,6 +318,11 @@ def plain_value(value: Any) -> Value:
     return plain
 
 
+_DEFAULTS = tuple((key, f.default) for key, f in SETTINGS.items())
+_values = attrgetter(*(f.attribute for f in SETTINGS.values()))
+"""The settings of a cell, in their order."""
+
+
 @lru_cache(maxsize=65536)
 def _encoded(value: Named) -> Any:
     return [value.name, dict(value.params)]
@@ -312,9 +331,8 @@ def _encoded(value: Named) -> Any:
 def _payload(cell: Cell) -> dict[str, Any]:
     """Return what identifies a cell: the settings that differ from their defaults, as JSON-able values."""
     payload: dict[str, Any] = {}
-    for key, f in SETTINGS.items():
-        value = getattr(cell, f.attribute)
-        if value != f.default:
+    for value, (key, default) in zip(_values(cell), _DEFAULTS, strict=True):
+        if value is not default and value != default:
             payload[key] = _encoded(value) if isinstance(value, Named) else value
     if cell.data_digest:  # the data are what counts, not the place they lie at
         name, params = payload["task"]

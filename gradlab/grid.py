@@ -69,9 +69,16 @@ def _cells(spec: Spec, subgrid: Subgrid, digests: dict[str, str]) -> Iterator[Ce
         attributes = [SETTINGS[key].attribute for key in axis.keys]
         settings.append([dict(zip(attributes, row, strict=True)) for row in axis.rows])
     custom = _custom_components()
-    for at in subgrid.cells():
+    *varied, seeds = settings  # the seed varies fastest, and nothing depends on it
+    values: dict[str, Any] = {}
+    before: list[int] | None = None
+    for *at, index in subgrid.cells():
+        if at == before:
+            yield Cell(**values | seeds[index])
+            continue
+        before = at
         values = dict(base)
-        for rows, i in zip(settings, at, strict=True):
+        for rows, i in zip(varied, at, strict=True):
             values.update(rows[i])
         _fold(values)
         path = dict(values["task"].params).get("path") if "task" in values else None
@@ -81,7 +88,7 @@ def _cells(spec: Spec, subgrid: Subgrid, digests: dict[str, str]) -> Iterator[Ce
             values["data_digest"] = digests[path]
         if custom:
             values["plugin_digest"] = _plugin_digest(values, custom)
-        yield Cell(**values)
+        yield Cell(**values | seeds[index])
 
 
 def _digest(spec: Spec, path: Value) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from gradlab.cell import Cell, settings_of
+from gradlab.cell import Cell, columns_of_settings
 from gradlab.columns import Column
 from gradlab.definitions import measures, reach, reach_interval, verdicts
 from gradlab.record import Floats
@@ -56,7 +56,7 @@ def summary_table(
         dead, nonfinite = counted(column, "dead"), counted(column, "nonfinite")
         return verdicts(log_survival, *thresholds, dead=2 * dead >= n, nonfinite=2 * nonfinite >= n)
 
-    settings = [settings_of(cell) for cell in configurations]
+    settings = columns_of_settings(configurations)
     blocks = np.array([configurations[index].blocks for index in group], dtype=np.int64)
     derived: dict[str, Callable[[], Any]] = {
         "n": lambda: n,
@@ -100,7 +100,7 @@ def summary_table(
 
     def over_seeds(column: Column) -> Any:
         if column.kept == "setting":
-            return [row[column.name] for row in settings]
+            return settings[column.name]
         values = cells[column.name].to_numpy()
         if column.name == "metric":
             values = np.where(measures(values), values, np.nan)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from gradlab.cell import Cell, cell_id, settings_of
+from gradlab.cell import Cell, cell_id, columns_of_settings, settings_of
 from gradlab.columns import Column, columns_of
 from gradlab.definitions import measures, reach
 from gradlab.record import Floats
@@ -109,7 +109,7 @@ def cells_table(
     """Return the table ``cells`` of what was measured, or its columns `only`; `group` [C]: each one's configuration."""
     first, last = measured.first_row, measured.first_row + measured.probes - 1
     log_survival, log_decay = profiles.log_survival[first], profiles.log_decay[first]
-    settings = [settings_of(cell) for cell in measured.cells]
+    settings = columns_of_settings(measured.cells)
     trained = np.array([cell.steps > 0 for cell in measured.cells], dtype=bool)
     derived: dict[str, Callable[[], Any]] = {
         "bank": lambda: measured.scalars["bank"],
@@ -143,7 +143,7 @@ def cells_table(
 
     def kept(column: Column) -> Any:
         if column.kept == "setting":
-            return [row[column.name] for row in settings]
+            return settings[column.name]
         source = column.source or column.name
         if source in measured.by_step:
             return _shown(column, measured.by_step[source][first if column.at == "first" else last])

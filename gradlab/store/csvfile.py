@@ -65,8 +65,11 @@ def _column(values: pd.Series[Any]) -> pa.Array:
         return texts.take(pa.array(codes, mask=codes < 0))
     if pd.api.types.is_bool_dtype(values.dtype) or pd.api.types.is_numeric_dtype(values.dtype):
         return pa.array(values, from_pandas=True)
-    known = {value: _text(value) for value in {value for value in values if isinstance(value, str)}}
-    return pa.array([known[value] if isinstance(value, str) else _text(value) for value in values], pa.string())
+    if pd.api.types.infer_dtype(values, skipna=True) in ("string", "empty"):
+        codes, different = pd.factorize(values)  # each text once: a column has few, and reading it one by one is slow
+        texts = pa.array([_text(text) for text in different], pa.string())
+        return texts.take(pa.array(codes, mask=codes < 0))
+    return pa.array([_text(value) for value in values], pa.string())
 
 
 def _text(value: Any) -> str | None:

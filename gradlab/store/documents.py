@@ -20,7 +20,7 @@ def parse(data: bytes | str) -> Any:
         raise ValueError("nested too deeply, or too large") from error
     level = [document]
     for _ in range(_DEEPEST):
-        level = [item for value in level for item in _items(value)]
+        level = [item for value in level for item in _items(value) if isinstance(item, (dict, list))]
         if not level:
             return document
     raise ValueError("nested too deeply")

@@ -12,6 +12,7 @@ from numpy.testing import assert_allclose
 
 from gradlab.analysis.compare.factor import Factor
 from gradlab.analysis.compare.main_effects import main_effects
+from gradlab.analysis.compare.seed_means import level_deviations, seed_means
 from gradlab.store.records import Integers
 
 
@@ -152,3 +153,27 @@ def test_intervals_of_main_effects_contain_the_truth_as_often_as_they_say(design
     share, error, number = coverage(DESIGNS[design], seeds, 400, np.random.default_rng(seeds))
     assert number > 300
     assert 0.93 - 3 * error < share < 0.97 + 3 * error
+
+
+@pytest.mark.parametrize("several_sets", [False, True])
+@pytest.mark.parametrize("single", [False, True])
+def test_deviations_of_all_levels_at_once_are_the_seed_means_of_each(several_sets: bool, single: bool) -> None:
+    random = np.random.default_rng(3)
+    rows = grid(4, 6, 5)
+    level, others, seed = rows.T
+    seed = seed + 10 * (others > 3) * several_sets  # settings measured with other seeds
+    repeated = np.concatenate([np.arange(len(rows)), random.integers(0, len(rows), 40)])  # a seed may count twice
+    level, others, seed = level[repeated], others[repeated], seed[repeated]
+    configuration = others * 4 + level
+    if single:  # the first configuration has one value
+        kept = (configuration != 0) | (np.arange(len(level)) == np.flatnonzero(configuration == 0)[0])
+        level, configuration, seed = level[kept], configuration[kept], seed[kept]
+    y = random.normal(size=len(level)) + level + seed % 3
+    together = level_deviations(y, level, configuration, seed, 4)
+    for place in range(4):
+        weight = np.where(level == place, 3.0, -1.0)
+        alone = seed_means(weight * y, configuration, seed, np.zeros(len(y), dtype=np.int64), 1)
+        assert_allclose(together.mean[place], alone.mean[0], rtol=1e-12)
+        assert_allclose([together.low[place], together.high[place]], [alone.low[0], alone.high[0]], rtol=1e-12)
+        assert together.count[place] == alone.count[0]
+    assert np.isnan(together.low).tolist() == [single] * 4

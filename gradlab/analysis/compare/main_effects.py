@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradlab.analysis.compare.factor import Factor
-from gradlab.analysis.compare.seed_means import joint, seed_means
+from gradlab.analysis.compare.seed_means import joint, level_deviations
 from gradlab.record import Floats
 from gradlab.store.records import Integers
 
@@ -145,21 +145,17 @@ def _effects(
     level, others = np.searchsorted(levels, level[inside]), np.searchsorted(settings, others[inside])
     size, rows = len(levels), len(settings)
     counts = np.bincount(others * size + level, minlength=size * rows)
-    effects = []
-    for place, index in enumerate(levels):
-        # the effect is the mean over the settings of sums over levels: weights (level = place) - 1/size; with
-        # `size` times the weights each configuration becomes one of the mean over all rows * size of them
-        weight = size * ((level == place) - 1 / size)
-        interval = seed_means(weight * y, others * size + level, seed, np.zeros(len(y), dtype=np.int64), 1)
-        effects.append(
-            LevelEffect(
-                factor.title,
-                factor.level_labels[int(index)],
-                float(interval.mean[0]),
-                float(interval.low[0]),
-                float(interval.high[0]),
-                int(counts.reshape(rows, size)[:, place].sum()),
-                rows,
-            )
+    cells = counts.reshape(rows, size).sum(axis=0)
+    interval = level_deviations(y, level, others * size + level, seed, size)
+    return [
+        LevelEffect(
+            factor.title,
+            factor.level_labels[int(index)],
+            float(interval.mean[place]),
+            float(interval.low[place]),
+            float(interval.high[place]),
+            int(cells[place]),
+            rows,
         )
-    return effects
+        for place, index in enumerate(levels)
+    ]

@@ -26,6 +26,7 @@ __all__ = [
     "freedom_of",
     "half_width",
     "joint",
+    "level_deviations",
     "owner_of",
     "seed_contributions",
     "seed_means",
@@ -167,3 +168,33 @@ def seed_means(values: Floats, configuration: Integers, seed: Integers, group: I
     means = seed_contributions(values, configuration, seed, group, groups)
     half = half_width(means.squares, means.freedom)
     return Interval(means.mean, means.mean - half, means.mean + half, means.seeds)
+
+
+def level_deviations(values: Floats, level: Integers, configuration: Integers, seed: Integers, levels: int) -> Interval:
+    """Return for each level its mean minus the mean over the levels, with a 95 % interval over seeds; [levels].
+
+    All arguments [N], the values finite; a configuration has one level, and each level as many configurations. This is
+    `seed_means` of the values times levels - 1 at the level itself and times -1 at the others, for all levels at once:
+    what a seed adds is linear in the values, so its sums by level are enough.
+    """
+    repeats = np.bincount(configuration)
+    pair, owner, seed_set = seed_sets(configuration, seed, np.zeros(len(values), dtype=np.int64))
+    pairs, sets = len(owner), int(seed_set.max(initial=-1)) + 1
+    share = values / (repeats[configuration] * np.count_nonzero(repeats))
+    off = share - sums(configuration, share, len(repeats))[configuration] / repeats[configuration]
+
+    def contrast(each: Floats) -> Floats:
+        of_level = sums(level * pairs + pair, each, levels * pairs).reshape(levels, pairs)
+        deviations: Floats = levels * of_level - of_level.sum(axis=0)
+        return deviations
+
+    mean = contrast(share).sum(axis=1)
+    with np.errstate(over="ignore"):  # the loss of a diverging network: its interval is infinite
+        each = np.square(contrast(off * unbiased(repeats)[configuration]))
+    group = np.arange(levels)[:, None]
+    of_set, of_level = (group * sets + seed_set).ravel(), (group + np.zeros(pairs, dtype=np.int64)).ravel()
+    seeds, freedom = freedom_of(each.ravel(), of_set, of_level, levels)
+    if (repeats == 1).any():
+        freedom[:] = 0.0
+    half = half_width(each.sum(axis=1), freedom)
+    return Interval(mean, mean - half, mean + half, seeds)

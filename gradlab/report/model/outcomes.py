@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import log
 from typing import Any, Literal, TypeVar
 
@@ -43,7 +44,7 @@ _CHANCE = 0.02
 """Share within which a cross-entropy is that of classes told by chance."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TrainingOutcome:
     """The measured seeds of one configuration, as rows of ``cells`` with the columns of `EVIDENCE`."""
 
@@ -54,32 +55,32 @@ class TrainingOutcome:
         """Updates asked for."""
         return int(self.seeds[0]["train.steps"])
 
-    @property
+    @cached_property
     def learned(self) -> int:
         """Seeds that learned."""
         return sum(bool(seed["learned"]) for seed in self.seeds)
 
-    @property
+    @cached_property
     def mostly_learned(self) -> bool:
         """Whether more than half of them did."""
         return self.learned > LEARNED_SHARE * len(self.seeds)
 
-    @property
+    @cached_property
     def diverged(self) -> tuple[Point, ...]:
         """Seeds that diverged."""
         return tuple(seed for seed in self.seeds if seed["status"] == "diverged")
 
-    @property
+    @cached_property
     def finished(self) -> tuple[Point, ...]:
         """Seeds that did not."""
         return tuple(seed for seed in self.seeds if seed["status"] == "ok")
 
-    @property
+    @cached_property
     def unmoved(self) -> tuple[Point, ...]:
         """Seeds in which the weights of no block changed by one bit."""
         return tuple(seed for seed in self.finished if seed["displacement"] == 0)
 
-    @property
+    @cached_property
     def metric_lost(self) -> tuple[Point, ...]:
         """Seeds that did not diverge and whose final metric measures nothing."""
         known = [seed for seed in self.finished if isinstance(seed["metric_name"], str) and seed["metric_name"]]
@@ -94,7 +95,7 @@ class TrainingOutcome:
         values = self.values(column)
         return sum(values) / len(values) if values else float("nan")
 
-    @property
+    @cached_property
     def trend(self) -> Trend:
         """What the training loss does between the last two quarters of the steps, over the seeds that did not diverge.
 
@@ -122,7 +123,7 @@ class TrainingOutcome:
         classes = bool(self.finished) and self.finished[0]["metric_name"] == "accuracy" and outputs > 1
         return classes and abs(loss / log(outputs) - 1) < _CHANCE
 
-    @property
+    @cached_property
     def unscaled(self) -> tuple[Literal["targets", "inputs"], ...]:
         """What is far from unit scale: targets whose mean square is the first loss, inputs."""
         targets, inputs, first = (

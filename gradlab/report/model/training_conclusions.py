@@ -164,6 +164,7 @@ def _lost_later(each: Configuration) -> bool:
 def _lost_in_training(configurations: Sequence[Configuration], metric: str) -> list[str]:
     lost = [each for each in configurations if _lost_later(each)]
     near = [each for each in lost if mark_of(each.point).sign]
+    others = [each for each in lost if not mark_of(each.point).sign]
 
     def describe(each: Configuration) -> str:
         survival = evidence.survival_text(each.point) + evidence.layer_text(each.point, final=True)
@@ -173,7 +174,7 @@ def _lost_in_training(configurations: Sequence[Configuration], metric: str) -> l
     return [
         f"{words}: {_each(chosen, describe)}."
         for words, chosen in (
-            ("healthy before training, not after it", [each for each in lost if each not in near]),
+            ("healthy before training, not after it", others),
             ("near a threshold before training, beyond one after it", near),
         )
         if chosen
