@@ -18,13 +18,14 @@ from torch import Tensor
 
 from gradlab.components import Named
 from gradlab.families import FAMILIES
+from gradlab.nn.activations import Activation, Mixture
 from gradlab.nn.buffers import Buffers
 from gradlab.nn.norms import Mode, Norm
 from gradlab.nn.parameters import Layout, Params
 
 __all__ = ["ActivationMap", "Architecture", "Context", "Network", "Pullback", "State"]
 
-ActivationMap = Callable[[Tensor, Tensor | None], Tensor]
+ActivationMap = Activation | Mixture
 """An activation, as a function of its input and of its learned parameter, if it has one."""
 
 State = tuple[Tensor, ...]
@@ -103,7 +104,7 @@ class Context:
     masks: Sequence[Tensor] = ()
     """Dropout masks `[R, N, ...]` by place, already scaled by 1/(1-p); empty: nothing is dropped."""
     buffers: Buffers = field(default_factory=Buffers)
-    """Memory of a training step that the next one may write over; its own, unless it is handed on."""
+    """Memory of a training step or probe that the next one may write over; its own, unless it is handed on."""
 
     def activate(self, function: ActivationMap, x: Tensor, learned: Tensor | None) -> Tensor:
         """Return the activation of `x`; its slopes are what a probe calls saturated or dead."""

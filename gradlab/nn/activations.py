@@ -62,14 +62,16 @@ prelu = Learned(_prelu)
 ActivationPullback = Callable[[Tensor], tuple[Tensor, Tensor | None]]
 """Maps the gradient of an activation's output to those of its input and of its learned scalar, if it has one."""
 
-_IN_PLACE: dict[Callable[..., Tensor], tuple[Callable[[Tensor], Tensor], Callable[[Tensor, Tensor], Tensor]]] = {
-    linear: (lambda x: x, lambda dy, y: dy),
-    torch.sigmoid: (torch.sigmoid_, lambda dy, y: _aten.sigmoid_backward.grad_input(dy, y, grad_input=dy)),
-    torch.tanh: (torch.tanh_, lambda dy, y: _aten.tanh_backward.grad_input(dy, y, grad_input=dy)),
-    torch.relu: (torch.relu_, lambda dy, y: _aten.threshold_backward.grad_input(dy, y, 0, grad_input=dy)),
+_Rule = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+_IN_PLACE: dict[Callable[..., Tensor], tuple[Callable[[Tensor], Tensor], _Rule]] = {
+    linear: (lambda x: x, lambda dy, y, out: dy if out is dy else out.copy_(dy)),
+    torch.sigmoid: (torch.sigmoid_, lambda dy, y, out: _aten.sigmoid_backward.grad_input(dy, y, grad_input=out)),
+    torch.tanh: (torch.tanh_, lambda dy, y, out: _aten.tanh_backward.grad_input(dy, y, grad_input=out)),
+    torch.relu: (torch.relu_, lambda dy, y, out: _aten.threshold_backward.grad_input(dy, y, 0, grad_input=out)),
 }
-"""Of activations whose slope follows from their value: x to y, and (gradient of y, y) to the gradient of x, each
-written over its first argument."""
+"""Of activations whose slope follows from their value: x to y, written over x, and (gradient of y, y, where to write)
+to the gradient of x."""
 
 
 class Activation:
@@ -98,7 +100,7 @@ class Activation:
         if self.in_place:
             act, rule = _IN_PLACE[self._function]
             y = act(x)
-            return y, lambda dy: (rule(dy, y), None)
+            return y, lambda dy: (rule(dy, y, dy), None)
         with torch.enable_grad():
             leaf = x.detach().requires_grad_()
             scalar = None if learned_R is None else learned_R.detach().requires_grad_()
@@ -109,6 +111,17 @@ class Activation:
             return dx, rest[0] if rest else None
 
         return output.detach(), pull
+
+    def slope_magnitude(self, x: Tensor, y: Tensor, out: Tensor) -> Tensor:
+        """Write |dy/dx| to `out`, element by element, and return it; `x` and `y` are input and output, in one graph.
+
+        Where the slope follows from the value it is what autograd's own rule makes of a gradient of ones, to the bit;
+        elsewhere the graph that made `y` is asked, and kept.
+        """
+        if not self.in_place:
+            return torch.abs(derivative(y, x), out=out)
+        y = y.detach()
+        return _IN_PLACE[self._function][1](y.new_ones(()).expand_as(y), y, out)
 
     def steepest(self) -> Tensor:
         """Return the largest |slope| over [-20, 20], with a learned scalar at its start: `[1]`, float64, CPU."""
@@ -167,6 +180,15 @@ class Mixture:
             return torch.cat([pull_part(part)[0] for pull_part, part in parts]), None
 
         return torch.cat([y for y, _ in pieces]), pull
+
+    def slope_magnitude(self, x: Tensor, y: Tensor, out: Tensor) -> Tensor:
+        """Write |dy/dx| to `out`, element by element, and return it; `x` and `y` are input and output, in one graph."""
+        if not all(part.in_place for part in self._parts):
+            return torch.abs(derivative(y, x), out=out)
+        pieces = (torch.split(tensor, self._sizes) for tensor in (x, y, out))
+        for part, *piece in zip(self._parts, *pieces, strict=True):
+            part.slope_magnitude(*piece)
+        return out
 
     def steepest(self) -> Tensor:
         """Return the largest |slope| of each replica's activation over [-20, 20], `[R]`, float64 on the CPU."""

@@ -17,7 +17,7 @@ from torch import Tensor
 from gradlab.families.network import Network, State
 from gradlab.nn.parameters import Params
 from gradlab.probing.gradient import log, norm
-from gradlab.probing.profile import SATURATED, Loss, ProbeContext, Profile, activation_numbers
+from gradlab.probing.profile import SATURATED, Loss, Numbers, ProbeContext, Profile, activation_numbers, by_link
 from gradlab.probing.walk import Walk
 
 __all__ = ["Loss", "Profile", "probe", "probe_profile", "weight_norms"]
@@ -55,8 +55,8 @@ def probe(
     params, leaves = network.layout.leaves(flat_RP.detach().double())
     flat_below = (SATURATED * network.steepest()).to(flat_RP.device)
 
-    def measured(state: State, ctx: ProbeContext) -> dict[str, Tensor]:
-        return activation_numbers(state, network.per_layer, ctx, flat_below) if torch.is_grad_enabled() else {}
+    def measured(state: State, ctx: ProbeContext) -> Numbers:
+        return activation_numbers(state, network.per_layer, ctx, flat_below)
 
     with torch.enable_grad():
         walk = Walk(network, params, leaves, x, ProbeContext("probe", masks=masks), measured)
@@ -66,20 +66,19 @@ def probe(
         slots = zip(network.layout.slots, leaves, strict=True)
         readout = [leaf for slot, leaf in slots if slot.parameter.block == "leave"]
         direct, *of_readout = torch.autograd.grad(loss_R.sum(), [top, *readout], retain_graph=True)
-        numbers, logs = walk.back(direct, smallest_R)
-        logs += [log(norm([grad])) for grad in of_readout]
+        numbers, logs_KR = walk.back(direct, smallest_R)
+        logs_KR = torch.cat([logs_KR, log(torch.stack([norm([grad]) for grad in of_readout]))])
         if probe_loss is not None:
             (watched,) = torch.autograd.grad(probe_loss(output, target).sum(), top)
             numbers, _ = walk.back(watched, smallest_R)
     radius_R, norm_R = _spectrum(network, params)
     return Profile(
         loss_R=loss_R.detach(),
-        log_grad_norm_total_R=torch.logsumexp(2 * torch.stack(logs), 0) / 2,
-        log_grad_norm_by_layer_RLD=torch.stack([link.pop("log_grad_norm_by_layer") for link in numbers], 1),
+        log_grad_norm_total_R=torch.logsumexp(2 * logs_KR, 0) / 2,
         weight_norm_RL=weight_norms(network, flat_RP),
         spectral_radius_R=radius_R,
         recurrent_norm_R=norm_R,
-        **{f"{name}_RL": torch.stack([link[name] for link in numbers], 1) for name in numbers[0]},
+        **by_link(numbers),
     )
 
 
@@ -106,8 +105,7 @@ def probe_profile(
         watched = loss_R if probe_loss is None else probe_loss(output, target)
         (direct,) = torch.autograd.grad(watched.sum(), top)
         numbers, _ = walk.back(direct, None)
-    norms = {f"{name}_RL": torch.stack([link[name] for link in numbers], 1) for name in numbers[0]}
-    norms["log_grad_norm_by_layer_RLD"] = norms.pop("log_grad_norm_by_layer_RL")
+    norms = by_link(numbers)
     missing = {
         field.name: torch.full_like(norms["log_grad_norm_RL"] if field.name.endswith("_RL") else loss_R, torch.nan)
         for field in fields(Profile)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["LN2", "Gradient", "log", "norm", "scaled", "share", "underflow"]
+__all__ = ["LN2", "Gradient", "bound", "count", "largest", "log", "norm", "scaled"]
 
 LN2 = math.log(2)
 
@@ -21,9 +21,20 @@ _ZERO_RANK = -1e9
 """Stands for the exponent of an exact zero in comparisons: far below every other, and still a number."""
 
 
-def share(mask: Tensor) -> Tensor:
-    """Return the share of true elements of each replica, `[R]`."""
-    return mask.flatten(1).count_nonzero(1).double() / mask[0].numel()
+def count(mask: Tensor) -> Tensor:
+    """Return the number of ones of each replica, `[R]`, in a tensor of ones and zeros.
+
+    Comparisons that write float64 and this sum of them, which is exact, take less than half of the time of comparisons
+    that write booleans and of `count_nonzero`.
+    """
+    return mask.flatten(1).sum(1)
+
+
+def largest(tensors: Sequence[Tensor]) -> Tensor:
+    """Return the largest magnitude of each replica, `[R]`, NaN where one is NaN."""
+    rows = [tensor.flatten(1) for tensor in tensors]
+    ends = [end for row in rows for end in (row.amax(1), -row.amin(1))]
+    return ends[0].maximum(ends[1]) if len(ends) == 2 else torch.stack(ends).amax(0)
 
 
 def log(norm: Tensor) -> Tensor:
@@ -51,21 +62,14 @@ def exponent_of(tensors: Sequence[Tensor]) -> Tensor:
     0 where all are zero and where one is not finite. Within +-1000, so that 2^-exponent is a number: what is left of
     a larger one is dealt with at the next link.
     """
-    largest_R = tensors[0].flatten(1).abs().amax(1)
-    for tensor in tensors[1:]:
-        largest_R = torch.maximum(largest_R, tensor.flatten(1).abs().amax(1))
-    exponent_R = torch.where(largest_R.isfinite(), torch.frexp(largest_R).exponent, 0)
-    return exponent_R.clamp(-1000, 1000).to(largest_R.dtype)
+    exponent_R = torch.frexp(largest(tensors).nan_to_num_(0, 0, 0)).exponent
+    return exponent_R.clamp_(-1000, 1000).to(tensors[0].dtype)
 
 
-def underflow(grad: Tensor, exponent_R: Tensor, smallest_R: Tensor | None) -> Tensor:
-    """Return the share of elements of ``grad * 2^exponent`` that are not zero and smaller than `smallest_R`, `[R]`."""
-    if smallest_R is None:
-        return torch.full_like(exponent_R, torch.nan)
-    # the bound moves, not the gradient: beyond float64's range it becomes infinite or zero, which is right both times
+def bound(smallest_R: Tensor, exponent_R: Tensor) -> Tensor:
+    """Return ``smallest * 2^-exponent``, `[R]`: infinite or zero where that is beyond float64's range."""
     half_R = torch.trunc(exponent_R / 2)
-    bound_R = scaled(scaled(smallest_R.to(grad.dtype), -half_R), half_R - exponent_R)
-    return share((grad != 0) & (grad.abs() < bound_R.view(-1, *[1] * (grad.ndim - 1))))
+    return scaled(scaled(smallest_R.to(exponent_R.dtype), -half_R), half_R - exponent_R)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +88,14 @@ class Gradient:
         """Return the sum, to the accuracy of float64 whatever the two exponents."""
         own_R, others_R = self._rank(), other._rank()
         common_R = torch.maximum(own_R, others_R)
-        common_R = torch.where(common_R == _ZERO_RANK, 0.0, common_R)
+        common_R = common_R.masked_fill(common_R == _ZERO_RANK, 0.0)
         own_R, others_R = own_R - common_R, others_R - common_R
         pairs = zip(self.parts, other.parts, strict=True)
-        return Gradient(tuple(scaled(a, own_R) + scaled(b, others_R) for a, b in pairs), common_R)
+        return Gradient(tuple(scaled(a, own_R).add_(scaled(b, others_R)) for a, b in pairs), common_R)
 
     def log_norm(self) -> Tensor:
         """Return the natural logarithm of the norm over all parts, `[R]`."""
         return log(norm(self.parts)) + self.exponent_R * LN2
 
     def _rank(self) -> Tensor:
-        zero_R = torch.stack([(part == 0).flatten(1).all(1) for part in self.parts]).all(0)
-        return torch.where(zero_R, _ZERO_RANK, self.exponent_R)
+        return self.exponent_R.masked_fill(largest(self.parts) == 0, _ZERO_RANK)

@@ -10,12 +10,17 @@ import torch
 from torch import Tensor
 
 from gradlab.families.network import ActivationMap, Context, State
-from gradlab.nn.activations import derivative
-from gradlab.probing.gradient import LN2, Gradient, log, norm, share, underflow
+from gradlab.probing.gradient import LN2, bound, count, log, norm
 
-__all__ = ["SATURATED", "Loss", "ProbeContext", "Profile", "activation_numbers", "gradient_norms", "gradient_shares"]
+__all__ = [
+    "SATURATED", "Loss", "Numbers", "ProbeContext", "Profile", "activation_numbers", "by_link", "gradient_norms",
+    "gradient_shares",
+]  # fmt: skip
 
 Loss = Callable[[Tensor, Tensor], Tensor]
+
+Numbers = dict[str, Tensor]
+"""Numbers of one link, each `[R]` or `[R, ...]`; of the gradient norms, those that `by_link` takes logarithms of."""
 
 SATURATED = 1 / 20
 """A unit counts as saturated where its slope is below this share of the activation's largest."""
@@ -62,13 +67,13 @@ class Profile:
 class ProbeContext(Context):
     """A context that keeps what the activations and gates of a link were applied to."""
 
-    activations: list[tuple[Tensor, Tensor]] = field(default_factory=list)
-    """Input and output of each activation, in one graph."""
+    activations: list[tuple[ActivationMap, Tensor, Tensor]] = field(default_factory=list)
+    """Each activation with its input and output, in one graph."""
     gates: list[Tensor] = field(default_factory=list)
 
     def activate(self, function: ActivationMap, x: Tensor, learned: Tensor | None) -> Tensor:
         y = function(x, learned)
-        self.activations.append((x, y))
+        self.activations.append((function, x, y))
         return y
 
     def gate(self, x: Tensor) -> Tensor:
@@ -81,45 +86,80 @@ class ProbeContext(Context):
         self.activations.clear()
         self.gates.clear()
 
+    def scratch(self, like: Tensor) -> Tensor:
+        """Return memory of the shape of `like`, the same for all tensors of that size: it stays in the core's cache."""
+        size = like[0].numel()
+        return self.buffers.get(("probe", size), (len(like), size), like).view(like.shape)
+
 
 def _stacked(parts: Sequence[Tensor]) -> Tensor:
     """Return the parts as `[R, D, ...]`."""
     return torch.stack(list(parts), 1) if len(parts) > 1 else parts[0].unsqueeze(1)
 
 
-def activation_numbers(state: State, per_layer: int, ctx: ProbeContext, flat_below: Tensor) -> dict[str, Tensor]:
-    """Return the numbers of the activations of one link, each `[R]`.
+def activation_numbers(state: State, per_layer: int, ctx: ProbeContext, flat_below: Tensor) -> Numbers:
+    """Return the numbers of the activations of one link.
 
     `flat_below`, `[R]` or `[1]`: the slope below which a unit is saturated.
     """
     hidden = _stacked([part.detach() for part in state[::per_layer]]).flatten(1)
     mean_R = hidden.mean(1)
     # two plain passes are several times faster than torch.std_mean, and as exact
-    std_R = torch.linalg.vector_norm(hidden - mean_R.unsqueeze(1), dim=1) / math.sqrt(hidden.shape[1])
-    slopes = _stacked([derivative(y, x).abs() for x, y in ctx.activations])
-    if ctx.gates:
-        gates = _stacked(ctx.gates)
-        saturated = gates * (1 - gates) < SATURATED / 4
-    else:
-        saturated = slopes < flat_below.view(-1, *[1] * (slopes.ndim - 1))
-    return {"act_mean": mean_R, "act_std": std_R, "saturated": share(saturated), "dead": share(slopes.amax(2) == 0)}
-
-
-def gradient_norms(parts: Sequence[Tensor], exponent_R: Tensor, per_layer: int) -> dict[str, Tensor]:
-    """Return the norms of the gradient at the state of one link, `parts` times 2^exponent; each `[R]` or `[R, D]`."""
-    hidden, memory = list(parts[::per_layer]), list(parts[1::per_layer]) if per_layer > 1 else []
-    layers = [log(norm([part])) + exponent_R * LN2 for part in hidden] if len(hidden) > 1 else []
-    missing_R = torch.full_like(exponent_R, torch.nan)
+    centred = torch.sub(hidden, mean_R.unsqueeze(1), out=ctx.scratch(hidden))
+    std_R = torch.linalg.vector_norm(centred, dim=1) / math.sqrt(hidden.shape[1])
+    steepest, flat, pairs = [], [], 0
+    for function, x, y in ctx.activations:
+        slopes = function.slope_magnitude(x, y, ctx.scratch(y))
+        steepest.append(slopes.amax(1))
+        if not ctx.gates:
+            flat.append(count(slopes.lt_(flat_below.view(-1, 1, 1))))
+            pairs += slopes[0].numel()
+    for gate in ctx.gates:
+        slopes = torch.sub(gate.new_ones(()), gate, out=ctx.scratch(gate)).mul_(gate)
+        flat.append(count(slopes.lt_(SATURATED / 4)))
+        pairs += slopes[0].numel()
     return {
-        "log_grad_norm": log(norm([_stacked(hidden)])) + exponent_R * LN2,
+        "act_mean": mean_R,
+        "act_std": std_R,
+        "saturated": sum(flat[1:], flat[0]) / pairs,
+        "steepest": steepest[0] if len(steepest) == 1 else torch.cat(steepest, 1),
+    }
+
+
+def gradient_norms(parts: Sequence[Tensor], exponent_R: Tensor, per_layer: int) -> Numbers:
+    """Return the norms of the gradient at the state of one link, `parts` times 2^exponent, and that exponent."""
+    hidden, memory = list(parts[::per_layer]), list(parts[1::per_layer]) if per_layer > 1 else []
+    layers = [norm([part]) for part in hidden] if len(hidden) > 1 else []
+    return {
+        "exponent": exponent_R,
+        "log_grad_norm": norm([_stacked(hidden)]),
         "log_grad_norm_by_layer": torch.stack(layers, 1) if layers else exponent_R.new_empty(len(exponent_R), 0),
-        "log_cell_grad_norm": Gradient(tuple(memory), exponent_R).log_norm() if memory else missing_R,
+        "log_cell_grad_norm": norm(memory) if memory else torch.full_like(exponent_R, torch.nan),
     }
 
 
 def gradient_shares(
-    parts: Sequence[Tensor], exponent_R: Tensor, per_layer: int, smallest_R: Tensor | None
-) -> dict[str, Tensor]:
+    parts: Sequence[Tensor], exponent_R: Tensor, per_layer: int, smallest_R: Tensor | None, ctx: ProbeContext
+) -> Numbers:
     """Return the shares of elements of the same gradient that are zero and that underflow, `[R]` each."""
-    joint = _stacked(parts[::per_layer])
-    return {"zero_grad": share(joint == 0), "underflow": underflow(joint, exponent_R, smallest_R)}
+    joint = _stacked(parts[::per_layer]).flatten(1)
+    size, scratch = joint.shape[1], ctx.scratch(joint)
+    zeros_R = count(torch.eq(joint, 0, out=scratch))
+    if smallest_R is None:
+        return {"zero_grad": zeros_R / size, "underflow": torch.full_like(exponent_R, torch.nan)}
+    # the bound moves, not the gradient: infinite or zero, it is right as well, and above zero it counts the zeros too
+    below = torch.abs(joint, out=scratch).lt_(bound(smallest_R, exponent_R).unsqueeze(1))
+    return {"zero_grad": zeros_R / size, "underflow": (count(below) - zeros_R).clamp_(min=0) / size}
+
+
+def by_link(links: Sequence[Numbers]) -> Numbers:
+    """Return the fields of a `Profile` that have a value for each link, `[R, L]` or `[R, L, D]`, by name."""
+    numbers = {name: torch.stack([link[name] for link in links], 1) for name in links[0]}
+    exponent_RL = numbers.pop("exponent")
+    if "steepest" in numbers:
+        steepest_RLU = numbers.pop("steepest")
+        numbers["dead"] = (steepest_RLU == 0).count_nonzero(2).double() / steepest_RLU.shape[2]
+    for name in [name for name in numbers if name.startswith("log_")]:
+        exponent = exponent_RL if numbers[name].ndim == 2 else exponent_RL.unsqueeze(2)
+        numbers[name] = log(numbers[name]) + exponent * LN2
+    return {f"{name}_RL{'D' * (value.ndim - 2)}": value for name, value in numbers.items()}

@@ -13,11 +13,9 @@ from gradlab.families.network import Network, State
 from gradlab.nn.parameters import Params
 from gradlab.nn.vjp import vjp
 from gradlab.probing.gradient import LN2, Gradient, log, norm
-from gradlab.probing.profile import ProbeContext, gradient_norms, gradient_shares
+from gradlab.probing.profile import Numbers, ProbeContext, gradient_norms, gradient_shares
 
 __all__ = ["Link", "Walk"]
-
-Numbers = dict[str, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +73,17 @@ class Walk:
         self._ctx.clear()
         return Link(before, after, top, numbers)
 
-    def back(self, direct: Tensor, smallest_R: Tensor | None) -> tuple[list[Numbers], list[Tensor]]:
+    def back(self, direct: Tensor, smallest_R: Tensor | None) -> tuple[list[Numbers], Tensor]:
         """Go from the last link to the first with the gradient at `top`.
 
         Returns:
-            The numbers of each link, the first link first; and the logarithms of the norms, `[R]` each, that together
+            The numbers of each link, the first link first; and the logarithms of the norms, `[K, R]`, that together
             are the gradient of the parameters below the readout.
         """
         network = self._network
         zero_R = torch.zeros(len(direct), dtype=direct.dtype, device=direct.device)
         total: Gradient | None = None
-        logs: dict[int, Tensor] = {}
+        norms: dict[int, tuple[Tensor, Tensor]] = {}
         numbers: list[Numbers] = []
 
         def visit(i: int, coming: Gradient | None, above: Tensor | None) -> Gradient:
@@ -106,20 +104,25 @@ class Walk:
             if not self._slots:
                 return below
             matrices = [grad for (slot, _), grad in zip(slots, added, strict=True) if slot.parameter.profiled]
-            numbers[-1] |= gradient_shares(at, down.exponent_R, network.per_layer, smallest_R)
-            numbers[-1]["log_weight_grad_norm"] = log(norm(matrices)) + down.exponent_R * LN2
+            numbers[-1] |= gradient_shares(at, down.exponent_R, network.per_layer, smallest_R, self._ctx)
+            numbers[-1]["log_weight_grad_norm"] = norm(matrices)
             if network.shared:
                 row = Gradient((torch.cat([grad.flatten(1) for grad in added], 1),), down.exponent_R)
                 total = row if total is None else total.plus(row)
             else:
                 for (slot, _), grad in zip(slots, added, strict=True):
-                    logs[slot.offset] = log(norm([grad])) + down.exponent_R * LN2
+                    norms[slot.offset] = norm([grad]), down.exponent_R
             return below
 
         coming = chain.back(network, chain.by_link(network, direct), visit)
-        if total is not None:
-            logs[0] = total.log_norm()
-        return numbers[::-1], [*self._entering(coming), *(logs[offset] for offset in sorted(logs))]
+        logs = [*self._entering(coming), *([] if total is None else [total.log_norm()])]
+        parts = [torch.stack(logs)] if logs else [zero_R.new_empty(0, len(zero_R))]
+        if norms:
+            norms_KR, exponents_KR = (
+                torch.stack(part) for part in zip(*(norms[k] for k in sorted(norms)), strict=True)
+            )
+            parts.append(log(norms_KR) + exponents_KR * LN2)
+        return numbers[::-1], torch.cat(parts)
 
     def _belongs(self, block: int | str, i: int) -> bool:
         return isinstance(block, int) and (self._network.shared or block == i)
