@@ -8,7 +8,17 @@ import math
 
 import pytest
 import torch
-from recurrent_reference import architecture, by_torch, named, step_by_step
+from recurrent_reference import (
+    ORTHOGONAL,
+    architecture,
+    assert_is,
+    by_torch,
+    named,
+    normal,
+    outputs_and_gradient,
+    step_by_step,
+    stirred,
+)  # fmt: skip
 
 from gradlab.components import ACTIVATIONS, Named
 from gradlab.families import FAMILIES
@@ -21,39 +31,6 @@ from gradlab.nn.embedding import embed
 from gradlab.nn.parameters import Start
 
 MODELS_IN_TIME = [name for name, model in FAMILIES.items() if "sequences" in model.inputs]
-ORTHOGONAL = Named("orthogonal")
-
-
-def stirred(model: Recurrent, replicas: int = 1) -> torch.Tensor:
-    """Initial parameters with noise on all, so that none is at a special value; norms and slopes near theirs."""
-    flat_RP = model.layout.initial([Start(seed, ORTHOGONAL, 0.3) for seed in range(replicas)])
-    noise = torch.randn(flat_RP.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    return flat_RP + 0.1 * noise
-
-
-def normal(*shape: int, seed: int = 1) -> torch.Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-def outputs_and_gradient(model: Recurrent, flat_RP, x, masks=None) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Outputs, and the gradient of a random combination of them: of the parameters, by row, and of the weights `v`."""
-    params, leaves = model.layout.leaves(flat_RP)
-    output = outputs(model, params, x, Context("train", masks=() if masks is None else masks))
-    v = normal(*output.shape, seed=2)
-    grads = torch.autograd.grad((output * v).sum(), leaves)
-    return output.detach(), torch.cat([grad.flatten(1) for grad in grads], 1), v
-
-
-def assert_is(model: Recurrent, reference, x, masks=None) -> None:
-    """Every replica's outputs and gradient to 1e-12 of what `reference(theta, x, masks)` gives."""
-    flat_RP = stirred(model, len(x))
-    output, grads, v = outputs_and_gradient(model, flat_RP, x, masks)
-    for r in range(len(x)):
-        theta = flat_RP[r].clone().requires_grad_()
-        expected = reference(theta, x[r], None if masks is None else masks[:, r])
-        torch.testing.assert_close(output[r], expected.detach(), rtol=1e-12, atol=1e-12)
-        (grad,) = torch.autograd.grad((expected * v[r]).sum(), theta)
-        torch.testing.assert_close(grads[r], grad, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("per_step", [False, True])

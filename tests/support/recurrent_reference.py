@@ -2,6 +2,8 @@
 
 Both take the parameters out of one row of a bank's flat buffer, so that autograd's gradient of that row is the
 gradient of the bank. Nothing of `gradlab.nn` but the activations is used here.
+
+`stirred`, `outputs_and_gradient` and `assert_is` compare a bank with one of them, gradient for gradient.
 """
 
 from __future__ import annotations
@@ -14,8 +16,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gradlab.components import Named
-from gradlab.families.network import Architecture
+from gradlab.families.chain import outputs
+from gradlab.families.network import Architecture, Context
 from gradlab.families.recurrent.network import Recurrent
+from gradlab.nn.parameters import Start
+
+ORTHOGONAL = Named("orthogonal")
 
 BLOCKS = {"rnn": [0], "lstm": [1, 2, 3, 0], "gru": [0, 1, 2]}
 """Where torch's blocks of rows (i, f, g, o of an LSTM; r, z, n of a GRU) lie in ours."""
@@ -151,3 +157,35 @@ def _minimal(arch, own, x, h, c):
 
 
 _STEPS = {"rnn": _rnn, "lstm": _lstm, "gru": _gru, "minimal_rnn": _minimal}
+
+
+def stirred(model: Recurrent, replicas: int = 1) -> torch.Tensor:
+    """Initial parameters with noise on all, so that none is at a special value; norms and slopes near theirs."""
+    flat_RP = model.layout.initial([Start(seed, ORTHOGONAL, 0.3) for seed in range(replicas)])
+    noise = torch.randn(flat_RP.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    return flat_RP + 0.1 * noise
+
+
+def normal(*shape: int, seed: int = 1) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def outputs_and_gradient(model: Recurrent, flat_RP, x, masks=None) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Outputs, and the gradient of a random combination of them: of the parameters, by row, and of the weights `v`."""
+    params, leaves = model.layout.leaves(flat_RP)
+    output = outputs(model, params, x, Context("train", masks=() if masks is None else masks))
+    v = normal(*output.shape, seed=2)
+    grads = torch.autograd.grad((output * v).sum(), leaves)
+    return output.detach(), torch.cat([grad.flatten(1) for grad in grads], 1), v
+
+
+def assert_is(model: Recurrent, reference, x, masks=None) -> None:
+    """Every replica's outputs and gradient to 1e-12 of what `reference(theta, x, masks)` gives."""
+    flat_RP = stirred(model, len(x))
+    output, grads, v = outputs_and_gradient(model, flat_RP, x, masks)
+    for r in range(len(x)):
+        theta = flat_RP[r].clone().requires_grad_()
+        expected = reference(theta, x[r], None if masks is None else masks[:, r])
+        torch.testing.assert_close(output[r], expected.detach(), rtol=1e-12, atol=1e-12)
+        (grad,) = torch.autograd.grad((expected * v[r]).sum(), theta)
+        torch.testing.assert_close(grads[r], grad, rtol=1e-12, atol=1e-12)

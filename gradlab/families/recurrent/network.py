@@ -31,6 +31,10 @@ __all__ = ["Recurrent"]
 CHUNK_BYTES = 2**26
 """What the activations of a forward pass without gradients may take; its samples are taken in chunks of that size."""
 
+ASSUMED_REPLICAS = 8
+"""Stands for R in the size of a chunk where replicas are computed one after another: the last bits of a kernel's
+numbers may depend on how many samples there are in a call, and must not on how many replicas there are in a bank."""
+
 
 class Recurrent(Network):
     """See `families.network.Network`; a state holds h of every layer, of an LSTM (h, c) of every layer in turn."""
@@ -87,9 +91,18 @@ class Recurrent(Network):
         if torch.is_grad_enabled() or len(ctx.masks):
             return self._outputs(params, inputs, ctx)
         rows = params[0]["bias"].shape[1]
-        bytes_per_sample = inputs.shape[0] * inputs.shape[2] * rows * params[0]["bias"].element_size() * 2
+        replicas = ASSUMED_REPLICAS if self._one_by_one(params) else inputs.shape[0]
+        bytes_per_sample = replicas * inputs.shape[2] * rows * params[0]["bias"].element_size() * 2
         pieces = torch.split(inputs, max(1, CHUNK_BYTES // bytes_per_sample), 1)
         return torch.cat([self._outputs(params, piece, ctx) for piece in pieces], 1)
+
+    def _one_by_one(self, params: Params) -> bool:
+        """Return whether any layer computes the replicas one after another."""
+        vocabularies = [self.arch.vocabulary, *[()] * (self.arch.depth - 1)]
+        return any(
+            self.cell.one_by_one(own, vocabulary, self.length, self._cuts)
+            for own, vocabulary in zip(params, vocabularies, strict=False)
+        )
 
     def _outputs(self, params: Params, x_RNTI: Tensor, ctx: Context) -> Tensor:
         below = x_RNTI.transpose(1, 2)

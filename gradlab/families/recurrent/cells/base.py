@@ -136,6 +136,10 @@ class RecurrentCell(ABC):
     ) -> Tensor | None:
         """Return what `along` does with a backward pass by hand; None where there is none for this form of the cell."""
 
+    def one_by_one(self, own: Own, vocabulary: Sequence[int], steps: int, cut: frozenset[int]) -> bool:
+        """Return whether `along` computes the replicas one after another."""
+        return False
+
     def along(
         self, x: Tensor, own: Own, vocabulary: Sequence[int], cut: frozenset[int], last: bool, ctx: Context
     ) -> Tensor:

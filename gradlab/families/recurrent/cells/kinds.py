@@ -10,6 +10,7 @@ from torch import Tensor
 from gradlab.families.network import Context, State
 from gradlab.families.recurrent import sequence
 from gradlab.families.recurrent.cells.base import Options, Own, RecurrentCell, affine, recurred
+from gradlab.nn.embedding import one_hot
 from gradlab.nn.linear import linear
 from gradlab.nn.parameters import Parameter
 
@@ -73,7 +74,13 @@ class LSTM(RecurrentCell):
     ) -> Tensor | None:
         if not self._is_standard():
             return None
-        return sequence.lstm(*self._joined(x, own, vocabulary, ctx), cut, last)
+        if not self.one_by_one(own, vocabulary, x.shape[1], cut):
+            return sequence.lstm(*self._joined(x, own, vocabulary, ctx), cut, last)
+        inputs = one_hot(x, vocabulary, own["weight"].dtype) if vocabulary else x
+        return sequence.kernel_lstm(inputs, own["weight"], own["input_weight"], own["bias"], cut, last)
+
+    def one_by_one(self, own: Own, vocabulary: Sequence[int], steps: int, cut: frozenset[int]) -> bool:
+        return self._is_standard() and sequence.prefers_kernel(own["weight"], vocabulary, steps, cut)
 
 
 class GRU(RecurrentCell):
