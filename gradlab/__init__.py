@@ -4,6 +4,7 @@
 
     results = gl.run("experiments/sigmoid_vs_relu.yaml")    # the same as: gradlab run
     results = gl.load("results/")                           # what runs have left
+    gl.probe(model, batch, loss="cross_entropy")            # a model of your own
     gl.theory(activation="tanh", depth=30)                  # what mean-field theory predicts
 
 Importing this loads nothing else; each name is imported when it is used.
@@ -24,6 +25,7 @@ _MODULES = {
     "Picture": "python.results",
     "Plan": "api.plan",
     "PluginError": "errors",
+    "Probe": "python.probe",
     "Results": "python.results",
     "SpecError": "errors",
     "StoreError": "errors",
@@ -39,6 +41,7 @@ _MODULES = {
     "optimizer": "plugins",
     "plan": "python.functions",
     "plugin": "plugins",
+    "probe": "python.probe",
     "run": "python.functions",
     "sweep": "python.functions",
     "task": "plugins",

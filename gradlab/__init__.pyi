@@ -25,6 +25,8 @@ from gradlab.python.functions import run as run
 from gradlab.python.functions import sweep as sweep
 from gradlab.python.functions import theory as theory
 from gradlab.python.functions import theory_table as theory_table
+from gradlab.python.probe import Probe as Probe
+from gradlab.python.probe import probe as probe
 from gradlab.python.results import Picture as Picture
 from gradlab.python.results import Results as Results
 

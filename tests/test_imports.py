@@ -44,6 +44,7 @@ MAY_IMPORT = {
     "results": {
         "errors", "components", "cell", "columns", "record", "definitions", "mean_field", "spec", "grid", "store",
     },
+    "modules": {"errors", "record", "definitions", "results"},
     "execution": {
         "__init__", "errors", "components", "cell", "columns", "plugins", "record", "definitions", "planning",
         "training", "store", "results",
@@ -54,16 +55,16 @@ MAY_IMPORT = {
     },
     "report": {
         "__init__", "errors", "components", "families", "cell", "columns", "thresholds", "record", "definitions",
-        "spec", "grid", "query", "store", "results", "analysis",
+        "spec", "grid", "query", "store", "results", "analysis", "modules",
     },
     "api": {
         "errors", "components", "families", "cell", "datafiles", "record", "spec", "grid", "planning", "mean_field",
-        "store", "results", "execution", "analysis", "report",
+        "store", "results", "execution", "analysis", "report", "modules",
     },
     "terminal": {"errors", "execution", "report"},
     "python": {
         "errors", "components", "cell", "columns", "spec", "grid", "store", "results", "analysis", "report", "api",
-        "terminal",
+        "terminal", "modules",
     },
     "cli": {
         "__init__", "errors", "components", "cell", "plugins", "spec", "store", "execution", "analysis", "report",
@@ -74,7 +75,20 @@ MAY_IMPORT = {
 """Who may import whom; every room is here."""
 OUTSIDE = {
     # execution: the worker
-    "torch": {"streams", "nn", "families", "tasks", "optim", "probing", "training", "execution"},
+    # api: it is handed a module of the user
+    "torch": {
+        "streams",
+        "nn",
+        "families",
+        "tasks",
+        "optim",
+        "probing",
+        "training",
+        "execution",
+        "modules",
+        "api",
+        "python",
+    },
     "pandas": {"datafiles", "store", "results", "report", "analysis", "api", "python"},
     "filelock": {"store"},
     "pyarrow": {"store", "datafiles"},

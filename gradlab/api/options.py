@@ -20,8 +20,8 @@ from gradlab.grid import LIMIT
 from gradlab.report.plots import FORMATS, PICTURES
 
 __all__ = [
-    "CompareOptions", "GridOptions", "Option", "Options", "PlanOptions", "PlotOptions", "ReportOptions", "RunOptions",
-    "TensorboardOptions", "TheoryOptions", "WatchOptions", "option", "options_of",
+    "CompareOptions", "GridOptions", "Option", "Options", "PlanOptions", "PlotOptions", "ProbeOptions", "ReportOptions",
+    "RunOptions", "TensorboardOptions", "TheoryOptions", "WatchOptions", "option", "options_of",
 ]  # fmt: skip
 
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+(,\d+)*)?")
@@ -240,3 +240,16 @@ class WatchOptions(Options):
     """How a run is followed."""
 
     every: float = option(1.0, "How often to look.", metavar="SECONDS", low=0.1)
+
+
+@dataclass(frozen=True)
+class ProbeOptions(Options):
+    """How a model of the user is measured."""
+
+    source: str | None = option(None, "The input that the blocks are counted from.", metavar="NAME")
+    seeds: int = option(1, "How many models to build and measure, each with its seed.", metavar="N", low=1)
+    dtype: str = option("float64", "What is computed in; own: what the model has.", choices=("float64", "own"))
+    train: bool | None = option(None, "The mode; left out: the model's own.", bool)
+    samples: int | None = option(None, "At most N samples of the batch.", int, metavar="N", low=1)
+    vanish: float = option(1e-3, "A survival below it is vanishing.", low=0, above=True)
+    explode: float = option(1e3, "A survival above it is exploding.", low=1)

@@ -1,0 +1,89 @@
+"""Measuring a model of the user: `probe`, for Python and the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gradlab.api.options import ProbeOptions
+from gradlab.errors import UsageError
+from gradlab.modules.profile import ModuleProfile
+from gradlab.modules.summary import Summary, summarise
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from gradlab.modules.chain import Blocks
+    from gradlab.modules.inputs import Loss
+
+__all__ = ["ProbeResult", "probe"]
+
+
+@dataclass(frozen=True)
+class ProbeResult:
+    """What the measurement of a model gave."""
+
+    name: str
+    """Class of the model."""
+    profiles: tuple[ModuleProfile, ...]
+    """One for each seed."""
+    options: ProbeOptions
+    summary: Summary
+
+
+def probe(
+    model: nn.Module | None,
+    batch: Any,
+    loss: Loss = None,
+    options: ProbeOptions | None = None,
+    *,
+    blocks: Blocks = "auto",
+    make: Callable[[int], nn.Module] | None = None,
+) -> ProbeResult:
+    """Measure a model, or one model for each seed that `make` builds.
+
+    Args:
+        model, batch, loss, blocks: see `gradlab.modules.probe.measure`. Without a model `make` builds it.
+        make: builds the model of a seed; needed for more than one.
+
+    Raises:
+        UsageError: for arguments that do not fit together or do not fit the model.
+        Exception: whatever the model, the loss or `make` raises.
+    """
+    import torch
+
+    from gradlab.modules.isolation import unwrapped
+    from gradlab.modules.probe import measure
+
+    options = options or ProbeOptions()
+    if model is None and make is None:
+        raise UsageError("there is no model", "give one, or make=…, a function of a seed that builds one")
+    if options.seeds > 1 and make is None:
+        raise UsageError(
+            f"seeds={options.seeds} needs models to measure", "give make=…, a function of a seed that builds the model"
+        )
+    dtype = torch.float64 if options.dtype == "float64" else None
+    profiles = []
+    name = ""
+    for seed in range(options.seeds):
+        if make is not None and (model is None or options.seeds > 1):
+            torch.manual_seed(seed)
+            built = make(seed)
+        else:
+            assert model is not None
+            built = model
+        if not isinstance(built, torch.nn.Module):
+            raise UsageError(
+                f"{type(built).__name__} is no torch.nn.Module", "give a module, or a function that makes one"
+            )
+        name = type(unwrapped(built)).__name__
+        profile = measure(
+            built, batch, loss, blocks=blocks, source=options.source, seed=seed, dtype=dtype, train=options.train,
+            samples=options.samples,
+        )  # fmt: skip
+        profiles.append(profile)
+    if len({tuple((block.name, block.call) for block in profile.blocks) for profile in profiles}) > 1:
+        raise UsageError("the models of different seeds have different blocks", "build the same architecture each time")
+    summary = summarise(profiles, vanish=options.vanish, explode=options.explode)
+    return ProbeResult(name, tuple(profiles), options, summary)

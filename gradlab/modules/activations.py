@@ -1,0 +1,155 @@
+"""What a graph keeps of activations and attention: slopes, dead and saturated units, entropies.
+
+A node of the graph is its operation's own derivative: asked for the gradient of ones, that of an activation returns the
+slope at every element, whatever module or function it came from.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.autograd.graph import Node
+
+from gradlab.modules.graph import operation
+
+__all__ = ["ACTIVATIONS", "NORMS", "UnitCounts", "attention_entropy", "unit_counts"]
+
+ACTIVATIONS: dict[str, float] = {
+    "Relu": 1.0, "LeakyRelu": 1.0, "PreluKernel": 1.0, "RreluWithNoise": 1.0, "Threshold": 1.0, "Hardtanh": 1.0,
+    "Elu": 1.0, "Celu": 1.0, "Sigmoid": 0.25, "Hardsigmoid": 1 / 6, "LogSigmoid": 1.0, "Tanh": 1.0,
+    "Erf": 2 / math.pi**0.5, "Softplus": 1.0, "Gelu": 1.1289, "Silu": 1.0998, "Mish": 1.0885, "Hardswish": 1.5,
+    "Sin": 1.0,
+}  # fmt: skip
+"""Operations that count as activations, with their largest slope."""
+NORMS = frozenset({
+    "NativeBatchNorm", "NativeLayerNorm", "NativeGroupNorm", "FusedRmsNorm", "CudnnBatchNorm", "MkldnnBatchNorm",
+})  # fmt: skip
+_FLAT = 1 / 20
+"""A unit counts as saturated where its slope is below this share of the activation's largest."""
+_CHANNELS_FIRST = ("Convolution", "BatchNorm", "GroupNorm", "Pool", "Mkldnn")
+_CHANNELS_LAST = ("Addmm", "Mm", "Bmm", "Linear", "LayerNorm", "RmsNorm", "Matmul")
+_LOOK_BELOW = 8
+_MOST_SCORES = 10_000_000
+"""Numbers of an attention matrix; of larger ones only the first samples are looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnitCounts:
+    """Counts over the activations of one block."""
+
+    elements: int
+    saturated: int
+    """Elements whose slope is below 1/20 of the activation's largest."""
+    units: int
+    dead: int
+    """Units whose slope is exactly zero for every sample and position."""
+
+    @property
+    def saturated_share(self) -> float:
+        return self.saturated / self.elements if self.elements else math.nan
+
+    @property
+    def dead_share(self) -> float:
+        return self.dead / self.units if self.units else math.nan
+
+
+def unit_counts(nodes: Iterable[Node]) -> UnitCounts:
+    """Return the counts over all activations among `nodes`; call before the graph is freed."""
+    elements = saturated = units = dead = 0
+    for node in nodes:
+        name = operation(node)
+        if name not in ACTIVATIONS:
+            continue
+        slope = _slope(node)
+        if slope is None or slope.ndim < 2:
+            continue
+        size = slope.abs()
+        elements += size.numel()
+        saturated += int((size < _FLAT * ACTIVATIONS[name]).count_nonzero())
+        largest = size.transpose(0, _unit_axis(node, size.ndim)).flatten(1).amax(1)
+        units += len(largest)
+        dead += int((largest == 0).count_nonzero())
+    return UnitCounts(elements, saturated, units, dead)
+
+
+def _slope(node: Node) -> Tensor | None:
+    """Return the slope of an activation at each element; None where the graph no longer has what it takes."""
+    (metadata, *_) = node._input_metadata
+    ones = torch.ones(tuple(metadata.shape), dtype=metadata.dtype, device=metadata.device)
+    try:
+        with torch.no_grad():
+            slope = node(ones)  # type: ignore[operator]
+    except RuntimeError:  # changed in place since
+        return None
+    slope = slope[0] if isinstance(slope, tuple) else slope
+    return slope if isinstance(slope, Tensor) else None
+
+
+def _unit_axis(node: Node, dimensions: int) -> int:
+    """Return the axis of the units: that of the channels after a convolution, the last one after a matrix."""
+    below: Node | None = node
+    for _ in range(_LOOK_BELOW):
+        below = next((child for child, _ in below.next_functions if child is not None), None) if below else None
+        if below is None:
+            break
+        name = operation(below)
+        if any(part in name for part in _CHANNELS_FIRST):
+            return 1
+        if any(part in name for part in _CHANNELS_LAST):
+            return dimensions - 1
+    return 1 if dimensions > 3 else dimensions - 1
+
+
+def attention_entropy(nodes: Iterable[Node]) -> float:
+    """Return the mean entropy of the rows of all attention matrices among `nodes`, over ln T of their T columns.
+
+    1: every token attends to all alike; 0: to one. NaN without attention. A row that is masked counts with the tokens
+    that it may attend to.
+    """
+    entropies = [entropy for node in nodes for entropy in _entropies(node)]
+    return sum(entropies) / len(entropies) if entropies else math.nan
+
+
+def _entropies(node: Node) -> Iterable[float]:
+    name = operation(node)
+    try:
+        if name in ("Softmax", "SafeSoftmax"):
+            weights = node._saved_result.detach()  # type: ignore[attr-defined]
+        elif name.startswith("ScaledDotProduct"):
+            weights = _weights_of(node)
+        else:
+            return
+    except RuntimeError:  # changed in place since
+        return
+    if weights is None or weights.ndim < 3 or weights.shape[-1] < 2:
+        return
+    allowed = (weights > 0).sum(-1)
+    rows = torch.special.entr(weights).sum(-1) / allowed.clamp(min=2).log()
+    rows = rows[allowed > 1]
+    if rows.numel():
+        yield float(rows.mean())
+
+
+def _weights_of(node: Node) -> Tensor | None:
+    """Return the attention matrix of a fused kernel, which does not keep it."""
+    query, key = node._saved_query.detach(), node._saved_key.detach()  # type: ignore[attr-defined]
+    rows, columns = query.shape[-2], key.shape[-2]
+    samples = max(1, _MOST_SCORES // max(1, query[0].numel() // query.shape[-1] * columns))
+    query, key = query[:samples], key[:samples]
+    if key.shape[1] != query.shape[1]:
+        key = key.repeat_interleave(query.shape[1] // key.shape[1], 1)
+    scale = getattr(node, "_saved_scale", None) or 1 / math.sqrt(query.shape[-1])
+    scores = query @ key.mT * scale
+    if getattr(node, "_saved_is_causal", False):
+        scores = scores.masked_fill(
+            ~torch.ones(rows, columns, dtype=torch.bool, device=scores.device).tril(), -math.inf
+        )
+    mask = getattr(node, "_saved_attn_mask", None)
+    if mask is not None:
+        scores = scores + mask[:samples] if mask.dtype != torch.bool else scores.masked_fill(~mask[:samples], -math.inf)
+    weights: Tensor = scores.softmax(-1)
+    return weights

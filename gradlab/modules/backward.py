@@ -1,0 +1,150 @@
+"""Going back through a graph once, with the gradient at each block read and rescaled at the cuts.
+
+At a cut all of the gradient is in one tensor, so everything below scales with it: there the gradient is multiplied by a
+power of two when it leaves the middle of float64's range, which is exact, and the exponent is added back to every
+logarithm below. An exact zero in a profile is a network without gradient, never underflow.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+from torch.autograd.graph import Node
+
+from gradlab.modules.graph import Edge, Graph, edge_of
+
+__all__ = ["BlockGradient", "Gradients", "go_back"]
+
+_RESCALE_BEYOND = 300
+"""Binary exponents; float64 ends at -1022 and 1023, and what is between two cuts must stay within."""
+_LN2 = math.log(2)
+
+
+@dataclass(frozen=True, slots=True)
+class BlockGradient:
+    """The gradient of the loss with respect to one block's output."""
+
+    log_norm: float
+    """Natural logarithm; -inf for exactly zero, NaN for what is not finite."""
+    zero_share: float
+    nonfinite_share: float
+    common_share: float
+    """‖mean over tokens‖² T / ‖g‖² of a gradient `[batch, tokens, features]`: 1 where all tokens have the same. NaN
+    elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gradients:
+    """What came back from the loss."""
+
+    blocks: dict[Edge, BlockGradient]
+    """Of the tensors that any gradient arrived at."""
+    parameters: dict[str, float]
+    """Natural logarithms of the norms of the gradients by name; -inf for zero. Left out where blocks on both sides of a
+    rescaled cut share a parameter, as their sum is not known then, and where no gradient arrived."""
+
+
+def go_back(
+    loss: Tensor, graph: Graph, edges: Sequence[Edge], parameters: Mapping[str, Tensor], sources: Sequence[Tensor] = ()
+) -> Gradients:
+    """Differentiate `loss` once and return the gradients at `edges` and of `parameters`. The graph is freed.
+
+    `sources` are leaves of the data, which autograd is to reach as well.
+    """
+    cuts = {edge.node: edge.output for edge in graph.cuts}
+    wanted: defaultdict[Node, list[Edge]] = defaultdict(list)
+    for edge in edges:
+        wanted[edge.node].append(edge)
+    blocks: dict[Edge, BlockGradient] = {}
+    shifts: dict[Node, int] = {}
+
+    def visit(node: Node, coming: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...] | None:
+        exponent, shift = sum(shifts.values()), 0
+        if node in cuts and (gradient := coming[cuts[node]]) is not None:
+            shift = _shift(gradient)
+        scaled = tuple(part if part is None or not shift else part * 2.0**-shift for part in coming)
+        for edge in wanted[node]:
+            if (gradient := scaled[edge.output]) is not None:
+                blocks[edge] = _block_gradient(gradient, exponent + shift)
+        if not shift:
+            return None
+        shifts[node] = shift
+        return scaled
+
+    with_gradient = {name: tensor for name, tensor in parameters.items() if tensor.requires_grad}
+    handles = [node.register_prehook(partial(visit, node)) for node in {*wanted, *cuts}]
+    try:
+        arrived = torch.autograd.grad(loss, [*with_gradient.values(), *sources], allow_unused=True)
+    finally:
+        for handle in handles:
+            handle.remove()
+    exponents = _exponents(graph, shifts)
+    logs = {}
+    for (name, tensor), gradient in zip(with_gradient.items(), arrived, strict=False):
+        place = edge_of(tensor)
+        exponent = exponents.get(place.node) if place is not None else None
+        if gradient is not None and exponent is not None:
+            logs[name] = _log_norm(gradient) + exponent * _LN2
+    return Gradients(blocks, logs)
+
+
+def _shift(gradient: Tensor) -> int:
+    """Return the binary exponent of the largest element where it is far from 0, else 0."""
+    largest = float(gradient.abs().amax()) if gradient.numel() else 0.0
+    if largest == 0 or not math.isfinite(largest):
+        return 0
+    exponent = math.frexp(largest)[1]
+    # 2^-exponent must be a number: what is left of a larger one is dealt with at the next cut
+    return max(-1000, min(1000, exponent)) if abs(exponent) > _RESCALE_BEYOND else 0
+
+
+def _exponents(graph: Graph, shifts: Mapping[Node, int]) -> dict[Node, int | None]:
+    """Return by which power of two what arrived at each node was divided; None where it was by different ones."""
+    exponents: dict[Node, int | None] = {graph.nodes[-1]: 0}
+    for node in reversed(graph.nodes):
+        arrived = exponents[node]
+        left = None if arrived is None else arrived + shifts.get(node, 0)
+        for child, _ in node.next_functions:
+            if child is not None:
+                exponents[child] = left if exponents.get(child, left) == left else None
+    return exponents
+
+
+def _block_gradient(gradient: Tensor, exponent: int) -> BlockGradient:
+    count = max(1, gradient.numel())
+    zero = count - int(gradient.count_nonzero())
+    nonfinite = count - int(gradient.isfinite().count_nonzero())
+    return BlockGradient(
+        log_norm=_log_norm(gradient) + exponent * _LN2,
+        zero_share=zero / count,
+        nonfinite_share=nonfinite / count,
+        common_share=_common(gradient),
+    )
+
+
+def _log_norm(gradient: Tensor) -> float:
+    norm = float(torch.linalg.vector_norm(gradient, dtype=_accumulator(gradient)))
+    if not math.isfinite(norm):
+        return math.nan
+    return math.log(norm) if norm else -math.inf
+
+
+def _accumulator(tensor: Tensor) -> torch.dtype:
+    """Return the dtype that sums of squares are made in: float64 where the device has it."""
+    if tensor.is_complex():
+        return torch.complex128
+    return torch.float32 if tensor.device.type == "mps" else torch.float64
+
+
+def _common(gradient: Tensor) -> float:
+    if gradient.ndim != 3 or gradient.shape[1] < 2:
+        return math.nan
+    total = float(gradient.square().sum())
+    mean = float(gradient.mean(1).square().sum()) * gradient.shape[1]
+    return mean / total if total > 0 and math.isfinite(total) else math.nan

@@ -1,0 +1,163 @@
+"""The numbers of every block: of its gradient, its output, its activations and its parameters."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import Node
+
+from gradlab.modules.activations import attention_entropy, unit_counts
+from gradlab.modules.backward import BlockGradient, go_back
+from gradlab.modules.blocks import Block
+from gradlab.modules.capture import Capture
+from gradlab.modules.graph import Edge, Graph, edge_of
+from gradlab.modules.isolation import Isolated
+from gradlab.modules.profile import BlockNumbers, Head
+
+__all__ = ["numbers_of"]
+
+_NO_GRADIENT = BlockGradient(-math.inf, 1.0, 0.0, math.nan)
+_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+"""From the least precise to the most."""
+
+
+def numbers_of(
+    copy: Isolated, capture: Capture, graph: Graph | None, blocks: Sequence[tuple[Block, Edge | None]], loss: Tensor,
+    leaves: Sequence[Tensor],
+) -> tuple[tuple[BlockNumbers, ...], Head, dict[str, float]]:  # fmt: skip
+    """Return the numbers of every block, the head, and ln of the norms of the parameters' gradients by name.
+
+    `blocks`: each with the tensor of its output in `graph`; None where the loss does not depend on it. `graph` is None
+    where the loss depends on nothing, and freed otherwise.
+    """
+    parameters = dict(copy.model.named_parameters())
+    edges = [edge for _, edge in blocks if edge is not None]
+    if graph is None:
+        nothing = tuple(_block(block, None, _Segment(), _NO_GRADIENT, capture, copy, {}) for block, _ in blocks)
+        return nothing, Head(0, (), ()), {}
+    segments, above = _segments(graph, edges, parameters)
+    gradients = go_back(loss, graph, edges, parameters, leaves)
+    numbers = []
+    for block, edge in blocks:
+        segment = segments[edge] if edge is not None else _Segment()
+        gradient = gradients.blocks.get(edge, _NO_GRADIENT) if edge is not None else _NO_GRADIENT
+        numbers.append(_block(block, edge, segment, gradient, capture, copy, gradients.parameters))
+    head = {name: parameters[name] for name in above}
+    weights = [name for name, tensor in head.items() if tensor.ndim > 1]
+    size = sum(tensor.numel() for tensor in head.values())
+    return tuple(numbers), Head(size, tuple(weights), _zero(head, weights)), gradients.parameters
+
+
+def _zero(parameters: Mapping[str, Tensor], names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(name for name in names if not parameters[name].any())
+
+
+@dataclass(frozen=True, slots=True)
+class _Segment:
+    """What lies between the output of one block and that of the block below."""
+
+    parameters: tuple[str, ...] = ()
+    dtype: torch.dtype | None = None
+    saturated: float = math.nan
+    dead: float = math.nan
+    attention_entropy: float = math.nan
+
+
+def _segments(
+    graph: Graph, edges: Sequence[Edge], parameters: dict[str, nn.Parameter]
+) -> tuple[dict[Edge, _Segment], list[str]]:
+    """Return the segment that each tensor ends, and the names of the parameters above them all.
+
+    To be called before the graph is freed.
+    """
+    segment_of = graph.segments(edges)
+    nodes: defaultdict[int, list[Node]] = defaultdict(list)
+    for node, segment in segment_of.items():
+        nodes[segment].append(node)
+    names: defaultdict[int, list[str]] = defaultdict(list)
+    for name, parameter in parameters.items():
+        edge = edge_of(parameter)
+        if edge is not None and edge.node in segment_of:
+            names[segment_of[edge.node]].append(name)
+    segments = {}
+    for place, edge in enumerate(edges):
+        counts = unit_counts(nodes[place])
+        segments[edge] = _Segment(
+            tuple(names[place]), _lowest_precision(nodes[place]), counts.saturated_share, counts.dead_share,
+            attention_entropy(nodes[place]),
+        )  # fmt: skip
+    return segments, names[len(edges)]
+
+
+def _lowest_precision(nodes: Sequence[Node]) -> torch.dtype | None:
+    dtypes = {metadata.dtype for node in nodes for metadata in node._input_metadata if metadata is not None}
+    return next((dtype for dtype in _DTYPES if dtype in dtypes), None)
+
+
+def _block(
+    block: Block, edge: Edge | None, segment: _Segment, gradient: BlockGradient, capture: Capture, copy: Isolated,
+    parameter_grads: dict[str, float],
+) -> BlockNumbers:  # fmt: skip
+    parameters = {name: copy.model.get_parameter(name).detach() for name in segment.parameters}
+    weights = {name: tensor for name, tensor in parameters.items() if tensor.ndim > 1}
+    output = capture.values.get(edge) if edge is not None else None
+    value = output.tensor if output is not None and output.intact else None
+    logs = [parameter_grads[name] for name in weights if name in parameter_grads]
+    complete = bool(weights) and len(logs) == len(weights)
+    dtype = segment.dtype or (edge.dtype if edge is not None else None)
+    return BlockNumbers(
+        name=block.name,
+        kind=block.kind,
+        call=block.call,
+        shape=edge.shape if edge is not None else (),
+        dtype=str(dtype).removeprefix("torch.") if dtype else "",
+        is_cut=block.is_cut,
+        connected=edge is not None,
+        parameters=sum(tensor.numel() for tensor in parameters.values()),
+        frozen=bool(parameters) and parameters.keys() <= copy.frozen,
+        log_grad_norm=gradient.log_norm,
+        zero_grad=gradient.zero_share,
+        nonfinite=gradient.nonfinite_share,
+        common=math.nan if block.is_state else gradient.common_share,
+        act_mean=float(value.mean()) if value is not None and value.numel() else math.nan,
+        act_rms=_rms(value) if value is not None and value.numel() else math.nan,
+        token_cosine=_token_cosine(value) if value is not None and not block.is_state else math.nan,
+        attention_entropy=segment.attention_entropy,
+        saturated=segment.saturated,
+        dead=segment.dead,
+        log_weight_grad_norm=_joint(logs) if complete else math.nan,
+        weight_norm=math.hypot(*(float(torch.linalg.vector_norm(tensor)) for tensor in weights.values()))
+        if weights
+        else math.nan,
+        weights=tuple(weights),
+        zero_weights=_zero(weights, weights),
+    )
+
+
+def _rms(value: Tensor) -> float:
+    return float(torch.linalg.vector_norm(value)) / math.sqrt(value.numel())
+
+
+def _joint(logs: Sequence[float]) -> float:
+    """Return ln sqrt(sum exp(2 x)) of natural logarithms, NaN where one is."""
+    if any(math.isnan(value) for value in logs):
+        return math.nan
+    largest = max(logs)
+    if largest == -math.inf:
+        return largest
+    return largest + math.log(sum(math.exp(2 * (value - largest)) for value in logs)) / 2
+
+
+def _token_cosine(value: Tensor) -> float:
+    """Return the mean cosine between two different tokens of one sequence, of a value `[batch, tokens, features]`."""
+    if value.ndim != 3 or value.shape[1] < 2 or not value.is_floating_point():
+        return math.nan
+    tokens = value.shape[1]
+    directions = nn.functional.normalize(value, dim=-1)
+    pairs = (directions.sum(1).square().sum(-1) - directions.square().sum((1, 2))) / (tokens * (tokens - 1))
+    return float(pairs.mean())

@@ -1,0 +1,93 @@
+"""The blocks of a chain, and what the rules that choose them have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from torch import nn
+
+from gradlab.modules.capture import Call
+from gradlab.modules.graph import Edge, Graph
+
+__all__ = [
+    "CONTAINERS", "FEWEST", "MANY", "MOST_OF", "REPLAYED", "Block", "Chain", "block_of", "has_weight", "longest",
+    "output_place",
+    "parameters_of", "table_parameters",
+]  # fmt: skip
+
+REPLAYED = "gradlab_replayed"
+"""Name of the attribute of a module that stands for one step of another: a tuple with the other."""
+CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
+FEWEST = 3
+"""Blocks that a class or the joins must make to be taken for the chain."""
+MANY = 6
+"""Matrices and kernels inside one block from which a model with fewer blocks than that is said to have no chain."""
+MOST_OF = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One element of a profile."""
+
+    name: str
+    kind: str
+    call: int
+    """The number of the call, of a module that is called several times."""
+    edge: Edge
+    is_cut: bool = True
+    is_state: bool = False
+    """Whether it is the state of a cell after a time step, of a chain over time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The blocks from the source to the loss."""
+
+    blocks: tuple[Block, ...]
+    rule: str
+    """How they were chosen, for the reader."""
+    graph: Graph
+    """What their places among the cuts refer to."""
+
+
+def parameters_of(modules: set[nn.Module]) -> int:
+    unique = {parameter for module in modules for parameter in module.parameters()}
+    return sum(parameter.numel() for parameter in unique)
+
+
+def table_parameters(model: nn.Module) -> int:
+    """Return the number of parameters in tables of embeddings: no block could hold them."""
+    return parameters_of({module for module in model.modules() if isinstance(module, nn.Embedding | nn.EmbeddingBag)})
+
+
+def block_of(call: Call, edge: Edge, *, is_cut: bool = True) -> Block:
+    return Block(call.name or call.kind, call.kind, call.number, edge, is_cut)
+
+
+def has_weight(call: Call) -> bool:
+    own = call.module.parameters(recurse=False)
+    return not isinstance(call.module, nn.Embedding | nn.EmbeddingBag) and any(weight.ndim > 1 for weight in own)
+
+
+def longest(
+    candidates: Sequence[type[nn.Module]], modules: Mapping[type[nn.Module], set[nn.Module]],
+    lengths: Mapping[type[nn.Module], int],
+) -> type[nn.Module]:  # fmt: skip
+    """Return the class with most calls, on a tie the containing one."""
+
+    def contains(outer: type[nn.Module], inner: type[nn.Module]) -> bool:
+        return any(isinstance(part, inner) for module in modules[outer] for part in module.modules() if part != module)
+
+    largest = max(lengths[kind] for kind in candidates)
+    longest = [kind for kind in candidates if lengths[kind] == largest]
+    outermost = (kind for kind in longest if not any(contains(other, kind) for other in longest if other is not kind))
+    return next(outermost, longest[0])
+
+
+def output_place(graph: Graph, call: Call) -> int | None:
+    """Return the place of the cut that a call ends in; None where it ends in none, or hands on what it took."""
+    if call.unchanged:
+        return None
+    places = [place for output in call.outputs if (place := graph.place(output)) is not None]
+    return max(places, default=None)

@@ -1,0 +1,195 @@
+"""Which cuts of a graph are the blocks of the profile, and what they are called.
+
+``auto`` takes the first that applies:
+
+0. the steps of a cell that holds half of all parameters and is called again with what it returned: a profile over time;
+1. the calls of one class with children (not Sequential, ModuleList) of which three or more end in a cut, that hold half
+   of all parameters and at least 80 % of what any such class holds; of these the class with most cuts, on a tie the
+   containing one;
+2. the joins: cuts with more than one path down to the cut below, that is residual adds and concatenations;
+3. from weight to weight: the last cut at or before the tensor that enters the next module with a matrix or a kernel, so
+   that norm, activation and pooling belong to the block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from itertools import pairwise
+
+from torch import nn
+
+from gradlab.errors import UsageError
+from gradlab.modules.activations import ACTIVATIONS, NORMS
+from gradlab.modules.blocks import (
+    CONTAINERS,
+    FEWEST,
+    MOST_OF,
+    Block,
+    Chain,
+    block_of,
+    has_weight,
+    longest,
+    output_place,
+    parameters_of,
+    table_parameters,
+)  # fmt: skip
+from gradlab.modules.capture import Call, Capture
+from gradlab.modules.exceptional_chains import in_time, without_chain
+from gradlab.modules.graph import Edge, Graph
+
+__all__ = ["Blocks", "choose"]
+
+Blocks = str | type[nn.Module] | Sequence[str | nn.Module]
+"""``auto``, ``cuts``, ``joins``, ``weights``; a class or its name; a pattern of module names; a list of modules."""
+
+
+def choose(model: nn.Module, capture: Capture, graph: Graph, blocks: Blocks) -> Chain:
+    """Return the chain of a model.
+
+    Raises UsageError where what the user asks for names nothing that was called, or nothing that the loss depends on.
+    """
+    if not isinstance(blocks, str):
+        return _of_modules(capture, graph, blocks)
+    if blocks == "auto":
+        chain: Chain = (
+            in_time(model, capture, graph)
+            or _of_class(model, capture, graph)
+            or _joins(capture, graph, FEWEST)
+            or _weights(capture, graph)
+        )
+        return without_chain(model, capture, chain) or chain
+    if blocks == "cuts":
+        return _all_cuts(capture, graph)
+    if blocks == "joins":
+        joins = _joins(capture, graph, 1)
+        if joins is None:
+            raise UsageError('blocks="joins": nothing is added or concatenated between two cuts', 'use blocks="auto"')
+        return joins
+    if blocks == "weights":
+        return _weights(capture, graph)
+    return _of_modules(capture, graph, [blocks])
+
+
+def _of_class(model: nn.Module, capture: Capture, graph: Graph) -> Chain | None:
+    by_class: dict[type[nn.Module], dict[int, Call]] = {}
+    for call in capture.calls:
+        if isinstance(call.module, CONTAINERS) or next(call.module.children(), None) is None:
+            continue
+        place = output_place(graph, call)
+        if place is not None:
+            by_class.setdefault(type(call.module), {}).setdefault(place, call)
+    modules = {kind: {call.module for call in calls.values()} for kind, calls in by_class.items()}
+    held = {kind: parameters_of(modules[kind]) for kind, calls in by_class.items() if len(calls) >= FEWEST}
+    half = (parameters_of({model}) - table_parameters(model)) / 2
+    most = max(held.values(), default=0)
+    candidates = [kind for kind in held if held[kind] >= max(half, MOST_OF * most) and held[kind]]
+    if not candidates:
+        return None
+    kind = longest(candidates, modules, {kind: len(by_class[kind]) for kind in candidates})
+    calls = by_class[kind]
+    return Chain(
+        tuple(block_of(calls[place], graph.cuts[place]) for place in sorted(calls)), f"every {kind.__name__}", graph
+    )
+
+
+def _joins(capture: Capture, graph: Graph, fewest: int) -> Chain | None:
+    places = [place for place in range(1, len(graph.cuts)) if graph.paths_between(place - 1, place) > 1]
+    if len(places) < fewest:
+        return None
+    owners = _owners(capture)
+    return Chain(
+        tuple(_join(capture, owners, graph.cuts[place]) for place in places), "the joins of several paths", graph
+    )
+
+
+def _owners(capture: Capture) -> dict[Edge, Call]:
+    """Return for each tensor the innermost call that made it and handed it out."""
+    owners: dict[Edge, Call] = {}
+    for call in sorted(capture.calls, key=lambda call: call.ended):
+        for output in call.outputs if not call.unchanged else ():
+            if output is not None and output not in call.inputs:
+                owners.setdefault(output, call)
+    return owners
+
+
+def _join(capture: Capture, owners: dict[Edge, Call], edge: Edge) -> Block:
+    """Return the block of an add: named by the module that handed it out, else by the last module before it."""
+    operation = edge.operation
+    if edge in owners:
+        return block_of(owners[edge], edge)
+    before = capture.last_call.get(edge)
+    return Block(f"{before.name}+" if before else operation, operation, before.number if before else 1, edge)
+
+
+def _all_cuts(capture: Capture, graph: Graph) -> Chain:
+    owners = _owners(capture)
+    places = [place for place, cut in enumerate(graph.cuts) if cut in owners or cut in capture.values]
+    return Chain(tuple(_join(capture, owners, graph.cuts[place]) for place in places), "every cut of the graph", graph)
+
+
+def _weights(capture: Capture, graph: Graph) -> Chain:
+    calls = [call for call in capture.calls if has_weight(call) and any(o is not None for o in call.outputs)]
+    calls.sort(key=lambda call: call.ended)
+    chosen: dict[int, Call] = {}
+    for call, following in pairwise(calls):
+        inputs = [graph.highest_cut[edge.node] for edge in following.inputs if edge and edge.node in graph.highest_cut]
+        below, place = _reached(graph, call), max(inputs, default=-1)
+        # a call inside a branch ends in no cut: the block is the first one above it, not the one that it came from
+        inside = output_place(graph, call) is None
+        if below >= 0 and place >= below + inside:
+            chosen[place] = call  # of several modules between two cuts the last one names the block
+    if calls:
+        end, top = _reached(graph, calls[-1]), _output_of_model(capture, graph)
+        above = {cut.operation for cut in graph.cuts[end + 1 : top + 1]}
+        if end >= 0 and above & (ACTIVATIONS.keys() | NORMS):  # the model ends in no readout
+            chosen[top] = calls[-1]
+        elif not chosen and end >= 0:
+            chosen[end] = calls[-1]
+    return Chain(
+        tuple(block_of(chosen[place], graph.cuts[place]) for place in sorted(chosen)), "from weight to weight", graph
+    )
+
+
+def _output_of_model(capture: Capture, graph: Graph) -> int:
+    """Return the place of the highest cut that the outermost call hands out."""
+    return max((_reached(graph, call) for call in capture.calls if call.parent is None), default=-1)
+
+
+def _reached(graph: Graph, call: Call) -> int:
+    """Return the place of the highest cut that a call's output is or depends on; -1 where the loss does not use it."""
+    places = [graph.highest_cut[edge.node] for edge in call.outputs if edge and edge.node in graph.highest_cut]
+    return max(places, default=-1)
+
+
+def _of_modules(capture: Capture, graph: Graph, wanted: type[nn.Module] | Sequence[str | nn.Module]) -> Chain:
+    if isinstance(wanted, type):
+        calls = [call for call in capture.calls if isinstance(call.module, wanted)]
+        asked = wanted.__name__
+    else:
+        chosen: list[Call] = []
+        for item in wanted:
+            matching = [call for call in capture.calls if _matches(call, item)]
+            if not matching:
+                name = item if isinstance(item, str) else type(item).__name__
+                classes = ", ".join(dict.fromkeys(call.kind for call in capture.calls[:40]))
+                raise UsageError(
+                    f"blocks: no module {name!r} was called", f"give names or a pattern of them, or a class: {classes}"
+                )
+            chosen += matching
+        calls, asked = chosen, ", ".join(item if isinstance(item, str) else type(item).__name__ for item in wanted)
+    blocks: dict[Edge, Block] = {}
+    for call in sorted(calls, key=lambda call: call.ended):
+        edges = [edge for edge in call.outputs if edge is not None and edge.node in graph.highest_cut]
+        if edges:
+            cuts = [edge for edge in edges if graph.place(edge) is not None]
+            blocks.setdefault((cuts or edges)[0], block_of(call, (cuts or edges)[0], is_cut=bool(cuts)))
+    if not blocks:
+        raise UsageError(f"blocks: the loss depends on no output of {asked}", 'use blocks="auto"')
+    return Chain(tuple(blocks.values()), f"as asked: {asked}", graph)
+
+
+def _matches(call: Call, item: str | nn.Module) -> bool:
+    if isinstance(item, nn.Module):
+        return call.module is item
+    return call.kind == item or fnmatchcase(call.name, item)

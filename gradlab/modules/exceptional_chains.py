@@ -1,0 +1,98 @@
+"""Models without a chain of cuts: cells along time, and networks in which most goes past a part of the gradient."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from gradlab.modules.blocks import (
+    CONTAINERS,
+    FEWEST,
+    MANY,
+    REPLAYED,
+    Block,
+    Chain,
+    block_of,
+    has_weight,
+    longest,
+    parameters_of,
+    table_parameters,
+)  # fmt: skip
+from gradlab.modules.capture import Call, Capture
+from gradlab.modules.graph import Edge, Graph
+
+__all__ = ["in_time", "without_chain"]
+
+
+def in_time(model: nn.Module, capture: Capture, graph: Graph) -> Chain | None:
+    """Return the chain over time of a cell that is called at every step with the state that it left.
+
+    The data enter at every step, so no state is a cut between them and the loss; the chain begins at the first state.
+    """
+    half = (parameters_of({model}) - table_parameters(model)) / 2
+    by_module: dict[nn.Module, list[Call]] = {}
+    for call in capture.calls:
+        by_module.setdefault(call.module, []).append(call)
+    for module, calls in by_module.items():
+        size = parameters_of({getattr(module, REPLAYED, [module])[0]})
+        if len(calls) < FEWEST or not size or size < half or graph.place(calls[0].outputs[0]) is not None:
+            continue
+        starts = [edge for edge in calls[0].outputs if edge is not None and edge.node in graph.order]
+        if not starts:
+            continue
+        from_first = graph.beginning_at(starts)
+        edges = [call.outputs[0] for call in calls]
+        if all(from_first.depends(edge) for edge in edges):
+            blocks = tuple(_state(call, edge) for call, edge in zip(calls, edges, strict=True) if edge is not None)
+            return Chain(blocks, f"every time step of {blocks[0].name}", from_first)
+    return None
+
+
+def _state(call: Call, edge: Edge) -> Block:
+    """Return the block of a time step; of a replayed layer it has the layer's name."""
+    layer = getattr(call.module, REPLAYED, [call.module])[0]
+    name = call.name.rpartition(".")[0] if layer is not call.module else call.name
+    kind = type(layer).__name__
+    return Block(name or kind, kind, call.number, edge, is_state=True)
+
+
+def without_chain(model: nn.Module, capture: Capture, chain: Chain) -> Chain | None:
+    """Return the blocks in order of execution where a segment with several matrices holds most of the parameters.
+
+    A U-Net has such a segment: between two cuts, with a part of the gradient going past everything inside.
+    """
+    graph = chain.graph
+    segment_of = graph.segments([block.edge for block in chain.blocks])
+    calls: dict[int, set[nn.Module]] = {}
+    for call in capture.calls:
+        edges = [edge for edge in call.outputs if edge is not None and edge.node in segment_of]
+        if has_weight(call) and edges:
+            calls.setdefault(segment_of[edges[0].node], set()).add(call.module)
+    whole = parameters_of({model}) - table_parameters(model)
+    hidden = [modules for modules in calls.values() if len(modules) >= MANY and parameters_of(modules) > whole / 2]
+    if not hidden or len(chain.blocks) >= MANY:
+        return None
+    ended = [call for call in capture.calls if _usable(call, graph)]
+    by_class: dict[type[nn.Module], list[Call]] = {}
+    for call in ended:
+        if not isinstance(call.module, CONTAINERS) and next(call.module.children(), None) is not None:
+            by_class.setdefault(type(call.module), []).append(call)
+    modules = {kind: {call.module for call in own} for kind, own in by_class.items()}
+    candidates = [
+        kind for kind, own in by_class.items() if len(own) >= FEWEST and parameters_of(modules[kind]) >= whole / 2
+    ]
+    if candidates:
+        lengths = {kind: len(by_class[kind]) for kind in candidates}
+        chosen = by_class[longest(candidates, modules, lengths)]
+    else:
+        chosen = [call for call in ended if has_weight(call)]
+    blocks: dict[Edge, Block] = {}
+    for call in sorted(chosen, key=lambda call: call.ended):
+        edge = next(edge for edge in call.outputs if graph.depends(edge))
+        if edge is not None:
+            blocks.setdefault(edge, block_of(call, edge, is_cut=graph.place(edge) is not None))
+    rule = "no chain: most parameters lie beside a path that goes past them; blocks in order of execution"
+    return Chain(tuple(blocks.values()), rule, graph)
+
+
+def _usable(call: Call, graph: Graph) -> bool:
+    return not call.unchanged and any(graph.depends(edge) for edge in call.outputs)

@@ -1,0 +1,148 @@
+"""The autograd graph of a forward pass and its cuts: tensors through which every path to the loss runs.
+
+With down(v) the number of paths from a node v to the source and up(v) the number of paths from the loss to v, a tensor
+is a cut exactly where down(v) * up(v) = down(loss). Only at a cut is all of the gradient in one tensor. The numbers are
+Python's integers, exact at any size; the count is linear in the edges of the graph.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.graph import Node, get_gradient_edge
+
+__all__ = ["Edge", "Graph", "edge_of", "operation", "walk"]
+
+
+class Edge(NamedTuple):
+    """A tensor of the graph: the node that made it, and which of the node's outputs it is."""
+
+    node: Node
+    output: int
+
+    @property
+    def operation(self) -> str:
+        """The name of what made the tensor: ``Add`` of ``AddBackward0``."""
+        return operation(self.node)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.node._input_metadata[self.output].shape)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        dtype: torch.dtype = self.node._input_metadata[self.output].dtype
+        return dtype
+
+
+def operation(node: Node) -> str:
+    """Return the name of a node's operation: ``Add`` of ``AddBackward0``."""
+    return node.name().rpartition("::")[2].rstrip("0123456789").removesuffix("Backward")
+
+
+def edge_of(tensor: Tensor) -> Edge | None:
+    """Return where a tensor stands in the graph: for a leaf the node that accumulates its gradient; None outside."""
+    if not tensor.requires_grad:
+        return None
+    edge = get_gradient_edge(tensor)
+    return Edge(edge.node, edge.output_nr)
+
+
+def walk(root: Node) -> list[Node]:
+    """Return all nodes below `root`, each after everything that it depends on; `root` is the last."""
+    order: list[Node] = []
+    seen = {root}
+    stack: list[tuple[Node, Iterator[tuple[Node | None, int]]]] = [(root, iter(root.next_functions))]
+    while stack:
+        node, children = stack[-1]
+        for child, _ in children:
+            if child is not None and child not in seen:
+                seen.add(child)
+                stack.append((child, iter(child.next_functions)))
+                break
+        else:
+            order.append(node)
+            stack.pop()
+    return order
+
+
+class Graph:
+    """What lies between a loss and the source of its inputs."""
+
+    def __init__(self, loss: Tensor, nodes: Sequence[Node], sources: Collection[Edge]) -> None:
+        """`nodes` are those below the loss, see `walk`; `sources` the tensors that the data enters by."""
+        top = edge_of(loss)
+        assert top is not None
+        self.loss, self.nodes = loss, nodes
+        """Every node that the loss depends on, sources first."""
+        self.order = {node: place for place, node in enumerate(self.nodes)}
+        ends = {source.node for source in sources}
+        self.down: dict[Node, int] = {}
+        """Paths from a node to the source."""
+        up: defaultdict[Node, dict[int, int]] = defaultdict(dict)
+        for node in self.nodes:
+            inner = sum(self.down[child] for child, _ in node.next_functions if child is not None)
+            self.down[node] = 1 if node in ends else inner
+        up[top.node][top.output] = 1
+        for node in reversed(self.nodes):
+            paths = sum(up[node].values())
+            for child, output in node.next_functions if node not in ends else ():
+                if child is not None and self.down[child]:
+                    up[child][output] = up[child].get(output, 0) + paths
+        total = self.down[top.node]
+        self.cuts: list[Edge] = [
+            Edge(node, output)
+            for node in self.nodes
+            if self.down[node]
+            for output, paths in up[node].items()
+            if self.down[node] * paths == total
+        ]
+        """All cuts from the source to the loss, both included where they are cuts."""
+        self._cut_at = {cut: place for place, cut in enumerate(self.cuts)}
+        self.highest_cut: dict[Node, int] = {}
+        """Of each node the place of the last cut that it is or depends on; -1 where there is none."""
+        for node in self.nodes:
+            own = max((self._cut_at.get(Edge(node, output), -1) for output in up[node]), default=-1)
+            below = [self.highest_cut[child] for child, _ in node.next_functions if child is not None]
+            self.highest_cut[node] = max([own, *below])
+
+    def beginning_at(self, sources: Collection[Edge]) -> Graph:
+        """Return the same graph with other sources."""
+        return Graph(self.loss, self.nodes, sources)
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a path from the loss to a source."""
+        return bool(self.cuts)
+
+    def depends(self, edge: Edge | None) -> bool:
+        """Return whether the loss depends on a tensor, and that on the source."""
+        return edge is not None and bool(self.down.get(edge.node))
+
+    def place(self, edge: Edge | None) -> int | None:
+        """Return the place of a cut among `cuts`; None for what is none."""
+        return None if edge is None else self._cut_at.get(edge)
+
+    def paths_between(self, lower: int, upper: int) -> int:
+        """Return the number of paths from one cut to the next above it: 1 in a plain stack, more around a skip."""
+        return self.down[self.cuts[upper].node] // self.down[self.cuts[lower].node]
+
+    def segments(self, edges: Sequence[Edge]) -> dict[Node, int]:
+        """Return for each node between which of some tensors it lies: up to the first 0, up to the second 1, and so on.
+
+        A node that several segments use (a shared parameter) belongs to the lowest; a tensor's own node to the segment
+        that it ends.
+        """
+        ends = {edge.node: segment for segment, edge in enumerate(edges)}
+        segment_of: dict[Node, int] = {}
+        for node in reversed(self.nodes):
+            segment = min(segment_of.get(node, len(edges)), ends.get(node, len(edges)))
+            segment_of[node] = segment
+            for child, _ in node.next_functions:
+                if child is not None:
+                    segment_of[child] = min(segment_of.get(child, len(edges)), segment)
+        return segment_of

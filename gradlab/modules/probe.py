@@ -1,0 +1,171 @@
+"""The profile of one model with one batch: forward once, back once, and the numbers of every block."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from gradlab.errors import UsageError
+from gradlab.modules.block_numbers import numbers_of
+from gradlab.modules.blocks import Block, Chain
+from gradlab.modules.capture import Capture, captured
+from gradlab.modules.chain import Blocks, choose
+from gradlab.modules.graph import Edge, Graph, walk
+from gradlab.modules.inputs import Batch, Loss, Run, limited, objective
+from gradlab.modules.isolation import Isolated, isolated, unwrapped
+from gradlab.modules.profile import ModuleProfile
+from gradlab.modules.recurrent import replayed
+
+__all__ = ["measure"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is measured, whatever the model and its precision."""
+
+    batch: Batch
+    loss: Loss
+    blocks: Blocks
+    source: str | None
+    seed: int
+
+
+def measure(
+    model: nn.Module,
+    batch: Batch,
+    loss: Loss = None,
+    *,
+    blocks: Blocks = "auto",
+    source: str | None = None,
+    seed: int = 0,
+    dtype: torch.dtype | None = torch.float64,
+    train: bool | None = None,
+    samples: int | None = None,
+) -> ModuleProfile:
+    """Measure the gradient of the loss along the blocks of a model. Nothing about the model or the process changes.
+
+    Args:
+        model: any module, also inside `torch.compile`, DataParallel, DistributedDataParallel.
+        batch: a tensor, (inputs, targets), a mapping of keyword arguments, or a function of the model.
+        loss: see `inputs.objective`.
+        blocks: see `chain.choose`.
+        source: the input that the chain begins at; None: the first that the loss depends on.
+        seed: of dropout, and of the gradient that stands for a loss.
+        dtype: what is computed in; None: the model's own. A model that cannot compute in `dtype` is measured in its
+            own, and the notes say so.
+        train: the mode; None: the one that the model is in.
+        samples: at most so many of the batch's first samples; None: all.
+
+    Raises:
+        UsageError: for a batch, a loss, blocks or a source that do not fit the model.
+        Exception: whatever the model or the loss raises.
+    """
+    model = unwrapped(model)
+    asked = _Asked(batch if samples is None else limited(batch, samples), loss, blocks, source, seed)
+    if dtype is not None:
+        try:
+            with isolated(model, dtype=dtype, train=train, seed=seed) as copy:
+                return _measured(copy, asked, dtype)
+        except UsageError:
+            raise
+        except Exception as error:  # what is wrong with the model itself shows in its own dtype as well
+            reason = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
+    with isolated(model, dtype=None, train=train, seed=seed) as copy:
+        if dtype is not None:
+            wanted = str(dtype).removeprefix("torch.")
+            copy.notes.append(f"measured in the model's own precision, as it does not run in {wanted}: {reason}")
+        return _measured(copy, asked, None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pass:
+    """One forward pass."""
+
+    run: Run
+    capture: Capture
+    loss: Tensor
+    objective: str
+    source: str
+    graph: Graph | None
+    """None where the loss depends on nothing that has a gradient."""
+
+
+def _forward(model: nn.Module, asked: _Asked, dtype: torch.dtype | None, *, attached: bool = False) -> _Pass:
+    with replayed(model), captured(model, attached=attached) as capture:
+        run = Run.of(model, asked.batch, dtype)
+    loss, words = objective(run, asked.batch, asked.loss, asked.seed)
+    if loss.grad_fn is None:
+        return _Pass(run, capture, loss, words, next(iter(run.inputs), ""), None)
+    nodes = walk(loss.grad_fn)
+    source, edges = run.sources(nodes, asked.source)
+    return _Pass(run, capture, loss, words, source, Graph(loss, nodes, edges))
+
+
+def _measured(copy: Isolated, asked: _Asked, dtype: torch.dtype | None) -> ModuleProfile:
+    model = copy.model
+    forward = _forward(model, asked, dtype)
+    if forward.graph is not None and forward.graph.connected:
+        chain = choose(model, forward.capture, forward.graph, asked.blocks)
+        blocks: list[tuple[Block, Edge | None]] = [(block, block.edge) for block in chain.blocks]
+        graph: Graph | None = chain.graph
+    else:
+        chain, blocks = _as_if_attached(model, asked, dtype, forward)
+        graph = forward.graph
+    leaves = [leaf for leaf in forward.run.leaves.values() if leaf.requires_grad]
+    numbers, head, parameter_grads = numbers_of(copy, forward.capture, graph, blocks, forward.loss, leaves)
+    broken = any(edge is None for _, edge in blocks)
+    calls = dict.fromkeys((how, call.name if call else "") for how, call in forward.capture.detached)
+    return ModuleProfile(
+        blocks=numbers,
+        objective=forward.objective,
+        loss=float(forward.loss.detach()),
+        source=forward.source,
+        rule=chain.rule,
+        dtype=str(dtype or forward.loss.dtype).removeprefix("torch."),
+        training=model.training,
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        head=head,
+        parameter_grads=parameter_grads,
+        uncalled=tuple(name for name in forward.capture.uncalled if not _used(name, parameter_grads)),
+        cut_off=tuple(calls) if broken else (),
+        notes=tuple(copy.notes),
+    )
+
+
+def _used(module: str, parameter_grads: Mapping[str, float]) -> bool:
+    """Return whether a gradient reached the parameters of a module that was never called: their owner reads them."""
+    return any(name.rpartition(".")[0] == module for name in parameter_grads)
+
+
+def _as_if_attached(
+    model: nn.Module, asked: _Asked, dtype: torch.dtype | None, forward: _Pass
+) -> tuple[Chain, list[tuple[Block, Edge | None]]]:
+    """Return the chain that there would be if nothing inside cut the gradient off, with what there is of it."""
+    whole = _forward(model, asked, dtype, attached=True)
+    if whole.graph is None or not whole.graph.connected:
+        raise UsageError(
+            "the loss does not depend on the model's input",
+            "give another batch, a loss of the model's output, or source=… to name where the data enters",
+        )
+    chain = choose(model, whole.capture, whole.graph, asked.blocks)
+    return chain, [(block, _same(block, forward)) for block in chain.blocks]
+
+
+def _same(block: Block, forward: _Pass) -> Edge | None:
+    """Return the tensor of a block in a graph whose chain is broken; None where the loss does not depend on it."""
+    if forward.graph is None:
+        return None
+    candidates: Sequence[Edge | None] = [
+        output
+        for call in forward.capture.calls
+        if (call.name or call.kind, call.number) == (block.name, block.call)
+        for output in call.outputs
+    ] or [
+        edge
+        for edge, call in forward.capture.last_call.items()
+        if (f"{call.name}+", call.number, edge.operation) == (block.name, block.call, block.kind)
+    ]
+    return next((edge for edge in candidates if edge is not None and edge.node in forward.graph.order), None)

@@ -1,0 +1,89 @@
+"""What a measurement of a model gives: plain records, without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+__all__ = ["BlockNumbers", "Head", "ModuleProfile"]
+
+
+@dataclass(frozen=True, slots=True)
+class BlockNumbers:
+    """The numbers of one block; NaN where there is none."""
+
+    name: str
+    kind: str
+    call: int
+    """The number of the call, of a module that is called several times."""
+    shape: tuple[int, ...]
+    dtype: str
+    """The least precise format that the block computes in."""
+    is_cut: bool
+    """Whether all of the gradient goes through its output."""
+    connected: bool
+    """Whether there is a path from the loss to it."""
+    parameters: int
+    frozen: bool
+    """Whether it has parameters of which none requires a gradient in the model of the user."""
+    log_grad_norm: float
+    """Natural logarithm of the norm of the gradient at its output; -inf for exactly zero, NaN for not finite."""
+    zero_grad: float
+    nonfinite: float
+    """Shares of the gradient's elements."""
+    common: float
+    """Share of the gradient that is common to all tokens: ‖mean over tokens‖² T / ‖g‖²."""
+    act_mean: float
+    act_rms: float
+    token_cosine: float
+    """Mean cosine between two tokens of one sequence; towards 1 the rank collapses (Dong 2021, arXiv 2103.03404)."""
+    attention_entropy: float
+    """Mean entropy of the attention over ln T."""
+    saturated: float
+    """Share of elements whose activation has a slope below 1/20 of its largest."""
+    dead: float
+    """Share of units whose activation has a slope of exactly zero for every sample."""
+    log_weight_grad_norm: float
+    """Natural logarithm of the norm of the gradients of its matrices and kernels together."""
+    weight_norm: float
+    weights: tuple[str, ...]
+    """Names of its matrices and kernels."""
+    zero_weights: tuple[str, ...]
+    """Those of them that are zero in every element."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What stands between the last block and the loss: a readout, as a rule."""
+
+    parameters: int
+    weights: tuple[str, ...]
+    zero_weights: tuple[str, ...]
+    """Names of its matrices and kernels, and of those that are zero in every element."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleProfile:
+    """What one measurement of a model gave; blocks from the data to the loss."""
+
+    blocks: tuple[BlockNumbers, ...]
+    objective: str
+    """What was differentiated, in words."""
+    loss: float
+    source: str
+    """The input that the chain begins at."""
+    rule: str
+    """How the blocks were chosen."""
+    dtype: str
+    training: bool
+    parameters: int
+    head: Head
+    """What stands between the last block and the loss."""
+    parameter_grads: Mapping[str, float]
+    """Natural logarithms of the norms of the parameters' gradients by name."""
+    uncalled: tuple[str, ...]
+    """Modules with parameters of their own that were never called, and whose parameters the loss does not depend on."""
+    cut_off: tuple[tuple[str, str], ...]
+    """Of a chain that is broken: where a gradient was cut off, by ``detach`` or ``no_grad``, and in which module."""
+    notes: tuple[str, ...]
+    """What was switched off, or done otherwise than asked."""

@@ -1,0 +1,99 @@
+"""Survival, decay, reach and verdict of a model, from one profile or from one for each seed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gradlab.definitions import fitted_blocks, reach, reach_interval
+from gradlab.modules.profile import ModuleProfile
+from gradlab.record import Floats
+from gradlab.results.statistics import mean_interval, slope
+
+__all__ = ["DEAD_VERDICTS", "Summary", "log_grad_norms", "summarise", "verdict"]
+
+DEAD_VERDICTS = ("nonfinite", "detached", "masked", "dead")
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The numbers of a whole model; logarithms are natural, intervals are Student's t of 95 %."""
+
+    log_survival: float
+    """Mean over the seeds of ln(g_1/g_L)."""
+    log_survival_interval: tuple[float, float]
+    """NaN for one seed: the scatter of seeds is not known then."""
+    log_decay: float
+    """Of the factor per block going down from the loss."""
+    log_decay_interval: tuple[float, float]
+    reach: float
+    """Blocks until a thousandth is left, or until the gradient has grown a thousandfold."""
+    reach_interval: tuple[float, float]
+    verdict: str
+    """Of most seeds; on a tie the worse."""
+    verdicts: tuple[str, ...]
+    """Of each seed."""
+
+
+def log_grad_norms(profile: ModuleProfile) -> Floats:
+    """Return ln g of every block, `[L]`; -inf also where no path leads to a block."""
+    return np.array([block.log_grad_norm for block in profile.blocks])
+
+
+def verdict(profile: ModuleProfile, *, vanish: float = 1e-3, explode: float = 1e3) -> str:
+    """Return the verdict on one profile: the first of these that holds.
+
+    ``nonfinite``; ``detached``: no path leads from the loss to a block; ``masked``: the gradient is exactly zero at and
+    below a block whose way to the loss goes through a weight that is exactly zero; ``dead``: exactly zero otherwise;
+    ``vanishing`` and ``exploding``: g_1/g_L beyond the thresholds; ``healthy``.
+    """
+    log_g = log_grad_norms(profile)
+    if not len(log_g) or np.isnan(log_g).any() or np.isposinf(log_g).any():
+        return "nonfinite"
+    if not all(block.connected for block in profile.blocks):
+        return "detached"
+    zero = np.flatnonzero(np.isneginf(log_g))
+    if len(zero):
+        return "masked" if masking_weights(profile) else "dead"
+    log_survival = log_g[0] - log_g[-1]
+    if log_survival < math.log(vanish):
+        return "vanishing"
+    return "exploding" if log_survival > math.log(explode) else "healthy"
+
+
+def masking_weights(profile: ModuleProfile) -> tuple[str, ...]:
+    """Return the weights that are exactly zero between the highest block without a gradient and what has one."""
+    zero = [place for place, block in enumerate(profile.blocks) if block.connected and block.log_grad_norm == -math.inf]
+    if not zero:
+        return ()
+    above = zero[-1] + 1
+    return profile.blocks[above].zero_weights if above < len(profile.blocks) else profile.head.zero_weights
+
+
+def summarise(profiles: Sequence[ModuleProfile], *, vanish: float = 1e-3, explode: float = 1e3) -> Summary:
+    """Return the summary of the profiles of one architecture, one for each seed."""
+    log_g = np.stack([log_grad_norms(profile) for profile in profiles])
+    with np.errstate(invalid="ignore"):
+        survival = log_g[:, 0] - log_g[:, -1] if log_g.shape[1] else np.full(len(log_g), np.nan)
+    decays, errors = (-1 * part if place == 0 else part for place, part in enumerate(slope(fitted_blocks(log_g))))
+    mean, interval = _interval(survival)
+    decay, decay_interval = _interval(decays)
+    if len(profiles) == 1:  # the scatter of the blocks around the line is all there is
+        decay_interval = (float(decay - 1.96 * errors[0]), float(decay + 1.96 * errors[0]))
+    low, high = reach_interval(*(np.array(end) for end in decay_interval))
+    verdicts = tuple(verdict(profile, vanish=vanish, explode=explode) for profile in profiles)
+    order = (*DEAD_VERDICTS, "exploding", "vanishing", "healthy")
+    return Summary(
+        mean, interval, decay, decay_interval, float(reach(np.array(decay))), (float(low), float(high)),
+        min(order, key=lambda name: (-verdicts.count(name), order.index(name))), verdicts,
+    )  # fmt: skip
+
+
+def _interval(values: Floats) -> tuple[float, tuple[float, float]]:
+    if len(values) == 1:
+        return float(values[0]), (math.nan, math.nan)
+    interval = mean_interval(values, np.zeros(len(values), dtype=np.int64), 1)
+    return float(interval.mean[0]), (float(interval.low[0]), float(interval.high[0]))

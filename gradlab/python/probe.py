@@ -1,0 +1,118 @@
+"""`gl.probe`: a model of the user, measured."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gradlab.api.options import ProbeOptions
+from gradlab.api.probe import ProbeResult
+from gradlab.api.probe import probe as measured
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import nn
+
+    from gradlab.modules.chain import Blocks
+    from gradlab.modules.inputs import Loss
+
+__all__ = ["Probe", "probe"]
+
+_LN10 = math.log(10)
+
+
+class Probe:
+    """The gradient of a model, block by block: a table, the numbers of the whole model, and what they mean."""
+
+    def __init__(self, result: ProbeResult) -> None:
+        """`result` is what `gradlab.api.probe.probe` returns, to the command line too."""
+        self.result = result
+
+    @property
+    def blocks(self) -> pd.DataFrame:
+        """One row for each block, from the data to the loss; of several seeds, geometric means of the gradients."""
+        import pandas as pd
+
+        from gradlab.report.model.module_rows import block_rows
+
+        return pd.DataFrame(block_rows(self.result.profiles))
+
+    @property
+    def verdict(self) -> str:
+        """healthy, vanishing, exploding, dead, masked, detached or nonfinite."""
+        return self.result.summary.verdict
+
+    @property
+    def log10_survival(self) -> float:
+        """log10 of g_1/g_L: of how much of the last block's gradient arrives at the first."""
+        return self.result.summary.log_survival / _LN10
+
+    @property
+    def survival(self) -> float:
+        """g_1/g_L; 0 where it is below the range of a float."""
+        return _exp(self.result.summary.log_survival)
+
+    @property
+    def decay(self) -> float:
+        """The factor a block, going down from the loss."""
+        return _exp(self.result.summary.log_decay)
+
+    @property
+    def reach(self) -> float:
+        """Blocks until a thousandth is left, or until the gradient has grown a thousandfold."""
+        return self.result.summary.reach
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was not seen, and what was done otherwise than asked."""
+        return self.result.profiles[0].notes
+
+
+def _exp(logarithm: float) -> float:
+    with np.errstate(over="ignore"):
+        return float(np.exp(logarithm))
+
+
+def probe(
+    model: nn.Module | None = None,
+    batch: Any = None,
+    loss: Loss = None,
+    *,
+    blocks: Blocks = "auto",
+    source: str | None = None,
+    seeds: int = 1,
+    make: Callable[[int], nn.Module] | None = None,
+    dtype: str = "float64",
+    train: bool | None = None,
+    samples: int | None = None,
+    vanish: float = 1e-3,
+    explode: float = 1e3,
+) -> Probe:
+    """Measure how much gradient arrives at each block of a model, where it is lost, and why.
+
+    Nothing about the model changes: weights, buffers, gradients, hooks, mode and random streams are as before.
+
+    Args:
+        model: any torch.nn.Module.
+        batch: a tensor, (inputs, targets), a mapping of keyword arguments, or a function of the model that calls it.
+        loss: ``"cross_entropy"`` or ``"mse"`` of (inputs, targets), a function (output, batch) of your own,
+            ``"normal"``, ``"token"`` or ``"common"`` for a random gradient at the output; None: the model's own loss,
+            else ``"normal"``.
+        blocks: ``"auto"``, ``"cuts"``, ``"joins"``, ``"weights"``, a class, a pattern of module names, or modules.
+        source: the input that the blocks are counted from, of a model with several.
+        seeds: how many models `make` builds and this measures; more than one give intervals.
+        make: builds the model of a seed.
+        dtype: ``"float64"``, or ``"own"``: what the model has.
+        train: the mode; None: the one that the model is in.
+        samples: at most so many samples of the batch.
+        vanish, explode: the survivals below and above which the verdict says so.
+
+    Raises:
+        UsageError, OptionError: for arguments that do not fit together, or do not fit the model.
+        Exception: whatever the model, the loss or `make` raises.
+    """
+    options = ProbeOptions(source, seeds, dtype, train, samples, vanish, explode)
+    return Probe(measured(model, batch, loss, options, blocks=blocks, make=make))
