@@ -12,7 +12,8 @@ each block, the loss and the held-out metric alone, by gradlab with `probe.recor
 its predictions and writes its tables beside that; no runner draws pictures.
 
 First it is checked that all record the same: from the same weights on the same batches the numbers of a probe agree to
-the rounding of float64, and of float32 after some steps (`peers/agreement.py`).
+the rounding of float64, and of float32 after some steps (`peers/agreement.py`). gradlab alone also keeps the course of
+the training loss.
 
 A runner that takes long gets a part of the cells with the same mixture of depths and activations, and its time is
 scaled: start-up + (time - start-up) * cells / measured. Start-up is the time of two cells of the least depth without a

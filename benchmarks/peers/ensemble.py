@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad, grad_and_value, stack_module_state, vmap
+from torch.func import functional_call, grad, stack_module_state, vmap
 from torch.nn.functional import cross_entropy, linear
 
 from peers import measurements
@@ -31,7 +31,7 @@ class Ensemble:
         self.weights = [f"{2 * block}.weight" for block in range(cell.depth)]
         self.rows: list[Numbers] = []
         self.start = self._weights()
-        self.gradients = vmap(grad_and_value(self._loss))
+        self.gradients = vmap(grad(self._loss))
         own = 0 if data.probe_x.ndim == 3 else None
         argnums = (0, 1) if cell.record == "all" else 0
         self.probed = vmap(grad(self._added, argnums=argnums, has_aux=True), in_dims=(None, 0, own, own))
@@ -79,9 +79,9 @@ class Ensemble:
             row["displacement"] = measurements.displacement(self.start, self._weights())
         self.rows.append(row)
 
-    def update(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Make one step and return the losses and, where gradients are clipped, their norms before, `[R]`."""
-        grads, loss = self.gradients(self.params, x, y)
+    def update(self, x: Tensor, y: Tensor) -> Tensor | None:
+        """Make one step and return, where gradients are clipped, their norms before, `[R]`."""
+        grads = self.gradients(self.params, x, y)
         before = None
         if self.cell.clip is not None:
             before = measurements.joint_norm(list(grads.values()), 1)
@@ -90,7 +90,7 @@ class Ensemble:
                 gradient.mul_(factor.view(-1, *[1] * (gradient.ndim - 1)))
         for name, value in self.params.items():
             value.sub_(grads[name], alpha=LR)
-        return loss, before
+        return before
 
 
 def train(models: Sequence[nn.Sequential], data: Data, order: Tensor, cell: Cell) -> list[list[dict[str, list[float]]]]:
@@ -99,7 +99,6 @@ def train(models: Sequence[nn.Sequential], data: Data, order: Tensor, cell: Cell
     `order` are the samples of each step, `[R, steps, B]`.
     """
     ensemble, at = Ensemble(models, data, cell), probed(cell.steps)
-    losses, norms = [], []
     for step in range(cell.steps + 1):
         watched = step in at
         if watched:
@@ -107,14 +106,11 @@ def train(models: Sequence[nn.Sequential], data: Data, order: Tensor, cell: Cell
         if step == cell.steps:
             break
         before = ensemble._weights() if watched and cell.record == "all" else []
-        loss, norm = ensemble.update(data.x[order[:, step]], data.y[order[:, step]])
-        losses.append(loss)
+        norm = ensemble.update(data.x[order[:, step]], data.y[order[:, step]])
         if before:
             ensemble.rows[-1]["update_ratio"] = measurements.update_ratio(before, ensemble._weights())
-        if norm is not None and cell.clip is not None:
-            norms.append(norm)
-            if watched:
-                ensemble.rows[-1] |= measurements.clipping(norm, cell.clip)
+        if watched and norm is not None and cell.clip is not None:
+            ensemble.rows[-1] |= measurements.clipping(norm, cell.clip)
     rows = [{name: value.tolist() for name, value in row.items()} for row in ensemble.rows]
     return [[{name: values[r] for name, values in row.items()} for row in rows] for r in range(len(models))]
 
