@@ -147,8 +147,11 @@ class Layout:
         Replicas with one seed share their normal draws, whatever else they differ in.
         """
         flat_RP = torch.zeros(len(starts), self.size, dtype=torch.float64)
-        for seed in dict.fromkeys(start.seed for start in starts):
-            self._fill(flat_RP, seed, [(r, start) for r, start in enumerate(starts) if start.seed == seed])
+        of_seed: dict[int, list[tuple[int, Start]]] = {}
+        for r, start in enumerate(starts):
+            of_seed.setdefault(start.seed, []).append((r, start))
+        for seed, replicas in of_seed.items():
+            self._fill(flat_RP, seed, replicas)
         return flat_RP
 
     def _fill(self, flat_RP: Tensor, seed: int, replicas: Sequence[tuple[int, Start]]) -> None:

@@ -88,8 +88,8 @@ class Trainer:
         _check_shared(cells)
         self.precision = Precision.of(self.shared.precision)
         compute, master = self.precision.compute, self.precision.master
-        seeds = tuple(dict.fromkeys(cell.seed for cell in cells))
-        seed_of_R = torch.tensor([seeds.index(cell.seed) for cell in cells])
+        place = {seed: index for index, seed in enumerate(dict.fromkeys(cell.seed for cell in cells))}
+        seeds, seed_of_R = tuple(place), torch.tensor([place[cell.seed] for cell in cells])
         scaling = Scaling(self.shared.input_scale, self.shared.input_shift, self.shared.target_scale)
         self.data = load(self.shared.task, seeds, self.shared.seq_len, scaling, self.shared.data_digest)
         if (few := int(self.data.train_x.shape[1])) < NORMS[self.shared.norm.name].least.get("train.batch_size", 0):
