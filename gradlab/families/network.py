@@ -135,8 +135,6 @@ class Network(ABC):
     """L, the links of the chain."""
     shared: bool = False
     """Whether all links have the same parameters, those of every `block`; else link i has those of block i."""
-    recompute: bool = False
-    """Whether a probe keeps the states alone and makes the graph of each link anew: for long chains."""
     per_layer: int = 1
     """Tensors of a state for each stacked layer: the hidden state, whose gradient is g_l, and a cell state (LSTM)."""
     dropped: tuple[tuple[int, ...], ...] = ()
@@ -154,6 +152,10 @@ class Network(ABC):
     def leave(self, params: Params, top: Tensor) -> Tensor:
         """Return the outputs `[R, N, C]` of what the last link hands up or, where the task has a target for each,
         `[R, N, L, C]` of what all links do, stacked as `[R, L, N, ...]`."""
+
+    def recompute(self, inputs: Tensor) -> bool:
+        """Return whether a probe keeps the states alone and makes the graph of each link anew: for long chains."""
+        return False
 
     def cut(self, i: int) -> bool:
         """Return whether no gradient goes from link i back to link i - 1."""

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from gradlab.families.network import Network, State
+from gradlab.nn.buffers import Buffers
 from gradlab.nn.parameters import Params
 from gradlab.probing.gradient import log, norm
 from gradlab.probing.profile import SATURATED, Loss, Numbers, ProbeContext, Profile, activation_numbers, by_link
@@ -23,9 +24,16 @@ from gradlab.probing.walk import Walk
 __all__ = ["Loss", "Profile", "probe", "probe_profile", "weight_norms"]
 
 
-def weight_norms(network: Network, flat_RP: Tensor) -> Tensor:
-    """Return the Frobenius norm of each link's matrix, `[R, L]`, float64; where links share them, of all together."""
-    matrices = [slot.view(flat_RP).double() for slot in network.layout.profiled()]
+def weight_norms(network: Network, flat_RP: Tensor, since_RP: Tensor | None = None) -> Tensor:
+    """Return the Frobenius norm of each link's matrix, `[R, L]`, float64; where links share them, of all together.
+
+    With `since_RP`, earlier parameters, the norm of what they have changed by.
+    """
+    slots = network.layout.profiled()
+    matrices = [slot.view(flat_RP).double() for slot in slots]
+    if since_RP is not None:
+        pairs = zip(matrices, slots, strict=True)
+        matrices = [matrix - slot.view(since_RP).double() for matrix, slot in pairs]
     if network.shared:
         return norm(matrices).unsqueeze(1).repeat(1, network.length)
     return torch.stack([torch.linalg.matrix_norm(matrix.flatten(2)) for matrix in matrices], 1)
@@ -40,6 +48,7 @@ def probe(
     masks: Sequence[Tensor] = (),
     smallest_R: Tensor | None = None,
     probe_loss: Loss | None = None,
+    buffers: Buffers | None = None,
 ) -> Profile:
     """Measure the gradient of the mean loss along the links of every replica.
 
@@ -51,15 +60,19 @@ def probe(
         smallest_R: the smallest magnitude of a gradient element that training keeps; None does not count underflow.
         probe_loss: what the profile differentiates where that is not `loss`: of a sequence with a loss at every
             step, that of the last one. `loss_R` and the gradient's norm over all parameters are still those of `loss`.
+        buffers: memory that the next probe may write over; nothing of the profile lies in it.
     """
-    params, leaves = network.layout.leaves(flat_RP.detach().double())
+    buffers = Buffers() if buffers is None else buffers
+    double = torch.empty(0, dtype=torch.float64, device=flat_RP.device)
+    flat_RP = buffers.get("parameters", flat_RP.shape, double).copy_(flat_RP.detach())
+    params, leaves = network.layout.leaves(flat_RP)
     flat_below = (SATURATED * network.steepest()).to(flat_RP.device)
 
     def measured(state: State, ctx: ProbeContext) -> Numbers:
         return activation_numbers(state, network.per_layer, ctx, flat_below)
 
     with torch.enable_grad():
-        walk = Walk(network, params, leaves, x, ProbeContext("probe", masks=masks), measured)
+        walk = Walk(network, params, leaves, x, ProbeContext("probe", masks=masks, buffers=buffers), measured)
         top = walk.top.requires_grad_()
         output = network.leave(params, top)
         loss_R = loss(output, target)

@@ -44,17 +44,17 @@ class Walk:
         """`leaves` are the parameters in slot order, or none: then the norms of the gradient at the states are all that
         is measured of it. `measured` gives the numbers of a link's activations."""
         self._network, self._params, self._inputs, self._ctx = network, params, inputs, ctx
-        self._measured = measured
+        self._measured, self._recompute = measured, network.recompute(inputs)
         self._slots = list(zip(network.layout.slots, leaves, strict=True)) if leaves else []
         self._links: list[Link] = []
         self._states: list[State] = []
-        with torch.set_grad_enabled(not network.recompute):
+        with torch.set_grad_enabled(not self._recompute):
             self._entered, top = chain.forward(network, params, inputs, ctx, self._kept)
         self.top = top.detach()
         """What the readout sees, without a graph."""
 
     def _kept(self, i: int, state: State) -> tuple[State, Tensor]:
-        if self._network.recompute:
+        if self._recompute:
             self._states.append(state)
             after, top = self._network.block(i, self._params, state, self._inputs, self._ctx)
             self._ctx.clear()
@@ -88,13 +88,13 @@ class Walk:
 
         def visit(i: int, coming: Gradient | None, above: Tensor | None) -> Gradient:
             nonlocal total
-            link = self._link(i, self._states[i]) if network.recompute else self._links[i]
+            link = self._link(i, self._states[i]) if self._recompute else self._links[i]
             outputs, down = self._cotangents(link, coming, above, zero_R)
             inputs = [part for part in link.before if part.requires_grad and (i > 0 or self._slots)]
             slots = [(slot, leaf) for slot, leaf in self._slots if self._belongs(slot.parameter.block, i)]
             grads = vjp(
                 outputs, [*link.after, *inputs, *(leaf for _, leaf in slots)], down.parts,
-                retain_graph=not network.recompute, allow_unused=True, materialize_grads=True,
+                retain_graph=not self._recompute, allow_unused=True, materialize_grads=True,
             )  # fmt: skip
             count = len(link.after)
             at, left, added = grads[:count], grads[count : count + len(inputs)], grads[count + len(inputs) :]

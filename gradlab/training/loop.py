@@ -102,13 +102,14 @@ class Trainer:
         starts = [Start(cell.seed, cell.init, cell.bias_std, cell.branch_init) for cell in cells]
         self.flat_RP = self.model.layout.initial(starts).to(device, master)
         self.initial_RP = self.flat_RP.clone()
+        self.initial_norm_RL = weight_norms(self.model, self.initial_RP)
         self.grad_RP = torch.zeros_like(self.flat_RP)
         self.running = self.model.running(len(cells), master, device)
         layout = self.model.layout
         self.compute_RP = self.flat_RP.to(compute) if self.precision.mixed else self.flat_RP
         """The parameters as the network sees them: `flat_RP` itself, or a copy in 16 bits."""
         self.params, self.leaves = layout.leaves(self.compute_RP)
-        self.buffers = Buffers()
+        self.buffers, self.probe_buffers = Buffers(), Buffers()
         self.grads = [slot.view(self.grad_RP) for slot in layout.slots]
         self.loss_scale = LossScale(self.precision, len(cells), device)
         rules = [Rule(cell.optimizer, cell.lr or 0.0, cell.weight_decay) for cell in cells]
@@ -166,7 +167,7 @@ class Trainer:
         batch = (self.model, self.flat_RP, self.probe_x, self.probe_y, data.loss, self.probe_masks)
         if self.measures_all:
             smallest_R = self.precision.smallest(self.device) / scale_R.double()
-            profile = probe(*batch, smallest_R=smallest_R, probe_loss=data.probe_loss)
+            profile = probe(*batch, smallest_R=smallest_R, probe_loss=data.probe_loss, buffers=self.probe_buffers)
         else:
             profile = probe_profile(*batch, probe_loss=data.probe_loss)
         with _subnormals_flushed(), torch.no_grad():
@@ -177,8 +178,8 @@ class Trainer:
         """Return how far the weights of each link are from those before training, over their norm then, `[R, L]`."""
         if not self.measures_all:
             return torch.full_like(profile.log_grad_norm_RL, torch.nan)
-        moved_RL = weight_norms(self.model, self.flat_RP.double() - self.initial_RP.double())
-        return torch.where(moved_RL == 0, 0.0, moved_RL / weight_norms(self.model, self.initial_RP))
+        moved_RL = weight_norms(self.model, self.flat_RP, self.initial_RP)
+        return torch.where(moved_RL == 0, 0.0, moved_RL / self.initial_norm_RL)
 
     def _judged(self) -> Tensor:
         """Return the outputs for all held-out samples, in the format of the weights."""
@@ -201,7 +202,7 @@ class Trainer:
         else:
             self._update(watched)
         if before_RP is not None:
-            self.measurements.moved(weight_norms(self.model, self.flat_RP.double() - before_RP.double()))
+            self.measurements.moved(weight_norms(self.model, self.flat_RP, before_RP))
 
     def _update(self, watched: bool = False) -> None:
         """One update on the batch `index_SN`. On a CUDA device this is what is recorded."""

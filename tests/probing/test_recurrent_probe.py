@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -14,7 +15,9 @@ from gradlab.components import Named
 from gradlab.families import FAMILIES
 from gradlab.families.chain import outputs
 from gradlab.families.network import Context
+from gradlab.families.recurrent import network
 from gradlab.families.recurrent.network import Recurrent
+from gradlab.nn.buffers import Buffers
 from gradlab.nn.parameters import Start
 from gradlab.probing import Profile, probe, weight_norms
 
@@ -252,3 +255,34 @@ def test_probing_reads_and_never_writes():
     probe(model, flat_RP, normal(2, 4, 7, 3), normal(2, 4, 2, seed=2), mse)
     assert torch.equal(flat_RP, before)
     assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("per_step", [False, True])
+@pytest.mark.parametrize("name", MODELS_IN_TIME)
+def test_graphs_that_are_made_again_give_the_numbers_of_those_that_are_kept(name, per_step, monkeypatch):
+    model = Recurrent(architecture(name, depth=2, per_step=per_step))
+    flat_RP, x = stirred(model, 2), normal(2, 4, 7, 3)
+    target = normal(2, 4, 7, 2, seed=4) if per_step else normal(2, 4, 2, seed=4)
+    own = last_mse if per_step else None
+    assert not model.recompute(x)
+    kept = probe(model, flat_RP, x, target, mse, probe_loss=own)
+    monkeypatch.setattr(network, "GRAPH_BYTES", 0)
+    assert model.recompute(x)
+    again = probe(model, flat_RP, x, target, mse, probe_loss=own)
+    for field in dataclasses.fields(Profile):
+        torch.testing.assert_close(
+            getattr(again, field.name), getattr(kept, field.name), rtol=0, atol=0, equal_nan=True
+        )
+
+
+def test_a_probe_in_the_memory_of_the_last_one_leaves_its_profile_alone():
+    model, buffers = Recurrent(architecture("lstm")), Buffers()
+    x, target = normal(2, 4, 7, 3), normal(2, 4, 2, seed=4)
+    first = probe(model, stirred(model, 2), x, target, mse, buffers=buffers)
+    copies = {field.name: getattr(first, field.name).clone() for field in dataclasses.fields(Profile)}
+    second = probe(model, 2 * stirred(model, 2), x, target, mse, buffers=buffers)
+    fresh = probe(model, 2 * stirred(model, 2), x, target, mse)
+    for name, copy in copies.items():
+        torch.testing.assert_close(getattr(first, name), copy, rtol=0, atol=0, equal_nan=True)
+        torch.testing.assert_close(getattr(second, name), getattr(fresh, name), rtol=0, atol=0, equal_nan=True)
+    assert not torch.equal(second.log_grad_norm_RL, first.log_grad_norm_RL)

@@ -30,6 +30,8 @@ __all__ = ["Recurrent"]
 
 CHUNK_BYTES = 2**26
 """What the activations of a forward pass without gradients may take; its samples are taken in chunks of that size."""
+GRAPH_BYTES = 2**28
+"""What the graphs of a probe may take; beyond that each is made again on the way back, for a quarter more time."""
 
 ASSUMED_REPLICAS = 8
 """Stands for R in the size of a chunk where replicas are computed one after another: the last bits of a kernel's
@@ -40,7 +42,6 @@ class Recurrent(Network):
     """See `families.network.Network`; a state holds h of every layer, of an LSTM (h, c) of every layer in turn."""
 
     shared = True
-    recompute = True
 
     def __init__(self, arch: Architecture) -> None:
         self.arch = arch
@@ -73,6 +74,11 @@ class Recurrent(Network):
             "weight": Parameter((outputs, width), "matrix", "leave", (weight,), width, outputs),
             "bias": Parameter((outputs,), "bias", "leave", (bias_draw(width, "readout", "bias"),), width, outputs),
         }
+
+    def recompute(self, inputs: Tensor) -> bool:
+        """Return whether the graphs of all steps may take more than `GRAPH_BYTES`: four numbers of every row."""
+        rows = len(self.cell.blocks) * self.arch.width * self.arch.depth
+        return 8 * 4 * rows * inputs.shape[0] * inputs.shape[1] * self.length > GRAPH_BYTES
 
     def cut(self, i: int) -> bool:
         """Return whether the state that comes into step i is detached (truncated backpropagation)."""
