@@ -4,12 +4,13 @@
     OMP_NUM_THREADS=1 python benchmarks/runners.py            # under fifteen minutes on two quiet cores
     OMP_NUM_THREADS=1 python benchmarks/runners.py --quick    # a few cells, to see that all of it works
 
-Three tables. **everything**: depth 4, 8, 16, 32 x sigmoid, tanh, relu, gelu, selu x xavier_normal, he_normal,
+Tables of whole runs: **everything**: depth 4, 8, 16, 32 x sigmoid, tanh, relu, gelu, selu x xavier_normal, he_normal,
 orthogonal x 8 seeds = 480 cells, width 64, batch 64, digits, 200 steps of sgd; at steps 0, 1, 2, 4, ... 200 all record
 what gradlab records (`peers/measurements.py`), on a float64 copy. **profile**: the same cells with the gradient norm of
 each block, the loss and the held-out metric alone, by gradlab with `probe.record: profile`. **clipped**: depth 6, 12,
 24 x tanh, relu, sigmoid x 8 seeds = 72 cells whose gradient is clipped to norm 1, everything recorded. gradlab computes
-its predictions and writes its tables beside that; no runner draws pictures.
+its predictions and writes its tables beside that; no runner draws pictures. Before them **cells**: the processor time
+of a cell in one process, by the loop, as one of an ensemble of 8 and in a bank of 8.
 
 First it is checked that all record the same: from the same weights on the same batches the numbers of a probe agree to
 the rounding of float64, and of float32 after some steps (`peers/agreement.py`). gradlab alone also keeps the course of
@@ -37,6 +38,7 @@ from statistics import fmean, median
 from typing import Any
 
 import torch
+from peers import by_cell
 from peers.agreement import differences
 from peers.launchers import RUNNERS
 from peers.process import Timing, timed
@@ -56,8 +58,10 @@ CLIPPED = FULL | {
     "depth": [6, 12, 24], "activation": ["tanh", "relu", "sigmoid"], "init": ["he_normal"], "clip": 1.0,
 }  # fmt: skip
 FOUR = ("sequential", "joblib", "vmap", "gradlab")
-PARTS = {"sequential": {"seed": 1}, "joblib": {"seed": 2}, "hydra": {"seed": 1}, "ray_reused": {"seed": 1},
-         "ray": {"seed": 1, "init": 1}}  # fmt: skip
+PARTS = {
+    "sequential": {"seed": 1}, "joblib": {"seed": 2}, "vmap": {"seed": 4}, "hydra": {"seed": 1},
+    "ray_reused": {"seed": 1}, "ray": {"seed": 1, "init": 1},
+}  # fmt: skip
 """How many values of an axis a runner gets of the 480 cells; all of those that are not named."""
 
 
@@ -199,18 +203,21 @@ def main() -> None:
     """Check, measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=1, help="medians of so many")
-    parser.add_argument("--tables", default=",".join(TABLES), help="some of: %(default)s")
+    parser.add_argument("--tables", default=",".join(["cells", *TABLES]), help="some of: %(default)s")
     parser.add_argument("--runners", default=",".join(RUNNERS), help="some of: %(default)s")
     parser.add_argument("--quick", action="store_true", help="two depths, 20 steps, one round")
     options = parser.parse_args()
     names, runners = options.tables.split(","), options.runners.split(",")
-    if unknown := {*names} - TABLES.keys() or {*runners} - RUNNERS.keys():
+    if unknown := {*names} - {"cells", *TABLES} or {*runners} - RUNNERS.keys():
         parser.error(f"there is no {', '.join(sorted(unknown))}")
     for name in runners:
         if missing := RUNNERS[name].missing:
             print(f"left out: {RUNNERS[name].title} ({', '.join(missing)} is not installed)")
     print(check_agreement())
-    for name in names:
+    if "cells" in names:
+        print("\nMilliseconds of processor time of a cell, one process, one thread:\n")
+        print("\n".join(by_cell.rows(*((1, 20) if options.quick else (max(3, options.rounds), 200)))))
+    for name in (name for name in names if name != "cells"):
         table = chosen(TABLES[name], runners, quick=options.quick)
         report(table, measure(table, 1 if options.quick else options.rounds))
     print(f"\n{time.strftime('%Y-%m-%d')}, {platform.processor() or platform.machine()}, {os.cpu_count()} CPUs, "
