@@ -1,20 +1,25 @@
 """The training step of recurrent networks: a bank against a plain loop over torch.nn.RNN, LSTM and GRU.
 
     python benchmarks/recurrent.py            # the whole table, some minutes
-    python benchmarks/recurrent.py --quick    # R = 16 alone, fewer repetitions
+    python benchmarks/recurrent.py --quick    # R = 16 and what a run takes, fewer repetitions
 
 One process, one thread, float32, the adding problem, batches of 64, Adam, no clipping. The loop is written as a user
 would write it, one network after another: torch's own recurrent module (of an LSTM on a CPU that is oneDNN's), a
 linear readout of the last step, torch.optim.Adam. Both sides make the whole step (batch, forward, backward, update)
 and alternate; medians of the repetitions, in seconds of the CPU, so that other people's work beside it counts less.
+The allocator is set as in a worker, for both sides. Marked `plan` is the bank with as many replicas
+as `gradlab plan` gives it, up to 16; larger ones take more memory than a run would.
 `probe` is one probe of the bank (128 sequences, float64), in steps.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import os
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable
 
@@ -23,6 +28,8 @@ from torch import Tensor, nn
 
 from gradlab.cell import Cell
 from gradlab.components import Named
+from gradlab.execution.processes.starting import ALLOCATOR
+from gradlab.planning.banks import capacity
 from gradlab.training.loop import Trainer
 
 MODELS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
@@ -75,14 +82,16 @@ def alternate(functions: list[Callable[[], object]], repeats: int) -> list[float
     return [statistics.median(found) for found in times]
 
 
-def compare(model: str, steps: int, width: int, replicas: int, seconds: float) -> None:
-    cells = [
-        Cell(
-            model=Named(model), task=Named("adding", (("samples", 512),)), depth=1, width=width, seq_len=steps,
-            activation=Named("tanh"), init=Named("orthogonal"), optimizer=Named("adam"), lr=1e-3, seed=seed,
-        )
-        for seed in range(replicas)
-    ]  # fmt: skip
+def setting(model: str, steps: int, width: int) -> Cell:
+    return Cell(
+        model=Named(model), task=Named("adding", (("samples", 512),)), depth=1, width=width, seq_len=steps,
+        activation=Named("tanh"), init=Named("orthogonal"), optimizer=Named("adam"), lr=1e-3,
+    )  # fmt: skip
+
+
+def compare(cell: Cell, replicas: int, seconds: float, mark: str) -> None:
+    model, steps, width = cell.model.name, cell.seq_len, cell.width
+    cells = [dataclasses.replace(cell, seed=seed) for seed in range(replicas)]
     trainer = Trainer(cells, torch.device("cpu"))
     loop = Loop(model, width, trainer.data.train_x[0].float(), trainer.data.train_y[0].float(), cells[0].batch_size)
     count = iter(range(10**9))
@@ -91,7 +100,7 @@ def compare(model: str, steps: int, width: int, replicas: int, seconds: float) -
     per_cell, per_bank = alternate(sides[:2], max(5, min(41, int(seconds / once))))
     probe = alternate(sides[2:], 1)[0]
     print(
-        f"| {model} | {steps} | {width} | {replicas} | {1e3 * per_cell:.2f} | {1e3 * per_bank / replicas:.2f} | "
+        f"| {model} | {steps} | {width} | {replicas}{mark} | {1e3 * per_cell:.2f} | {1e3 * per_bank / replicas:.2f} | "
         f"{replicas * per_cell / per_bank:.2f} | {probe / per_bank:.1f} |",
         flush=True,
     )
@@ -102,6 +111,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one number of replicas a row")
     parser.add_argument("--model", choices=list(MODELS), help="one model alone")
     arguments = parser.parse_args()
+    if not ALLOCATOR.keys() <= os.environ.keys():  # read by the C library when a program begins
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**ALLOCATOR, **os.environ})
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     machine = platform.processor() or platform.machine()
@@ -110,8 +121,11 @@ def main() -> None:
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for model in [arguments.model] if arguments.model else MODELS:
         for steps, width in ROWS:
-            for replicas in [16] if arguments.quick else REPLICAS:
-                compare(model, steps, width, replicas, 1.0 if arguments.quick else 2.0)
+            cell = setting(model, steps, width)
+            planned = min(16, capacity(cell))
+            for replicas in sorted({planned, *([16] if arguments.quick else REPLICAS)}):
+                mark = " (plan)" if replicas == planned else ""
+                compare(cell, replicas, 1.0 if arguments.quick else 2.0, mark)
 
 
 if __name__ == "__main__":

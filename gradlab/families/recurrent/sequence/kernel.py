@@ -16,7 +16,7 @@ backward: at 640, 1.1 to 1.3 times as fast with batches of 32 and 1.3 to 1.5 wit
 
 VOCABULARY = 3
 """The kernel has no look-up: indices become one-hot vectors, which pays up to so many values for each unit. Measured:
-1.2 times as fast at 2 (width 32), 0.9 at 4 (width 32), 1.2 to 1.3 at 2 (width 64)."""
+1.2 times as fast at 2 and 0.9 at 4 (width 32), 1.2 at 2 (width 64)."""
 
 
 def prefers_kernel(weight: Tensor, vocabulary: Sequence[int], steps: int, cut: frozenset[int]) -> bool:
