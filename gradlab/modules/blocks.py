@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from gradlab.modules.capture import Call
-from gradlab.modules.graph import Edge, Graph
+from gradlab.modules.graph import Edge, Graph, edge_of
 
 __all__ = [
     "CONTAINERS", "FEWEST", "MANY", "MOST_OF", "REPLAYED", "Block", "Chain", "block_of", "has_weight", "longest",
@@ -54,6 +54,13 @@ class Chain:
 def parameters_of(modules: set[nn.Module]) -> int:
     unique = {parameter for module in modules for parameter in module.parameters()}
     return sum(parameter.numel() for parameter in unique)
+
+
+def along_the_chain(model: nn.Module, graph: Graph) -> int:
+    """Return the number of parameters that blocks could hold: without embeddings, and without what works on other
+    inputs alone."""
+    beside = {p for p in model.parameters() if (edge := edge_of(p)) is not None and edge.node in graph.beside}
+    return parameters_of({model}) - table_parameters(model) - sum(p.numel() for p in beside)
 
 
 def table_parameters(model: nn.Module) -> int:

@@ -55,7 +55,12 @@ class Value:
     @property
     def intact(self) -> bool:
         """Whether no operation in place has written over it since."""
-        return self.tensor._version == self.version
+        return _version(self.tensor) == self.version
+
+
+def _version(tensor: Tensor) -> int:
+    """Return how often a tensor was changed in place; tensors of inference mode do not count."""
+    return -1 if tensor.is_inference() else tensor._version
 
 
 class Capture:
@@ -68,7 +73,8 @@ class Capture:
         self.last_call: dict[Edge, Call] = {}
         """Of a tensor that no module hands out (an add in a parent's forward): the call that ended last before it."""
         self.detached: list[tuple[str, Call | None]] = []
-        """Where a tensor that has a gradient was cut off, in order: by ``detach`` or ``no_grad``, in which call."""
+        """Where a tensor that has a gradient was cut off, in order: by ``detach``, ``no_grad`` or ``inference_mode``,
+        in which call."""
         self.uncalled: list[str] = []
         """Names of modules with parameters of their own that were never called."""
 
@@ -90,7 +96,7 @@ class _Recorder(TorchFunctionMode):
             self._keep(args)
         cut_off = self._cuts_off(name, args)
         if cut_off and self._attached:
-            with torch.enable_grad():
+            with torch.inference_mode(False), torch.enable_grad():
                 result = args[0].view_as(args[0]) if name in ("detach", "detach_") else func(*args, **kwargs)
         else:
             result = func(*args, **kwargs)
@@ -110,12 +116,14 @@ class _Recorder(TorchFunctionMode):
             return ""
         if name in ("detach", "detach_"):
             return "detach"
+        if torch.is_inference_mode_enabled():
+            return "inference_mode"
         return "" if torch.is_grad_enabled() else "no_grad"
 
     def _note(self, tensor: Tensor) -> None:
         edge = edge_of(tensor)
         if edge is not None and edge not in self._capture.values:
-            self._capture.values[edge] = Value(tensor.detach(), tensor._version)
+            self._capture.values[edge] = Value(tensor.detach(), _version(tensor))
             if self._finished:
                 self._capture.last_call[edge] = self._finished[-1]
 
@@ -125,7 +133,7 @@ class _Recorder(TorchFunctionMode):
             value = self._capture.values.get(edge)
             if value is not None and value.intact:
                 copied = value.tensor.clone()
-                self._capture.values[edge] = Value(copied, copied._version)
+                self._capture.values[edge] = Value(copied, _version(copied))
 
 
 _ASSIGNMENTS = {
@@ -186,7 +194,7 @@ def captured(model: nn.Module, *, attached: bool = False) -> Iterator[Capture]:
                     edge = edge_of(tensor)
                     call.outputs.append(edge)
                     if edge is not None and edge not in capture.values:
-                        capture.values[edge] = Value(tensor.detach(), tensor._version)
+                        capture.values[edge] = Value(tensor.detach(), _version(tensor))
         finished.append(call)
 
     handles: list[RemovableHandle] = []

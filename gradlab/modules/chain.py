@@ -27,12 +27,12 @@ from gradlab.modules.blocks import (
     MOST_OF,
     Block,
     Chain,
+    along_the_chain,
     block_of,
     has_weight,
     longest,
     output_place,
     parameters_of,
-    table_parameters,
 )  # fmt: skip
 from gradlab.modules.capture import Call, Capture
 from gradlab.modules.exceptional_chains import in_time, without_chain
@@ -81,7 +81,7 @@ def _of_class(model: nn.Module, capture: Capture, graph: Graph) -> Chain | None:
             by_class.setdefault(type(call.module), {}).setdefault(place, call)
     modules = {kind: {call.module for call in calls.values()} for kind, calls in by_class.items()}
     held = {kind: parameters_of(modules[kind]) for kind, calls in by_class.items() if len(calls) >= FEWEST}
-    half = (parameters_of({model}) - table_parameters(model)) / 2
+    half = along_the_chain(model, graph) / 2
     most = max(held.values(), default=0)
     candidates = [kind for kind in held if held[kind] >= max(half, MOST_OF * most) and held[kind]]
     if not candidates:

@@ -11,11 +11,11 @@ from gradlab.modules.blocks import (
     REPLAYED,
     Block,
     Chain,
+    along_the_chain,
     block_of,
     has_weight,
     longest,
     parameters_of,
-    table_parameters,
 )  # fmt: skip
 from gradlab.modules.capture import Call, Capture
 from gradlab.modules.graph import Edge, Graph
@@ -28,7 +28,7 @@ def in_time(model: nn.Module, capture: Capture, graph: Graph) -> Chain | None:
 
     The data enter at every step, so no state is a cut between them and the loss; the chain begins at the first state.
     """
-    half = (parameters_of({model}) - table_parameters(model)) / 2
+    half = along_the_chain(model, graph) / 2
     by_module: dict[nn.Module, list[Call]] = {}
     for call in capture.calls:
         by_module.setdefault(call.module, []).append(call)
@@ -65,9 +65,9 @@ def without_chain(model: nn.Module, capture: Capture, chain: Chain) -> Chain | N
     calls: dict[int, set[nn.Module]] = {}
     for call in capture.calls:
         edges = [edge for edge in call.outputs if edge is not None and edge.node in segment_of]
-        if has_weight(call) and edges:
+        if has_weight(call) and edges and edges[0].node not in graph.beside:
             calls.setdefault(segment_of[edges[0].node], set()).add(call.module)
-    whole = parameters_of({model}) - table_parameters(model)
+    whole = along_the_chain(model, graph)
     hidden = [modules for modules in calls.values() if len(modules) >= MANY and parameters_of(modules) > whole / 2]
     if not hidden or len(chain.blocks) >= MANY:
         return None

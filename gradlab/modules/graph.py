@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -48,7 +49,10 @@ def edge_of(tensor: Tensor) -> Edge | None:
     """Return where a tensor stands in the graph: for a leaf the node that accumulates its gradient; None outside."""
     if not tensor.requires_grad:
         return None
-    edge = get_gradient_edge(tensor)
+    if tensor.grad_fn is not None:
+        return Edge(tensor.grad_fn, tensor.output_nr)
+    with torch.inference_mode(False):  # a leaf may be asked for its node where no graph is made
+        edge = get_gradient_edge(tensor)
     return Edge(edge.node, edge.output_nr)
 
 
@@ -73,11 +77,14 @@ def walk(root: Node) -> list[Node]:
 class Graph:
     """What lies between a loss and the source of its inputs."""
 
-    def __init__(self, loss: Tensor, nodes: Sequence[Node], sources: Collection[Edge]) -> None:
-        """`nodes` are those below the loss, see `walk`; `sources` the tensors that the data enters by."""
+    def __init__(
+        self, loss: Tensor, nodes: Sequence[Node], sources: Collection[Edge], others: Collection[Edge] = ()
+    ) -> None:
+        """`nodes` are those below the loss, see `walk`; `sources` the tensors that the data enters by,
+        `others` those by which other inputs enter."""
         top = edge_of(loss)
         assert top is not None
-        self.loss, self.nodes = loss, nodes
+        self.loss, self.nodes, self._others = loss, nodes, others
         """Every node that the loss depends on, sources first."""
         self.order = {node: place for place, node in enumerate(self.nodes)}
         ends = {source.node for source in sources}
@@ -110,9 +117,25 @@ class Graph:
             below = [self.highest_cut[child] for child, _ in node.next_functions if child is not None]
             self.highest_cut[node] = max([own, *below])
 
+    @cached_property
+    def beside(self) -> frozenset[Node]:
+        """The nodes that the loss uses only through what depends on another input and not on the source."""
+        ends = {edge.node for edge in self._others}
+        if not ends:
+            return frozenset()
+        foreign: dict[Node, bool] = {}
+        for node in self.nodes:
+            reaches = node in ends or any(foreign[child] for child, _ in node.next_functions if child is not None)
+            foreign[node] = reaches and not self.down[node]
+        kept: set[Node] = set()
+        for node in reversed(self.nodes):
+            if (node is self.nodes[-1] or node in kept) and not foreign[node]:
+                kept |= {node, *(child for child, _ in node.next_functions if child is not None)}
+        return frozenset(node for node in self.nodes if node not in kept or foreign[node])
+
     def beginning_at(self, sources: Collection[Edge]) -> Graph:
         """Return the same graph with other sources."""
-        return Graph(self.loss, self.nodes, sources)
+        return Graph(self.loss, self.nodes, sources, self._others)
 
     @property
     def connected(self) -> bool:

@@ -51,15 +51,16 @@ class Run:
         def enter(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
             if run.inputs:  # a later call inside a batch that is a function
                 return args, kwargs
-            given = {tensor: name for name, tensor in [*tensors(args), *tensors(kwargs)]}
-            run.inputs = {name: tensor for tensor, name in given.items()}
+            given = [*tensors(args), *tensors(kwargs)]
+            run.inputs = dict(given)
+            names = (name for name, _ in given)  # one tensor may be given twice
 
             def leaf(tensor: Tensor) -> Tensor:
+                name = next(names)
                 if not tensor.is_floating_point():
                     return tensor
-                made = tensor.detach().to(dtype or tensor.dtype, copy=True).requires_grad_()
-                run.leaves[given[tensor]] = made
-                return made
+                run.leaves[name] = tensor.detach().to(dtype or tensor.dtype, copy=True).requires_grad_()
+                return run.leaves[name]
 
             with torch._C.DisableTorchFunction():
                 return mapped(leaf, args), mapped(leaf, kwargs)
@@ -87,17 +88,22 @@ class Run:
             ]
             if not names:
                 raise UsageError(f"source={choice!r} is no input of the model", f"it takes {', '.join(self.inputs)}")
+        entered = self.entered(nodes)
+        order = sorted(names, key=lambda name: self.inputs[name].is_floating_point()) if choice is None else names
+        return next(((name, entered[name]) for name in order if name in entered), (names[0] if names else "", []))
+
+    def entered(self, nodes: Collection[Node]) -> dict[str, list[Edge]]:
+        """Return where each input enters the graph; those that do not are left out."""
         present = set(nodes)
-        for name in sorted(names, key=lambda name: self.inputs[name].is_floating_point()) if choice is None else names:
+        places = {}
+        for name, tensor in self.inputs.items():
             if name in self.leaves:
                 edge = edge_of(self.leaves[name])
                 if edge is not None and edge.node in present:
-                    return name, [edge]
-                continue
-            looked_up = [node for node in nodes if _looks_up(node, self.inputs[name])]
-            if looked_up:
-                return name, [Edge(node, 0) for node in looked_up]
-        return names[0] if names else "", []
+                    places[name] = [edge]
+            elif looked_up := [Edge(node, 0) for node in nodes if _looks_up(node, tensor)]:
+                places[name] = looked_up
+        return places
 
 
 def _is_auxiliary(name: str) -> bool:
@@ -198,4 +204,7 @@ def _main_output(output: Any) -> Tensor:
     if not floating:
         raise UsageError("the model's output holds no floating tensor", "give a loss: loss=lambda output, batch: …")
     with_gradient = [(name, tensor) for name, tensor in floating if tensor.requires_grad and name != "loss"]
-    return (with_gradient or floating)[0][1]
+    main = (with_gradient or floating)[0][1]
+    if not main.numel():
+        raise UsageError(f"the model's output is empty, of shape {list(main.shape)}", "give a batch with samples")
+    return main

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import Node
 
 from gradlab.errors import UsageError
 from gradlab.modules.block_numbers import numbers_of
 from gradlab.modules.blocks import Block, Chain
-from gradlab.modules.capture import Capture, captured
+from gradlab.modules.capture import Call, Capture, captured
 from gradlab.modules.chain import Blocks, choose
 from gradlab.modules.graph import Edge, Graph, walk
 from gradlab.modules.inputs import Batch, Loss, Run, limited, objective
@@ -64,6 +65,7 @@ def measure(
         Exception: whatever the model or the loss raises.
     """
     model = unwrapped(model)
+    _check(model)
     asked = _Asked(batch if samples is None else limited(batch, samples), loss, blocks, source, seed)
     if dtype is not None:
         try:
@@ -78,6 +80,21 @@ def measure(
             wanted = str(dtype).removeprefix("torch.")
             copy.notes.append(f"measured in the model's own precision, as it does not run in {wanted}: {reason}")
         return _measured(copy, asked, None)
+
+
+def _check(model: nn.Module) -> None:
+    """Raise UsageError for a model that nothing can be measured of."""
+    if isinstance(model, torch.jit.ScriptModule):
+        raise UsageError(
+            "a compiled ScriptModule shows nothing of its inside", "give the module that it was traced or scripted from"
+        )
+    for name, parameter in model.named_parameters():
+        if isinstance(parameter, nn.parameter.UninitializedParameter):
+            raise UsageError(f"parameter {name} is not initialised", "call the model with a batch once before")
+        if parameter.is_meta:
+            raise UsageError(
+                f"parameter {name} is on the meta device and has no numbers", "build the model on a device"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +118,17 @@ def _forward(model: nn.Module, asked: _Asked, dtype: torch.dtype | None, *, atta
         return _Pass(run, capture, loss, words, next(iter(run.inputs), ""), None)
     nodes = walk(loss.grad_fn)
     source, edges = run.sources(nodes, asked.source)
-    return _Pass(run, capture, loss, words, source, Graph(loss, nodes, edges))
+    if not edges and not run.leaves:  # integers that no table of embeddings looks up: as if their first map were one
+        first = next((call for call in capture.calls if _enters(call, nodes)), None)
+        if first is not None:
+            source, edges = f"the output of {first.name}", [edge for edge in first.outputs if edge is not None]
+    others = [edge for place in run.entered(nodes).values() for edge in place if edge not in edges]
+    return _Pass(run, capture, loss, words, source, Graph(loss, nodes, edges, others))
+
+
+def _enters(call: Call, nodes: Collection[Node]) -> bool:
+    inner = next(call.module.children(), None) is not None
+    return not inner and any(edge is not None and edge.node in nodes for edge in call.outputs)
 
 
 def _measured(copy: Isolated, asked: _Asked, dtype: torch.dtype | None) -> ModuleProfile:
@@ -114,10 +141,14 @@ def _measured(copy: Isolated, asked: _Asked, dtype: torch.dtype | None) -> Modul
     else:
         chain, blocks = _as_if_attached(model, asked, dtype, forward)
         graph = forward.graph
+    if not blocks:
+        raise UsageError(
+            "the model has no block: no module with a matrix or a kernel comes before the loss",
+            'name the blocks: blocks="cuts", or a class, or modules',
+        )
     leaves = [leaf for leaf in forward.run.leaves.values() if leaf.requires_grad]
     numbers, head, parameter_grads = numbers_of(copy, forward.capture, graph, blocks, forward.loss, leaves)
     broken = any(edge is None for _, edge in blocks)
-    calls = dict.fromkeys((how, call.name if call else "") for how, call in forward.capture.detached)
     return ModuleProfile(
         blocks=numbers,
         objective=forward.objective,
@@ -130,9 +161,26 @@ def _measured(copy: Isolated, asked: _Asked, dtype: torch.dtype | None) -> Modul
         head=head,
         parameter_grads=parameter_grads,
         uncalled=tuple(name for name in forward.capture.uncalled if not _used(name, parameter_grads)),
-        cut_off=tuple(calls) if broken else (),
+        cut_off=_outermost(forward.capture.detached) if broken else (),
         notes=tuple(copy.notes),
     )
+
+
+def _outermost(detached: Sequence[tuple[str, Call | None]]) -> tuple[tuple[str, str], ...]:
+    """Return where gradients were cut off, without the modules inside another one of the same kind.
+
+    Of ``no_grad`` and ``inference_mode`` the first place: everything after it has no gradient to be cut off.
+    """
+    places = list(dict.fromkeys((how, call.name if call else "") for how, call in detached))
+    outermost = [
+        (how, name)
+        for how, name in places
+        if not any(
+            how == other and name != outer and (not outer or name.startswith(f"{outer}.")) for other, outer in places
+        )
+    ]
+    first = dict(reversed(outermost))
+    return tuple((how, name) for how, name in outermost if how == "detach" or first[how] == name)
 
 
 def _used(module: str, parameter_grads: Mapping[str, float]) -> bool:

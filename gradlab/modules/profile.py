@@ -84,6 +84,7 @@ class ModuleProfile:
     uncalled: tuple[str, ...]
     """Modules with parameters of their own that were never called, and whose parameters the loss does not depend on."""
     cut_off: tuple[tuple[str, str], ...]
-    """Of a chain that is broken: where a gradient was cut off, by ``detach`` or ``no_grad``, and in which module."""
+    """Of a chain that is broken: where a gradient was cut off, by ``detach``, ``no_grad`` or
+    ``inference_mode``, and in which module."""
     notes: tuple[str, ...]
     """What was switched off, or done otherwise than asked."""

@@ -46,12 +46,12 @@ def log_grad_norms(profile: ModuleProfile) -> Floats:
 def verdict(profile: ModuleProfile, *, vanish: float = 1e-3, explode: float = 1e3) -> str:
     """Return the verdict on one profile: the first of these that holds.
 
-    ``nonfinite``; ``detached``: no path leads from the loss to a block; ``masked``: the gradient is exactly zero at and
-    below a block whose way to the loss goes through a weight that is exactly zero; ``dead``: exactly zero otherwise;
-    ``vanishing`` and ``exploding``: g_1/g_L beyond the thresholds; ``healthy``.
+    ``nonfinite``: the loss or a gradient; ``detached``: no path leads from the loss to a block; ``masked``: the
+    gradient is exactly zero at and below a block whose way to the loss goes through a weight that is exactly zero;
+    ``dead``: exactly zero otherwise; ``vanishing`` and ``exploding``: g_1/g_L beyond the thresholds; ``healthy``.
     """
     log_g = log_grad_norms(profile)
-    if not len(log_g) or np.isnan(log_g).any() or np.isposinf(log_g).any():
+    if not len(log_g) or not math.isfinite(profile.loss) or np.isnan(log_g).any() or np.isposinf(log_g).any():
         return "nonfinite"
     if not all(block.connected for block in profile.blocks):
         return "detached"
