@@ -40,18 +40,24 @@ class _Returned:
     worker: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Running:
     """A bank that was submitted to the cluster."""
 
     bank: Bank
     lost: int
     """How often its node was lost."""
-    begun: float
-    """By `time.monotonic`."""
+    begun: float | None = None
+    """By `time.monotonic`; None while it waits for room or for a worker to start."""
 
 
-def _compute(target: str, job: Job, timeout_s: float | None) -> _Returned:
+def _compute(target: str, job: Job, timeout_s: float | None) -> Iterator[_Returned | None]:
+    """Yield None when it begins, which the time of a bank is counted from, and then what came of it."""
+    yield None
+    yield _computed(target, job, timeout_s)
+
+
+def _computed(target: str, job: Job, timeout_s: float | None) -> _Returned:
     begun = time.perf_counter()
     name = f"{socket.gethostname()}, process {os.getpid()}"
     try:
@@ -113,7 +119,11 @@ class RayExecutor:
             self.close()
             raise
         self._task = self._ray.remote(_compute).options(
-            num_cpus=1, num_gpus=1 if self._resource == "GPU" else 0, max_retries=0, retry_exceptions=False
+            num_cpus=1,
+            num_gpus=1 if self._resource == "GPU" else 0,
+            max_retries=0,
+            retry_exceptions=False,
+            num_returns="streaming",
         )
 
     @property
@@ -138,13 +148,13 @@ class RayExecutor:
                 except IndexError:  # a signal handler has just drained them
                     break
                 job = job_of(bank, self._device)
-                reference = self._task.remote(self._work, job, self._timeout_s)
-                self._running[reference] = _Running(bank, lost, time.monotonic())
+                stream = self._task.remote(self._work, job, self._timeout_s)
+                self._running[stream] = _Running(bank, lost)
             if not self._running:
                 return
             ready, _ = self._ray.wait(list(self._running), num_returns=1, timeout=_REFRESH_S)
-            for reference in ready:
-                outcome = self._fetched(reference, self._running.pop(reference))
+            for stream in ready:
+                outcome = self._fetched(stream, self._running.pop(stream))
                 if outcome is not None:
                     yield outcome
 
@@ -158,18 +168,19 @@ class RayExecutor:
         self._waiting.clear()
         if not self._ray.is_initialized():
             return
-        for reference in self._running:
+        for stream in self._running:
             with suppress(Exception):  # the cluster may be gone
-                self._ray.cancel(reference, force=True)
+                self._ray.cancel(stream, force=True)
         self._running.clear()
         if self._ours:
             self._ray.shutdown()
 
-    def _fetched(self, reference: Any, task: _Running) -> Outcome | None:
-        """Return the outcome of a task that has ended, or None when its node was lost and its bank is queued again."""
+    def _fetched(self, stream: Any, task: _Running) -> Outcome | None:
+        """Return the outcome of a task that has ended; None when it has only begun, and runs on, or when its node was
+        lost and its bank is queued again."""
         errors, bank, lost = self._ray.exceptions, task.bank, task.lost
         try:
-            returned: _Returned = self._ray.get(reference)
+            returned: _Returned | None = self._ray.get(next(stream))
         except errors.OutOfMemoryError as error:
             return Outcome(bank, None, "out of memory on its node", str(error), 0.0, "ray", "memory")
         except (errors.NodeDiedError, errors.ObjectLostError, errors.LocalRayletDiedError) as error:
@@ -179,13 +190,17 @@ class RayExecutor:
             line = f"its node was lost {lost + 1} times ({type(error).__name__})"
             return Outcome(bank, None, line, str(error), 0.0, "ray", "death")
         except errors.WorkerCrashedError as error:
-            took = time.monotonic() - task.begun
+            took = 0.0 if task.begun is None else time.monotonic() - task.begun
             if self._timeout_s is not None and took >= self._timeout_s:
                 line = f"took longer than {self._timeout_s:g} s (--bank-timeout)"
                 return Outcome(bank, None, line, "", took, "ray", "timeout")
             return Outcome(bank, None, "its worker process ended in the middle of it", str(error), 0.0, "ray", "death")
         except errors.RayError as error:  # the task could not even begin: gradlab is not installed on that node, say
             return Outcome(bank, None, one_line(error), str(error), 0.0, "ray", "start")
+        if returned is None:
+            task.begun = time.monotonic()
+            self._running[stream] = task
+            return None
         if isinstance(returned.error, GradlabError):
             raise returned.error
         if isinstance(returned.error, _Failed):

@@ -15,6 +15,8 @@ from gradlab.store.setting import UnknownSetting, decode
 
 __all__ = ["load"]
 
+_TABLES_AT_ONCE = 256
+
 
 def load(
     paths: Iterable[Path], ids: Sequence[str] | None, names: Collection[str] | None
@@ -22,6 +24,7 @@ def load(
     """Return the cells `ids` out of parts, in that order (without `ids` all, ordered by part), and the parts that
     cannot be read. A cell that several have is that of the first. With `names` only these fields are read."""
     wanted = None if ids is None else set(ids)
+    joined: list[pa.Table] = []
     tables: list[pa.Table] = []
     cells: dict[str, Cell] = {}
     unreadable = []
@@ -43,8 +46,12 @@ def load(
             unreadable.append(Unreadable(f"parts/{path.name}", unknown.message, "cannot be read", unknown.hint))
         else:
             cells |= dict(zip(table.column("cell").to_pylist(), settings, strict=True))
+            table = table.drop_columns(["setting"])  # most of the bytes of a small network
             tables.append(table.append_column("bank", pa.array([path.stem] * len(table), pa.string())))
-    tables = tables or [parts.schema().empty_table().append_column("bank", pa.array([], pa.string()))]
+            if len(tables) == _TABLES_AT_ONCE:  # each has buffers of its own for every column
+                joined.append(pa.concat_tables(tables, promote_options="default").combine_chunks())
+                tables = []
+    tables = [*joined, *tables] or [parts.schema().empty_table().append_column("bank", pa.array([], pa.string()))]
     whole = pa.concat_tables(tables, promote_options="default")
     if ids is not None:
         place = {cell: row for row, cell in enumerate(cells)}

@@ -25,7 +25,7 @@ from gradlab.execution.base import Outcome
 from gradlab.execution.cluster import placement
 from gradlab.execution.inline import InlineExecutor
 from gradlab.execution.progress import Progress
-from gradlab.execution.ray import RayExecutor
+from gradlab.execution.ray import RayExecutor, _Running
 from gradlab.planning.banks import Bank
 
 TEXT = """
@@ -115,7 +115,7 @@ def columns(path: Path) -> dict[str, pd.DataFrame]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("executor", [("ray_work:spoil", "cpu", {"timeout_s": 4.0})], indirect=True)
+@pytest.mark.parametrize("executor", [("ray_work:spoil", "cpu", {"timeout_s": 10.0})], indirect=True)
 def test_failures_are_outcomes_of_their_own_kind(executor: RayExecutor) -> None:
     assert executor.workers == 2
     for depth in (6, 1, 2, 3, 4, 5):
@@ -127,7 +127,7 @@ def test_failures_are_outcomes_of_their_own_kind(executor: RayExecutor) -> None:
         "3": ("its worker process ended in the middle of it", "death"),
         "4": ("MemoryError", "memory"),
         "5": ("", ""),
-        "6": ("took longer than 4 s (--bank-timeout)", "timeout"),
+        "6": ("took longer than 10 s (--bank-timeout)", "timeout"),
     }
     assert 'raise ZeroDivisionError("nothing to divide by")' in found["2"].traceback
     assert found["1"].result is not None
@@ -140,6 +140,22 @@ def test_failures_are_outcomes_of_their_own_kind(executor: RayExecutor) -> None:
     assert left <= 3  # of twenty: what was handed out comes, what waited does not
     assert len(list(outcomes)) == left
     assert list(executor.outcomes()) == []
+
+
+@pytest.mark.parametrize(("seconds", "cause"), [(None, "death"), (1.0, "death"), (5.0, "timeout")])
+def test_the_time_of_a_bank_is_counted_from_its_begin(seconds: float | None, cause: str) -> None:
+    """A worker that dies after its bank has waited long for room has not taken too long."""
+    ray = pytest.importorskip("ray", reason="Ray is not installed")
+
+    def crash(_: Any) -> None:
+        raise ray.exceptions.WorkerCrashedError
+
+    executor = object.__new__(RayExecutor)
+    executor._ray, executor._timeout_s = SimpleNamespace(exceptions=ray.exceptions, get=crash), 4.0
+    begun = None if seconds is None else time.monotonic() - seconds
+    outcome = executor._fetched(iter([0]), _Running(Bank("b", (Cell(lr=0.1),)), 0, begun))
+    assert outcome is not None
+    assert outcome.cause == cause
 
 
 @pytest.mark.slow

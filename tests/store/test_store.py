@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import errno
 import os
 from pathlib import Path
@@ -40,6 +41,35 @@ def publish(directory: RunDirectory, bank: str, cells: tuple[Cell, ...] = CELLS,
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_setting_goes_to_text_and_back(cell: Cell) -> None:
     assert decode(encode(cell)) == cell
+
+
+NESTED = Named("teacher", (("inputs", 6), ("samples", 64)))
+
+
+@pytest.mark.parametrize("seed", [0, 7, 2**64 - 1])
+def test_settings_that_differ_in_the_seed_share_all_else(seed: int) -> None:
+    cell = Cell(task=NESTED, depth=3, seed=seed, data_digest="ab12")
+    assert decode(encode(dataclasses.replace(cell, seed=1))) == dataclasses.replace(cell, seed=1)
+    assert decode(encode(cell)) == cell
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (',"seed":7,', ',"seed":07,'),  # no JSON
+        (',"seed":7,', ',"seed":18446744073709551616,'),  # 2**64
+        (',"seed":7,', ',"seed":-7,'),
+        (',"seed":7,', ',"seed":7,"seed":"seven",'),
+        ('{"model":', '{,"model":'),
+        ('"samples":64}', '"samples":64'),
+        (',"seed":7,', ',"deepness":{"seed":7,'),  # the end of the text is no longer at its top level
+    ],
+)
+def test_a_damaged_setting_is_refused_wherever_its_seed_stands(old: str, new: str) -> None:
+    text = encode(Cell(task=NESTED, seed=7))
+    assert old in text
+    with pytest.raises(StoreError, match="which this version of gradlab does not know"):
+        decode(text.replace(old, new))
 
 
 def test_a_setting_of_a_newer_version_is_refused_in_words() -> None:
@@ -367,3 +397,19 @@ def test_an_entry_of_the_log_cannot_look_like_another(directory: RunDirectory) -
     lines = (directory.path / "run.log").read_text(encoding="utf-8").splitlines()
     assert lines[0].endswith("Z part x")
     assert lines[1:] == ["  2026-01-01 00:00:00Z bank 0 failed?[2J", "  now"]
+
+
+def test_parts_are_joined_in_their_order_however_many_there_are(
+    directory: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = tuple(Cell(depth=1 + seed % 2, seed=seed) for seed in range(7))
+    for place, cell in enumerate(cells):
+        publish(directory, f"bank{place}", (cell,), loss=np.array([1.0, 2.0, 3.0 + place]))
+    whole = directory.load()
+    monkeypatch.setattr("gradlab.store.loading._TABLES_AT_ONCE", 2)
+    joined = directory.load()
+    assert joined.cells == whole.cells == cells
+    assert joined.by_step["loss"][2::3].tolist() == [3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]
+    assert joined.scalars["bank"].tolist() == [f"bank{place}" for place in range(7)]
+    for name, values in whole.by_layer.items():
+        np.testing.assert_array_equal(joined.by_layer[name], values)
