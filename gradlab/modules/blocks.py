@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from torch import nn
 
 from gradlab.modules.capture import Call
-from gradlab.modules.graph import Edge, Graph, edge_of
+from gradlab.modules.graph import Edge, Graph
 
 __all__ = [
     "CONTAINERS", "FEWEST", "MANY", "MOST_OF", "REPLAYED", "Block", "Chain", "block_of", "has_weight", "longest",
     "output_place",
-    "parameters_of", "table_parameters",
+    "parameters_of",
 ]  # fmt: skip
 
 REPLAYED = "gradlab_replayed"
@@ -59,13 +59,14 @@ def parameters_of(modules: set[nn.Module]) -> int:
 def along_the_chain(model: nn.Module, graph: Graph) -> int:
     """Return the number of parameters that blocks could hold: without embeddings, and without what works on other
     inputs alone."""
-    beside = {p for p in model.parameters() if (edge := edge_of(p)) is not None and edge.node in graph.beside}
-    return parameters_of({model}) - table_parameters(model) - sum(p.numel() for p in beside)
-
-
-def table_parameters(model: nn.Module) -> int:
-    """Return the number of parameters in tables of embeddings: no block could hold them."""
-    return parameters_of({module for module in model.modules() if isinstance(module, nn.Embedding | nn.EmbeddingBag)})
+    tables = {
+        parameter
+        for module in model.modules()
+        if isinstance(module, nn.Embedding | nn.EmbeddingBag)
+        for parameter in module.parameters()
+    }
+    own = {parameter for parameter in model.parameters() if not graph.used_beside(parameter)}
+    return sum(parameter.numel() for parameter in own - tables)
 
 
 def block_of(call: Call, edge: Edge, *, is_cut: bool = True) -> Block:

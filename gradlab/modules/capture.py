@@ -92,6 +92,8 @@ class _Recorder(TorchFunctionMode):
     ) -> Any:  # fmt: skip
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
+        if func == _SET_REQUIRES_GRAD and args[0].grad_fn is not None:
+            return None  # of what a leaf has become by the gradient of the input, it is true already
         if _in_place(name, kwargs):
             self._keep(args)
         cut_off = self._cuts_off(name, args)
@@ -136,6 +138,7 @@ class _Recorder(TorchFunctionMode):
                 self._capture.values[edge] = Value(copied, _version(copied))
 
 
+_SET_REQUIRES_GRAD = Tensor.requires_grad.__set__  # type: ignore[attr-defined]
 _ASSIGNMENTS = {
     f"__{name}__"
     for name in (

@@ -72,13 +72,12 @@ def choose(model: nn.Module, capture: Capture, graph: Graph, blocks: Blocks) -> 
 
 
 def _of_class(model: nn.Module, capture: Capture, graph: Graph) -> Chain | None:
-    by_class: dict[type[nn.Module], dict[int, Call]] = {}
-    for call in capture.calls:
-        if isinstance(call.module, CONTAINERS) or next(call.module.children(), None) is None:
-            continue
-        place = output_place(graph, call)
-        if place is not None:
-            by_class.setdefault(type(call.module), {}).setdefault(place, call)
+    ended: dict[type[nn.Module], list[tuple[int | None, Call]]] = {}
+    for call in sorted(capture.calls, key=lambda call: call.ended):
+        inner = next(call.module.children(), None) is not None
+        if inner and not isinstance(call.module, CONTAINERS) and not call.unchanged:
+            ended.setdefault(type(call.module), []).append((output_place(graph, call), call))
+    by_class = {kind: run for kind, calls in ended.items() if (run := _longest_run(calls))}
     modules = {kind: {call.module for call in calls.values()} for kind, calls in by_class.items()}
     held = {kind: parameters_of(modules[kind]) for kind, calls in by_class.items() if len(calls) >= FEWEST}
     half = along_the_chain(model, graph) / 2
@@ -91,6 +90,20 @@ def _of_class(model: nn.Module, capture: Capture, graph: Graph) -> Chain | None:
     return Chain(
         tuple(block_of(calls[place], graph.cuts[place]) for place in sorted(calls)), f"every {kind.__name__}", graph
     )
+
+
+def _longest_run(calls: Sequence[tuple[int | None, Call]]) -> dict[int, Call]:
+    """Return the longest run of calls that all end in a cut, by the place of the cut.
+
+    Of an encoder and a decoder of one class that is the encoder: inside the decoder there is no cut.
+    """
+    runs: list[dict[int, Call]] = [{}]
+    for place, call in calls:
+        if place is None:
+            runs.append({})
+        else:
+            runs[-1].setdefault(place, call)
+    return max(runs, key=len)
 
 
 def _joins(capture: Capture, graph: Graph, fewest: int) -> Chain | None:
@@ -190,6 +203,4 @@ def _of_modules(capture: Capture, graph: Graph, wanted: type[nn.Module] | Sequen
 
 
 def _matches(call: Call, item: str | nn.Module) -> bool:
-    if isinstance(item, nn.Module):
-        return call.module is item
-    return call.kind == item or fnmatchcase(call.name, item)
+    return isinstance(item, str) and (call.kind == item or fnmatchcase(call.name, item))

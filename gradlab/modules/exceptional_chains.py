@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from torch import nn
 
 from gradlab.modules.blocks import (
@@ -68,7 +70,10 @@ def without_chain(model: nn.Module, capture: Capture, chain: Chain) -> Chain | N
         if has_weight(call) and edges and edges[0].node not in graph.beside:
             calls.setdefault(segment_of[edges[0].node], set()).add(call.module)
     whole = along_the_chain(model, graph)
-    hidden = [modules for modules in calls.values() if len(modules) >= MANY and parameters_of(modules) > whole / 2]
+    uses = Counter(module for modules in calls.values() for module in modules)
+    # what several segments share hides in none of them
+    single = [{module for module in modules if uses[module] == 1} for modules in calls.values()]
+    hidden = [modules for modules in single if len(modules) >= MANY and parameters_of(modules) > whole / 2]
     if not hidden or len(chain.blocks) >= MANY:
         return None
     ended = [call for call in capture.calls if _usable(call, graph)]

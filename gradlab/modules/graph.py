@@ -119,19 +119,29 @@ class Graph:
 
     @cached_property
     def beside(self) -> frozenset[Node]:
-        """The nodes that the loss uses only through what depends on another input and not on the source."""
-        ends = {edge.node for edge in self._others}
-        if not ends:
-            return frozenset()
-        foreign: dict[Node, bool] = {}
+        """The nodes that depend on another input: in a decoder that is all that comes after the cross-attention."""
+        reached = {edge.node for edge in self._others}
         for node in self.nodes:
-            reaches = node in ends or any(foreign[child] for child, _ in node.next_functions if child is not None)
-            foreign[node] = reaches and not self.down[node]
+            if any(child in reached for child, _ in node.next_functions):
+                reached.add(node)
+        return frozenset(reached & self.order.keys())
+
+    def used_beside(self, tensor: Tensor) -> bool:
+        """Return whether a parameter is used only by what depends on another input."""
+        edge = edge_of(tensor)
+        return edge is not None and edge.node in self._only_beside
+
+    @cached_property
+    def _only_beside(self) -> frozenset[Node]:
+        if not self.beside:
+            return frozenset()
         kept: set[Node] = set()
         for node in reversed(self.nodes):
-            if (node is self.nodes[-1] or node in kept) and not foreign[node]:
+            if node in self.beside:
+                continue
+            if node in kept or self.down[node]:
                 kept |= {node, *(child for child, _ in node.next_functions if child is not None)}
-        return frozenset(node for node in self.nodes if node not in kept or foreign[node])
+        return frozenset(node for node in self.nodes if node not in kept)
 
     def beginning_at(self, sources: Collection[Edge]) -> Graph:
         """Return the same graph with other sources."""

@@ -122,10 +122,16 @@ def _looks_up(node: Node, indices: Tensor) -> bool:
                 isinstance(index, Tensor)
                 and index.dtype == indices.dtype
                 and index.numel() == indices.numel()
-                and (index.data_ptr() == indices.data_ptr() or torch.equal(index.flatten(), indices.flatten()))
+                and (index.data_ptr() == indices.data_ptr() or _equal(index, indices))
             ):
                 return True
     return False
+
+
+def _equal(index: Tensor, indices: Tensor) -> bool:
+    """Return whether two tensors have the same values in the same order, or transposed."""
+    candidates = [indices, indices.mT] if indices.ndim == 2 else [indices]
+    return any(torch.equal(index.flatten(), candidate.flatten()) for candidate in candidates)
 
 
 def _called(model: nn.Module, batch: Batch) -> Any:

@@ -66,7 +66,7 @@ def measure(
     """
     model = unwrapped(model)
     _check(model)
-    asked = _Asked(batch if samples is None else limited(batch, samples), loss, blocks, source, seed)
+    asked = _Asked(batch if samples is None else limited(batch, samples), loss, _names(model, blocks), source, seed)
     if dtype is not None:
         try:
             with isolated(model, dtype=dtype, train=train, seed=seed) as copy:
@@ -80,6 +80,19 @@ def measure(
             wanted = str(dtype).removeprefix("torch.")
             copy.notes.append(f"measured in the model's own precision, as it does not run in {wanted}: {reason}")
         return _measured(copy, asked, None)
+
+
+def _names(model: nn.Module, blocks: Blocks) -> Blocks:
+    """Return modules that are asked for by their names: what is measured is a copy of them."""
+    if isinstance(blocks, str | type):
+        return blocks
+    names = {module: name for name, module in model.named_modules()}
+    strangers = [item for item in blocks if not isinstance(item, str) and item not in names]
+    if strangers:
+        raise UsageError(
+            f"blocks: a {type(strangers[0]).__name__} is no part of the model", "give modules of the model"
+        )
+    return [item if isinstance(item, str) else names[item] for item in blocks]
 
 
 def _check(model: nn.Module) -> None:
@@ -122,7 +135,7 @@ def _forward(model: nn.Module, asked: _Asked, dtype: torch.dtype | None, *, atta
         first = next((call for call in capture.calls if _enters(call, nodes)), None)
         if first is not None:
             source, edges = f"the output of {first.name}", [edge for edge in first.outputs if edge is not None]
-    others = [edge for place in run.entered(nodes).values() for edge in place if edge not in edges]
+    others = [edge for name, place in run.entered(nodes).items() for edge in place if edge not in edges]
     return _Pass(run, capture, loss, words, source, Graph(loss, nodes, edges, others))
 
 
