@@ -1,7 +1,7 @@
 """Walking along the chain of a network: forward through its links, and back from the loss to the first.
 
 Training, evaluation and the probe walk the same way; they differ in what they do at a link. Training goes back by hand
-where a family has its links so (`Network.link`), and by autograd over the whole chain elsewhere.
+where a family has its links so (`Network.by_hand`), and by autograd over the whole chain elsewhere.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from gradlab.families.network import Context, Network, Pullback, State
+from gradlab.families.network import ByHand, Context, Network, State
 from gradlab.nn.parameters import Params
+from gradlab.nn.vjp import vjp
 
-__all__ = ["back", "by_link", "forward", "gradients", "outputs"]
+__all__ = ["Gradients", "Objective", "back", "by_link", "forward", "outputs"]
 
 Cotangent = TypeVar("Cotangent")
 
@@ -71,42 +72,41 @@ def back(
     return coming
 
 
-def gradients(
-    network: Network,
-    params: Params,
-    leaves: Sequence[Tensor],
-    inputs: Tensor,
-    ctx: Context,
-    objective: Callable[[Tensor], tuple[Tensor, Tensor]],
-) -> tuple[Tensor, list[Tensor]]:
-    """Return the loss of each replica, `[R]`, and the gradient of the sum of objectives at `leaves`, in their order.
+Objective = Callable[[Tensor], tuple[Tensor, Tensor]]
+"""Maps the outputs to the loss of each replica, `[R]`, and to the gradient at the outputs of what is minimised."""
 
-    `leaves` are the parameters in slot order, the tensors that `params` names; `objective` maps the outputs to the
-    losses and to the number to be differentiated.
+
+class Gradients:
+    """The gradients of a network's parameters on batches, by hand where the network has its links so.
+
+    `leaves` are the parameters in slot order, the tensors that `params` names, whose values may change in place;
+    `grads` is where their gradients are written.
     """
-    if not network.by_hand:
-        loss_R, total = objective(outputs(network, params, inputs, ctx))
-        return loss_R.detach(), list(torch.autograd.grad(total, leaves))
-    pulls: list[Pullback] = []
 
-    def step(i: int, x: State) -> tuple[State, Tensor]:
-        after, top, pull = network.link(i, params, x, inputs, ctx)
-        pulls.append(pull)
-        return after, top
+    def __init__(self, network: Network, params: Params, leaves: Sequence[Tensor], grads: Params) -> None:
+        self._network, self._params, self._leaves, self._grads = network, params, leaves, grads
+        self._in_order = [grads[slot.layer][slot.name] for slot in network.layout.slots]
+        self._batch = -1
+        self._by_hand: ByHand | None = None
 
-    with torch.no_grad():
-        _, top = forward(network, params, inputs, ctx, step)
-    top.requires_grad_()
-    loss_R, total = objective(network.leave(params, top))
-    last = params[-1]
-    direct, *of_readout = torch.autograd.grad(total, [top, *last.values()])
-    by_layer: list[dict[str, Tensor]] = [{} for _ in params]
-    by_layer[-1] = dict(zip(last, of_readout, strict=True))
+    def __call__(self, inputs: Tensor, ctx: Context, objective: Objective) -> Tensor:
+        """Write the gradients on a batch `[R, N, I]`, of sequences `[R, N, T, I]`; return the loss of each replica."""
+        if inputs.shape[1] != self._batch:
+            self._batch = inputs.shape[1]
+            self._by_hand = self._network.by_hand(self._params, self._grads, self._batch)
+        if self._by_hand is not None:
+            return self._walked(self._by_hand, inputs, ctx, objective)
+        with torch.enable_grad():
+            output = outputs(self._network, self._params, inputs, ctx)
+        loss_R, grad = objective(output.detach())
+        torch._foreach_copy_(self._in_order, vjp([output], self._leaves, [grad]))
+        return loss_R
 
-    def visit(i: int, coming: State | None, above: Tensor | None) -> State:
-        left, by_layer[i] = pulls[i](coming, above)
-        return left
-
-    with torch.no_grad():
-        back(network, by_link(network, direct), visit)
-    return loss_R.detach(), [by_layer[slot.layer][slot.name] for slot in network.layout.slots]
+    @torch.no_grad()
+    def _walked(self, chain: ByHand, inputs: Tensor, ctx: Context, objective: Objective) -> Tensor:
+        links, network = chain.links, self._network
+        _, top = forward(network, self._params, inputs, ctx, lambda i, x: links[i].forward(x, ctx))
+        loss_R, grad = objective(chain.readout.forward(top))
+        direct = by_link(network, chain.readout.back(grad))
+        back(network, direct, lambda i, coming, above: links[i].back(coming, above))
+        return loss_R

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -23,18 +23,13 @@ from gradlab.nn.buffers import Buffers
 from gradlab.nn.norms import Mode, Norm
 from gradlab.nn.parameters import Layout, Params
 
-__all__ = ["ActivationMap", "Architecture", "Context", "Network", "Pullback", "State"]
+__all__ = ["ActivationMap", "Architecture", "ByHand", "Context", "Link", "Network", "Readout", "State"]
 
 ActivationMap = Activation | Mixture
 """An activation, as a function of its input and of its learned parameter, if it has one."""
 
 State = tuple[Tensor, ...]
 """What a link hands to the next one: the stream x, or the states of all stacked layers; each `[R, N, ...]`."""
-
-
-Pullback = Callable[[State | None, Tensor | None], tuple[State, dict[str, Tensor]]]
-"""Maps the gradient at the state after a link, and that of what it hands to the readout, to the gradient at the state
-before it and those of its parameters by name. None stands for zero."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +121,37 @@ class Context:
         return x * (mask.unsqueeze(1) if x.ndim > mask.ndim else mask)
 
 
+class Link(Protocol):
+    """One link without a graph, and the way back through it; both write over what they returned before."""
+
+    def forward(self, x: State, ctx: Context) -> tuple[State, Tensor]:
+        """Return what `Network.block` does."""
+
+    def back(self, coming: State | None, above: Tensor | None) -> State:
+        """Return the gradient at the state before the link, given that at the state after it and that of what it
+        hands to the readout, and write those of the parameters; None stands for zero.
+
+        What is given may be written over."""
+
+
+class Readout(Protocol):
+    """The way out of a network without a graph, and the way back through it."""
+
+    def forward(self, top: Tensor) -> Tensor:
+        """Return what `Network.leave` does."""
+
+    def back(self, grad: Tensor) -> Tensor:
+        """Return the gradient at what the readout sees, given that at the outputs; write those of the parameters."""
+
+
+@dataclass(frozen=True, slots=True)
+class ByHand:
+    """A chain that goes forward and back without autograd."""
+
+    links: Sequence[Link]
+    readout: Readout
+
+
 class Network(ABC):
     """A stacked network of R replicas. It owns no parameters: they are views of a flat buffer that the caller holds."""
 
@@ -173,14 +199,11 @@ class Network(ABC):
         """Return the square matrix `[R, H, H]` that is applied at every link, or None."""
         return None
 
-    @property
-    def by_hand(self) -> bool:
-        """Whether training goes back through `link`; else by autograd over the whole chain."""
-        return False
+    def by_hand(self, params: Params, grads: Params, batch: int) -> ByHand | None:
+        """Return the chain in a form that goes back by hand, for batches of one size; None: there is none.
 
-    def link(self, i: int, params: Params, x: State, inputs: Tensor, ctx: Context) -> tuple[State, Tensor, Pullback]:
-        """Return what `block` does, without a graph, and the way back through it."""
-        raise TypeError(f"{type(self).__name__} has no backward pass by hand")
+        It keeps both: `params`, whose values may change in place, and `grads`, where it writes the gradients."""
+        return None
 
     def whole(self, params: Params, inputs: Tensor, ctx: Context) -> Tensor | None:
         """Return the outputs by a faster form of the same map; None: there is none, walk along the links."""

@@ -8,62 +8,32 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from gradlab.components import TASKS, Named
 from gradlab.datafiles.files import require_unchanged
 from gradlab.errors import UsageError
+from gradlab.tasks.losses import Loss, cross_entropy, mean, mse
 
 __all__ = [
     "ACCURACY",
     "R2",
     "Criterion",
     "Data",
-    "Loss",
     "Scaling",
     "classification",
-    "cross_entropy",
-    "last_step",
     "load",
-    "mse",
     "regression",
 ]
-
-Loss = Callable[[Tensor, Tensor], Tensor]
-"""Outputs `[R, N, C]` or, with one for each time step, `[R, N, T, C]`, and their targets, to a number a replica."""
-
-
-def cross_entropy(output: Tensor, target: Tensor) -> Tensor:
-    """Return the mean cross-entropy of each replica over samples and time steps, `[R]`, in nats.
-
-    Targets are class indices, `[R, N]` for outputs `[R, N, C]`, `[R, N, T]` for `[R, N, T, C]`.
-    """
-    losses = F.cross_entropy(output.flatten(0, -2), target.flatten(), reduction="none")
-    return losses.view(target.shape).flatten(1).mean(1)
-
-
-def mse(output: Tensor, target: Tensor) -> Tensor:
-    """Return the mean squared error of each replica over samples, time steps and outputs, `[R]`."""
-    return _mean((output - target).square())
-
-
-def last_step(loss: Loss) -> Loss:
-    """Return the part of a loss over all time steps that belongs to the last one."""
-    return lambda output, target: loss(output[:, :, -1], target[:, :, -1])
-
-
-def _mean(values: Tensor) -> Tensor:
-    return values.mean(tuple(range(1, values.ndim)))
 
 
 def _accuracy(output: Tensor, target: Tensor) -> Tensor:
     right = (output.argmax(-1) == target).to(output.dtype)
     # argmax of NaNs is a class like any other: a network without finite outputs knows nothing
-    return _mean(right).where(output.isfinite().flatten(1).all(1), torch.nan)
+    return mean(right).where(output.isfinite().flatten(1).all(1), torch.nan)
 
 
 def _r2(output: Tensor, target: Tensor) -> Tensor:
-    return 1 - mse(output, target) / _mean((target - target.mean(1, keepdim=True)).square())
+    return 1 - mse(output, target) / mean((target - target.mean(1, keepdim=True)).square())
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from gradlab.datafiles.text import TEST_SHARE, read
-from gradlab.tasks.base import Criterion, Data, cross_entropy, last_step
+from gradlab.tasks.base import Criterion, Data
+from gradlab.tasks.losses import cross_entropy, last_step
 
 __all__ = ["NOVEL", "load", "pair_entropy", "single_entropy"]
 

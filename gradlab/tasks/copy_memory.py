@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from gradlab.streams import generator
-from gradlab.tasks.base import Criterion, Data, cross_entropy, last_step
+from gradlab.tasks.base import Criterion, Data
+from gradlab.tasks.losses import cross_entropy, last_step
 
 __all__ = ["BLANK", "COPIED", "DELIMITER", "HELD_OUT", "SYMBOLS", "baseline", "load"]
 

@@ -31,8 +31,11 @@ class Samples:
 
     def gather(self, index_SN: Tensor) -> tuple[Tensor, Tensor]:
         """Return inputs `[R, N, I]` and targets `[R, N, ...]` for indices `[S, N]`, one row a seed."""
-        index_RN = index_SN[self._seed_of_R] + self._first_R.unsqueeze(1)
-        return _wide(self._x[index_RN]), _wide(self._y[index_RN])
+        # index_select copies whole rows, indexing goes element by element
+        index_RN = index_SN.index_select(0, self._seed_of_R).add_(self._first_R.unsqueeze(1))
+        chosen = [values.index_select(0, index_RN.flatten()) for values in (self._x, self._y)]
+        x, y = (_wide(values).view(*index_RN.shape, *values.shape[1:]) for values in chosen)
+        return x, y
 
     def all(self) -> tuple[Tensor, Tensor]:
         """Return every sample, `[R, M, I]` and `[R, M, ...]`."""

@@ -13,7 +13,7 @@ from gradlab.cell import SETTINGS, Cell, cell_id, mixes_activations, probe_steps
 from gradlab.components import NORMS, RESIDUALS
 from gradlab.errors import DataError, UsageError
 from gradlab.families import FAMILIES
-from gradlab.families.chain import gradients, outputs
+from gradlab.families.chain import Gradients, outputs
 from gradlab.families.network import Architecture, Context, Network
 from gradlab.nn.buffers import Buffers
 from gradlab.nn.parameters import Start
@@ -21,6 +21,7 @@ from gradlab.optim import BankOptimizer, Clips, Penalty, Rule, schedule
 from gradlab.probing import Profile, probe, probe_profile, weight_norms
 from gradlab.record import Record
 from gradlab.tasks import Data, Scaling, load
+from gradlab.tasks.losses import with_pullback
 from gradlab.training.batches import Batches, Dropout, samples
 from gradlab.training.checkpoint import Checkpoint
 from gradlab.training.graph import Replay
@@ -108,9 +109,9 @@ class Trainer:
         layout = self.model.layout
         self.compute_RP = self.flat_RP.to(compute) if self.precision.mixed else self.flat_RP
         """The parameters as the network sees them: `flat_RP` itself, or a copy in 16 bits."""
-        self.params, self.leaves = layout.leaves(self.compute_RP)
-        self.buffers, self.probe_buffers = Buffers(), Buffers()
-        self.grads = [slot.view(self.grad_RP) for slot in layout.slots]
+        self.params, leaves = layout.leaves(self.compute_RP)
+        self.gradients = Gradients(self.model, self.params, leaves, layout.views(self.grad_RP))
+        self.probe_buffers = Buffers()
         self.loss_scale = LossScale(self.precision, len(cells), device)
         rules = [Rule(cell.optimizer, cell.lr or 0.0, cell.weight_decay) for cell in cells]
         self.optimizer = BankOptimizer(self.flat_RP, self.grad_RP, rules, layout, separate=self.precision.scaled)
@@ -195,6 +196,7 @@ class Trainer:
     def step(self, step: int, *, watched: bool = False) -> None:
         """Make one update; where `watched`, note in the last row what it did."""
         self.index_SN.copy_(self.batches.next())
+        self.measurements.at(step)
         self.optimizer.set_factor(self.factor(step))
         before_RP = self.flat_RP.clone() if watched and self.measures_all else None
         if self.replay is not None and not watched:
@@ -211,13 +213,12 @@ class Trainer:
         self._refresh()
 
         def objective(output: Tensor) -> tuple[Tensor, Tensor]:
-            loss_R = self.data.loss(output.to(self.precision.master), y)
-            # a sum keeps the replicas apart; a mean would scale every gradient by 1/R
-            return loss_R, (loss_R * self.loss_scale.scale_R if self.precision.scaled else loss_R).sum()
+            loss_R, pull = with_pullback(self.data.loss, output.to(self.precision.master), y)
+            # of the sum over replicas, which keeps them apart; a mean would scale every gradient by 1/R
+            weight_R = self.loss_scale.scale_R if self.precision.scaled else torch.ones_like(loss_R)
+            return loss_R, pull(weight_R).to(output)
 
-        ctx = Context("train", self.running, masks, self.buffers)
-        loss_R, grads = gradients(self.model, self.params, self.leaves, x, ctx, objective)
-        torch._foreach_copy_(self.grads, grads)
+        loss_R = self.gradients(x, Context("train", self.running, masks), objective)
         self.measurements.trained(loss_R)
         finite_R = self.loss_scale.unscale(self.grad_RP) if self.precision.scaled else None
         self.penalty.add(self.grad_RP, self.flat_RP)

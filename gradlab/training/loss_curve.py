@@ -27,18 +27,25 @@ class LateLoss:
 class LossCurve:
     """Means of the training loss over `BINS` stretches of the steps (over single steps where these are fewer).
 
-    Adding a loss is one indexed sum on the device, so that a CUDA graph can record it.
+    Adding a loss is one indexed sum on the device, so that a CUDA graph can record it; the step is set outside.
     """
 
     def __init__(self, replicas: int, steps: int, device: torch.device) -> None:
         self.bins = min(steps, BINS)
         self._steps = steps
+        self._bin = 0
+        self._index = torch.zeros(1, dtype=torch.int64, device=device)
         self.sum_BR = torch.zeros(self.bins, replicas, dtype=torch.float64, device=device)
 
-    def add(self, step: Tensor, loss_R: Tensor) -> None:
-        """Add the losses at a step, an int64 tensor without axes."""
-        index = torch.div(step * self.bins, self._steps, rounding_mode="floor")
-        self.sum_BR.index_add_(0, index.view(1), loss_R.detach().double().unsqueeze(0))
+    def at(self, step: int) -> None:
+        """Say which step the losses to be added belong to."""
+        if (index := step * self.bins // self._steps) != self._bin:
+            self._bin = index
+            self._index.fill_(index)
+
+    def add(self, loss_R: Tensor) -> None:
+        """Add the losses of the step, float64."""
+        self.sum_BR.index_add_(0, self._index, loss_R.unsqueeze(0))
 
     def late(self) -> LateLoss:
         """Return the means of the last two quarters of the bins."""

@@ -29,9 +29,10 @@ class Measurements:
 
     def __init__(self, replicas: int, steps: int, device: torch.device) -> None:
         self.rows: list[dict[str, Tensor]] = []
-        self._now = torch.zeros((), dtype=torch.int64, device=device)
-        """The step to be made next, on the device, where a CUDA graph can count it."""
-        self._diverged_at_R = torch.full((replicas,), -1, dtype=torch.int64, device=device)
+        self._finite_R = torch.ones(replicas, dtype=torch.bool, device=device)
+        """Whether no loss has been anything but finite."""
+        self._steps_R = torch.zeros(replicas, dtype=torch.int64, device=device)
+        """Updates made until then, counted on the device, where a CUDA graph can count them."""
         self._clipped_R = torch.zeros(replicas, dtype=torch.float64, device=device)
         self._coef_sum_R = torch.zeros_like(self._clipped_R)
         self._last_finite_R = torch.full_like(self._clipped_R, torch.nan)
@@ -51,22 +52,25 @@ class Measurements:
         })  # fmt: skip
 
     def watch(self, loss_R: Tensor) -> None:
-        """Note which replicas have a loss that is not finite for the first time."""
-        new_R = (self._diverged_at_R < 0) & ~loss_R.isfinite()
-        self._diverged_at_R.copy_(torch.where(new_R, self._now, self._diverged_at_R))
+        """Note which replicas have a loss that is not finite."""
+        self._finite_R &= (loss_R - loss_R) == 0  # fewer operations than isfinite
+
+    def at(self, step: int) -> None:
+        """Say which step is made next."""
+        self._curve.at(step)
 
     def trained(self, loss_R: Tensor) -> None:
         """Note the loss of a training batch, the last finite one where it is not."""
         self.watch(loss_R)
-        self._last_finite_R.copy_(torch.where(self._diverged_at_R < 0, loss_R.detach(), self._last_finite_R))
-        self._curve.add(self._now, loss_R)
+        loss_R = loss_R.double()
+        torch.where(self._finite_R, loss_R, self._last_finite_R, out=self._last_finite_R)
+        self._curve.add(loss_R)
 
     def clipped(self, clipping: Clipping, *, watched: bool) -> None:
         """Count one step of clipping; where `watched`, note its numbers in the last row."""
-        live_R = self._diverged_at_R < 0
         coef_R = clipping.coef_R.double()
-        self._clipped_R += (clipping.after_R < clipping.before_R) & live_R
-        self._coef_sum_R += torch.where(live_R, coef_R, 0.0)
+        self._clipped_R += (clipping.after_R < clipping.before_R) & self._finite_R
+        self._coef_sum_R += torch.where(self._finite_R, coef_R, 0.0)
         if watched:
             self.rows[-1] |= {
                 "clip_before_R": clipping.before_R.double(),
@@ -80,19 +84,19 @@ class Measurements:
 
     def stepped(self) -> None:
         """Count one update."""
-        self._now += 1
+        self._steps_R += self._finite_R
 
     def state(self) -> dict[str, Any]:
         """Return what `restore` needs."""
         return {"rows": self.rows, "counts": self._counts()}
 
     def _counts(self) -> list[Tensor]:
-        counts = [self._now, self._diverged_at_R, self._clipped_R, self._coef_sum_R]
+        counts = [self._finite_R, self._steps_R, self._clipped_R, self._coef_sum_R]
         return [*counts, self._last_finite_R, self._curve.sum_BR]
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a `state`."""
-        device = self._now.device
+        device = self._finite_R.device
         self.rows = [{name: value.to(device) for name, value in row.items()} for row in state["rows"]]
         for mine, kept in zip(self._counts(), state["counts"], strict=True):
             mine.copy_(kept)
@@ -113,21 +117,21 @@ class Measurements:
             for name, column in columns.items()
             if column in kept or column == "log_grad_norm_total"
         }
-        diverged_at = self._diverged_at_R.tolist()
+        finite, made = self._finite_R.tolist(), self._steps_R.tolist()
         clipped, coefs = self._clipped_R.tolist(), self._coef_sum_R.tolist()
         last_finite, late = self._last_finite_R.tolist(), self._curve.late()
         total = np.exp(table.pop("log_grad_norm_total"))
         criterion = data.criterion
         records = []
         for r, cell in enumerate(cells):
-            steps = cell.steps if diverged_at[r] < 0 else diverged_at[r]
+            steps: int = made[r]
             clips = cell.clip.name != "none" and steps > 0
             arrays = {name: np.ascontiguousarray(values[r]) for name, values in table.items()}
             records.append(
                 Record(
                     cell=cell_id(cell),
-                    status="ok" if diverged_at[r] < 0 else "diverged",
-                    diverged_at=None if diverged_at[r] < 0 else diverged_at[r],
+                    status="ok" if finite[r] else "diverged",
+                    diverged_at=None if finite[r] else steps,
                     steps=steps,
                     in_features=data.in_features,
                     out_features=data.out_features,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 
 import pytest
 import torch
@@ -12,7 +11,7 @@ from recurrent_reference import architecture
 from gradlab.components import ACTIVATIONS, Named
 from gradlab.families import FAMILIES, chain
 from gradlab.families.mlp.network import MLP
-from gradlab.families.network import Architecture, Context
+from gradlab.families.network import Architecture, Context, Network
 from gradlab.families.recurrent.network import Recurrent
 from gradlab.nn.parameters import Start
 
@@ -39,39 +38,69 @@ def stirred(network, replicas: int = 2) -> torch.Tensor:
 
 def objective(target: torch.Tensor):
     def loss(output: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        loss_R = (output - target).square().flatten(1).mean(1)
-        return loss_R, loss_R.sum()
+        with torch.enable_grad():
+            leaf = output.detach().requires_grad_()
+            loss_R = (leaf - target).square().flatten(1).mean(1)
+            return loss_R.detach(), torch.autograd.grad(loss_R.sum(), leaf)[0]
 
     return loss
+
+
+def gradients(
+    network: Network, flat_RP: torch.Tensor, x: torch.Tensor, ctx: Context, target: torch.Tensor, calls: int = 1
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the losses, `[R]`, and the gradients, laid out as the parameters are, of the last of some equal calls."""
+    params, leaves = network.layout.leaves(flat_RP)
+    grad_RP = torch.full_like(flat_RP, torch.nan)
+    trained = chain.Gradients(network, params, leaves, network.layout.views(grad_RP))
+    for _ in range(calls):
+        loss_R = trained(x, ctx, objective(target))
+    return loss_R, grad_RP
 
 
 @pytest.mark.parametrize("masked", [False, True], ids=["whole", "dropout"])
 @pytest.mark.parametrize(("residual", "scale"), FORMS)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_gradients_by_hand_are_those_of_autograd(activation, residual, scale, masked, monkeypatch):
+    """Twice in the same memory: what the first call left behind does not count."""
     network = mlp(activation, residual, scale)
-    assert network.by_hand
-    params, leaves = network.layout.leaves(stirred(network))
+    flat_RP = stirred(network)
+    views = network.layout.views(flat_RP)
+    assert network.by_hand(views, views, 6) is not None
     masks = [(normal(2, 6, 5, seed=i) > 0).double() * 2 for i in range(4)] if masked else []
-    x, target = normal(2, 6, 3), normal(2, 6, 2, seed=7)
-    args = network, params, leaves, x, Context("train", masks=masks), objective(target)
-    loss_R, grads = chain.gradients(*args)
-    monkeypatch.setattr(MLP, "by_hand", False)
-    expected_R, expected = chain.gradients(*args)
+    args = flat_RP, normal(2, 6, 3), Context("train", masks=masks), normal(2, 6, 2, seed=7)
+    loss_R, grad_RP = gradients(network, *args, calls=2)
+    monkeypatch.setattr(MLP, "by_hand", lambda *_: None)
+    expected_R, expected_RP = gradients(network, *args)
     torch.testing.assert_close(loss_R, expected_R, rtol=1e-14, atol=0)
-    assert all(bool(grad.any()) for grad in grads[:2])
-    torch.testing.assert_close(grads, expected, rtol=1e-12, atol=1e-15)
+    torch.testing.assert_close(grad_RP, expected_RP, rtol=1e-12, atol=1e-15)
+    assert all(bool(slot.view(grad_RP).any()) for slot in network.layout.slots[:2])
+
+
+def test_batches_of_another_size_have_memory_of_their_own():
+    network = mlp("tanh", "add")
+    flat_RP = stirred(network)
+    params, leaves = network.layout.leaves(flat_RP)
+    grad_RP = torch.empty_like(flat_RP)
+    trained = chain.Gradients(network, params, leaves, network.layout.views(grad_RP))
+    for size in (6, 4, 6):
+        x, target = normal(2, size, 3), normal(2, size, 2, seed=7)
+        trained(x, Context("train"), objective(target))
+        assert torch.equal(grad_RP, gradients(network, flat_RP, x, Context("train"), target)[1])
 
 
 @pytest.mark.parametrize("norm", ["batch", "layer", "rms"])
-def test_what_has_no_backward_pass_by_hand_says_so_and_is_trained_by_autograd(norm):
+def test_what_has_no_backward_pass_by_hand_is_trained_by_autograd(norm):
     network = mlp("tanh", norm=norm)
-    assert not network.by_hand
-    params, leaves = network.layout.leaves(stirred(network))
-    _, grads = chain.gradients(
-        network, params, leaves, normal(2, 6, 3), Context("train"), objective(normal(2, 6, 2, seed=7))
-    )
-    assert [grad.shape for grad in grads] == [leaf.shape for leaf in leaves]
+    flat_RP = stirred(network)
+    views = network.layout.views(flat_RP)
+    assert network.by_hand(views, views, 6) is None
+    x, target = normal(2, 6, 3), normal(2, 6, 2, seed=7)
+    params, leaves = network.layout.leaves(flat_RP)
+    output = chain.outputs(network, params, x, Context("train"))
+    expected = torch.autograd.grad((output - target).square().flatten(1).mean(1).sum(), leaves)
+    _, grad_RP = gradients(network, flat_RP, x, Context("train"), target)
+    torch.testing.assert_close([slot.view(grad_RP) for slot in network.layout.slots], list(expected))
 
 
 @pytest.mark.parametrize("per_step", [False, True])
@@ -113,12 +142,9 @@ def test_a_mixture_goes_back_through_each_of_its_activations():
     plain = mlp("tanh").arch
     mixed = MLP(dataclasses.replace(plain, activations=tuple(named)))
     flat_RP, x, target = stirred(mixed, 4), normal(4, 6, 3), normal(4, 6, 2, seed=7)
-    params, leaves = mixed.layout.leaves(flat_RP)
-    _, together = chain.gradients(mixed, params, leaves, x, Context("train"), objective(target))
+    _, together_RP = gradients(mixed, flat_RP, x, Context("train"), target)
     for r, name in enumerate(named):
         alone = MLP(dataclasses.replace(plain, activation=name, activations=(name,)))
-        own, own_leaves = alone.layout.leaves(flat_RP[r : r + 1])
-        slices = x[r : r + 1], Context("train"), objective(target[r : r + 1])
-        _, grads = chain.gradients(alone, own, own_leaves, *slices)
-        for one, other in itertools.zip_longest(together, grads):
-            torch.testing.assert_close(one[r : r + 1], other, rtol=1e-12, atol=1e-15)
+        own = slice(r, r + 1)
+        _, grad_RP = gradients(alone, flat_RP[own], x[own], Context("train"), target[own])
+        torch.testing.assert_close(together_RP[own], grad_RP, rtol=1e-12, atol=1e-15)

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from gradlab.components import TASKS, Named
 from gradlab.tasks import Data, copy_memory, load
 from gradlab.tasks.adding import BASELINE
-from gradlab.tasks.base import cross_entropy, mse
+from gradlab.tasks.losses import cross_entropy, mse
 
 
 @pytest.mark.parametrize("name", ["adding", "copy_memory", "temporal_order", "ratings"])

@@ -11,7 +11,7 @@ import torch
 
 from gradlab.components import TASKS, Named
 from gradlab.tasks import load
-from gradlab.tasks.base import cross_entropy, mse
+from gradlab.tasks.losses import cross_entropy, mse
 
 
 @pytest.mark.parametrize("name", ["teacher", "linear_regression", "spirals"])

@@ -16,7 +16,7 @@ from gradlab.families.chain import outputs
 from gradlab.families.mlp.network import MLP
 from gradlab.families.network import Architecture, Context
 from gradlab.nn.parameters import Start
-from gradlab.tasks.base import cross_entropy, last_step, mse
+from gradlab.tasks.losses import cross_entropy, last_step, mse
 from gradlab.training.loop import train_bank
 
 

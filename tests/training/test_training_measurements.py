@@ -25,7 +25,8 @@ _PROVENANCE = {"wall_s": 0.5, "device": "cpu", "gradlab": "0", "torch": "2"}
 def curve_of(losses: np.ndarray) -> LossCurve:
     curve = LossCurve(losses.shape[1], len(losses), torch.device("cpu"))
     for step, loss_R in enumerate(losses):
-        curve.add(torch.tensor(step), torch.from_numpy(loss_R))
+        curve.at(step)
+        curve.add(torch.from_numpy(loss_R))
     return curve
 
 

@@ -21,7 +21,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from gradlab.families.network import Architecture, Context, Network, Pullback, State
+from gradlab.families.mlp.by_hand import by_hand
+from gradlab.families.network import Architecture, ByHand, Context, Network, State
 from gradlab.nn import norms
 from gradlab.nn.activations import activations
 from gradlab.nn.embedding import embed
@@ -138,45 +139,12 @@ class MLP(Network):
         y = normed(y, "stream")
         return (y,), y
 
-    @property
-    def by_hand(self) -> bool:
-        """Whether training goes back by hand: where no block has a norm or a scaled stream, and no table is learned."""
-        return self.norm is None and not self._embedding and self.arch.residual not in ("layer_scale", "deepnorm")
-
-    def link(self, i: int, params: Params, x: State, inputs: Tensor, ctx: Context) -> tuple[State, Tensor, Pullback]:
-        """Return block i of a network without norms, and the way back through it.
-
-        What it returns lies in `ctx.buffers`; the gradients that come to the way back are written over.
-        """
-        (stream,), own, skip = x, params[i], self.arch.residual != "none" and i > 0
-        weight, buffer = own["weight"], ctx.buffers.get
-        wide = (*stream.shape[:2], self.arch.width)
-        h = torch.baddbmm(own["bias"].unsqueeze(1), stream, weight.mT, out=buffer(("h", i), wide, stream))
-        a, pull_activation = self.activation.with_pullback(h, own.get("slope"))
-        branch = ctx.drop(a, i)
-        scale = own["scale"].unsqueeze(2) if self.learns_scale and skip else self.scale
-        y = branch
-        if skip:
-            y = torch.mul(branch, scale, out=buffer(("y", i), wide, stream)).add_(stream)
-
-        def pull(coming: State | None, above: Tensor | None) -> tuple[State, dict[str, Tensor]]:
-            dy = above if coming is None else coming[0]
-            assert dy is not None
-            grads = {}
-            if isinstance(scale, Tensor):
-                grads["scale"] = (dy * branch).sum((1, 2)).unsqueeze(1)
-            da = torch.mul(dy, scale, out=buffer("da", wide, stream)) if skip else dy
-            dh, dslope = pull_activation(ctx.drop(da, i))
-            if dslope is not None:
-                grads["slope"] = dslope
-            grads["weight"] = torch.bmm(dh.mT, stream, out=buffer(("dW", i), weight.shape, stream))
-            grads["bias"] = torch.sum(dh, 1, out=buffer(("db", i), own["bias"].shape, stream))
-            if i == 0:
-                return (), grads
-            dx = torch.bmm(dh, weight, out=buffer(("dx", i % 2), stream.shape, stream))
-            return (dx.add_(dy) if skip else dx,), grads
-
-        return (y,), y, pull
+    def by_hand(self, params: Params, grads: Params, batch: int) -> ByHand | None:
+        """Return the chain by hand where no block has a norm or a scaled stream, and no table is learned."""
+        if self.norm is not None or self._embedding or self.arch.residual in ("layer_scale", "deepnorm"):
+            return None
+        scale = None if self.arch.residual == "none" else self.scale
+        return by_hand(params, grads, self.activation, scale, batch)
 
     def leave(self, params: Params, top: Tensor) -> Tensor:
         """Return the readout of the last block's output."""
