@@ -1,7 +1,7 @@
 """The same cells by a plain torch.nn loop and by gradlab's bank: one process, one thread, ratios from one run.
 
     python benchmarks/bank_vs_loop.py            # the whole table, some minutes
-    python benchmarks/bank_vs_loop.py --quick    # three rows
+    python benchmarks/bank_vs_loop.py --quick    # six rows
 
 Three comparisons. **step**: the training step alone (batch, forward, backward, update), also against the calls of
 bmm that it makes, with operands of their own for every block as in the step. **cell**: all of a cell, initialisation
@@ -28,6 +28,7 @@ from gradlab.tasks import load
 from gradlab.training.loop import Trainer, train_bank
 
 ROWS = [(8, 32, 32), (16, 64, 64), (16, 128, 64)]  # depth, width, batch size: the table of the design
+ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
 THREE = ("sigmoid", "tanh", "relu")
 FIVE = (*THREE, "gelu", "selu")
 MIXTURES = [
@@ -37,10 +38,10 @@ MIXTURES = [
 REPLICAS = [1, 4, 8, 16, 32, 64]
 
 
-def network(depth: int, width: int) -> nn.Sequential:
+def network(depth: int, width: int, activation: type[nn.Module]) -> nn.Sequential:
     layers: list[nn.Module] = []
     for block in range(depth):
-        layers += [nn.Linear(64 if block == 0 else width, width), nn.Tanh()]
+        layers += [nn.Linear(64 if block == 0 else width, width), activation()]
     return nn.Sequential(*layers, nn.Linear(width, 10))
 
 
@@ -53,7 +54,7 @@ class PlainLoop:
         self.x, self.y = data.train_x[0].float(), data.train_y[0]
         self.test_x, self.test_y = data.test_x[0].float(), data.test_y[0]
         self.cell = cell
-        self.model = network(cell.depth, cell.width)
+        self.model = network(cell.depth, cell.width, ACTIVATIONS[cell.activation.name])
         for layer in self.model:
             if isinstance(layer, nn.Linear):
                 nn.init.xavier_normal_(layer.weight)
@@ -80,14 +81,15 @@ class PlainLoop:
         outputs, x = [], self.x[batch].double()
         for layer in model:
             x = layer(x)
-            if isinstance(layer, nn.Tanh):
+            if not isinstance(layer, nn.Linear):
                 x.retain_grad()
                 outputs.append(x)
         model.zero_grad()
         loss = self.loss(x, self.y[batch])
         loss.backward()
         linears = [layer for layer in model if isinstance(layer, nn.Linear)]
-        slopes = [1 - h.detach().square() for h in outputs]
+        relu = self.cell.activation.name == "relu"
+        slopes = [(h.detach() > 0).double() if relu else 1 - h.detach().square() for h in outputs]
         with torch.no_grad():
             accuracy = (self.model(self.test_x).argmax(1) == self.test_y).float().mean().item()
         return {
@@ -181,9 +183,9 @@ def compare_mixing(depth: int, width: int, seeds: int, activations: tuple[str, .
     )
 
 
-def compare_steps(depth: int, width: int, batch: int, replicas: int, repeats: int) -> None:
+def compare_steps(activation: str, depth: int, width: int, batch: int, replicas: int, repeats: int) -> None:
     base = Cell(
-        depth=depth, width=width, batch_size=batch, activation=Named("tanh"), init=Named("xavier_normal"), lr=0.01
+        depth=depth, width=width, batch_size=batch, activation=Named(activation), init=Named("xavier_normal"), lr=0.01
     )
     cells = [Cell(**{name: getattr(base, name) for name in base.__slots__} | {"seed": r}) for r in range(replicas)]
     trainer, loop = Trainer(cells, torch.device("cpu")), PlainLoop(base)
@@ -196,7 +198,7 @@ def compare_steps(depth: int, width: int, batch: int, replicas: int, repeats: in
     bare = bare_bmm(width, batch, replicas)
     calls, again = alternate(own_bmms(base, replicas), lambda: trainer.step(next(count)), repeats)
     print(
-        f"| {depth} x {width} (batch {batch}) | {replicas} | {rate:.1f} | {bank_rate:.1f} | "
+        f"| {activation} {depth} x {width} (batch {batch}) | {replicas} | {rate:.1f} | {bank_rate:.1f} | "
         f"{replicas * per_cell / per_bank:.2f} | {bare:.0f} | {bank_rate / bare:.2f} | "
         f"{again / calls:.2f} |",
         flush=True,
@@ -230,12 +232,14 @@ def main() -> None:
     machine = platform.processor() or platform.machine()
     print(f"{time.strftime('%Y-%m-%d')}, {machine}, torch {torch.__version__}, 1 thread\n")
     print(
-        "| depth x width | R | loop GFLOP/s | bank GFLOP/s | bank / loop | bare bmm | of bare bmm | step / its bmms |"
+        "| activation, depth x width | R | loop GFLOP/s | bank GFLOP/s | bank / loop | bare bmm | of bare bmm | "
+        "step / its bmms |"
     )
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for depth, width, batch in ROWS:
-        for replicas in [16] if quick else REPLICAS:
-            compare_steps(depth, width, batch, replicas, 15 if quick else 41)
+        for activation in ACTIVATIONS:
+            for replicas in [16] if quick else REPLICAS:
+                compare_steps(activation, depth, width, batch, replicas, 15 if quick else 41)
     print("\nActivations in one bank or in a bank each, milliseconds a step; activations x seeds\n")
     print("| depth x width | cells | apart | mixed | apart / mixed | of a probe |")
     print("| --- | --- | --- | --- | --- | --- |")
