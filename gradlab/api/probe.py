@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from torch import nn
 
     from gradlab.modules.chain import Blocks
+    from gradlab.modules.cures import Cure
     from gradlab.modules.inputs import Loss
 
-__all__ = ["ProbeResult", "probe"]
+__all__ = ["ProbeResult", "cures", "probe"]
 
 
 @dataclass(frozen=True)
@@ -87,3 +88,54 @@ def probe(
         raise UsageError("the models of different seeds have different blocks", "build the same architecture each time")
     summary = summarise(profiles, vanish=options.vanish, explode=options.explode)
     return ProbeResult(name, tuple(profiles), options, summary)
+
+
+def cures(
+    model: nn.Module, batch: Any, loss: Loss = None, options: ProbeOptions | None = None, *, blocks: Blocks = "auto"
+) -> tuple[Cure, ...]:
+    """Try what may mend a model, each change on a copy, and return what it does to the survival, the best first.
+
+    Changes are initialisations, activations, norms, residual scales, skips and, where the loss is one that can be
+    trained, a learning rate that warms up. The arguments are those of `probe`.
+
+    Raises:
+        UsageError: for arguments that do not fit the model, and a model that cannot be copied.
+        Exception: whatever the model or the loss raises.
+    """
+    import copy
+
+    import torch
+
+    from gradlab.modules.cures import cures
+    from gradlab.modules.inputs import COTANGENTS, Run, objective
+    from gradlab.modules.probe import measure
+    from gradlab.modules.warm_up import warm_up
+
+    options = options or ProbeOptions()
+    dtype = torch.float64 if options.dtype == "float64" else None
+    try:
+        copy.deepcopy(model)
+    except Exception as error:
+        reason = next(iter(str(error).splitlines()), "")
+        raise UsageError(
+            f"the model cannot be copied, so nothing can be tried on it: {type(error).__name__}: {reason}",
+            "build it without what cannot be copied",
+        ) from error
+
+    def measured(changed: nn.Module) -> ModuleProfile:
+        return measure(
+            changed, batch, loss, blocks=blocks, source=options.source, dtype=dtype, train=options.train,
+            samples=options.samples,
+        )  # fmt: skip
+
+    def loss_of(trained: nn.Module) -> torch.Tensor:
+        return objective(Run.of(trained, batch, None), batch, loss, 0)[0]
+
+    vanish, explode = options.vanish, options.explode
+    profile = measured(model)
+    tried = cures(
+        model, profile, measured, lambda changed: Run.of(changed, batch, None).output, vanish=vanish, explode=explode
+    )
+    if loss in COTANGENTS or profile.objective.startswith("no loss"):
+        return tried
+    return (*tried, warm_up(model, measured, loss_of, vanish=vanish, explode=explode))

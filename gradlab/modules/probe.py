@@ -19,6 +19,7 @@ from gradlab.modules.inputs import Batch, Loss, Run, limited, objective
 from gradlab.modules.isolation import Isolated, isolated, unwrapped
 from gradlab.modules.profile import ModuleProfile
 from gradlab.modules.recurrent import replayed
+from gradlab.modules.weights import weight_uses
 
 __all__ = ["measure"]
 
@@ -159,6 +160,7 @@ def _measured(copy: Isolated, asked: _Asked, dtype: torch.dtype | None) -> Modul
             "the model has no block: no module with a matrix or a kernel comes before the loss",
             'name the blocks: blocks="cuts", or a class, or modules',
         )
+    uses = weight_uses(forward.capture, graph) if graph is not None else ()
     leaves = [leaf for leaf in forward.run.leaves.values() if leaf.requires_grad]
     numbers, head, parameter_grads = numbers_of(copy, forward.capture, graph, blocks, forward.loss, leaves)
     broken = any(edge is None for _, edge in blocks)
@@ -172,6 +174,7 @@ def _measured(copy: Isolated, asked: _Asked, dtype: torch.dtype | None) -> Modul
         training=model.training,
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         head=head,
+        weight_uses=uses,
         parameter_grads=parameter_grads,
         uncalled=tuple(name for name in forward.capture.uncalled if not _used(name, parameter_grads)),
         cut_off=_outermost(forward.capture.detached) if broken else (),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["BlockNumbers", "Head", "ModuleProfile"]
+__all__ = ["BlockNumbers", "Head", "ModuleProfile", "WeightUse"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,25 @@ class BlockNumbers:
 
 
 @dataclass(frozen=True, slots=True)
+class WeightUse:
+    """A module with a matrix or a kernel, and what its output goes through next."""
+
+    name: str
+    kind: str
+    fan_in: int
+    fan_out: int
+    gain: float
+    """Root of (variance of the weights x fan_in), with the mean square for the variance: 1 for LeCun's initialisation,
+    √2 for He's, 1/√3 for torch's default."""
+    activation: str
+    """The operation of the activation that follows (``Relu``); empty where another map, or nothing, comes first."""
+    normed: bool
+    """Whether a norm comes before the activation."""
+    ends_branch: bool
+    """Whether its output is added to a stream."""
+
+
+@dataclass(frozen=True, slots=True)
 class Head:
     """What stands between the last block and the loss: a readout, as a rule."""
 
@@ -79,6 +98,8 @@ class ModuleProfile:
     parameters: int
     head: Head
     """What stands between the last block and the loss."""
+    weight_uses: tuple[WeightUse, ...]
+    """Of the modules with a matrix or a kernel, in the order of their calls."""
     parameter_grads: Mapping[str, float]
     """Natural logarithms of the norms of the parameters' gradients by name."""
     uncalled: tuple[str, ...]

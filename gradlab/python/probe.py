@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gradlab.api.options import ProbeOptions
 from gradlab.api.probe import ProbeResult
+from gradlab.api.probe import cures as tried
 from gradlab.api.probe import probe as measured
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from gradlab.modules.chain import Blocks
+    from gradlab.modules.cures import Cure
     from gradlab.modules.inputs import Loss
 
 __all__ = ["Probe", "probe"]
@@ -27,9 +30,24 @@ _LN10 = math.log(10)
 class Probe:
     """The gradient of a model, block by block: a table, the numbers of the whole model, and what they mean."""
 
-    def __init__(self, result: ProbeResult) -> None:
-        """`result` is what `gradlab.api.probe.probe` returns, to the command line too."""
+    def __init__(self, result: ProbeResult, cures: Callable[[], tuple[Cure, ...]] | None = None) -> None:
+        """`result` is what `gradlab.api.probe.probe` returns, to the command line too; `cures` tries what mends it."""
         self.result = result
+        self._cures = cures
+
+    def cure(self) -> tuple[Cure, ...]:
+        """Try what may mend the model, each change on a copy of it, and return what each does, the best first.
+
+        A `Cure` has the change in words (`what`), its source, the lines of Python that make it (`code`), the numbers
+        `before` and `after`, and whether it `helps`. Tried at the first call. Raises UsageError for a model that
+        cannot be copied.
+        """
+        return self.cures
+
+    @cached_property
+    def cures(self) -> tuple[Cure, ...]:
+        """What `cure` returns."""
+        return self._cures() if self._cures is not None else ()
 
     @property
     def blocks(self) -> pd.DataFrame:
@@ -115,4 +133,15 @@ def probe(
         Exception: whatever the model, the loss or `make` raises.
     """
     options = ProbeOptions(source, seeds, dtype, train, samples, vanish, explode)
-    return Probe(measured(model, batch, loss, options, blocks=blocks, make=make))
+    result = measured(model, batch, loss, options, blocks=blocks, make=make)
+    return Probe(result, partial(_cures, model, make, batch, loss, options, blocks))
+
+
+def _cures(
+    model: nn.Module | None, make: Callable[[int], nn.Module] | None, batch: Any, loss: Loss, options: ProbeOptions,
+    blocks: Blocks,
+) -> tuple[Cure, ...]:  # fmt: skip
+    if model is None:
+        assert make is not None
+        model = make(0)
+    return tried(model, batch, loss, options, blocks=blocks)

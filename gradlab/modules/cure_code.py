@@ -1,0 +1,218 @@
+"""The changes that may mend a model, each as the lines of Python that a user would write."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import nn
+
+from gradlab.modules.profile import ModuleProfile
+
+__all__ = ["Change", "changes"]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change of a model called ``model``; ``forward()`` calls the model with the batch."""
+
+    what: str
+    source: str
+    code: str
+
+
+_IMPORTS = "import torch\nfrom torch import nn\n\n"
+_MAPS = "nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d"
+_KINDS = ("Linear", "Conv1d", "Conv2d", "Conv3d")
+_DRAW = """\
+for module in model.modules():
+    if isinstance(module, {maps}):
+        {draw}
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+"""
+_UNIT_VARIANCE = """\
+def scale(module, inputs, output):
+    with torch.no_grad():
+        module.weight.div_(output.std())
+    return output / output.std()
+
+hooks = [m.register_forward_hook(scale) for m in model.modules() if isinstance(m, {maps})]
+with torch.no_grad():
+    forward()
+for hook in hooks:
+    hook.remove()
+"""
+_REPLACE = """\
+def replace(parent):
+    for name, child in parent.named_children():
+        if isinstance(child, {old}):
+            setattr(parent, name, {new})
+        else:
+            replace(child)
+
+replace(model)
+"""
+_REDRAW = """\
+for module in model.modules():
+    if hasattr(module, "reset_parameters"):
+        module.reset_parameters()
+    elif hasattr(module, "_reset_parameters"):
+        module._reset_parameters()
+"""
+_NORM = """\
+for name in {names}:
+    path, _, own = name.rpartition(".")
+    parent = model.get_submodule(path)
+    module = parent.get_submodule(own)
+    norm = {norm}.to(module.weight)
+    setattr(parent, own, nn.Sequential(module, norm))
+"""
+_BRANCH = """\
+with torch.no_grad():
+    for name in {names}:
+        model.get_submodule(name).weight.mul_({factor})
+"""
+_NORM_FIRST = """\
+for module in model.modules():
+    if isinstance(module, nn.TransformerEncoderLayer | nn.TransformerDecoderLayer):
+        module.norm_first = True
+"""
+_SKIP = """\
+class Skip(nn.Module):
+    def __init__(self, *layers):
+        super().__init__()
+        self.branch = nn.Sequential(*layers)
+
+    def forward(self, x):
+        return x + self.branch(x)
+
+for first, last in {places}:
+    model[first] = Skip(*(model[place] for place in range(first, last + 1)))
+    for place in range(first + 1, last + 1):
+        model[place] = nn.Identity()
+"""
+_RECTIFIERS = frozenset({
+    "Relu", "LeakyRelu", "PreluKernel", "RreluWithNoise", "Threshold", "Elu", "Celu", "Gelu", "Silu", "Mish",
+    "Hardswish", "Softplus",
+})  # fmt: skip
+"""Activations that keep about half of the signal: He's initialisation is for them."""
+_NORMS = {
+    "Linear": "nn.LayerNorm(module.out_features)",
+    "Conv1d": "nn.BatchNorm1d(module.out_channels)",
+    "Conv2d": "nn.BatchNorm2d(module.out_channels)",
+    "Conv3d": "nn.BatchNorm3d(module.out_channels)",
+}
+_HE = "He 2015, arXiv 1502.01852"
+_LECUN = "LeCun 1998, Efficient BackProp: variance 1/fan_in"
+_SAXE = "Saxe 2013, arXiv 1312.6120"
+
+
+def changes(model: nn.Module, profile: ModuleProfile) -> Iterator[Change]:
+    """Yield the changes that apply to a model; `profile` tells what its weights are followed by."""
+    yield from _initialisations(profile)
+    if _has_copies(model, profile):
+        yield Change(
+            "draw the weights of every layer anew: some blocks start as copies of one another",
+            "torch.nn.TransformerEncoder copies its layer", _IMPORTS + _REDRAW,
+        )  # fmt: skip
+    yield from _activations(model)
+    yield from _norms(profile)
+    yield from _branches(profile)
+    if any(_norms_last(module) for module in model.modules()):
+        yield Change("norm before each branch (pre-LN)", "Xiong 2020, arXiv 2002.04745", _IMPORTS + _NORM_FIRST)
+    places = _square_groups(model)
+    if places and not any(use.ends_branch for use in profile.weight_uses):
+        yield Change(
+            "a skip around each square layer", "He 2016, arXiv 1603.05027", _IMPORTS + _SKIP.format(places=places)
+        )
+
+
+def _initialisations(profile: ModuleProfile) -> Iterator[Change]:
+    uses = [use for use in profile.weight_uses if use.kind in _KINDS]
+    if not uses:
+        return
+    followed = Counter(use.activation for use in uses if use.activation)
+    rectified = sum(count for name, count in followed.items() if name in _RECTIFIERS) * 2 > sum(followed.values())
+    nonlinearity, gain, source = ("relu", "2**0.5", _HE) if rectified else ("linear", "1.0", _LECUN)
+    name = "He's" if rectified else "LeCun's"
+    kaiming = f'nn.init.kaiming_normal_(module.weight, nonlinearity="{nonlinearity}")'
+    orthogonal = f"nn.init.orthogonal_(module.weight, gain={gain})"
+    yield Change(f"{name} initialisation", source, _IMPORTS + _DRAW.format(maps=_MAPS, draw=kaiming))
+    drawn = _IMPORTS + _DRAW.format(maps=_MAPS, draw=orthogonal)
+    yield Change(f"orthogonal initialisation with gain {gain}", _SAXE, drawn)
+    yield Change(
+        "orthogonal weights scaled to unit variance, layer by layer (LSUV)", "Mishkin 2015, arXiv 1511.06422",
+        drawn + "\n" + _UNIT_VARIANCE.format(maps=_MAPS),
+    )  # fmt: skip
+
+
+def _has_copies(model: nn.Module, profile: ModuleProfile) -> bool:
+    """Return whether two different matrices of one shape have the same values in every element."""
+    parameters = dict(model.named_parameters())
+    seen: dict[tuple[object, ...], list[torch.Tensor]] = {}
+    for block in profile.blocks:
+        for name in block.weights:
+            tensor = parameters[name].detach()
+            alike = seen.setdefault((*tensor.shape, float(tensor.flatten()[0])), [])
+            if any(torch.equal(tensor, other) for other in alike):
+                return bool(tensor.any()) and not bool((tensor == tensor.flatten()[0]).all())
+            alike.append(tensor)
+    return False
+
+
+def _activations(model: nn.Module) -> Iterator[Change]:
+    he = _DRAW.format(maps=_MAPS, draw='nn.init.kaiming_normal_(module.weight, nonlinearity="relu")')
+    kinds = {type(module) for module in model.modules()}
+    if kinds & {nn.Sigmoid, nn.Tanh, nn.Softsign, nn.Hardtanh, nn.Hardsigmoid}:
+        old = "nn.Sigmoid | nn.Tanh | nn.Softsign | nn.Hardtanh | nn.Hardsigmoid"
+        code = _IMPORTS + _REPLACE.format(old=old, new="nn.ReLU()") + "\n" + he
+        yield Change("ReLU in place of the saturating activation, with He's initialisation", _HE, code)
+    if nn.ReLU in kinds:
+        code = _IMPORTS + _REPLACE.format(old="nn.ReLU", new="nn.LeakyReLU(0.1)")
+        yield Change("leaky ReLU, whose units cannot die", "Maas 2013", code)
+
+
+def _norms(profile: ModuleProfile) -> Iterator[Change]:
+    for kind, norm in _NORMS.items():
+        bare = [u.name for u in profile.weight_uses if u.kind == kind and u.activation and not u.normed and u.name]
+        if bare:
+            what = f"{norm.removeprefix('nn.').partition('(')[0]} before each activation"
+            code = _IMPORTS + _NORM.format(names=bare, norm=norm)
+            yield Change(what, "Ioffe 2015, arXiv 1502.03167; Ba 2016, arXiv 1607.06450", code)
+
+
+def _branches(profile: ModuleProfile) -> Iterator[Change]:
+    names = [use.name for use in profile.weight_uses if use.ends_branch]
+    if not names:
+        return
+    factor = f"{len(names)}**-0.5"
+    yield Change(
+        f"the last weight of each of {len(names)} branches times {factor}", "Radford 2019, GPT-2",
+        _IMPORTS + _BRANCH.format(names=names, factor=factor),
+    )  # fmt: skip
+    yield Change(
+        "the last weight of each branch zero at the start", "Zhang 2019, arXiv 1901.09321 (Fixup)",
+        _IMPORTS + _BRANCH.format(names=names, factor="0.0"),
+    )  # fmt: skip
+
+
+def _norms_last(module: nn.Module) -> bool:
+    layers = nn.TransformerEncoderLayer | nn.TransformerDecoderLayer
+    return isinstance(module, layers) and not module.norm_first
+
+
+def _square_groups(model: nn.Module) -> list[tuple[int, int]]:
+    """Return the places (first, last) of the maps of equal width with what follows each, in a Sequential."""
+    if not isinstance(model, nn.Sequential):
+        return []
+    layers = list(model)
+    maps = [place for place, layer in enumerate(layers) if isinstance(layer, nn.Linear)]
+    return [
+        (place, following - 1)
+        for place, following in pairwise(maps)
+        if layers[place].in_features == layers[place].out_features and following - place > 1
+    ]

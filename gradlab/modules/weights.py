@@ -1,0 +1,86 @@
+"""What every matrix and kernel of a model does: its fan, its scale, and what its output goes through next."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+
+import torch
+from torch.autograd.graph import Node
+
+from gradlab.modules.activations import ACTIVATIONS, NORMS
+from gradlab.modules.blocks import has_weight
+from gradlab.modules.capture import Call, Capture
+from gradlab.modules.graph import Graph, operation
+from gradlab.modules.profile import WeightUse
+
+__all__ = ["weight_uses"]
+
+_PASSED = frozenset({
+    "View", "UnsafeView", "Reshape", "ReshapeAlias", "Transpose", "Permute", "T", "Mul", "NativeDropout", "Clone",
+    "Contiguous", "Squeeze", "Unsqueeze", "Add", "Expand", "ToCopy", "MaxPool2DWithIndices", "AvgPool2D",
+})  # fmt: skip
+"""Operations between a map and its activation that leave it one: reshaping, dropout, the add of a bias, pooling."""
+_FURTHEST = 12
+
+
+def weight_uses(capture: Capture, graph: Graph) -> tuple[WeightUse, ...]:
+    """Return the modules with a matrix or a kernel in the order of their first calls, of those the loss depends on."""
+    consumers: defaultdict[Node, list[Node]] = defaultdict(list)
+    for node in graph.nodes:
+        for child, _ in node.next_functions:
+            if child is not None:
+                consumers[child].append(node)
+    uses: dict[str, WeightUse] = {}
+    for call in capture.calls:
+        edges = [edge for edge in call.outputs if graph.depends(edge)]
+        weight = getattr(call.module, "weight", None)
+        if call.name in uses or not edges or not has_weight(call) or not isinstance(weight, torch.Tensor):
+            continue
+        if weight.ndim < 2 or not weight.numel() or "Transpose" in call.kind:  # whose fan is not that of its shape
+            continue
+        values = weight.detach()
+        if _transposed(call, values):
+            values = values.mT
+        fan_in = values[0].numel()
+        activation, normed, ends_branch = _what_follows(
+            graph, consumers, edges[0].node if edges[0] else graph.nodes[-1]
+        )
+        uses[call.name] = WeightUse(
+            name=call.name,
+            kind=call.kind,
+            fan_in=fan_in,
+            fan_out=values.numel() // max(1, values.shape[1]),
+            gain=float(torch.linalg.vector_norm(values.double())) / math.sqrt(values.shape[0]),
+            activation=activation,
+            normed=normed,
+            ends_branch=ends_branch,
+        )
+    return tuple(uses.values())
+
+
+def _transposed(call: Call, weight: torch.Tensor) -> bool:
+    """Return whether a matrix is stored `[in, out]`, as that of Hugging Face's Conv1D is."""
+    features = next((edge.shape[-1] for edge in call.inputs if edge is not None and edge.shape), 0)
+    return (weight.ndim == 2 and features == weight.shape[0] != weight.shape[1]) or call.kind == "Conv1D"
+
+
+def _what_follows(graph: Graph, consumers: dict[Node, list[Node]], node: Node) -> tuple[str, bool, bool]:
+    """Return the first activation after a map, whether a norm comes before it, and whether it ends a branch."""
+    normed = False
+    for _ in range(_FURTHEST):
+        above = [consumer for consumer in consumers.get(node, []) if graph.down[consumer]]
+        active = next((operation(consumer) for consumer in above if operation(consumer) in ACTIVATIONS), "")
+        if active:
+            return active, normed, False
+        if len(above) != 1:
+            return "", normed, False
+        node = above[0]
+        name = operation(node)
+        if name == "Add" and sum(bool(child and graph.down[child]) for child, _ in node.next_functions) > 1:
+            return "", normed, True
+        if name in NORMS:
+            normed = True
+        elif name not in _PASSED:
+            return "", normed, False
+    return "", normed, False
