@@ -85,7 +85,10 @@ def ray(grid: Grid, *, reuse: bool = False) -> list[Probes]:
     from ray import tune
 
     path = os.pathsep.join(filter(None, sys.path))
-    core.init(num_cpus=2, include_dashboard=False, log_to_driver=False, runtime_env={"env_vars": {"PYTHONPATH": path}})
+    core.init(  # one of its own, whatever cluster this machine has beside it
+        address="local", num_cpus=2, include_dashboard=False, log_to_driver=False,
+        runtime_env={"env_vars": {"PYTHONPATH": path}},
+    )  # fmt: skip
 
     class Trial(tune.Trainable):
         def setup(self, config: Grid) -> None:
