@@ -126,7 +126,7 @@ def measure(rounds: int) -> None:
     Trainer(cells_of("depth=1 width=8", 1), torch.device("cpu")).measure(0)  # whatever is loaded at first use
     for _ in range(rounds):
         for settings, replicas in listed:
-            cells = [dataclasses.replace(cell, steps=100) for cell in cells_of(settings, replicas)]
+            cells = [dataclasses.replace(cell, steps=1000) for cell in cells_of(settings, replicas)]
             start = time.thread_time()
             trainer = Trainer(cells, torch.device("cpu"))
             begun = time.thread_time() - start

@@ -43,6 +43,8 @@ memory that happens to be free; banks that are too large after all are halved by
 
 DEARER = 1.25
 """Banks are halved for the sake of their share only if the halves together take at most so much longer."""
+SHORT_S = 0.1
+"""Seconds up to which a bank is not halved: to hand out another and to keep its part takes some of that."""
 
 _REPLICA = sorted((s for s in SETTINGS.values() if s.per_replica), key=lambda s: s.rank)
 _ORDER = tuple(s.attribute for s in _REPLICA)
@@ -105,7 +107,11 @@ def _cut(group: list[Cell], limits: Limits) -> Iterator[tuple[Cell, ...]]:
 def _halved(cells: tuple[Cell, ...], most: float) -> Iterator[tuple[Cell, ...]]:
     whole = cost.estimate(cells).seconds
     halves = (cells[: len(cells) // 2], cells[len(cells) // 2 :])
-    if whole <= most or len(cells) == 1 or sum(cost.estimate(half).seconds for half in halves) > DEARER * whole:
+    if (
+        whole <= max(most, SHORT_S)
+        or len(cells) == 1
+        or sum(cost.estimate(half).seconds for half in halves) > DEARER * whole
+    ):
         yield cells
     else:
         for half in halves:

@@ -31,26 +31,38 @@ __all__ = [
 
 _FUSED = ("sgd", "momentum", "nesterov", "adagrad", "adam", "adamw")
 """Optimizers whose update is one kernel in torch; the others make a dozen passes over the parameters."""
+_BY_TENSOR = ("muon", "adafactor")
+"""Optimizers that update every matrix of every replica by itself."""
 _ITEMSIZE = {"float64": 8, "float32": 4}
 _CHEAP = ("linear", "relu", "leaky_relu", "hardtanh")
 
 RATES: dict[str, float] = {
-    "flop": 4.21e-12, "unit": 5.54e-09, "block": 3.78e-05, "run": 3.23e-05, "step": 1.07e-04, "rule": 4.22e-04,
-    "fused_update": 2.11e-09, "clip": 3.14e-04, "clip_parameter": 1.01e-10, "sigmoid_unit": 5.36e-11,
-    "tanh_unit": 4.33e-09, "softsign_unit": 2.25e-09, "erf_unit": 1.95e-09, "prelu_unit": 1.38e-08,
-    "elu_unit": 1.58e-09, "selu_unit": 1.57e-09, "gelu_unit": 3.10e-09, "silu_unit": 0.0, "mish_unit": 1.13e-08,
-    "softplus_unit": 2.77e-09, "norm_block": 2.08e-04, "batch_unit": 1.22e-08, "layer_unit": 0.0,
-    "rms_unit": 2.92e-09, "residual_unit": 3.09e-09, "dropout_unit": 1.48e-08, "plain_update": 5.11e-09,
-    "bfloat16_unit": 0.0, "float16_unit": 5.73e-08, "time_block": 3.91e-05, "probe_flop": 2.76e-11,
-    "probe_unit": 2.46e-08, "probe_block": 3.17e-04, "probe_run": 9.27e-05, "probe": 2.54e-03, "probe_cell": 0.0,
-    "probe_sigmoid_unit": 0.0, "probe_tanh_unit": 1.98e-08, "probe_softsign_unit": 7.78e-09,
-    "probe_erf_unit": 9.33e-09, "probe_prelu_unit": 3.67e-08, "probe_elu_unit": 1.07e-08, "probe_selu_unit": 1.01e-08,
-    "probe_gelu_unit": 7.44e-09, "probe_silu_unit": 3.31e-09, "probe_mish_unit": 4.78e-08,
-    "probe_softplus_unit": 9.01e-09, "probe_norm_block": 7.81e-04, "probe_batch_unit": 1.47e-08,
-    "probe_layer_unit": 2.02e-09, "probe_rms_unit": 0.0, "probe_residual_unit": 1.09e-08,
-    "probe_dropout_unit": 4.14e-09, "probe_bfloat16_unit": 5.81e-09, "probe_float16_unit": 8.38e-08,
-    "probe_time_block": 9.62e-04, "cell": 5.78e-04, "drawn": 1.92e-08, "turned": 2.93e-10, "bank": 9.37e-03,
-    "time_bank": 5.90e-04, "sequence": 3.66e-05,
+    "flop": 6.36e-12, "unit": 1.56e-09, "block": 8.33e-06, "run": 1.53e-05, "step": 8.51e-05, "rule": 2.32e-05,
+    "fused_update": 2.22e-10, "clip": 2.62e-04, "clip_parameter": 7.38e-11, "sigmoid_unit": 0.0,
+    "hardsigmoid_unit": 1.13e-09, "logsigmoid_unit": 2.20e-09, "tanh_unit": 1.05e-09, "tanhshrink_unit": 3.76e-09,
+    "softsign_unit": 2.56e-09, "erf_unit": 3.12e-09, "sine_unit": 3.73e-09, "relu6_unit": 1.11e-09,
+    "relu_squared_unit": 1.85e-09, "prelu_unit": 1.15e-08, "elu_unit": 2.08e-09, "celu_unit": 2.09e-09,
+    "selu_unit": 2.15e-09, "gelu_unit": 2.46e-09, "gelu_tanh_unit": 3.35e-09, "silu_unit": 1.40e-09,
+    "hardswish_unit": 1.10e-09, "mish_unit": 7.36e-09, "softplus_unit": 2.25e-09, "squareplus_unit": 9.59e-09,
+    "softshrink_unit": 1.13e-09, "tat_unit": 1.60e-09, "dks_unit": 4.50e-09, "hardshrink_unit": 1.09e-09,
+    "threshold_unit": 1.16e-09, "norm_block": 8.87e-05, "batch_unit": 8.55e-09, "layer_unit": 1.08e-09,
+    "rms_unit": 1.44e-09, "residual_unit": 4.47e-10, "dropout_unit": 5.58e-09, "plain_update": 1.16e-09,
+    "adafactor_tensor": 5.89e-05, "muon_tensor": 2.53e-04, "rprop_update": 1.05e-08, "bfloat16_unit": 0.0,
+    "float16_unit": 4.27e-08, "time_block": 2.44e-05, "probe_flop": 2.17e-11, "probe_unit": 1.09e-08,
+    "probe_block": 2.30e-04, "probe_run": 8.12e-05, "probe": 6.87e-04, "probe_cell": 2.59e-05,
+    "probe_sigmoid_unit": 0.0, "probe_hardsigmoid_unit": 7.17e-10, "probe_logsigmoid_unit": 7.39e-09,
+    "probe_tanh_unit": 6.29e-09, "probe_tanhshrink_unit": 1.46e-08, "probe_softsign_unit": 7.44e-09,
+    "probe_erf_unit": 1.07e-08, "probe_sine_unit": 1.31e-08, "probe_relu6_unit": 8.65e-10,
+    "probe_relu_squared_unit": 3.88e-09, "probe_prelu_unit": 2.95e-08, "probe_elu_unit": 5.62e-09,
+    "probe_celu_unit": 5.57e-09, "probe_selu_unit": 5.73e-09, "probe_gelu_unit": 7.44e-09,
+    "probe_gelu_tanh_unit": 1.13e-08, "probe_silu_unit": 2.51e-09, "probe_hardswish_unit": 1.21e-09,
+    "probe_mish_unit": 3.28e-08, "probe_softplus_unit": 7.41e-09, "probe_squareplus_unit": 3.17e-08,
+    "probe_softshrink_unit": 8.29e-10, "probe_tat_unit": 2.67e-09, "probe_dks_unit": 1.73e-08,
+    "probe_hardshrink_unit": 7.55e-10, "probe_threshold_unit": 1.03e-09, "probe_norm_block": 2.39e-05,
+    "probe_batch_unit": 1.20e-08, "probe_layer_unit": 9.28e-09, "probe_rms_unit": 6.90e-09,
+    "probe_residual_unit": 2.12e-09, "probe_dropout_unit": 2.21e-09, "probe_bfloat16_unit": 0.0,
+    "probe_float16_unit": 6.43e-08, "probe_time_block": 3.11e-04, "cell": 3.40e-04, "drawn": 1.55e-08,
+    "turned": 1.91e-10, "bank": 2.83e-03, "time_bank": 1.07e-03, "sequence": 1.92e-05,
 }  # fmt: skip
 """Seconds of one of each feature, on one thread of a shared 2-core AMD EPYC (2026): within a factor of 1.5 for 97 %
 of the banks measured. A run corrects them by how long its first banks took."""
@@ -106,9 +118,12 @@ def step_features(cells: Sequence[Cell]) -> dict[str, float]:
     rules = [(member.optimizer, member.lr, member.weight_decay) for member in cells]
     counts["step"] = 1
     counts["rule"] = sum(1 for _ in groupby(rules))
-    kinds = Counter("fused" if member.optimizer.name in _FUSED else "plain" for member in cells)
-    for kind, count in kinds.items():
-        counts[f"{kind}_update"] = count * parameters(cell)
+    for name, count in Counter(member.optimizer.name for member in cells).items():
+        if name in _BY_TENSOR:
+            counts[f"{name}_tensor"] = count * (cell.depth + 1)
+        else:
+            kind = "fused" if name in _FUSED else "rprop" if name == "rprop" else "plain"
+            counts[f"{kind}_update"] = counts.get(f"{kind}_update", 0) + count * parameters(cell)
     penalised = any(member.l1 or member.l2 for member in cells)
     clipped = sum(member.clip.name != "none" for member in cells)
     counts["clip"] = float(clipped > 0)

@@ -53,7 +53,7 @@ def test_a_setting_splits_banks_unless_it_is_marked(field) -> None:  # type: ign
         value = dataclasses.replace(field.default, name="rnn" if field.key == "model" else "other")
     first = Cell(lr=0.1, seq_len=5)
     two = (first, dataclasses.replace(first, **{field.attribute: value}))
-    assert len(plan.pack(two)) == (1 if field.per_replica else 2)
+    assert len(plan.pack(two, UNCUT)) == (1 if field.per_replica else 2)
 
 
 def test_changed_data_split_banks() -> None:
@@ -126,7 +126,7 @@ def test_few_seeds_of_many_activations_share_a_bank_and_many_seeds_do_not() -> N
 
 
 def test_learned_activations_and_recurrent_networks_have_banks_of_one_activation() -> None:
-    banks = plan.pack(cells_of("name: x\ngrid: {activation: [{prelu: 0.1}, {prelu: 0.2}, relu, linear]}"))
+    banks = plan.pack(cells_of("name: x\ngrid: {activation: [{prelu: 0.1}, {prelu: 0.2}, relu, linear]}"), UNCUT)
     assert [len({one.activation for one in bank.cells}) for bank in banks] == [1, 1, 2]
     text = "name: x\nmodel: rnn\ntask: adding\nseq_len: 10\ngrid: {activation: [tanh, relu]}"
     assert [len(bank.cells) for bank in plan.pack(cells_of(text))] == [1, 1]
