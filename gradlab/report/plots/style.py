@@ -8,13 +8,14 @@ import warnings
 from collections.abc import Callable, Sequence
 from math import floor, isfinite, log10
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.image import imsave
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
@@ -113,14 +114,18 @@ def save(picture: Callable[[PlotData], Figure | None], data: PlotData, paths: Se
         figure = picture(data)
         if figure is None:
             return False
-        figure.draw_without_rendering()
+        # not Figure.savefig, which would draw everything once more only to find out the layout
+        agg: Any = FigureCanvasAgg(figure)
+        if any(path.suffix == ".png" for path in paths):
+            agg.draw()
+        else:
+            figure.draw_without_rendering()
         figure.set_layout_engine("none")
         for path in paths:
             buffer = io.BytesIO()
-            # not Figure.savefig, which would draw everything once more only to find out the layout
             if path.suffix == ".png":
-                agg: Any = FigureCanvasAgg(figure)
-                agg.print_png(buffer, metadata={"Software": None})
+                pixels, about = agg.buffer_rgba(), cast(Any, {"Software": None})  # None: the key is left out
+                imsave(buffer, pixels, format="png", origin="upper", dpi=figure.dpi, metadata=about)
             else:
                 svg: Any = FigureCanvasSVG(figure)
                 svg.print_svg(buffer, metadata={"Date": None, "Creator": None})
