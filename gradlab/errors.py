@@ -15,6 +15,7 @@ __all__ = [
     "SpecError",
     "StoreError",
     "UsageError",
+    "UserCodeError",
     "pointer",
     "printable",
     "printable_lines",
@@ -108,6 +109,12 @@ class DataError(GradlabError):
 
 class PluginError(GradlabError):
     """A component of the user, or a file of them, that cannot be used."""
+
+
+class UserCodeError(GradlabError):
+    """An exception of code that a command was asked to run: type and text, and in `lines` the place in that code."""
+
+    exit_code = 1
 
 
 class StoreError(GradlabError):

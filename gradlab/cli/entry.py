@@ -19,7 +19,7 @@ import typer
 from gradlab.cli.app import COMMANDS, app
 from gradlab.cli.hints import usage_hint, with_parameters
 from gradlab.cli.run import INTERRUPTED
-from gradlab.errors import GradlabError, OptionError, SpecError
+from gradlab.errors import GradlabError, OptionError, SpecError, UserCodeError
 from gradlab.terminal.console import drop_output, err
 
 __all__ = ["invoke"]
@@ -36,7 +36,8 @@ _ClickException: Any = typer.BadParameter.__mro__[2]
 def invoke(arguments: Sequence[str]) -> int:
     """Run ``gradlab`` with `arguments` and return the exit code. Raises nothing but SystemExit.
 
-    0 fine; 1 some cells failed; 2 usage or spec error; 70 a bug in gradlab; 130 after Ctrl-C.
+    0 fine; 1 some cells failed, or code of the user did, as of a model; 2 usage or spec error; 3 a condition held;
+    70 a bug in gradlab; 130 after Ctrl-C.
     """
     _mend_streams()
     verbose = "--verbose" in arguments or "-v" in arguments
@@ -50,6 +51,11 @@ def invoke(arguments: Sequence[str]) -> int:
         err(INTERRUPTED)
         return 130
     except SpecError as error:
+        err(str(error))
+        return error.exit_code
+    except UserCodeError as error:
+        if verbose and error.__cause__ is not None:
+            err("".join(traceback.format_exception(error.__cause__)))
         err(str(error))
         return error.exit_code
     except GradlabError as error:
