@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradlab.api.options import ProbeOptions
 from gradlab.errors import UsageError
+from gradlab.modules.causes import Cause, causes
 from gradlab.modules.profile import ModuleProfile
 from gradlab.modules.summary import Summary, summarise
 
@@ -31,6 +32,8 @@ class ProbeResult:
     """One for each seed."""
     options: ProbeOptions
     summary: Summary
+    causes: tuple[Cause, ...] = ()
+    """Why the verdict is what it is, that which changes the gradient most first; empty for a healthy model."""
 
 
 def probe(
@@ -87,7 +90,7 @@ def probe(
     if len({tuple((block.name, block.call) for block in profile.blocks) for profile in profiles}) > 1:
         raise UsageError("the models of different seeds have different blocks", "build the same architecture each time")
     summary = summarise(profiles, vanish=options.vanish, explode=options.explode)
-    return ProbeResult(name, tuple(profiles), options, summary)
+    return ProbeResult(name, tuple(profiles), options, summary, causes(profiles, summary.verdict))
 
 
 def cures(

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.autograd.graph import Node
 
 from gradlab.modules.graph import operation
+from gradlab.modules.profile import Slopes
 
 __all__ = ["ACTIVATIONS", "NORMS", "UnitCounts", "attention_entropy", "unit_counts"]
 
@@ -47,6 +48,8 @@ class UnitCounts:
     units: int
     dead: int
     """Units whose slope is exactly zero for every sample and position."""
+    slopes: tuple[Slopes, ...] = ()
+    """By the kind of the activation, those with most elements first."""
 
     @property
     def saturated_share(self) -> float:
@@ -60,6 +63,8 @@ class UnitCounts:
 def unit_counts(nodes: Iterable[Node]) -> UnitCounts:
     """Return the counts over all activations among `nodes`; call before the graph is freed."""
     elements = saturated = units = dead = 0
+    kinds: dict[str, tuple[int, int, float]] = {}
+    """Elements, saturated ones and the sum of squared slopes."""
     for node in nodes:
         name = operation(node)
         if name not in ACTIVATIONS:
@@ -68,12 +73,23 @@ def unit_counts(nodes: Iterable[Node]) -> UnitCounts:
         if slope is None or slope.ndim < 2:
             continue
         size = slope.abs()
+        flat = int((size < _FLAT * ACTIVATIONS[name]).count_nonzero())
         elements += size.numel()
-        saturated += int((size < _FLAT * ACTIVATIONS[name]).count_nonzero())
+        saturated += flat
+        before = kinds.get(name, (0, 0, 0.0))
+        squares = float(torch.linalg.vector_norm(size)) ** 2
+        kinds[name] = (before[0] + size.numel(), before[1] + flat, before[2] + squares)
         largest = size.transpose(0, _unit_axis(node, size.ndim)).flatten(1).amax(1)
         units += len(largest)
         dead += int((largest == 0).count_nonzero())
-    return UnitCounts(elements, saturated, units, dead)
+    slopes = [
+        Slopes(name, count, math.sqrt(squares / count), flat / count)
+        for name, (count, flat, squares) in kinds.items()
+        if count
+    ]
+    return UnitCounts(
+        elements, saturated, units, dead, tuple(sorted(slopes, key=lambda kind: kind.elements, reverse=True))
+    )
 
 
 def _slope(node: Node) -> Tensor | None:

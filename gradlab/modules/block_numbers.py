@@ -11,13 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import Node
 
-from gradlab.modules.activations import attention_entropy, unit_counts
+from gradlab.modules.activations import NORMS, attention_entropy, unit_counts
 from gradlab.modules.backward import BlockGradient, go_back
 from gradlab.modules.blocks import Block
 from gradlab.modules.capture import Capture
-from gradlab.modules.graph import Edge, Graph, edge_of
+from gradlab.modules.graph import Edge, Graph, edge_of, operation
 from gradlab.modules.isolation import Isolated
-from gradlab.modules.profile import BlockNumbers, Head
+from gradlab.modules.profile import BlockNumbers, Head, Slopes
 
 __all__ = ["numbers_of"]
 
@@ -40,7 +40,7 @@ def numbers_of(
     if graph is None:
         nothing = tuple(_block(block, None, _Segment(), _NO_GRADIENT, capture, copy, {}) for block, _ in blocks)
         return nothing, Head(0, (), ()), {}
-    segments, above = _segments(graph, edges, parameters)
+    segments, above = _segments(graph, edges, parameters, capture)
     gradients = go_back(loss, graph, edges, parameters, leaves)
     numbers = []
     for block, edge in blocks:
@@ -66,10 +66,15 @@ class _Segment:
     saturated: float = math.nan
     dead: float = math.nan
     attention_entropy: float = math.nan
+    joined: bool = False
+    slopes: tuple[Slopes, ...] = ()
+    norms: tuple[str, ...] = ()
+    batch_statistics: bool = False
+    untouched_statistics: tuple[str, ...] = ()
 
 
 def _segments(
-    graph: Graph, edges: Sequence[Edge], parameters: dict[str, nn.Parameter]
+    graph: Graph, edges: Sequence[Edge], parameters: dict[str, nn.Parameter], capture: Capture
 ) -> tuple[dict[Edge, _Segment], list[str]]:
     """Return the segment that each tensor ends, and the names of the parameters above them all.
 
@@ -84,14 +89,38 @@ def _segments(
         edge = edge_of(parameter)
         if edge is not None and edge.node in segment_of:
             names[segment_of[edge.node]].append(name)
+    untouched: defaultdict[int, list[str]] = defaultdict(list)
+    for call in capture.calls:
+        if call.outputs and call.outputs[0] is not None and _untouched(call.module):
+            untouched[segment_of.get(call.outputs[0].node, -1)].append(call.name)
     segments = {}
     for place, edge in enumerate(edges):
         counts = unit_counts(nodes[place])
         segments[edge] = _Segment(
             tuple(names[place]), _lowest_precision(nodes[place]), counts.saturated_share, counts.dead_share,
             attention_entropy(nodes[place]),
+            joined=_paths(graph, edges[place - 1] if place else None, edge) > 1,
+            slopes=counts.slopes,
+            norms=tuple(operation(node) for node in nodes[place] if operation(node) in NORMS),
+            batch_statistics=any(getattr(node, "_saved_training", False) for node in nodes[place]
+                                 if "BatchNorm" in operation(node)),
+            untouched_statistics=tuple(untouched[place]),
         )  # fmt: skip
     return segments, names[len(edges)]
+
+
+def _paths(graph: Graph, below: Edge | None, edge: Edge) -> int:
+    """Return the number of paths from one cut up to another; from the source where there is none below."""
+    paths = graph.down.get(edge.node, 0)
+    return paths // max(1, graph.down.get(below.node, 1)) if below is not None else paths
+
+
+def _untouched(module: nn.Module) -> bool:
+    """Return whether a norm normalises by running statistics that are as it was built with: mean 0, variance 1."""
+    mean, variance = getattr(module, "running_mean", None), getattr(module, "running_var", None)
+    if module.training or not isinstance(mean, Tensor) or not isinstance(variance, Tensor):
+        return False
+    return not mean.any() and bool((variance == 1).all())
 
 
 def _lowest_precision(nodes: Sequence[Node]) -> torch.dtype | None:
@@ -136,11 +165,22 @@ def _block(
         else math.nan,
         weights=tuple(weights),
         zero_weights=_zero(weights, weights),
+        operation=edge.operation if edge is not None else "",
+        joined=segment.joined and block.is_cut,
+        slopes=segment.slopes,
+        norms=segment.norms,
+        batch_statistics=segment.batch_statistics,
+        untouched_statistics=segment.untouched_statistics,
+        nonfinite_values=_nonfinite(value) if value is not None and value.numel() else math.nan,
     )
 
 
 def _rms(value: Tensor) -> float:
     return float(torch.linalg.vector_norm(value)) / math.sqrt(value.numel())
+
+
+def _nonfinite(value: Tensor) -> float:
+    return 1 - int(value.isfinite().count_nonzero()) / value.numel()
 
 
 def _joint(logs: Sequence[float]) -> float:

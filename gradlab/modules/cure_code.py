@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-import torch
 from torch import nn
 
 from gradlab.modules.profile import ModuleProfile
@@ -114,7 +113,7 @@ _SAXE = "Saxe 2013, arXiv 1312.6120"
 def changes(model: nn.Module, profile: ModuleProfile) -> Iterator[Change]:
     """Yield the changes that apply to a model; `profile` tells what its weights are followed by."""
     yield from _initialisations(profile)
-    if _has_copies(model, profile):
+    if profile.copies:
         yield Change(
             "draw the weights of every layer anew: some blocks start as copies of one another",
             "torch.nn.TransformerEncoder copies its layer", _IMPORTS + _REDRAW,
@@ -148,20 +147,6 @@ def _initialisations(profile: ModuleProfile) -> Iterator[Change]:
         "orthogonal weights scaled to unit variance, layer by layer (LSUV)", "Mishkin 2015, arXiv 1511.06422",
         drawn + "\n" + _UNIT_VARIANCE.format(maps=_MAPS),
     )  # fmt: skip
-
-
-def _has_copies(model: nn.Module, profile: ModuleProfile) -> bool:
-    """Return whether two different matrices of one shape have the same values in every element."""
-    parameters = dict(model.named_parameters())
-    seen: dict[tuple[object, ...], list[torch.Tensor]] = {}
-    for block in profile.blocks:
-        for name in block.weights:
-            tensor = parameters[name].detach()
-            alike = seen.setdefault((*tensor.shape, float(tensor.flatten()[0])), [])
-            if any(torch.equal(tensor, other) for other in alike):
-                return bool(tensor.any()) and not bool((tensor == tensor.flatten()[0]).all())
-            alike.append(tensor)
-    return False
 
 
 def _activations(model: nn.Module) -> Iterator[Change]:

@@ -19,7 +19,7 @@ from gradlab.modules.inputs import Batch, Loss, Run, limited, objective
 from gradlab.modules.isolation import Isolated, isolated, unwrapped
 from gradlab.modules.profile import ModuleProfile
 from gradlab.modules.recurrent import replayed
-from gradlab.modules.weights import weight_uses
+from gradlab.modules.weights import equal_weights, weight_uses
 
 __all__ = ["measure"]
 
@@ -179,6 +179,7 @@ def _measured(copy: Isolated, asked: _Asked, dtype: torch.dtype | None) -> Modul
         uncalled=tuple(name for name in forward.capture.uncalled if not _used(name, parameter_grads)),
         cut_off=_outermost(forward.capture.detached) if broken else (),
         notes=tuple(copy.notes),
+        copies=equal_weights(dict(model.named_parameters())),
     )
 
 

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["BlockNumbers", "Head", "ModuleProfile", "WeightUse"]
+__all__ = ["BlockNumbers", "Head", "ModuleProfile", "Slopes", "WeightUse"]
+
+
+@dataclass(frozen=True, slots=True)
+class Slopes:
+    """The slopes of all activations of one kind inside a block."""
+
+    operation: str
+    """``Relu``, ``Tanh``."""
+    elements: int
+    rms: float
+    """Root of the mean square of the slope over all elements: 1/√2 for ReLU on values symmetric about 0."""
+    saturated: float
+    """Share of elements whose slope is below 1/20 of the activation's largest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +64,20 @@ class BlockNumbers:
     """Names of its matrices and kernels."""
     zero_weights: tuple[str, ...]
     """Those of them that are zero in every element."""
+    operation: str = ""
+    """What made its output: ``Add``, ``NativeLayerNorm``."""
+    joined: bool = False
+    """Whether several paths lead from the block below to its output: a skip, or branches side by side."""
+    slopes: tuple[Slopes, ...] = ()
+    """Of its activations, those with most elements first."""
+    norms: tuple[str, ...] = ()
+    """Operations of its norms."""
+    batch_statistics: bool = False
+    """Whether a batch norm inside normalises by the statistics of the batch."""
+    untouched_statistics: tuple[str, ...] = ()
+    """Norms that normalise by running statistics which no data have changed: mean 0, variance 1."""
+    nonfinite_values: float = math.nan
+    """Share of its output's elements that are not finite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,3 +137,5 @@ class ModuleProfile:
     ``inference_mode``, and in which module."""
     notes: tuple[str, ...]
     """What was switched off, or done otherwise than asked."""
+    copies: tuple[tuple[str, ...], ...] = ()
+    """Names of matrices and kernels of several modules that are equal in every element, group by group."""

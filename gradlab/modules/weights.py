@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Mapping
 
 import torch
 from torch.autograd.graph import Node
@@ -14,7 +15,7 @@ from gradlab.modules.capture import Call, Capture
 from gradlab.modules.graph import Graph, operation
 from gradlab.modules.profile import WeightUse
 
-__all__ = ["weight_uses"]
+__all__ = ["equal_weights", "weight_uses"]
 
 _PASSED = frozenset({
     "View", "UnsafeView", "Reshape", "ReshapeAlias", "Transpose", "Permute", "T", "Mul", "NativeDropout", "Clone",
@@ -57,6 +58,27 @@ def weight_uses(capture: Capture, graph: Graph) -> tuple[WeightUse, ...]:
             ends_branch=ends_branch,
         )
     return tuple(uses.values())
+
+
+def equal_weights(parameters: Mapping[str, torch.Tensor]) -> tuple[tuple[str, ...], ...]:
+    """Return the names of different matrices and kernels with the same value in every element, group by group.
+
+    Constant ones (zeros, ones) do not count: an initialisation that draws nothing is no copy. A weight that several
+    modules share is one parameter and none either.
+    """
+    alike: dict[tuple[object, ...], list[str]] = {}
+    for name, tensor in parameters.items():
+        if tensor.ndim > 1 and tensor.numel() > 1:
+            first = tensor.detach().flatten()[:2].tolist()
+            alike.setdefault((*tensor.shape, *first), []).append(name)
+    groups: list[list[str]] = []
+    for names in alike.values():
+        if len(names) < 2 or (tensor := parameters[names[0]].detach()).eq(tensor.flatten()[0]).all():
+            continue
+        same = [names[0], *(name for name in names[1:] if torch.equal(tensor, parameters[name].detach()))]
+        if len(same) > 1:
+            groups.append(same)
+    return tuple(map(tuple, groups))
 
 
 def _transposed(call: Call, weight: torch.Tensor) -> bool:

@@ -1,0 +1,264 @@
+"""Each cause with a model that has it and one that has not; numbers against theory and definitions."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import warnings
+from collections.abc import Callable
+
+import pytest
+import torch
+from networks import Net
+from torch import Tensor, nn
+from zoo import MODELS
+
+import gradlab as gl
+from gradlab.modules.causes import Cause, causes
+from gradlab.modules.probe import measure
+from gradlab.modules.summary import verdict
+
+WIDTH = 64
+
+
+def stack(
+    activation: type[nn.Module] | None, depth: int = 30, gain: float | None = None, norm: type[nn.Module] | None = None
+) -> nn.Sequential:
+    """Return a plain stack; `gain` is that of normal weights, None torch's default initialisation."""
+    torch.manual_seed(0)
+    layers: list[nn.Module] = []
+    for _ in range(depth):
+        linear = nn.Linear(WIDTH, WIDTH)
+        if gain is not None:
+            nn.init.normal_(linear.weight, std=gain / math.sqrt(WIDTH))
+            nn.init.zeros_(linear.bias)
+        layers += [linear, *([norm(WIDTH)] if norm else []), *([activation()] if activation else [])]
+    return nn.Sequential(*layers, nn.Linear(WIDTH, 5))
+
+
+def x(samples: int = 32) -> Tensor:
+    return torch.randn(samples, WIDTH, generator=torch.Generator().manual_seed(1))
+
+
+def changed(change: Callable[[nn.Sequential], object], depth: int = 30) -> nn.Sequential:
+    model = stack(nn.ReLU, depth, math.sqrt(2))
+    with torch.no_grad():
+        change(model)
+    return model
+
+
+def causes_of(model: nn.Module, batch: object, **arguments: object) -> tuple[Cause, ...]:
+    return gl.probe(model, batch, **arguments).result.causes
+
+
+def encoder(depth: int, *, norm_first: bool) -> nn.TransformerEncoder:
+    torch.manual_seed(0)
+    layer = nn.TransformerEncoderLayer(WIDTH, 4, 128, batch_first=True, norm_first=norm_first, dropout=0.0)
+    return nn.TransformerEncoder(layer, depth, enable_nested_tensor=False)
+
+
+class Residual(nn.Module):
+    def __init__(self, gain: float) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, WIDTH)
+        nn.init.normal_(self.first.weight, std=math.sqrt(2 / WIDTH))
+        nn.init.normal_(self.second.weight, std=gain / math.sqrt(WIDTH))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = x + self.second(self.first(x).relu())
+        return y
+
+
+class Rounded(nn.Module):
+    """A layer whose output goes through a shorter format."""
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.map, self.dtype = nn.Linear(WIDTH, WIDTH), dtype
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.map(x).to(self.dtype).to(x.dtype).relu()
+
+
+class Attention(nn.Module):
+    def __init__(self, scale: float) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(WIDTH, 4, batch_first=True)
+        nn.init.normal_(self.attention.in_proj_weight, std=scale / math.sqrt(WIDTH))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.attention(x, x, x, need_weights=False)[0]
+        return y
+
+
+def test_weights_smaller_than_relu_needs() -> None:
+    (cause, skip) = causes_of(stack(nn.ReLU), x())
+    assert "where ReLU needs 1.41, as torch draws them by default" in cause.what
+    # torch.nn.Linear: variance 1/(3 fan_in), so a factor of √(1/6) a block
+    assert cause.evidence["gain"] == pytest.approx(1 / math.sqrt(3), rel=0.05)
+    assert cause.evidence["factor per block"] == pytest.approx(0.408248, rel=0.05)
+    assert cause.evidence["blocks"] == 30
+    assert cause.change == pytest.approx(-30 * math.log(0.408248), rel=0.2)
+    assert "without a skip" in skip.what
+
+
+@pytest.mark.parametrize(
+    ("activation", "gain", "needed", "words"),
+    [
+        (nn.ReLU, 2.0, math.sqrt(2), "too large"),
+        (nn.Tanh, None, 1.0, "too small"),
+        (nn.Tanh, 40.0, 1.0, "too large"),
+        (None, None, 1.0, "a map alone needs 1.00"),
+        (nn.Sigmoid, None, 4.2364, "sigmoid needs"),  # 1/√χ at σ_w² = 1 by mean-field theory: 1/0.236052
+    ],
+)
+def test_the_scale_that_an_activation_needs(
+    activation: type[nn.Module] | None, gain: float | None, needed: float, words: str
+) -> None:
+    cause = causes_of(stack(activation, gain=gain), x())[0]
+    assert words in cause.what
+    assert cause.evidence["needed gain"] == pytest.approx(needed, rel=0.03)
+    assert cause.evidence["gain"] == pytest.approx(gain or 1 / math.sqrt(3), rel=0.05)
+
+
+def test_saturation() -> None:
+    model = stack(nn.Sigmoid, gain=1.0)
+    with torch.no_grad():
+        for linear in model[:-1:2]:
+            linear.bias.fill_(8)
+    cause = next(cause for cause in causes_of(model, x()) if "saturated" in cause.what)
+    assert cause.evidence["saturated"] > 0.9
+    assert not any("too small" in cause.what for cause in causes_of(model, x()))
+    assert not any("saturated" in cause.what for cause in causes_of(stack(nn.Sigmoid), x()))
+
+
+def test_a_block_that_stands_out() -> None:
+    model = changed(lambda model: model[20].weight.mul_(1e-5))
+    cause = next(cause for cause in causes_of(model, x()) if "the block in the middle" in cause.what)
+    assert cause.block == "20"
+    assert cause.evidence["median factor"] == pytest.approx(1, rel=0.1)
+    assert cause.evidence["factor"] == pytest.approx(1e-5, rel=0.3)
+    assert not any("the block in the middle" in cause.what for cause in causes_of(stack(nn.ReLU), x()))
+
+
+def test_dead_units() -> None:
+    cause = causes_of(changed(lambda model: model[20].bias.fill_(-100)), x())[0]
+    assert (cause.block, cause.evidence["dead"], cause.evidence["mean of the output"]) == ("20", 1.0, 0.0)
+    assert not any("slope of zero" in cause.what for cause in causes_of(stack(nn.ReLU), x()))
+
+
+@pytest.mark.parametrize(("layer", "block"), [(20, "20"), (60, "head")])
+def test_weights_that_are_zero(layer: int, block: str) -> None:
+    def change(model: nn.Sequential) -> None:
+        model[layer].weight.zero_()
+        model[layer].bias.fill_(1)  # ReLU has a slope there
+
+    (cause,) = causes_of(changed(change), x())
+    assert cause.block == block
+    assert f"{layer}.weight is zero" in cause.what
+    assert cause.evidence["blocks without gradient"] == layer // 2
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_values_that_are_not_finite(value: float) -> None:
+    def change(model: nn.Sequential) -> None:
+        model[4].weight[0, 0] = value
+
+    (cause,) = causes_of(changed(change), x())
+    assert cause.block == "4"
+    # one unit of the 64 gets the weight; ReLU makes -inf zero
+    assert 0 < cause.evidence["share of values not finite"] <= 1 / WIDTH
+    assert math.isfinite(cause.evidence["rms of the values below"])
+
+
+def test_a_gradient_that_is_cut_off() -> None:
+    model = Net(5, lambda block, x: block(x.detach()) if hasattr(block, "cuts") else block(x))
+    model.blocks[2].cuts = True
+    (cause,) = causes_of(model, torch.randn(4, 16))
+    assert cause.what.startswith("detach in the model itself")
+    assert cause.evidence["blocks without a path to the loss"] == 2
+
+
+def test_a_format_that_is_too_short() -> None:
+    torch.manual_seed(0)
+    half = nn.Sequential(*[Rounded(torch.float16) for _ in range(30)], nn.Linear(WIDTH, 3))
+    cause = next(cause for cause in causes_of(half, x()) if "float16" in cause.what)
+    assert cause.evidence["smallest number"] == pytest.approx(5.96e-8, rel=1e-3)
+    assert cause.evidence["share of zeros below"] > cause.evidence["share of zeros above"] + 0.1
+    single = nn.Sequential(*[Rounded(torch.float32) for _ in range(30)], nn.Linear(WIDTH, 3))
+    assert not any("rounded to zero" in cause.what for cause in causes_of(single, x()))
+
+
+def test_batch_norm_by_the_statistics_of_the_batch() -> None:
+    model = stack(nn.ReLU, 40, norm=nn.BatchNorm1d)
+    cause = causes_of(model, x(128))[0]
+    assert "batch norm by the statistics of the batch" in cause.what
+    assert cause.evidence["factor per block"] == pytest.approx(1.2112, rel=0.01)
+    cause = causes_of(model.eval(), x(128))[0]
+    assert "have seen no data" in cause.what
+    assert cause.evidence["norms"] == 40
+    model.train()(x(128))
+    model.eval()
+    assert not any("have seen no data" in cause.what for cause in causes_of(model, x(128)))
+    assert causes_of(stack(nn.ReLU, 40, norm=nn.LayerNorm), x(128)) == ()
+
+
+def test_tokens_that_become_alike_behind_norms_after_the_add() -> None:
+    tokens = torch.randn(2, 32, WIDTH, generator=torch.Generator().manual_seed(0))
+    named = causes_of(encoder(24, norm_first=False), tokens)
+    rank, norm, copied = (
+        next(cause for cause in named if words in cause.what)
+        for words in ("alike from", "post-LN", "copies of one another")
+    )
+    assert rank.evidence["token cosine"] > 0.99
+    assert norm.evidence["blocks"] == 24
+    # what is left is common to all tokens: 1/T of it at the loss
+    assert norm.evidence["share common to all tokens, first"] > 0.5
+    assert norm.evidence["share common to all tokens, last"] == pytest.approx(1 / 32, rel=0.3)
+    assert copied.evidence["blocks"] == 24
+    assert causes_of(encoder(24, norm_first=True), tokens) == ()
+
+
+def test_attention_that_looks_at_one_token() -> None:
+    tokens = torch.randn(2, 32, WIDTH, generator=torch.Generator().manual_seed(0))
+    torch.manual_seed(0)
+    sharp = nn.Sequential(*[Attention(30.0) for _ in range(4)])
+    assert any("looks at one token" in cause.what for cause in causes_of(sharp, tokens))
+    soft = nn.Sequential(*[Attention(1.0) for _ in range(4)])
+    assert not any("looks at one token" in cause.what for cause in causes_of(soft, tokens))
+
+
+def test_branches_that_grow_the_stream() -> None:
+    torch.manual_seed(0)
+    cause = causes_of(nn.Sequential(*[Residual(1.0) for _ in range(40)], nn.Linear(WIDTH, 3)), x())[0]
+    assert "add to the stream at full scale" in cause.what
+    assert cause.evidence["factor per block"] == pytest.approx(math.sqrt(2), rel=0.05)
+    assert cause.evidence["mean gain at the end of a branch"] == pytest.approx(1, rel=0.05)
+    assert causes_of(nn.Sequential(*[Residual(0.1) for _ in range(40)], nn.Linear(WIDTH, 3)), x()) == ()
+
+
+def test_several_seeds_have_one_cause_with_the_mean_of_their_numbers() -> None:
+    result = gl.probe(None, x(), make=lambda seed: stack_of(seed), seeds=3).result
+    factors = [causes([profile], verdict(profile))[0].evidence["factor per block"] for profile in result.profiles]
+    mean = math.exp(sum(map(math.log, factors)) / 3)
+    assert result.causes[0].evidence["factor per block"] == pytest.approx(mean, rel=1e-12)
+
+
+def stack_of(seed: int) -> nn.Sequential:
+    torch.manual_seed(seed)
+    return nn.Sequential(*[layer for _ in range(12) for layer in (nn.Linear(WIDTH, WIDTH), nn.ReLU())])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODELS)
+def test_no_false_alarms(name: str) -> None:
+    entry = MODELS[name]
+    if importlib.util.find_spec(entry.package) is None:
+        pytest.skip(f"{entry.package} is not installed: pip install 'gradient-survival[models]'")
+    torch.manual_seed(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of packages that are not ours
+        model, batch = entry.build()
+        profile = measure(model, batch, train=False)
+    named = causes([profile], verdict(profile))
+    assert bool(named) == (entry.verdict != "healthy")
