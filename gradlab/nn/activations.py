@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gradlab.components import ACTIVATIONS, Named
+from gradlab.nn.hyperbolic import tanh
 from gradlab.nn.vjp import vjp
 
 __all__ = ["Activation", "ActivationPullback", "Learned", "Mixture", "activation", "activations", "derivative"]
@@ -67,7 +68,7 @@ _Rule = Callable[[Tensor, Tensor, Tensor], Tensor]
 _IN_PLACE: dict[Callable[..., Tensor], tuple[Callable[[Tensor], Tensor], _Rule]] = {
     linear: (lambda x: x, lambda dy, y, out: dy if out is dy else out.copy_(dy)),
     torch.sigmoid: (torch.sigmoid_, lambda dy, y, out: _aten.sigmoid_backward.grad_input(dy, y, grad_input=out)),
-    torch.tanh: (torch.tanh_, lambda dy, y, out: _aten.tanh_backward.grad_input(dy, y, grad_input=out)),
+    torch.tanh: (lambda x: tanh(x, x), lambda dy, y, out: _aten.tanh_backward.grad_input(dy, y, grad_input=out)),
     torch.relu: (torch.relu_, lambda dy, y, out: _aten.threshold_backward.grad_input(dy, y, 0, grad_input=out)),
 }
 """Of activations whose slope follows from their value: x to y, written over x, and (gradient of y, y, where to write)
@@ -87,6 +88,8 @@ class Activation:
 
     def __call__(self, x_RNO: Tensor, learned_R: Tensor | None) -> Tensor:
         """Return the activation of `x_RNO`; `learned_R` of shape `[R, 1]` is given if `start` is not None."""
+        if self._function is torch.tanh and not x_RNO.requires_grad:
+            return tanh(x_RNO, torch.empty_like(x_RNO))
         if learned_R is None:
             return self._function(x_RNO, **self._params)
         y: Tensor = self._function(x_RNO, learned_R.unsqueeze(2))

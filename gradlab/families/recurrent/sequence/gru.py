@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from gradlab.families.recurrent.sequence.common import BackwardRun, ForwardRun, Grads, by_sigmoid, by_tanh
+from gradlab.nn.hyperbolic import tanh
 
 __all__ = ["gru"]
 
@@ -31,7 +32,7 @@ class _GRU(torch.autograd.Function):
             r, z = torch.sigmoid(rows[..., : 2 * width], out=gates[t]).chunk(2, -1)
             inner, n = rest[t].chunk(2, -1)
             inner.copy_(rows[..., 2 * width : 3 * width])
-            torch.tanh(torch.addcmul(rows[..., 3 * width :], r, inner), out=n)
+            tanh(torch.addcmul(rows[..., 3 * width :], r, inner), n)
             torch.lerp(n, run.h[t], z, out=run.h[t + 1])
         ctx.save_for_backward(joined, run.full, values)
         ctx.cut, ctx.last = cut, last

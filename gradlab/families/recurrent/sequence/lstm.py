@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from gradlab.families.recurrent.sequence.common import BackwardRun, ForwardRun, Grads, by_sigmoid, by_tanh
+from gradlab.nn.hyperbolic import tanh
 
 __all__ = ["lstm"]
 
@@ -33,9 +34,9 @@ class _LSTM(torch.autograd.Function):
         for t in range(run.steps):
             rows = run.rows(t)
             o, i, f = torch.sigmoid(rows[..., : 3 * width], out=gates[t]).chunk(3, -1)
-            g = torch.tanh(rows[..., 3 * width :], out=candidates[t])
+            g = tanh(rows[..., 3 * width :], candidates[t])
             torch.addcmul(f * c[t], i, g, out=c[t + 1])
-            torch.mul(o, torch.tanh(c[t + 1], out=s[t]), out=h[t + 1])
+            torch.mul(o, tanh(c[t + 1], s[t]), out=h[t + 1])
         ctx.save_for_backward(joined, run.full, cells, squashed, values)
         ctx.cut, ctx.last = cut, last
         return run.out(last)

@@ -10,6 +10,7 @@ from torch import Tensor
 from gradlab.components import Named
 from gradlab.families.recurrent.sequence.common import BackwardRun, ForwardRun, Grads, by_sigmoid, by_tanh
 from gradlab.nn.activations import activation, derivative
+from gradlab.nn.hyperbolic import tanh
 
 __all__ = ["vanilla"]
 
@@ -59,7 +60,7 @@ class _Vanilla(torch.autograd.Function):
         for t in range(run.steps):
             rows = run.rows(t)
             if act.name == "tanh":
-                torch.tanh(rows, out=h[t + 1])
+                tanh(rows, h[t + 1])
             else:
                 h[t + 1].copy_(function(rows, None))
             if act.name not in _FROM_VALUE:
