@@ -5,6 +5,7 @@
     results = gl.run("experiments/sigmoid_vs_relu.yaml")    # the same as: gradlab run
     results = gl.load("results/")                           # what runs have left
     gl.probe(model, batch, loss="cross_entropy")            # a model of your own
+    gl.watch(model, optimizer=optimizer)                    # its training loop
     gl.theory(activation="tanh", depth=30)                  # what mean-field theory predicts
 
 Importing this loads nothing else; each name is imported when it is used.
@@ -31,6 +32,7 @@ _MODULES = {
     "StoreError": "errors",
     "Theory": "api.theory",
     "UsageError": "errors",
+    "Watch": "python.watch",
     "activation": "plugins",
     "compare": "python.functions",
     "critical_line": "python.functions",
@@ -47,6 +49,7 @@ _MODULES = {
     "task": "plugins",
     "theory": "python.functions",
     "theory_table": "python.functions",
+    "watch": "python.watch",
 }
 """The module of each public name. No package of gradlab may have one of these names: importing it would hide them."""
 

@@ -29,6 +29,8 @@ from gradlab.python.probe import Probe as Probe
 from gradlab.python.probe import probe as probe
 from gradlab.python.results import Picture as Picture
 from gradlab.python.results import Results as Results
+from gradlab.python.watch import Watch as Watch
+from gradlab.python.watch import watch as watch
 
 __version__: str
 __all__: list[str]

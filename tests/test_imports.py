@@ -63,8 +63,8 @@ MAY_IMPORT = {
     },
     "terminal": {"errors", "execution", "report"},
     "python": {
-        "errors", "components", "cell", "columns", "spec", "grid", "store", "results", "analysis", "report", "api",
-        "terminal", "modules",
+        "__init__", "errors", "components", "cell", "columns", "spec", "grid", "store", "results", "analysis", "report",
+        "api", "terminal", "modules",
     },
     "cli": {
         "__init__", "errors", "components", "cell", "plugins", "spec", "store", "execution", "analysis", "report",

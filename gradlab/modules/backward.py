@@ -19,7 +19,7 @@ from torch.autograd.graph import Node
 
 from gradlab.modules.graph import Edge, Graph, edge_of
 
-__all__ = ["BlockGradient", "Gradients", "go_back"]
+__all__ = ["BlockGradient", "Gradients", "accumulator", "go_back"]
 
 _RESCALE_BEYOND = 300
 """Binary exponents; float64 ends at -1022 and 1023, and what is between two cuts must stay within."""
@@ -129,13 +129,13 @@ def _block_gradient(gradient: Tensor, exponent: int) -> BlockGradient:
 
 
 def _log_norm(gradient: Tensor) -> float:
-    norm = float(torch.linalg.vector_norm(gradient, dtype=_accumulator(gradient)))
+    norm = float(torch.linalg.vector_norm(gradient, dtype=accumulator(gradient)))
     if not math.isfinite(norm):
         return math.nan
     return math.log(norm) if norm else -math.inf
 
 
-def _accumulator(tensor: Tensor) -> torch.dtype:
+def accumulator(tensor: Tensor) -> torch.dtype:
     """Return the dtype that sums of squares are made in: float64 where the device has it."""
     if tensor.is_complex():
         return torch.complex128

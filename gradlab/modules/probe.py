@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -21,11 +22,11 @@ from gradlab.modules.profile import ModuleProfile
 from gradlab.modules.recurrent import replayed
 from gradlab.modules.weights import equal_weights, weight_uses
 
-__all__ = ["measure"]
+__all__ = ["Asked", "ForwardPass", "check_model", "forward_pass", "measure", "names_of"]
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class Asked:
     """What is measured, whatever the model and its precision."""
 
     batch: Batch
@@ -66,8 +67,8 @@ def measure(
         Exception: whatever the model or the loss raises.
     """
     model = unwrapped(model)
-    _check(model)
-    asked = _Asked(batch if samples is None else limited(batch, samples), loss, _names(model, blocks), source, seed)
+    check_model(model)
+    asked = Asked(batch if samples is None else limited(batch, samples), loss, names_of(model, blocks), source, seed)
     if dtype is not None:
         try:
             with isolated(model, dtype=dtype, train=train, seed=seed) as copy:
@@ -83,7 +84,7 @@ def measure(
         return _measured(copy, asked, None)
 
 
-def _names(model: nn.Module, blocks: Blocks) -> Blocks:
+def names_of(model: nn.Module, blocks: Blocks) -> Blocks:
     """Return modules that are asked for by their names: what is measured is a copy of them."""
     if isinstance(blocks, str | type):
         return blocks
@@ -96,7 +97,7 @@ def _names(model: nn.Module, blocks: Blocks) -> Blocks:
     return [item if isinstance(item, str) else names[item] for item in blocks]
 
 
-def _check(model: nn.Module) -> None:
+def check_model(model: nn.Module) -> None:
     """Raise UsageError for a model that nothing can be measured of."""
     if isinstance(model, torch.jit.ScriptModule):
         raise UsageError(
@@ -112,7 +113,7 @@ def _check(model: nn.Module) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Pass:
+class ForwardPass:
     """One forward pass."""
 
     run: Run
@@ -124,12 +125,16 @@ class _Pass:
     """None where the loss depends on nothing that has a gradient."""
 
 
-def _forward(model: nn.Module, asked: _Asked, dtype: torch.dtype | None, *, attached: bool = False) -> _Pass:
-    with replayed(model), captured(model, attached=attached) as capture:
+def forward_pass(
+    model: nn.Module, asked: Asked, dtype: torch.dtype | None, *, attached: bool = False, replay: bool = True
+) -> ForwardPass:
+    """Run a model forward and record its graph. `attached`: see `captured`; `replay`: fused recurrent layers step by
+    step."""
+    with replayed(model) if replay else nullcontext(), captured(model, attached=attached) as capture:
         run = Run.of(model, asked.batch, dtype)
     loss, words = objective(run, asked.batch, asked.loss, asked.seed)
     if loss.grad_fn is None:
-        return _Pass(run, capture, loss, words, next(iter(run.inputs), ""), None)
+        return ForwardPass(run, capture, loss, words, next(iter(run.inputs), ""), None)
     nodes = walk(loss.grad_fn)
     source, edges = run.sources(nodes, asked.source)
     if not edges and not run.leaves:  # integers that no table of embeddings looks up: as if their first map were one
@@ -137,7 +142,7 @@ def _forward(model: nn.Module, asked: _Asked, dtype: torch.dtype | None, *, atta
         if first is not None:
             source, edges = f"the output of {first.name}", [edge for edge in first.outputs if edge is not None]
     others = [edge for name, place in run.entered(nodes).items() for edge in place if edge not in edges]
-    return _Pass(run, capture, loss, words, source, Graph(loss, nodes, edges, others))
+    return ForwardPass(run, capture, loss, words, source, Graph(loss, nodes, edges, others))
 
 
 def _enters(call: Call, nodes: Collection[Node]) -> bool:
@@ -145,9 +150,9 @@ def _enters(call: Call, nodes: Collection[Node]) -> bool:
     return not inner and any(edge is not None and edge.node in nodes for edge in call.outputs)
 
 
-def _measured(copy: Isolated, asked: _Asked, dtype: torch.dtype | None) -> ModuleProfile:
+def _measured(copy: Isolated, asked: Asked, dtype: torch.dtype | None) -> ModuleProfile:
     model = copy.model
-    forward = _forward(model, asked, dtype)
+    forward = forward_pass(model, asked, dtype)
     if forward.graph is not None and forward.graph.connected:
         chain = choose(model, forward.capture, forward.graph, asked.blocks)
         blocks: list[tuple[Block, Edge | None]] = [(block, block.edge) for block in chain.blocks]
@@ -206,10 +211,10 @@ def _used(module: str, parameter_grads: Mapping[str, float]) -> bool:
 
 
 def _as_if_attached(
-    model: nn.Module, asked: _Asked, dtype: torch.dtype | None, forward: _Pass
+    model: nn.Module, asked: Asked, dtype: torch.dtype | None, forward: ForwardPass
 ) -> tuple[Chain, list[tuple[Block, Edge | None]]]:
     """Return the chain that there would be if nothing inside cut the gradient off, with what there is of it."""
-    whole = _forward(model, asked, dtype, attached=True)
+    whole = forward_pass(model, asked, dtype, attached=True)
     if whole.graph is None or not whole.graph.connected:
         raise UsageError(
             "the loss does not depend on the model's input",
@@ -219,7 +224,7 @@ def _as_if_attached(
     return chain, [(block, _same(block, forward)) for block in chain.blocks]
 
 
-def _same(block: Block, forward: _Pass) -> Edge | None:
+def _same(block: Block, forward: ForwardPass) -> Edge | None:
     """Return the tensor of a block in a graph whose chain is broken; None where the loss does not depend on it."""
     if forward.graph is None:
         return None

@@ -163,15 +163,20 @@ def plan(
     return plan((spec_of(what, settings, changes),), options)[0]
 
 
-def load(path: str | Path = "results", *others: str | Path) -> Results:
-    """Return the results in run directories, or in all that lie directly in a directory. Computes nothing.
+def load(path: str | Path = "results", *others: str | Path) -> Any:
+    """Return the `Results` in run directories, or in all that lie directly in a directory. Computes nothing.
+
+    A directory that `watch` has made, given alone, is a training loop: its `frame`, `steps` and `report`.
 
     Raises UsageError for a path without any, StoreError for what cannot be read.
     """
     from gradlab.python.results import Results
+    from gradlab.python.watched import read_watched
     from gradlab.results.directories import open_runs
+    from gradlab.store.watched import is_watched
 
-    return Results(open_runs(paths_of((path, *others))))
+    paths = paths_of((path, *others))
+    return read_watched(paths[0]) if len(paths) == 1 and is_watched(paths[0]) else Results(open_runs(paths))
 
 
 def compare(

@@ -11,6 +11,7 @@ from gradlab.components import nearest
 from gradlab.errors import StoreError, UsageError
 from gradlab.results.run import Run
 from gradlab.store.atomic import explained
+from gradlab.store.watched import is_watched
 
 __all__ = ["each_readable", "names_apart", "open_runs"]
 
@@ -23,7 +24,8 @@ _MARKS = {"parts": stat.S_ISDIR, "run.json": stat.S_ISREG}
 def open_runs(paths: Sequence[Path]) -> tuple[Run, ...]:
     """Return the run directories among `paths` and directly below them, each once, in this order.
 
-    Raises UsageError for a path with nothing there, or with no run directory, StoreError for one that may not be read.
+    Directories of watched training loops are left out. Raises UsageError for a path with nothing there, with no run
+    directory, or with watched loops alone, StoreError for one that may not be read.
     """
     runs: dict[Path, Run] = {}
     for path in paths:
@@ -39,6 +41,13 @@ def open_runs(paths: Sequence[Path]) -> tuple[Run, ...]:
                     f"{path} is a file, not a run directory", "name the directory that gradlab run has made"
                 )
             below = [path] if _is_run(path) else sorted(entry for entry in path.iterdir() if _is_run(entry))
+        watched = [directory for directory in below if is_watched(directory)]
+        if watched and len(watched) == len(below):
+            raise UsageError(
+                f"{watched[0]} holds measured steps of a training loop (gl.watch), and no cells of a spec",
+                f'in Python gl.load("{watched[0]}") reads it: frame, steps, report()',
+            )
+        below = [directory for directory in below if directory not in watched]
         if not below:
             raise UsageError(
                 f"{path} is not a run directory (it has no parts/), and none lies in it",

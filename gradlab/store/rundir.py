@@ -23,6 +23,7 @@ from gradlab.store.atomic import appending, explained, is_temporary, make_folder
 from gradlab.store.lock import LOCK, held, locked
 from gradlab.store.manifest import MANIFEST, Manifest
 from gradlab.store.records import Records, Unreadable
+from gradlab.store.watched import is_watched
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,6 +59,11 @@ class RunDirectory:
         if entries and entries.isdisjoint(_MARKS):
             raise StoreError(
                 f"{self.path} is there already and is not a run directory of gradlab (it has no run.json)",
+                "choose another directory with --out, or another name in the spec",
+            )
+        if is_watched(self.path):
+            raise StoreError(
+                f"{self.path} holds measured steps of a training loop (gl.watch)",
                 "choose another directory with --out, or another name in the spec",
             )
         return bool(entries)

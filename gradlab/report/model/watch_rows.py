@@ -1,0 +1,92 @@
+"""The rows of a watched step: one of the step, one for each block, as plain values."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+from gradlab.modules.profile import BlockNumbers, ModuleProfile
+from gradlab.modules.summary import summarise
+from gradlab.modules.watch_numbers import WatchedStep
+from gradlab.report.model.module_rows import block_rows
+
+__all__ = ["BLOCK_COLUMNS", "STEP_COLUMNS", "watched_rows", "without_gradient"]
+
+_LN10 = math.log(10)
+
+STEP_COLUMNS = (
+    "step", "micro_batches", "loss", "verdict", "survival", "log10_survival", "decay", "clip_norm_before",
+    "clip_norm_after", "clip_coef", "loss_scale", "overflows", "overflow_at",
+)  # fmt: skip
+BLOCK_COLUMNS = (
+    "step", "block", "name", "kind", "call", "shape", "parameters", "frozen", "connected", "is_cut", "grad_norm",
+    "log10_grad_norm", "grad_rms", "rel_grad", "log10_survival", "survival", "factor", "weight_grad_norm",
+    "weight_norm", "update_ratio", "act_rms",
+)  # fmt: skip
+_OF_THE_GRADIENT = (
+    "grad_norm", "log10_grad_norm", "grad_rms", "rel_grad", "log10_survival", "survival", "factor",
+)  # fmt: skip
+
+
+def watched_rows(watched: WatchedStep) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return the row of a step, and the rows of its blocks from the data to the loss; NaN where there is no number.
+
+    Survival, decay and verdict are those of the blocks that a gradient can reach: frozen blocks at the bottom, and
+    blocks that were not called, are left out.
+    """
+    profile = watched.profile
+    left_out = without_gradient(profile)
+    kept = tuple(block for place, block in enumerate(profile.blocks) if place not in left_out)
+    rows = iter(block_rows([dataclasses.replace(profile, blocks=kept)]) if kept else [])
+    blocks = []
+    for place, (block, ratio) in enumerate(zip(profile.blocks, watched.update_ratios, strict=True)):
+        row = (
+            dict(next(rows))
+            if place not in left_out
+            else block_rows([dataclasses.replace(profile, blocks=(block,))])[0]
+        )
+        if not block.connected:
+            row |= dict.fromkeys(_OF_THE_GRADIENT, math.nan)
+        row |= {"step": watched.step, "block": place + 1, "update_ratio": ratio}
+        blocks.append({column: row[column] for column in BLOCK_COLUMNS})
+    step: dict[str, Any] = {
+        "step": watched.step, "micro_batches": watched.micro_batches, "loss": watched.loss, "verdict": "",
+        "survival": math.nan, "log10_survival": math.nan, "decay": math.nan,
+        "clip_norm_before": watched.clip_norm_before, "clip_norm_after": watched.clip_norm_after,
+        "clip_coef": _ratio(watched.clip_norm_after, watched.clip_norm_before), "loss_scale": watched.loss_scale,
+        "overflows": watched.overflows, "overflow_at": watched.overflow_at,
+    }  # fmt: skip
+    if kept:
+        summary = summarise([dataclasses.replace(profile, blocks=kept)])
+        step |= {
+            "verdict": summary.verdict, "log10_survival": summary.log_survival / _LN10,
+            "survival": _exp(summary.log_survival), "decay": _exp(summary.log_decay),
+        }  # fmt: skip
+    return step, blocks
+
+
+def without_gradient(profile: ModuleProfile) -> dict[int, str]:
+    """Return the places of the blocks that no gradient can have reached, each with ``frozen`` or ``not called``."""
+    places: dict[int, str] = {}
+    for place, block in enumerate(profile.blocks):
+        if block.connected:
+            break
+        if not (block.frozen or not block.parameters):
+            break
+        places[place] = "frozen"
+    else:
+        places = {}
+    return places | {place: "not called" for place, block in enumerate(profile.blocks) if _not_called(block)}
+
+
+def _not_called(block: BlockNumbers) -> bool:
+    return not block.connected and math.isnan(block.act_rms)
+
+
+def _exp(logarithm: float) -> float:
+    return math.exp(logarithm) if logarithm < 700 else math.nan
+
+
+def _ratio(above: float, below: float) -> float:
+    return above / below if below else math.nan
