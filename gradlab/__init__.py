@@ -33,6 +33,7 @@ _MODULES = {
     "Theory": "api.theory",
     "UsageError": "errors",
     "Watch": "python.watch",
+    "Width": "python.width",
     "activation": "plugins",
     "compare": "python.functions",
     "critical_line": "python.functions",
@@ -50,6 +51,7 @@ _MODULES = {
     "theory": "python.functions",
     "theory_table": "python.functions",
     "watch": "python.watch",
+    "width": "python.width",
 }
 """The module of each public name. No package of gradlab may have one of these names: importing it would hide them."""
 

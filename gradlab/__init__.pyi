@@ -31,6 +31,8 @@ from gradlab.python.results import Picture as Picture
 from gradlab.python.results import Results as Results
 from gradlab.python.watch import Watch as Watch
 from gradlab.python.watch import watch as watch
+from gradlab.python.width import Width as Width
+from gradlab.python.width import width as width
 
 __version__: str
 __all__: list[str]

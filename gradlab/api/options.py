@@ -21,7 +21,7 @@ from gradlab.report.plots import FORMATS, PICTURES
 
 __all__ = [
     "CompareOptions", "GridOptions", "Option", "Options", "PlanOptions", "PlotOptions", "ProbeOptions", "ReportOptions",
-    "RunOptions", "TensorboardOptions", "TheoryOptions", "WatchOptions", "option", "options_of",
+    "RunOptions", "TensorboardOptions", "TheoryOptions", "WatchOptions", "WidthOptions", "option", "options_of",
 ]  # fmt: skip
 
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+(,\d+)*)?")
@@ -253,3 +253,14 @@ class ProbeOptions(Options):
     samples: int | None = option(None, "At most N samples of the batch.", int, metavar="N", low=1)
     vanish: float = option(1e-3, "A survival below it is vanishing.", low=0, above=True)
     explode: float = option(1e3, "A survival above it is exploding.", low=1)
+
+
+@dataclass(frozen=True)
+class WidthOptions(Options):
+    """How models of several widths are trained for a coordinate check."""
+
+    optimizer: str = option("adam", "adam (eps 1e-30) or sgd.", choices=("adam", "sgd"))
+    lr: float = option(1e-3, "Learning rate.", low=0, above=True)
+    steps: int = option(3, "Updates; the verdict is on the first.", metavar="N", low=1, high=1000)
+    seeds: int = option(3, "Models of each width.", metavar="N", low=1, high=1000)
+    dtype: str = option("float64", "What is computed in; own: what the models have.", choices=("float64", "own"))
