@@ -55,12 +55,17 @@ _MODULES = {
 }
 """The module of each public name. No package of gradlab may have one of these names: importing it would hide them."""
 
+_CALLBACKS = ("lightning", "transformers")
+"""Modules with a callback for a package that need not be installed."""
+
 __all__ = ["__version__", *_MODULES]
 
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return getattr(import_module(f"gradlab.{_MODULES[name]}"), name)
+    if name in _CALLBACKS:
+        return import_module(f"gradlab.{name}")
     raise AttributeError(f"module 'gradlab' has no attribute {name!r}")
 
 

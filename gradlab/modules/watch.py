@@ -252,11 +252,7 @@ class Watcher:
             self.note(_SEVERAL.format(len(forwards)))
         if any(len(read.gradient_norms) > 1 for forward in forwards for read in forward.reads.values()):
             self.note(_TWICE)
-        loss = math.nan
-        if self._loss is not None:
-            loss = self._loss
-        elif numbers.losses:
-            loss = sum(numbers.losses) / len(numbers.losses)
+        loss = self._loss if self._loss is not None else numbers.loss
         profile, ratios = profile_of(self.chain, self.model, forwards, numbers, loss)
         return WatchedStep(
             self.step_number, profile, ratios, len(forwards), loss, _total(numbers.gradients), _total(numbers.updating),

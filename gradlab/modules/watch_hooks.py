@@ -63,6 +63,9 @@ class ForwardRead:
     answered: bool = False
     """Whether a gradient came back."""
     loss: Tensor | None = None
+    """That the model returned."""
+    loss_weight: Tensor | None = None
+    """The gradient that came back to it: its share of what is differentiated, times the scale."""
     scale: Tensor | float = 1.0
     """Of the gradient scaler, when the gradient came back."""
 
@@ -195,8 +198,9 @@ class Reading:
                 edge = edge_of(tensor) if tensor.is_floating_point() else None
                 if edge is not None:
                     edge.node.register_prehook(partial(self._reached, forward))
-                if name == "loss" and tensor.numel() == 1:
+                if name == "loss" and tensor.numel() == 1 and edge is not None:
                     forward.loss = tensor.detach().clone()
+                    edge.node.register_prehook(partial(self._weighed, forward, edge.output))
 
     def _leave(self, forward: ForwardRead | None) -> None:
         self._current.forward = None
@@ -272,6 +276,11 @@ class Reading:
             return
         read.gradient_norms.append(norm(gradient))
         self._reached(forward, coming)
+
+    def _weighed(self, forward: ForwardRead, output: int, coming: tuple[Tensor | None, ...]) -> None:
+        gradient = coming[output]
+        if not self._closed and gradient is not None:
+            forward.loss_weight = gradient.detach().clone()
 
     def _reached(self, forward: ForwardRead, _: tuple[Tensor | None, ...]) -> None:
         if self._closed:

@@ -105,7 +105,8 @@ class StepNumbers:
     updates: dict[str, float]
     updating: dict[str, float]
     scale: float
-    losses: list[float]
+    loss: float
+    """Sum of the losses that the model returned, each as it was weighted (by accumulation, say); NaN without any."""
 
 
 @torch.no_grad()
@@ -124,7 +125,11 @@ def on_the_host(forwards: Sequence[ForwardRead], attempt: Attempt, weights: Mapp
     updates = transfer.add_all({name: _weight_norm(change) for name, change in changes.items()})
     gradients, updating = transfer.add_all(attempt.gradients), transfer.add_all(attempt.updating)
     scale, updating_scale = transfer.add(attempt.scale), transfer.add(attempt.updating_scale)
-    losses = [transfer.add(forward.loss) for forward in forwards if forward.loss is not None]
+    losses = [
+        (transfer.add(forward.loss), transfer.add(forward.loss_weight), scales[id(forward)])
+        for forward in forwards
+        if forward.loss is not None and forward.loss_weight is not None
+    ]
     transfer.fetch()
     read = {
         id(tensor): (transfer[value], [transfer[place] / transfer[scales[forward]] for place in places])
@@ -133,7 +138,7 @@ def on_the_host(forwards: Sequence[ForwardRead], attempt: Attempt, weights: Mapp
     return StepNumbers(
         read, transfer.all(norms), _divided(transfer.all(gradients), transfer[scale]), transfer.all(updates),
         _divided(transfer.all(updating), transfer[updating_scale]), transfer[scale],
-        [transfer[place] for place in losses],
+        sum(transfer[loss] * transfer[weight] / transfer[own] for loss, weight, own in losses) if losses else math.nan,
     )  # fmt: skip
 
 

@@ -188,8 +188,8 @@ def watch(
     except ValueError:
         raise OptionError("every", every, f"must be {_EVERY.expected()}") from None
     inner: Any = optimizer
-    while inner is not None and not isinstance(inner, TorchOptimizer) and hasattr(inner, "optimizer"):
-        inner = inner.optimizer  # of accelerate and Lightning
+    while isinstance(getattr(inner, "optimizer", None), TorchOptimizer):
+        inner = inner.optimizer  # of accelerate and Lightning, whose wrappers call themselves optimizers
     if inner is not None and not isinstance(inner, TorchOptimizer):
         raise UsageError(
             f"optimizer: {type(optimizer).__name__} is no torch.optim.Optimizer",

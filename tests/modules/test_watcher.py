@@ -130,6 +130,30 @@ def test_the_numbers_are_those_of_plain_autograd_and_of_the_optimizer() -> None:
         assert (block.weight_norm, step.update_ratios[1]) == pytest.approx((norm, change / norm), rel=1e-5)
 
 
+class OwnLoss(Net):
+    """Returns its loss, as models of Hugging Face do."""
+
+    def forward(self, x: Tensor) -> Any:
+        out = super().forward(x)
+        return {"loss": out.square().mean(), "logits": out}
+
+
+@pytest.mark.parametrize("share", [1.0, 0.25])
+def test_the_loss_that_a_model_returns_is_read_as_it_is_weighted(share: float) -> None:
+    torch.manual_seed(0)
+    model, scaler = OwnLoss(), torch.amp.GradScaler("cpu")
+    steps: Steps = []
+    watcher = Watcher(model, steps.append, every=1, scaler=scaler)
+    total = 0.0
+    for x in batches(4):
+        loss = model(x)["loss"]
+        scaler.scale(loss * share).backward()
+        total += share * float(loss.detach())
+    watcher.step()
+    watcher.close()
+    assert steps[0].loss == pytest.approx(total, rel=1e-6)
+
+
 def test_hooks_stand_at_measured_steps_only() -> None:
     model = Net()
     optimizer = torch.optim.SGD(model.parameters(), 0.1)
