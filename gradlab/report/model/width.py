@@ -55,7 +55,7 @@ def width_conclusions(check: WidthCheck) -> list[str]:
                 f"{len(layers)} of {len(rows)} layers move" if len(layers) > 1 else f"layer {layers[0]['layer']} moves"
             )
             lines.append(
-                f"{count} {words} in wider models: {worst['layer']} as width^{worst['slope']:.2f} in one update "
+                f"{count} {words} in wider models: layer {worst['layer']} as width^{worst['slope']:.2f} in one update "
                 f"(widths {top})"
             )
     if check.overall in ("grows", "shrinks"):

@@ -30,7 +30,7 @@ def picture(check: WidthCheck) -> Figure:
             slope = check.slope(layer)
             line, label = (
                 LINES[layer // len(COLOURS) % len(LINES)],
-                f"{name}: {slope.value:.2f} ({check.verdict(layer)})",
+                f"{name}: {round(slope.value, 2) + 0.0:.2f} ({check.verdict(layer)})",
             )
             axes.plot(check.widths, np.exp(np.log(values).mean(1)), color=colour, linestyle=line, label=label)
             for seed in range(values.shape[1]):

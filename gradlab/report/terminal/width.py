@@ -46,11 +46,11 @@ def width_report(check: WidthCheck, glyphs: Glyphs, width: int | None) -> list[T
     ]
     legend = (
         "slope: of log2 of the RMS by which a layer's output moves in the first update, against log2 of the width, "
-        "over the widest three, with its 95 % interval; before: of the output itself before it; step 2 and on: after "
-        "later updates."
+        "over the widest three, with its 95\N{NO-BREAK SPACE}% interval; before: of the output itself before it; "
+        "step 2 and on: after later updates."
     )
     return [*lines, Text(), *fold(labels, columns, width, glyphs), Text(), *wrapped(legend, width)]
 
 
 def _number(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:.2f}"
+    return "" if math.isnan(value) else f"{round(value, 2) + 0.0:.2f}"
