@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gradlab.modules.cures import Cure
     from gradlab.modules.inputs import Loss
 
-__all__ = ["ProbeResult", "cures", "probe"]
+__all__ = ["ProbeResult", "cures", "probe", "verify"]
 
 
 @dataclass(frozen=True)
@@ -71,12 +71,7 @@ def probe(
     profiles = []
     name = ""
     for seed in range(options.seeds):
-        if make is not None and (model is None or options.seeds > 1):
-            torch.manual_seed(seed)
-            built = make(seed)
-        else:
-            assert model is not None
-            built = model
+        built = _built(model, make, seed, options)
         if not isinstance(built, torch.nn.Module):
             raise UsageError(
                 f"{type(built).__name__} is no torch.nn.Module", "give a module, or a function that makes one"
@@ -91,6 +86,20 @@ def probe(
         raise UsageError("the models of different seeds have different blocks", "build the same architecture each time")
     summary = summarise(profiles, vanish=options.vanish, explode=options.explode)
     return ProbeResult(name, tuple(profiles), options, summary, causes(profiles, summary.verdict))
+
+
+def _built(
+    model: nn.Module | None, make: Callable[[int], nn.Module] | None, seed: int, options: ProbeOptions
+) -> nn.Module:
+    """Return the model to measure for a seed; the random streams of torch go on as if none had been built."""
+    import torch
+
+    if make is None or (model is not None and options.seeds == 1):
+        assert model is not None
+        return model
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return make(seed)
 
 
 def cures(
@@ -142,3 +151,24 @@ def cures(
     if loss in COTANGENTS or profile.objective.startswith("no loss"):
         return tried
     return (*tried, warm_up(model, measured, loss_of, vanish=vanish, explode=explode))
+
+
+def verify(
+    result: ProbeResult, model: nn.Module | None, batch: Any, loss: Loss = None, *, blocks: Blocks = "auto",
+    make: Callable[[int], nn.Module] | None = None,
+) -> float:  # fmt: skip
+    """Return the largest difference of ln g between the first profile of a result and plain autograd, see
+    `gradlab.modules.verify.largest_difference`. The arguments are those of `probe`.
+
+    Raises:
+        UsageError: for a model with other blocks than when it was measured.
+        Exception: whatever the model, the loss or `make` raises.
+    """
+    from gradlab.modules.verify import largest_difference
+
+    options = result.options
+    built = _built(model, make, 0, options)
+    return largest_difference(
+        result.profiles[0], built, batch, loss, blocks=blocks, source=options.source, train=options.train,
+        samples=options.samples,
+    )  # fmt: skip

@@ -22,7 +22,7 @@ from gradlab.modules.profile import ModuleProfile
 from gradlab.modules.recurrent import replayed
 from gradlab.modules.weights import equal_weights, weight_uses
 
-__all__ = ["Asked", "ForwardPass", "check_model", "forward_pass", "measure", "names_of"]
+__all__ = ["Asked", "ForwardPass", "chain_of", "check_model", "forward_pass", "measure", "names_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,18 +153,7 @@ def _enters(call: Call, nodes: Collection[Node]) -> bool:
 def _measured(copy: Isolated, asked: Asked, dtype: torch.dtype | None) -> ModuleProfile:
     model = copy.model
     forward = forward_pass(model, asked, dtype)
-    if forward.graph is not None and forward.graph.connected:
-        chain = choose(model, forward.capture, forward.graph, asked.blocks)
-        blocks: list[tuple[Block, Edge | None]] = [(block, block.edge) for block in chain.blocks]
-        graph: Graph | None = chain.graph
-    else:
-        chain, blocks = _as_if_attached(model, asked, dtype, forward)
-        graph = forward.graph
-    if not blocks:
-        raise UsageError(
-            "the model has no block: no module with a matrix or a kernel comes before the loss",
-            'name the blocks: blocks="cuts", or a class, or modules',
-        )
+    chain, blocks, graph = chain_of(model, asked, dtype, forward)
     uses = weight_uses(forward.capture, graph) if graph is not None else ()
     leaves = [leaf for leaf in forward.run.leaves.values() if leaf.requires_grad]
     numbers, head, parameter_grads = numbers_of(copy, forward.capture, graph, blocks, forward.loss, leaves)
@@ -186,6 +175,29 @@ def _measured(copy: Isolated, asked: Asked, dtype: torch.dtype | None) -> Module
         notes=tuple(copy.notes),
         copies=equal_weights(dict(model.named_parameters())),
     )
+
+
+def chain_of(
+    model: nn.Module, asked: Asked, dtype: torch.dtype | None, forward: ForwardPass
+) -> tuple[Chain, list[tuple[Block, Edge | None]], Graph | None]:
+    """Return the chain of a forward, each block with its tensor in the graph (None: the loss does not depend on
+    it), and the graph.
+
+    Raises UsageError for a model without a block.
+    """
+    if forward.graph is not None and forward.graph.connected:
+        chain = choose(model, forward.capture, forward.graph, asked.blocks)
+        blocks: list[tuple[Block, Edge | None]] = [(block, block.edge) for block in chain.blocks]
+        graph: Graph | None = chain.graph
+    else:
+        chain, blocks = _as_if_attached(model, asked, dtype, forward)
+        graph = forward.graph
+    if not blocks:
+        raise UsageError(
+            "the model has no block: no module with a matrix or a kernel comes before the loss",
+            'name the blocks: blocks="cuts", or a class, or modules',
+        )
+    return chain, blocks, graph
 
 
 def _outermost(detached: Sequence[tuple[str, Call | None]]) -> tuple[tuple[str, str], ...]:

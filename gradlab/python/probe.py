@@ -13,6 +13,7 @@ from gradlab.api.options import ProbeOptions
 from gradlab.api.probe import ProbeResult
 from gradlab.api.probe import cures as tried
 from gradlab.api.probe import probe as measured
+from gradlab.api.probe import verify as verified
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,10 +31,14 @@ _LN10 = math.log(10)
 class Probe:
     """The gradient of a model, block by block: a table, the numbers of the whole model, and what they mean."""
 
-    def __init__(self, result: ProbeResult, cures: Callable[[], tuple[Cure, ...]] | None = None) -> None:
-        """`result` is what `gradlab.api.probe.probe` returns, to the command line too; `cures` tries what mends it."""
+    def __init__(
+        self, result: ProbeResult, cures: Callable[[], tuple[Cure, ...]] | None = None,
+        verify: Callable[[], float] | None = None,
+    ) -> None:  # fmt: skip
+        """`result` is what `gradlab.api.probe.probe` returns, to the command line too; `cures` tries what mends it,
+        `verify` measures it by plain autograd."""
         self.result = result
-        self._cures = cures
+        self._cures, self._verify = cures, verify
 
     def cure(self) -> tuple[Cure, ...]:
         """Try what may mend the model, each change on a copy of it, and return what each does, the best first.
@@ -48,6 +53,11 @@ class Probe:
     def cures(self) -> tuple[Cure, ...]:
         """What `cure` returns."""
         return self._cures() if self._cures is not None else ()
+
+    def verify(self) -> float:
+        """Measure the model once more by plain autograd, without hooks and rescaling, and return the largest difference
+        of ln g; NaN where every gradient is beyond the range of float64. The model must be as it was."""
+        return self._verify() if self._verify is not None else math.nan
 
     @property
     def blocks(self) -> pd.DataFrame:
@@ -134,7 +144,10 @@ def probe(
     """
     options = ProbeOptions(source, seeds, dtype, train, samples, vanish, explode)
     result = measured(model, batch, loss, options, blocks=blocks, make=make)
-    return Probe(result, partial(_cures, model, make, batch, loss, options, blocks))
+    return Probe(
+        result, partial(_cures, model, make, batch, loss, options, blocks),
+        partial(verified, result, model, batch, loss, blocks=blocks, make=make),
+    )  # fmt: skip
 
 
 def _cures(
