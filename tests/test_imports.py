@@ -44,7 +44,7 @@ MAY_IMPORT = {
     "results": {
         "errors", "components", "cell", "columns", "record", "definitions", "mean_field", "spec", "grid", "store",
     },
-    "modules": {"errors", "record", "definitions", "results"},
+    "modules": {"errors", "record", "definitions", "results", "mean_field"},
     "execution": {
         "__init__", "errors", "components", "cell", "columns", "plugins", "record", "definitions", "planning",
         "training", "store", "results",

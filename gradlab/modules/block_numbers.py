@@ -15,9 +15,10 @@ from gradlab.modules.activations import NORMS, attention_entropy, unit_counts
 from gradlab.modules.backward import BlockGradient, go_back
 from gradlab.modules.blocks import Block
 from gradlab.modules.capture import Capture
+from gradlab.modules.forms import Forms
 from gradlab.modules.graph import Edge, Graph, edge_of, operation
 from gradlab.modules.isolation import Isolated
-from gradlab.modules.profile import BlockNumbers, Head, Slopes
+from gradlab.modules.profile import BlockNumbers, Form, Head, Slopes
 
 __all__ = ["numbers_of"]
 
@@ -43,10 +44,20 @@ def numbers_of(
     segments, above = _segments(graph, edges, parameters, capture)
     gradients = go_back(loss, graph, edges, parameters, leaves)
     numbers = []
+    normed = [
+        any(step.kind == "batch" for steps in segments[edge].form.branches for step in steps)
+        or any(step.kind == "batch" for step in segments[edge].form.after)
+        for edge in edges
+    ]
+    before = {edge for edge, above in zip(edges, normed[1:], strict=False) if above}
     for block, edge in blocks:
         segment = segments[edge] if edge is not None else _Segment()
         gradient = gradients.blocks.get(edge, _NO_GRADIENT) if edge is not None else _NO_GRADIENT
-        numbers.append(_block(block, edge, segment, gradient, capture, copy, gradients.parameters))
+        numbers.append(
+            _block(
+                block, edge, segment, gradient, capture, copy, gradients.parameters, before_batch_norm=edge in before
+            )
+        )
     head = {name: parameters[name] for name in above}
     weights = [name for name, tensor in head.items() if tensor.ndim > 1]
     size = sum(tensor.numel() for tensor in head.values())
@@ -55,6 +66,9 @@ def numbers_of(
 
 def _zero(parameters: Mapping[str, Tensor], names: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in names if not parameters[name].any())
+
+
+_DETACHED = Form(unknown="no path leads from the loss to it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +85,7 @@ class _Segment:
     norms: tuple[str, ...] = ()
     batch_statistics: bool = False
     untouched_statistics: tuple[str, ...] = ()
+    form: Form = _DETACHED
 
 
 def _segments(
@@ -93,6 +108,7 @@ def _segments(
     for call in capture.calls:
         if call.outputs and call.outputs[0] is not None and _untouched(call.module):
             untouched[segment_of.get(call.outputs[0].node, -1)].append(call.name)
+    forms = Forms(capture, graph)
     segments = {}
     for place, edge in enumerate(edges):
         counts = unit_counts(nodes[place])
@@ -105,6 +121,7 @@ def _segments(
             batch_statistics=any(getattr(node, "_saved_training", False) for node in nodes[place]
                                  if "BatchNorm" in operation(node)),
             untouched_statistics=tuple(untouched[place]),
+            form=forms.between(edges[place - 1] if place else None, edge),
         )  # fmt: skip
     return segments, names[len(edges)]
 
@@ -130,12 +147,13 @@ def _lowest_precision(nodes: Sequence[Node]) -> torch.dtype | None:
 
 def _block(
     block: Block, edge: Edge | None, segment: _Segment, gradient: BlockGradient, capture: Capture, copy: Isolated,
-    parameter_grads: dict[str, float],
+    parameter_grads: dict[str, float], *, before_batch_norm: bool = False,
 ) -> BlockNumbers:  # fmt: skip
     parameters = {name: copy.model.get_parameter(name).detach() for name in segment.parameters}
     weights = {name: tensor for name, tensor in parameters.items() if tensor.ndim > 1}
     output = capture.values.get(edge) if edge is not None else None
     value = output.tensor if output is not None and output.intact else None
+    rms, spread = _size(value) if value is not None and value.numel() else (math.nan, math.nan)
     logs = [parameter_grads[name] for name in weights if name in parameter_grads]
     complete = bool(weights) and len(logs) == len(weights)
     dtype = segment.dtype or (edge.dtype if edge is not None else None)
@@ -154,7 +172,7 @@ def _block(
         nonfinite=gradient.nonfinite_share,
         common=math.nan if block.is_state else gradient.common_share,
         act_mean=float(value.mean()) if value is not None and value.numel() else math.nan,
-        act_rms=_rms(value) if value is not None and value.numel() else math.nan,
+        act_rms=rms,
         token_cosine=_token_cosine(value) if value is not None and not block.is_state else math.nan,
         attention_entropy=segment.attention_entropy,
         saturated=segment.saturated,
@@ -171,12 +189,29 @@ def _block(
         norms=segment.norms,
         batch_statistics=segment.batch_statistics,
         untouched_statistics=segment.untouched_statistics,
+        batch_variance=_batch_variance(value) if value is not None and before_batch_norm else math.nan,
+        sample_spread=spread,
+        form=segment.form,
         nonfinite_values=_nonfinite(value) if value is not None and value.numel() else math.nan,
     )
 
 
-def _rms(value: Tensor) -> float:
-    return float(torch.linalg.vector_norm(value)) / math.sqrt(value.numel())
+def _size(value: Tensor) -> tuple[float, float]:
+    """Return the rms, and how the mean squares of samples scatter: the deviation over the mean."""
+    rows = value.flatten(0, 1) if value.ndim == 3 else value.flatten(1) if value.ndim > 1 else value[None]
+    norms = torch.linalg.vector_norm(rows, dim=1).double()
+    squares = norms.square()
+    total = float(torch.linalg.vector_norm(norms))
+    mean = float(squares.mean())
+    spread = float(squares.std(correction=0)) / mean if 0 < mean < math.inf else math.nan
+    return total / math.sqrt(value.numel()), spread
+
+
+def _batch_variance(value: Tensor) -> float:
+    """Return the variance over samples and positions, the mean over the features: the second axis."""
+    if value.ndim < 2 or not value.is_floating_point():
+        return math.nan
+    return float(value.transpose(0, 1).flatten(1).var(1, correction=0).mean())
 
 
 def _nonfinite(value: Tensor) -> float:

@@ -18,6 +18,7 @@ from fnmatch import fnmatchcase
 from itertools import pairwise
 
 from torch import nn
+from torch.autograd.graph import Node
 
 from gradlab.errors import UsageError
 from gradlab.modules.activations import ACTIVATIONS, NORMS
@@ -107,13 +108,34 @@ def _longest_run(calls: Sequence[tuple[int | None, Call]]) -> dict[int, Call]:
 
 
 def _joins(capture: Capture, graph: Graph, fewest: int) -> Chain | None:
-    places = [place for place in range(1, len(graph.cuts)) if graph.paths_between(place - 1, place) > 1]
+    inside = _inside_leaves(capture, graph)
+    places = [
+        place
+        for place in range(1, len(graph.cuts))
+        if graph.paths_between(place - 1, place) > 1 and graph.cuts[place].node not in inside
+    ]
     if len(places) < fewest:
         return None
     owners = _owners(capture)
     return Chain(
         tuple(_join(capture, owners, graph.cuts[place]) for place in places), "the joins of several paths", graph
     )
+
+
+def _inside_leaves(capture: Capture, graph: Graph) -> set[Node]:
+    """Return the nodes between what a module without children takes and makes: circular padding joins paths there."""
+    inside: set[Node] = set()
+    for call in capture.calls:
+        if next(call.module.children(), None) is not None or call.unchanged:
+            continue
+        ends = {edge.node for edge in (*call.inputs, *call.outputs) if edge is not None}
+        waiting = [edge.node for edge in call.outputs if edge is not None and graph.depends(edge)]
+        while waiting:
+            for child, _ in waiting.pop().next_functions:
+                if child is not None and child not in ends and child not in inside and graph.down.get(child):
+                    inside.add(child)
+                    waiting.append(child)
+    return inside
 
 
 def _owners(capture: Capture) -> dict[Edge, Call]:

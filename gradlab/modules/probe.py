@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,7 @@ from gradlab.modules.inputs import Batch, Loss, Run, limited, objective
 from gradlab.modules.isolation import Isolated, isolated, unwrapped
 from gradlab.modules.profile import ModuleProfile
 from gradlab.modules.recurrent import replayed
+from gradlab.modules.theory import theory_notes
 from gradlab.modules.weights import equal_weights, weight_uses
 
 __all__ = ["Asked", "ForwardPass", "chain_of", "check_model", "forward_pass", "measure", "names_of"]
@@ -158,7 +159,7 @@ def _measured(copy: Isolated, asked: Asked, dtype: torch.dtype | None) -> Module
     leaves = [leaf for leaf in forward.run.leaves.values() if leaf.requires_grad]
     numbers, head, parameter_grads = numbers_of(copy, forward.capture, graph, blocks, forward.loss, leaves)
     broken = any(edge is None for _, edge in blocks)
-    return ModuleProfile(
+    profile = ModuleProfile(
         blocks=numbers,
         objective=forward.objective,
         loss=float(forward.loss.detach()),
@@ -175,6 +176,7 @@ def _measured(copy: Isolated, asked: Asked, dtype: torch.dtype | None) -> Module
         notes=tuple(copy.notes),
         copies=equal_weights(dict(model.named_parameters())),
     )
+    return replace(profile, notes=(*profile.notes, *theory_notes(profile)))
 
 
 def chain_of(

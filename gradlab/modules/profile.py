@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["BlockNumbers", "Head", "ModuleProfile", "Slopes", "WeightUse"]
+__all__ = ["BlockNumbers", "Form", "Head", "ModuleProfile", "Slopes", "Step", "Taps", "WeightUse"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,52 @@ class Slopes:
     """Root of the mean square of the slope over all elements: 1/√2 for ReLU on values symmetric about 0."""
     saturated: float
     """Share of elements whose slope is below 1/20 of the activation's largest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taps:
+    """A convolution with zero padding along one axis of positions."""
+
+    below: int
+    """Positions of its input."""
+    above: int
+    """Positions of its output."""
+    kernel: int
+    stride: int
+    padding: int
+    dilation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One of the parts that a block is made of."""
+
+    kind: str
+    """``map``, ``activation``, or the norm: ``batch`` (by the batch's statistics), ``layer``, ``rms``."""
+    gain: float = 1.0
+    """Of a map the root of (variance of its weights x fan_in), of a norm the rms of its scales."""
+    bias: float = 0.0
+    """Its rms."""
+    eps: float = 0.0
+    activation: str = ""
+    """The name of its numpy twin."""
+    parameters: tuple[float, ...] = ()
+    taps: tuple[Taps, ...] = ()
+    """One for each axis of positions; empty without zero padding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What a block is made of: branches that are added, and what comes after the add."""
+
+    branches: tuple[tuple[Step, ...], ...] = ()
+    """One for a block without an add; an empty one is a skip."""
+    after: tuple[Step, ...] = ()
+    unknown: str = ""
+    """What is in it that theory does not know; empty where it knows everything."""
+
+
+_NOT_READ = Form(unknown="its parts were not read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +124,11 @@ class BlockNumbers:
     """Norms that normalise by running statistics which no data have changed: mean 0, variance 1."""
     nonfinite_values: float = math.nan
     """Share of its output's elements that are not finite."""
+    batch_variance: float = math.nan
+    """Variance of a feature of its output over the batch, the mean over the features; where a batch norm comes next."""
+    sample_spread: float = math.nan
+    """Deviation of the mean square of a sample (of a token, of values `[batch, tokens, features]`) over its mean."""
+    form: Form = _NOT_READ
 
 
 @dataclass(frozen=True, slots=True)

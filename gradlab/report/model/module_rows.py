@@ -10,6 +10,7 @@ import numpy as np
 
 from gradlab.modules.profile import BlockNumbers, ModuleProfile
 from gradlab.modules.summary import log_grad_norms
+from gradlab.modules.theory import log_theory_factors
 
 __all__ = ["block_rows", "label"]
 
@@ -31,10 +32,12 @@ def block_rows(profiles: Sequence[ModuleProfile]) -> list[dict[str, Any]]:
     """Return one row for each block, from the data to the loss; profiles of several seeds are averaged.
 
     Gradients and weight gradients are geometric means. `survival` is that of the gradient at the last block,
-    g_l/g_L; `factor` is g_l/g_{l+1}, by which one block changes it. NaN where there is no number.
+    g_l/g_L; `factor` is g_l/g_{l+1}, by which one block changes it, and `theory_factor` what theory
+    says of it. NaN where there is no number.
     """
     first = profiles[0]
     log_g = np.stack([log_grad_norms(profile) for profile in profiles]).mean(0)
+    theory = np.stack([log_theory_factors(profile) for profile in profiles]).mean(0)
     calls = {name: sum(block.name == name for block in first.blocks) for name in {b.name for b in first.blocks}}
     rows = []
     for place, block in enumerate(first.blocks):
@@ -52,6 +55,7 @@ def block_rows(profiles: Sequence[ModuleProfile]) -> list[dict[str, Any]]:
             "rel_grad": _number(log_norm) * means["act_rms"] * math.sqrt(elements),
             "log10_survival": _difference(log_norm, top) / _LN10, "survival": _number(_difference(log_norm, top)),
             "factor": _number(_difference(log_norm, above)),
+            "theory_factor": _number(float(theory[place + 1])) if place + 1 < len(theory) else math.nan,
             "weight_grad_norm": _number(_mean([part.log_weight_grad_norm for part in own])),
             **means,
             "dtype": block.dtype,
