@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import Node
+from torch.nn.utils.parametrize import type_before_parametrizations
 
 from gradlab.modules.capture import Call, Capture
 from gradlab.modules.graph import Edge, Graph
@@ -42,7 +43,8 @@ class Forms:
         self._graph = graph
         self._made: dict[Edge, Call] = {}
         for call in capture.calls:
-            if next(call.module.children(), None) is None and not call.unchanged and call.outputs and call.outputs[0]:
+            inner = [name for name, _ in call.module.named_children() if name != "parametrizations"]
+            if not inner and not call.unchanged and call.outputs and call.outputs[0]:
                 self._made.setdefault(call.outputs[0], call)
 
     def between(self, below: Edge | None, edge: Edge) -> Form:
@@ -109,17 +111,18 @@ def _kind(call: Call | None, name: str) -> str:
 def _of_module(call: Call) -> Step | None:
     """Return what a module does; None for one that is known by its operation. Raises _Unknown."""
     module = call.module
-    if type(module) is nn.Linear or type(module) in _CONVOLUTIONS:
+    kind = type_before_parametrizations(module)
+    if kind is nn.Linear or kind in _CONVOLUTIONS:
         return _map(module, call)
-    if type(module) in (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d):
+    if kind in (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d):
         if not module.training and module.running_mean is not None:
             raise _Unknown("batch norm by running statistics")
         return _norm("batch", module)
-    if type(module) is nn.LayerNorm:
+    if isinstance(module, nn.LayerNorm) and kind is nn.LayerNorm:
         if len(module.normalized_shape) > 1:
             raise _Unknown("layer norm over positions")
         return _norm("layer", module)
-    if type(module) is nn.RMSNorm:
+    if kind is nn.RMSNorm:
         return _norm("rms", module)
     if isinstance(module, nn.GroupNorm):
         raise _Unknown("group norm")
