@@ -181,3 +181,9 @@ def test_light_commands_load_neither_torch_nor_pandas(arguments):
         "assert not heavy, heavy\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60)
+
+
+def test_files_of_tests_have_names_of_their_own():
+    """pytest imports them by their names alone."""
+    names = [path.name for path in (Path(__file__).parent).rglob("test_*.py")]
+    assert not {name for name in names if names.count(name) > 1}

@@ -31,6 +31,8 @@ _WHOLE = ("step", "micro_batches", "overflows", "block", "call", "parameters")
 def is_watched(path: Path) -> bool:
     """Return whether a directory is one that `gl.watch` has made. One that cannot be read is none."""
     with suppress(OSError, ValueError):
+        if not (path / "run.json").is_file():  # a pipe would never end
+            return False
         document = parse((path / "run.json").read_text(encoding="utf-8"))
         return isinstance(document, dict) and document.get("kind") == _KIND
     return False
@@ -89,12 +91,9 @@ class WatchedDirectory:
 
     def document(self) -> dict[str, Any]:
         """Return what ``run.json`` says. Raises StoreError where it is none of a watched loop."""
-        with explained("read", self.path / "run.json"):
-            text = (self.path / "run.json").read_text(encoding="utf-8")
-        try:
-            document = parse(text)
-        except ValueError:
-            document = None
+        path, document = self.path / "run.json", None
+        with explained("read", path), suppress(ValueError):
+            document = parse(path.read_text(encoding="utf-8")) if path.is_file() else None
         if not isinstance(document, dict) or document.get("kind") != _KIND:
             raise StoreError(f"{self.path} is not the directory of a watched loop", "gl.watch(…, out=…) makes one")
         return document
@@ -108,7 +107,7 @@ class WatchedDirectory:
     def _read(self, name: str) -> list[Row]:
         path = self.path / name
         with explained("read", path):
-            data = path.read_bytes() if path.exists() else b""
+            data = path.read_bytes() if path.is_file() else b""
         try:
             whole = data[: data.rfind(b"\n") + 1].decode()
             return [
