@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from gradlab.modules.cures import Cure
     from gradlab.modules.inputs import Loss
 
-__all__ = ["ProbeResult", "cures", "probe", "verify"]
+__all__ = ["ProbeResult", "build", "cures", "document", "probe", "verify"]
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def probe(
     profiles = []
     name = ""
     for seed in range(options.seeds):
-        built = _built(model, make, seed, options)
+        built = build(model, make, seed, options)
         if not isinstance(built, torch.nn.Module):
             raise UsageError(
                 f"{type(built).__name__} is no torch.nn.Module", "give a module, or a function that makes one"
@@ -88,7 +89,7 @@ def probe(
     return ProbeResult(name, tuple(profiles), options, summary, causes(profiles, summary.verdict))
 
 
-def _built(
+def build(
     model: nn.Module | None, make: Callable[[int], nn.Module] | None, seed: int, options: ProbeOptions
 ) -> nn.Module:
     """Return the model to measure for a seed; the random streams of torch go on as if none had been built."""
@@ -167,8 +168,51 @@ def verify(
     from gradlab.modules.verify import largest_difference
 
     options = result.options
-    built = _built(model, make, 0, options)
+    built = build(model, make, 0, options)
     return largest_difference(
         result.profiles[0], built, batch, loss, blocks=blocks, source=options.source, train=options.train,
         samples=options.samples,
     )  # fmt: skip
+
+
+def document(result: ProbeResult, cures: Sequence[Cure] = ()) -> dict[str, Any]:
+    """Return a measurement, and what was tried, as values that strict JSON can carry."""
+    from gradlab.modules.summary import masking_weights
+    from gradlab.report.json_values import json_value
+    from gradlab.report.model.module_conclusions import conclusions
+    from gradlab.report.model.module_rows import block_rows
+
+    profile, options = result.profiles[0], result.options
+    values: dict[str, Any] = json_value({
+        "format": 1, "model": result.name, **_numbers(result.summary), "conclusions": conclusions(result),
+        "causes": [
+            {"block": cause.block, "what": cause.what, "evidence": cause.evidence, "source": cause.source}
+            for cause in getattr(result, "causes", ())
+        ],
+        "seeds": len(result.profiles), "training": profile.training, "dtype": profile.dtype,
+        "objective": profile.objective, "loss": profile.loss, "source": profile.source, "rule": profile.rule,
+        "parameters": profile.parameters, "thresholds": {"vanish": options.vanish, "explode": options.explode},
+        "cut_off": [{"how": how, "module": module} for how, module in profile.cut_off],
+        "masking_weights": masking_weights(profile), "uncalled": profile.uncalled,
+        "notes": list(dict.fromkeys(note for own in result.profiles for note in own.notes)),
+        "blocks": block_rows(result.profiles),
+        "cures": [
+            {"what": cure.what, "source": cure.source, "code": cure.code, "helps": cure.helps,
+             "before": _numbers(cure.before), "after": _numbers(cure.after)}
+            for cure in cures
+        ],
+    })  # fmt: skip
+    return values
+
+
+def _numbers(summary: Summary) -> dict[str, Any]:
+    """Return the numbers of a whole model, logarithms to the base of ten."""
+    ten = math.log(10)
+    return {
+        "verdict": summary.verdict, "verdicts": summary.verdicts,
+        "log10_survival": summary.log_survival / ten,
+        "log10_survival_interval": [end / ten for end in summary.log_survival_interval],
+        "log10_decay": summary.log_decay / ten,
+        "log10_decay_interval": [end / ten for end in summary.log_decay_interval],
+        "reach": summary.reach, "reach_interval": summary.reach_interval,
+    }  # fmt: skip

@@ -23,7 +23,7 @@ from typing import Any
 from gradlab.components import nearest
 from gradlab.errors import GradlabError, UsageError, UserCodeError, shorten
 
-__all__ = ["arguments", "call", "load", "running"]
+__all__ = ["arguments", "call", "in_torch", "load", "running"]
 
 _PACKAGE = Path(__file__).parents[1]
 _WORDS = {"true": True, "false": False, "none": None, "null": None}
@@ -217,10 +217,22 @@ def _out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or name == "OutOfMemoryError" or "DefaultCPUAllocator" in text
 
 
+def in_torch(error: BaseException) -> bool:
+    """Return whether an exception was raised inside torch, and not by a line of the user."""
+    torch = getattr(sys.modules.get("torch"), "__file__", None)
+    return torch is not None and Path(_raised_in(error)).is_relative_to(Path(torch).parent)
+
+
 def _raised_here(error: Exception) -> bool:
     """Return whether an exception was raised by a line of gradlab, and not by what it called."""
+    file = _raised_in(error)  # this file only does what the user's names ask for
+    return file != __file__ and Path(file).is_relative_to(_PACKAGE)
+
+
+def _raised_in(error: BaseException) -> str:
+    """Return the file of the line that raised; of an operation of torch that gradlab saw pass, that of who asked."""
     frames = traceback.extract_tb(error.__traceback__)
-    return bool(frames) and Path(frames[-1].filename).is_relative_to(_PACKAGE) and frames[-1].filename != __file__
+    return next((frame.filename for frame in reversed(frames) if frame.name != "__torch_function__"), "")
 
 
 def _where(error: BaseException) -> list[str]:

@@ -12,6 +12,7 @@ from gradlab.cli.catalogue import init, list_names, schema
 from gradlab.cli.compare import compare
 from gradlab.cli.exports import plot, report, tensorboard
 from gradlab.cli.flags import with_flags
+from gradlab.cli.probe import probe
 from gradlab.cli.run import plan, run, sweep
 from gradlab.cli.show import show
 from gradlab.cli.theory import theory
@@ -44,8 +45,9 @@ def _gradlab(
 
 
 COMMANDS: dict[str, Callable[..., int]] = {
-    "run": run, "sweep": sweep, "theory": theory, "plan": plan, "plot": plot, "report": report, "compare": compare,
-    "show": show, "watch": watch, "tensorboard": tensorboard, "list": list_names, "schema": schema, "init": init,
+    "run": run, "sweep": sweep, "theory": theory, "probe": probe, "plan": plan, "plot": plot, "report": report,
+    "compare": compare, "show": show, "watch": watch, "tensorboard": tensorboard, "list": list_names, "schema": schema,
+    "init": init,
 }  # fmt: skip
 for _name, _command in COMMANDS.items():
     app.command(_name)(with_flags(_command))

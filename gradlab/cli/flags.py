@@ -138,8 +138,9 @@ def _option_flags(options: type[Options]) -> Iterator[inspect.Parameter]:
         param, offers = described.param, described.offers or described.param.choices
         parsed_name = _parsed_name(name, described)
         kind, default = _parsed(described)
+        flag = f"--{parsed_name.replace('_', '-')}" + (f"/{described.off}" if described.off else "")
         shown = typer.Option(
-            *described.flags, f"--{parsed_name.replace('_', '-')}", help=param.help,
+            *described.flags, flag, help=param.help,
             metavar=described.metavar or ("PATH" if param.kind is Path else None),
             autocompletion=completion.choices(*offers) if offers else None,
         )  # fmt: skip

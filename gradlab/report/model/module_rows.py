@@ -46,6 +46,7 @@ def block_rows(profiles: Sequence[ModuleProfile]) -> list[dict[str, Any]]:
         above = float(log_g[place + 1]) if place + 1 < len(log_g) else math.nan
         elements = math.prod(block.shape)
         means = {column: _mean([getattr(part, name) for part in own]) for column, name in _MEANS.items()}
+        log_weight = _mean([part.log_weight_grad_norm for part in own])
         rows.append({
             "block": place + 1, "name": label(block, calls[block.name]), "kind": block.kind, "call": block.call,
             "shape": block.shape, "parameters": block.parameters, "frozen": block.frozen,
@@ -56,7 +57,7 @@ def block_rows(profiles: Sequence[ModuleProfile]) -> list[dict[str, Any]]:
             "log10_survival": _difference(log_norm, top) / _LN10, "survival": _number(_difference(log_norm, top)),
             "factor": _number(_difference(log_norm, above)),
             "theory_factor": _number(float(theory[place + 1])) if place + 1 < len(theory) else math.nan,
-            "weight_grad_norm": _number(_mean([part.log_weight_grad_norm for part in own])),
+            "weight_grad_norm": _number(log_weight), "log10_weight_grad_norm": log_weight / _LN10,
             **means,
             "dtype": block.dtype,
         })  # fmt: skip

@@ -1,0 +1,66 @@
+"""`gradlab probe`: how much gradient arrives at each block of a model of the user, where it is lost, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from gradlab.api.options import VERDICTS, ModelOptions, ProbeOptions, option
+from gradlab.cli.flags import CompareOutput
+from gradlab.cli.run import DID_NOT_HOLD
+from gradlab.errors import OptionError
+
+__all__ = ["probe"]
+
+
+@dataclass(frozen=True)
+class ProbeOutput(CompareOutput):
+    """What a measurement prints and writes, and what its exit code says."""
+
+    cure: bool = option(False, "Try what may mend it, each change on a copy, and measure that too.")
+    fail_on: tuple[str, ...] = option(
+        (), "Leave with 3 at these verdicts: vanishing,dead.", metavar="VERDICT,...", offers=VERDICTS, separated=True
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in self.fail_on:
+            if name not in VERDICTS:
+                raise OptionError("fail_on", name, "there is no such verdict", f"choose from {', '.join(VERDICTS)}")
+
+
+def probe(
+    model: Annotated[
+        str, typer.Argument(metavar="FILE.py:NAME", help="Function that makes the model; or package.module:NAME.")
+    ],
+    given: ModelOptions,
+    options: ProbeOptions,
+    output: ProbeOutput,
+) -> int:
+    """Measure a model of your own, block by block: gradlab probe net.py:make_model --input 4x3x64x64.
+
+    The function is called, and its model measured on a copy in float64; nothing is trained. What your code raises is
+    shown with its line, and the exit code is 1.
+    """
+    from gradlab.api.probe import document
+    from gradlab.api.user_model import measured, subject, tried
+    from gradlab.report.model.module_cures import cure_rows
+    from gradlab.report.terminal.module import cure_lines, module_report
+    from gradlab.terminal.console import err, print_json, print_report
+
+    chosen = subject(model, given)
+    result = measured(chosen, options)
+    cures = tried(chosen, options) if output.cure else ()
+    if output.json:
+        print_json(document(result, cures))
+    else:
+        print_report(lambda glyphs, width: module_report(result, glyphs, width))
+        if output.cure:
+            rows = cure_rows(cures, options.vanish, options.explode)
+            print_report(lambda glyphs, width: cure_lines(rows, glyphs, width))
+    if failing := [name for name in dict.fromkeys(result.summary.verdicts) if name in output.fail_on]:
+        err(f"--fail-on {','.join(output.fail_on)}: the model is {' and '.join(failing)}")
+        return DID_NOT_HOLD
+    return 0

@@ -1,0 +1,170 @@
+"""The report of a measured model for a terminal or a pipe, as lines of text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import isfinite
+
+from rich.cells import cell_len
+from rich.text import Text
+
+from gradlab.modules.summary import log_grad_norms
+from gradlab.report.formatting import count, log_text
+from gradlab.report.glyphs import Glyphs
+from gradlab.report.model.marks import sign_names
+from gradlab.report.model.module_conclusions import ModuleReport, conclusions, details, heading
+from gradlab.report.model.module_cures import CureRow
+from gradlab.report.model.module_table import BlockRow, BlockTable, TableColumn, block_table, skipped_text
+from gradlab.report.terminal.entries import legend_text, mark_entry, style, wrapped
+from gradlab.report.terminal.sparkline import spark
+from gradlab.report.terminal.table import GAP, Column, Entry, fold
+
+__all__ = ["cure_lines", "module_report"]
+
+_LN10 = 2.302585092994046
+
+
+def module_report(result: ModuleReport, glyphs: Glyphs, width: int | None) -> list[Text]:
+    """Return the lines of a report, no wider than `width`: conclusions, profile, blocks, how it was measured."""
+    table = block_table(result) if width is not None else block_table(result, None)
+    return [
+        *wrapped(heading(result, glyphs.dot), width, "bold"),
+        *_conclusions(result, glyphs, width),
+        Text(),
+        *_profile(result, glyphs, width),
+        *_table(table, glyphs, width),
+        *_legend(table, result, glyphs, width),
+        Text(),
+        *_details(result, glyphs, width),
+    ]
+
+
+def _conclusions(result: ModuleReport, glyphs: Glyphs, width: int | None) -> list[Text]:
+    first, *others = map(glyphs.plain, conclusions(result))
+    look = style(block_table(result).rows[0].mark) if result.summary.verdict in ("vanishing", "exploding") else ""
+    lines = [_verdict_line(line, look) for line in wrapped(f"  {first}", width, indent="    ")]
+    return lines + [line for sentence in others for line in wrapped(f"  {sentence}", width, indent="    ")]
+
+
+def _verdict_line(line: Text, look: str) -> Text:
+    """Return a line of the verdict with its word in the colour of the survival."""
+    colon = line.plain.find(":")
+    if line.plain.startswith("  ") and line.plain[2:3].isupper() and colon > 0:
+        line.stylize(look or "bold", 2, colon)
+    return line
+
+
+def _profile(result: ModuleReport, glyphs: Glyphs, width: int | None) -> list[Text]:
+    profile = result.profiles[0]
+    values = (log_grad_norms(profile) / _LN10).tolist()
+    if len(values) < 3:
+        return []
+    ends = glyphs.to.join(log_text(value) if isfinite(value) else "zero" for value in (values[0], values[-1]))
+    title, curve = Text("log10 |g| from the first block to the last  ", "bold"), Text(f"{spark(glyphs, values)} {ends}")
+    return [title + curve] if width is None or title.cell_len + curve.cell_len <= width else [title[:-2], curve]
+
+
+def _table(table: BlockTable, glyphs: Glyphs, width: int | None) -> list[Text]:
+    names = [row for row in table.rows for row in ([_gap(row), row] if row.skipped else [row])]
+    prefix = glyphs.plain(table.prefix.removesuffix("."))
+    labels = [
+        Column("", tuple(Entry(str(row.number) if row.number else "") for row in names)),
+        Column(f"block of {prefix}" if prefix else "block", tuple(Entry(row.name) for row in names), right=False),
+    ]
+    made = {column.key: _column(column, names, glyphs) for column in table.columns}
+    room = None if width is None else width - sum(label.width + GAP for label in labels)
+    kept, left = _fitting(table.columns, made, room)
+    lines = fold(labels, [made[column.key] for column in kept], width, glyphs)
+    if left:
+        names_left = ", ".join(glyphs.plain(column.title) for column in left)
+        lines += wrapped(f"not shown here: {names_left}; a wider terminal, a pipe and --json have them", width, "dim")
+    return lines
+
+
+def _gap(row: BlockRow) -> BlockRow:
+    return replace(row, number=0, name=skipped_text(row.skipped), texts={}, skipped=0)
+
+
+def _column(column: TableColumn, rows: Sequence[BlockRow], glyphs: Glyphs) -> Column:
+    left = column.key in ("note", "kind", "dtype")
+    if column.key == "log10_survival":
+        entries = tuple(
+            Entry("") if not row.number else mark_entry(row.mark, glyphs) if row.mark.text else Entry("none   ")
+            for row in rows
+        )
+        return Column(f"{column.title}   ", entries)
+    return Column(
+        glyphs.plain(column.title),
+        tuple(Entry(glyphs.plain(row.texts.get(column.key, ""))) for row in rows),
+        right=not left,
+    )
+
+
+def _fitting(
+    columns: Sequence[TableColumn], made: dict[str, Column], room: int | None
+) -> tuple[list[TableColumn], list[TableColumn]]:
+    """Return the columns that fit into the room, those of the lowest rank first, and those that do not."""
+    if room is None:
+        return list(columns), []
+    kept: set[str] = set()
+    used = 0
+    for column in sorted(columns, key=lambda column: column.rank):
+        needs = made[column.key].width + GAP
+        if used + needs - GAP <= room:
+            used += needs
+            kept.add(column.key)
+    if not kept:  # the names leave no room: the table is folded
+        return list(columns), []
+    return [column for column in columns if column.key in kept], [c for c in columns if c.key not in kept]
+
+
+def _legend(table: BlockTable, result: ModuleReport, glyphs: Glyphs, width: int | None) -> list[Text]:
+    lines = []
+    if table.total > len(table.rows):
+        shown = f"{len(table.rows)} of {count(table.total, 'block')} are shown; all are in a pipe and with --json"
+        lines += wrapped(shown, width, "dim")
+    signs = {row.mark.sign for row in table.rows}
+    names = sign_names(result.options.vanish, result.options.explode, {"dead", "nonfinite"})
+    if shown_names := [entry for entry in names if entry[0] in signs]:
+        lines += wrapped(legend_text(shown_names, glyphs), width, "dim")
+    meanings = [f"{column.title}: {column.meaning}" for column in table.columns if column.rank <= 1 and column.meaning]
+    grad = "|g|: norm of the gradient at the output of a block"
+    lines += wrapped(glyphs.plain("; ".join([grad, *meanings])), width, "dim")
+    return lines
+
+
+def _details(result: ModuleReport, glyphs: Glyphs, width: int | None) -> list[Text]:
+    same = [(f"{title} of every block", value) for title, value in block_table(result, 1).same]
+    lines = [*details(result), *same]
+    longest = max(cell_len(name) for name, _ in lines)
+    return [
+        line
+        for name, text in lines
+        for line in wrapped(f"{name.ljust(longest)}  {glyphs.plain(text)}", width, indent=" " * (longest + 2))
+    ]
+
+
+def cure_lines(rows: Sequence[CureRow], glyphs: Glyphs, width: int | None) -> list[Text]:
+    """Return the table of what was tried, the best first, with the code of the best that helps."""
+    if not rows:
+        return [Text("Nothing that could be tried applies to this model.", "bold")]
+    columns = [
+        Column("before   ", tuple(mark_entry(row.before, glyphs) for row in rows)),
+        Column("after   ", tuple(mark_entry(row.after, glyphs) for row in rows)),
+        Column("", tuple(Entry(row.verdict, "bold" if row.helps else "") for row in rows), right=False),
+    ]
+    needed = sum(column.width + GAP for column in columns)
+    room = None if width is None else max(width - needed - GAP, 24)
+    labels = [Column("what was changed, on a copy", tuple(Entry(_folded(row.what, room)) for row in rows), right=False)]
+    lines = [Text("What mends it: survival (log10) before and after each change", "bold")]
+    lines += fold([], [*labels, *columns], None, glyphs)
+    best = next((row for row in rows if row.helps), None)
+    if best is None:
+        return [*lines, Text("None of these helps.", "bold")]
+    lines += [Text(), *wrapped(f"The code of the first ({best.source}):", width, "bold")]
+    return [*lines, *(Text(f"    {line}".rstrip()) for line in best.code.rstrip().split("\n"))]
+
+
+def _folded(text: str, width: int | None) -> str:
+    return text if width is None else "\n".join(line.plain for line in wrapped(text, width))
