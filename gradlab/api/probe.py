@@ -187,7 +187,7 @@ def document(result: ProbeResult, cures: Sequence[Cure] = ()) -> dict[str, Any]:
         "format": 1, "model": result.name, **_numbers(result.summary), "conclusions": conclusions(result),
         "causes": [
             {"block": cause.block, "what": cause.what, "evidence": cause.evidence, "source": cause.source}
-            for cause in getattr(result, "causes", ())
+            for cause in result.causes
         ],
         "seeds": len(result.profiles), "training": profile.training, "dtype": profile.dtype,
         "objective": profile.objective, "loss": profile.loss, "source": profile.source, "rule": profile.rule,

@@ -43,7 +43,7 @@ class Glyphs:
 UNICODE = Glyphs("▾", "✗", "▴", "▲", "∅", "!", "×", "✓", "±", "∞", "·", "…", "▁▂▃▄▅▆▇█")
 ASCII = Glyphs("v", "x", "^", "#", "0", "!", "x", "*", "+-", "inf", "|", "..", "_.-:=+*#")
 
-_PLAIN = str.maketrans({"×": "x", "÷": "/", "↑": "^", "↓": "v"})
+_PLAIN = str.maketrans({"×": "x", "÷": "/", "↑": "^", "↓": "v", "√": "sqrt ", "→": "->", "‖": "|", "²": "^2", "∂": "d"})
 
 
 def glyphs_for(encoding: str | None) -> Glyphs:

@@ -99,7 +99,7 @@ def test_no_line_is_wider_than_the_terminal(model: nn.Module, width: int) -> Non
     [
         (detached, "Detached: no path leads from the loss to 3 blocks, layers.0 to layers.2, which do not train."),
         (masked, "Masked: the gradient is exactly zero at every block, as a weight above is zero in every element."),
-        (masked, "All zero: 10.weight."),
+        (masked, "10.weight is zero in every element"),
         (dead, "Dead: the gradient is exactly zero at and below 4 (block 3 of 6)."),
         (jump, "It changes most in 10 (block 6)"),
         (lambda: stack(12), "It shrinks evenly: no block stands out."),
@@ -112,7 +112,7 @@ def test_what_is_said(make: Callable[[], nn.Module], sentence: str) -> None:
 
 def test_where_a_gradient_is_cut_off_is_said() -> None:
     result = measured(detached())
-    assert "What cuts it off: detach in the forward of the model." in said(result)
+    assert "Why: detach in the model itself cuts the gradient off from layers.0, layers.1, layers.2" in said(result)
     assert [row.texts["note"] for row in block_table(result).rows] == ["detached"] * 3 + [""] * 3
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
+from gradlab.modules.causes import Cause
 from gradlab.modules.profile import ModuleProfile
-from gradlab.modules.summary import Summary, log_grad_norms, masking_weights
+from gradlab.modules.summary import Summary, log_grad_norms
 from gradlab.report.formatting import count, decade, joined, power
 from gradlab.report.model.module_rows import label
 
@@ -30,7 +32,7 @@ class _Thresholds(Protocol):
 
 
 class ModuleReport(Protocol):
-    """What is reported, as `gradlab.api.probe.ProbeResult` has it; where it has `causes`, they are told as well."""
+    """What is reported, as `gradlab.api.probe.ProbeResult` has it."""
 
     @property
     def name(self) -> str: ...
@@ -40,6 +42,8 @@ class ModuleReport(Protocol):
     def summary(self) -> Summary: ...
     @property
     def options(self) -> _Thresholds: ...
+    @property
+    def causes(self) -> tuple[Cause, ...]: ...
 
 
 def heading(result: ModuleReport, dot: str) -> str:
@@ -54,11 +58,11 @@ def heading(result: ModuleReport, dot: str) -> str:
 def conclusions(result: ModuleReport) -> list[str]:
     """Return what follows from the numbers, one sentence each, the verdict first."""
     profile = result.profiles[0]
-    sentences = [_verdict(result), *_broken(profile)]
+    sentences = [_verdict(result)]
     if all(math.isfinite(end) for end in log_grad_norms(profile)[[0, -1]]) and len(profile.blocks) > 2:
         sentences.append(_decay(result.summary))
     sentences += _where(result)
-    sentences += [_cause(cause) for cause in getattr(result, "causes", ())]
+    sentences += map(_cause, result.causes)
     return [*sentences, *_reservations(profile)]
 
 
@@ -125,19 +129,6 @@ def _verdict(result: ModuleReport) -> str:
     return f"{text}."
 
 
-def _broken(profile: ModuleProfile) -> list[str]:
-    """Return where a gradient is cut off, and which weights mask it."""
-    sentences = []
-    if profile.cut_off:
-        places = joined([f"{how} in {name or 'the forward of the model'}" for how, name in profile.cut_off[:_LISTED]])
-        sentences.append(f"What cuts it off: {places}.")
-    if masks := masking_weights(profile):
-        named = joined(list(masks[:_LISTED]))
-        moves = "it moves" if len(masks) == 1 else "they move"
-        sentences.append(f"All zero: {named}. What is below gets its first gradient when {moves}, after one step.")
-    return sentences
-
-
 def _decay(summary: Summary) -> str:
     factor = math.exp(min(summary.log_decay, 700))
     text = f"Each block multiplies the gradient by {factor:.3g}"
@@ -189,18 +180,12 @@ def _where(result: ModuleReport) -> list[str]:
     ]
 
 
-def _cause(cause: Any) -> str:
-    where = f"{cause.block}: " if cause.block else ""
-    evidence = cause.evidence
-    if isinstance(evidence, dict):
-        evidence = ", ".join(f"{name} {_evidence(value)}" for name, value in evidence.items())
-    source = f"; {cause.source}" if cause.source else ""
-    about = f" ({evidence}{source})" if evidence else f" ({cause.source})" if cause.source else ""
-    return f"Why: {where}{str(cause.what).rstrip('.')}{about}."
-
-
-def _evidence(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+def _cause(cause: Cause) -> str:
+    """Return why, with the numbers that the words do not have."""
+    worst = f"worst at {cause.block}" if cause.block and cause.block not in re.split(r"[ ,:;()]+", cause.what) else ""
+    evidence = [f"{name} {value:.3g}" for name, value in cause.evidence.items() if f"{value:.3g}" not in cause.what]
+    about = "; ".join(filter(None, [worst, ", ".join(evidence), cause.source]))
+    return f"Why: {cause.what.rstrip('.')}" + (f" ({about})." if about else ".")
 
 
 def details(result: ModuleReport) -> list[tuple[str, str]]:
