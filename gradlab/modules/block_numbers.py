@@ -83,7 +83,7 @@ class _Segment:
     joined: bool = False
     slopes: tuple[Slopes, ...] = ()
     norms: tuple[str, ...] = ()
-    batch_statistics: bool = False
+    batch_values: int = 0
     untouched_statistics: tuple[str, ...] = ()
     form: Form = _DETACHED
 
@@ -118,12 +118,18 @@ def _segments(
             joined=_paths(graph, edges[place - 1] if place else None, edge) > 1,
             slopes=counts.slopes,
             norms=tuple(operation(node) for node in nodes[place] if operation(node) in NORMS),
-            batch_statistics=any(getattr(node, "_saved_training", False) for node in nodes[place]
-                                 if "BatchNorm" in operation(node)),
+            batch_values=_batch_values(nodes[place]),
             untouched_statistics=tuple(untouched[place]),
             form=forms.between(edges[place - 1] if place else None, edge),
         )  # fmt: skip
     return segments, names[len(edges)]
+
+
+def _batch_values(nodes: Sequence[Node]) -> int:
+    """Return the fewest values of one feature that a batch norm averages over; 0 where none does."""
+    normed = [node for node in nodes if "BatchNorm" in operation(node) and getattr(node, "_saved_training", False)]
+    shapes = [tuple(node._input_metadata[0].shape) for node in normed]
+    return min((math.prod(shape) // max(1, shape[1]) for shape in shapes if len(shape) > 1), default=0)
 
 
 def _paths(graph: Graph, below: Edge | None, edge: Edge) -> int:
@@ -187,7 +193,7 @@ def _block(
         joined=segment.joined and block.is_cut,
         slopes=segment.slopes,
         norms=segment.norms,
-        batch_statistics=segment.batch_statistics,
+        batch_values=segment.batch_values,
         untouched_statistics=segment.untouched_statistics,
         batch_variance=_batch_variance(value) if value is not None and before_batch_norm else math.nan,
         sample_spread=spread,

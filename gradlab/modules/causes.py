@@ -12,8 +12,15 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from gradlab.modules.causes_broken import cut_off, nonfinite, precision, zero_weights
-from gradlab.modules.causes_layout import batch_statistics, growing_stream, missing_skip, untouched_statistics
+from gradlab.modules.causes_layout import (
+    batch_statistics,
+    few_values,
+    growing_stream,
+    missing_skip,
+    untouched_statistics,
+)
 from gradlab.modules.causes_record import Cause, Measured
+from gradlab.modules.causes_time import recurrence
 from gradlab.modules.causes_tokens import collapses, copies, norm_after_add, rank_collapse, saturated_attention
 from gradlab.modules.causes_units import dead_units, outlier, saturation, weight_scale
 from gradlab.modules.profile import ModuleProfile
@@ -24,8 +31,8 @@ __all__ = ["Cause", "causes"]
 _Rule = Callable[[Measured], Iterator[Cause]]
 _BROKEN: tuple[_Rule, ...] = (cut_off, zero_weights, nonfinite, precision)
 _RULES: tuple[_Rule, ...] = (
-    outlier, untouched_statistics, saturation, dead_units, weight_scale, batch_statistics, growing_stream,
-    norm_after_add, rank_collapse, saturated_attention, copies, missing_skip,
+    recurrence, outlier, untouched_statistics, saturation, dead_units, weight_scale, few_values, batch_statistics,
+    growing_stream, norm_after_add, rank_collapse, saturated_attention, copies, missing_skip,
 )  # fmt: skip
 """Of causes that change the gradient by as much, the one of the earlier rule is the first."""
 

@@ -19,6 +19,7 @@ from gradlab.modules.graph import Edge, Graph, walk
 from gradlab.modules.inputs import Batch, Loss, Run, limited, objective
 from gradlab.modules.isolation import Isolated, isolated, unwrapped
 from gradlab.modules.profile import ModuleProfile
+from gradlab.modules.recurrences import recurrences
 from gradlab.modules.recurrent import replayed
 from gradlab.modules.theory import theory_notes
 from gradlab.modules.weights import equal_weights, weight_uses
@@ -174,6 +175,7 @@ def _measured(copy: Isolated, asked: Asked, dtype: torch.dtype | None) -> Module
         uncalled=tuple(name for name in forward.capture.uncalled if not _used(name, parameter_grads)),
         cut_off=_outermost(forward.capture.detached) if broken else (),
         notes=tuple(copy.notes),
+        recurrences=recurrences(model, list(dict.fromkeys(block.name for block, _ in blocks if block.is_state))),
         copies=equal_weights(dict(model.named_parameters())),
     )
     return replace(profile, notes=(*profile.notes, *theory_notes(profile)))

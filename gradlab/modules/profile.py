@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["BlockNumbers", "Form", "Head", "ModuleProfile", "Slopes", "Step", "Taps", "WeightUse"]
+__all__ = ["BlockNumbers", "Form", "Head", "ModuleProfile", "Recurrence", "Slopes", "Step", "Taps", "WeightUse"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +118,8 @@ class BlockNumbers:
     """Of its activations, those with most elements first."""
     norms: tuple[str, ...] = ()
     """Operations of its norms."""
-    batch_statistics: bool = False
-    """Whether a batch norm inside normalises by the statistics of the batch."""
+    batch_values: int = 0
+    """The fewest values that a batch norm inside averages over, of one feature; 0 where none does."""
     untouched_statistics: tuple[str, ...] = ()
     """Norms that normalise by running statistics which no data have changed: mean 0, variance 1."""
     nonfinite_values: float = math.nan
@@ -161,6 +161,20 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True)
+class Recurrence:
+    """What one recurrent layer does to its state between two time steps."""
+
+    name: str
+    kind: str
+    """``LSTM``, ``GRU``, ``RNN``."""
+    kept: float
+    """What the gate in the way of the state lets through at its bias, the mean over the units: of LSTM the forget gate,
+    of GRU the update gate."""
+    radius: float
+    """Largest absolute eigenvalue of the recurrent matrix of a layer without gates."""
+
+
+@dataclass(frozen=True, slots=True)
 class ModuleProfile:
     """What one measurement of a model gave; blocks from the data to the loss."""
 
@@ -188,5 +202,7 @@ class ModuleProfile:
     ``inference_mode``, and in which module."""
     notes: tuple[str, ...]
     """What was switched off, or done otherwise than asked."""
+    recurrences: tuple[Recurrence, ...] = ()
+    """Of a profile over time."""
     copies: tuple[tuple[str, ...], ...] = ()
     """Names of matrices and kernels of several modules that are equal in every element, group by group."""

@@ -203,6 +203,13 @@ def test_batch_norm_by_the_statistics_of_the_batch() -> None:
     assert causes_of(stack(nn.ReLU, 40, norm=nn.LayerNorm), x(128)) == ()
 
 
+def test_batch_norm_over_few_values() -> None:
+    model = stack(nn.ReLU, 40, norm=nn.BatchNorm1d)
+    cause = next(cause for cause in causes_of(model, x(4)) if "as few as" in cause.what)
+    assert cause.evidence["values"] == 4
+    assert not any("as few as" in cause.what for cause in causes_of(model, x(128)))
+
+
 def test_tokens_that_become_alike_behind_norms_after_the_add() -> None:
     tokens = torch.randn(2, 32, WIDTH, generator=torch.Generator().manual_seed(0))
     named = causes_of(encoder(24, norm_first=False), tokens)
@@ -235,6 +242,40 @@ def test_branches_that_grow_the_stream() -> None:
     assert cause.evidence["factor per block"] == pytest.approx(math.sqrt(2), rel=0.05)
     assert cause.evidence["mean gain at the end of a branch"] == pytest.approx(1, rel=0.05)
     assert causes_of(nn.Sequential(*[Residual(0.1) for _ in range(40)], nn.Linear(WIDTH, 3)), x()) == ()
+
+
+class Last(nn.Module):
+    """The last output of a layer over time."""
+
+    def __init__(self, layer: nn.RNNBase) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        output: Tensor = self.layer(x)[0]
+        return output[:, -1]
+
+
+def test_gates_and_matrices_along_time() -> None:
+    torch.manual_seed(0)
+    sequences = torch.randn(4, 200, 8)
+    lstm = nn.LSTM(8, 32, batch_first=True)
+    cause = causes_of(Last(lstm), sequences)[0]
+    assert "the forget gate of layer_l0" in cause.what
+    # biases of torch are uniform about 0
+    assert cause.evidence["forget gate by its bias"] == pytest.approx(0.5, abs=0.03)
+    assert cause.evidence["steps"] == 200
+    with torch.no_grad():
+        lstm.bias_hh_l0[32:64] = 6.0
+    assert causes_of(Last(lstm), sequences) == ()
+    cause = causes_of(Last(nn.GRU(8, 32, batch_first=True)), sequences)[0]
+    assert "the update gate of layer_l0" in cause.what
+    rnn = nn.RNN(8, 32, batch_first=True)
+    cause = causes_of(Last(rnn), sequences)[0]
+    largest = torch.linalg.eigvals(rnn.weight_hh_l0.detach().double()).abs().max()
+    assert cause.evidence["largest eigenvalue"] == pytest.approx(float(largest), rel=1e-6)
+    # no more than the largest eigenvalue is left of a step after many
+    assert cause.evidence["factor per block"] < float(largest) * 1.02
 
 
 def test_several_seeds_have_one_cause_with_the_mean_of_their_numbers() -> None:
