@@ -35,6 +35,7 @@ _MODULES = {
     "Watch": "python.watch",
     "Width": "python.width",
     "activation": "plugins",
+    "assert_healthy": "python.healthy",
     "compare": "python.functions",
     "critical_line": "python.functions",
     "family": "plugins",

@@ -25,6 +25,7 @@ from gradlab.python.functions import run as run
 from gradlab.python.functions import sweep as sweep
 from gradlab.python.functions import theory as theory
 from gradlab.python.functions import theory_table as theory_table
+from gradlab.python.healthy import assert_healthy as assert_healthy
 from gradlab.python.probe import Probe as Probe
 from gradlab.python.probe import probe as probe
 from gradlab.python.results import Picture as Picture

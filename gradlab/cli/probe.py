@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,6 +21,7 @@ class ProbeOutput(CompareOutput):
     """What a measurement prints and writes, and what its exit code says."""
 
     cure: bool = option(False, "Try what may mend it, each change on a copy, and measure that too.")
+    out: Path | None = option(None, "Write probe.html, blocks.csv and probe.json there.", Path, metavar="DIR")
     fail_on: tuple[str, ...] = option(
         (), "Leave with 3 at these verdicts: vanishing,dead.", metavar="VERDICT,...", offers=VERDICTS, separated=True
     )
@@ -45,14 +47,20 @@ def probe(
     shown with its line, and the exit code is 1.
     """
     from gradlab.api.probe import document
+    from gradlab.api.probe_files import save
     from gradlab.api.user_model import measured, subject, tried
     from gradlab.report.model.module_cures import cure_rows
     from gradlab.report.terminal.module import cure_lines, module_report
+    from gradlab.store.atomic import make_folder
     from gradlab.terminal.console import err, print_json, print_report
 
+    if output.out is not None:
+        make_folder(output.out)  # before anything is computed
     chosen = subject(model, given)
     result = measured(chosen, options)
     cures = tried(chosen, options) if output.cure else ()
+    if output.out is not None:
+        save(result, output.out, cures)
     if output.json:
         print_json(document(result, cures))
     else:

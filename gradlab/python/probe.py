@@ -8,14 +8,23 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from rich.text import Text
 
 from gradlab.api.options import ProbeOptions
-from gradlab.api.probe import ProbeResult
+from gradlab.api.probe import ProbeResult, document
 from gradlab.api.probe import cures as tried
 from gradlab.api.probe import probe as measured
 from gradlab.api.probe import verify as verified
+from gradlab.python.arguments import path_of, width_of
+from gradlab.report.glyphs import UNICODE
+from gradlab.report.model.module_conclusions import conclusions
+from gradlab.report.model.module_cures import cure_rows
+from gradlab.report.terminal.module import cure_lines, module_report
+from gradlab.report.terminal.notebook import html
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
     from torch import nn
 
@@ -58,6 +67,58 @@ class Probe:
         """Measure the model once more by plain autograd, without hooks and rescaling, and return the largest difference
         of ln g; NaN where every gradient is beyond the range of float64. The model must be as it was."""
         return self._verify() if self._verify is not None else math.nan
+
+    @property
+    def conclusions(self) -> list[str]:
+        """What follows from the numbers, one sentence each, the verdict first."""
+        return conclusions(self.result)
+
+    def report(self, width: int | None = 110) -> str:
+        """Return the report as `gradlab probe` prints it, folded to `width` columns; None: not folded."""
+        return "\n".join(str(line).rstrip() for line in self._lines(width_of(width)))
+
+    def document(self) -> dict[str, Any]:
+        """Return the measurement as plain values, as ``gradlab probe --json`` prints it; with the cures once tried."""
+        return document(self.result, self._tried())
+
+    def picture(self) -> Any:
+        """Return a matplotlib figure of the gradient's norm at each block, with theory where there is one."""
+        from gradlab.report import plots
+
+        plots.load()
+        from gradlab.report.plots.module import picture
+
+        return picture(self.result)
+
+    def save(self, directory: str | Path) -> tuple[Path, ...]:
+        """Write ``probe.html``, ``blocks.csv`` and ``probe.json`` into a directory, and return their paths.
+
+        Raises StoreError where they cannot be written.
+        """
+        from gradlab.api.probe_files import save
+
+        return save(self.result, path_of(directory), self._tried())
+
+    def _tried(self) -> tuple[Cure, ...]:
+        """Return what was tried, if it was."""
+        tried: tuple[Cure, ...] = self.__dict__.get("cures", ())
+        return tried
+
+    def _lines(self, width: int | None) -> list[Text]:
+        lines = module_report(self.result, UNICODE, width)
+        if "cures" in self.__dict__:
+            options = self.result.options
+            lines += [Text(), *cure_lines(cure_rows(self._tried(), options.vanish, options.explode), UNICODE, width)]
+        return lines
+
+    def __str__(self) -> str:
+        return self.report()
+
+    def __repr__(self) -> str:
+        return f"<Probe of {self.result.name}: {len(self.result.profiles[0].blocks)} blocks, {self.verdict}>"
+
+    def _repr_html_(self) -> str:
+        return html(self._lines(120))
 
     @property
     def blocks(self) -> pd.DataFrame:

@@ -1,0 +1,89 @@
+"""A measured model as one HTML page that needs no network and runs no script."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from html import escape
+from importlib import resources
+
+from gradlab.errors import printable
+from gradlab.report.glyphs import UNICODE
+from gradlab.report.model.marks import Mark
+from gradlab.report.model.module_conclusions import ModuleReport, conclusions, details, heading
+from gradlab.report.model.module_cures import CureRow
+from gradlab.report.model.module_table import block_table
+
+__all__ = ["module_page"]
+
+_STYLE = "".join(
+    f"td.{side}{shade} {{ background: var(--{side}{shade}); color: var(--on); }}\n"
+    for side in "ve"
+    for shade in range(1, 6)
+)
+_OWN = (
+    "td, th { padding: 2px 10px; text-align: right; } td.text, th.text { text-align: left; } img { max-width: 100%; }\n"
+)
+_POLICY = "default-src 'none'; style-src 'sha256-{hash}'; img-src data:; base-uri 'none'; form-action 'none'"
+
+
+def module_page(result: ModuleReport, cures: Sequence[CureRow], picture: bytes) -> str:
+    """Return the page: conclusions, picture (an SVG), blocks, what was tried, how it was measured."""
+    style = (resources.files("gradlab.report.page") / "assets" / "page.css").read_text(encoding="utf-8") + _STYLE + _OWN
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
+    title = _text(heading(result, UNICODE.dot))
+    drawn = base64.b64encode(picture).decode("ascii")
+    row = '<tr><th class="text">{}</th><td class="text">{}</td></tr>'
+    how = "".join(row.format(_text(name), _text(text)) for name, text in details(result))
+    parts = [
+        f"<h2>Conclusions</h2><ul>{''.join(f'<li>{_text(line)}</li>' for line in conclusions(result))}</ul>",
+        f'<img alt="Norm of the gradient at each block, as in the table" src="data:image/svg+xml;base64,{drawn}">',
+        f"<h2>Blocks, from the data to the loss</h2>{_blocks(result)}",
+        _cures(cures),
+        f"<h2>How it was measured</h2><table>{how}</table>",
+    ]
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY.format(hash=digest)}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{title}</title><style>{style}</style></head>\n"
+        f"<body><header><h1>{title}</h1></header><main>\n" + "\n".join(parts) + "\n</main></body></html>\n"
+    )
+
+
+def _text(text: str) -> str:
+    return escape(printable(text))
+
+
+def _blocks(result: ModuleReport) -> str:
+    table = block_table(result, None)
+    heads = "".join(f'<th title="{_text(column.meaning)}">{_text(column.title)}</th>' for column in table.columns)
+    rows = []
+    for row in table.rows:
+        fields = "".join(
+            _survival(row.mark) if column.key == "log10_survival" else f"<td>{_text(row.texts[column.key])}</td>"
+            for column in table.columns
+        )
+        rows.append(f'<tr><td>{row.number}</td><td class="text">{_text(table.prefix + row.name)}</td>{fields}</tr>')
+    head = f'<tr><th></th><th class="text">block</th>{heads}</tr>'
+    return f"<table><thead>{head}</thead><tbody>{''.join(rows)}</tbody></table>"
+
+
+def _survival(mark: Mark) -> str:
+    shade = f' class="{"v" if mark.shade < 0 else "e"}{abs(mark.shade)}"' if mark.shade else ""
+    return f"<td{shade}>{_text(f'{mark.text} {UNICODE.sign(mark.sign)}'.strip())}</td>"
+
+
+def _cures(rows: Sequence[CureRow]) -> str:
+    if not rows:
+        return ""
+    body = "".join(
+        f'<tr><td class="text">{_text(row.what)}</td>{_survival(row.before)}{_survival(row.after)}'
+        f'<td class="text">{_text(row.verdict)}</td></tr>'
+        for row in rows
+    )
+    best = next((row for row in rows if row.helps), None)
+    code = f"<h3>The code of the first</h3><pre>{escape(best.code)}</pre>" if best else ""
+    head = '<tr><th class="text">what was changed, on a copy</th><th>before</th><th>after</th><th></th></tr>'
+    return f"<h2>What mends it (log10 of the survival)</h2><table>{head}{body}</table>{code}"
