@@ -58,8 +58,8 @@ MAY_IMPORT = {
         "spec", "grid", "query", "store", "results", "analysis", "modules",
     },
     "api": {
-        "errors", "components", "families", "cell", "datafiles", "record", "spec", "grid", "planning", "mean_field",
-        "store", "results", "execution", "analysis", "report", "modules",
+        "errors", "components", "families", "cell", "datafiles", "record", "spec", "query", "grid", "planning",
+        "mean_field", "store", "results", "execution", "analysis", "report", "modules",
     },
     "terminal": {"errors", "execution", "report"},
     "python": {

@@ -20,8 +20,8 @@ from gradlab.grid import LIMIT
 from gradlab.report.plots import FORMATS, PICTURES
 
 __all__ = [
-    "LOSSES", "VERDICTS", "CompareOptions", "GridOptions", "ModelOptions", "Option", "Options", "PlanOptions",
-    "PlotOptions", "ProbeOptions", "ReportOptions", "RunOptions", "TensorboardOptions", "TheoryOptions",
+    "LOSSES", "VERDICTS", "BatchOptions", "CompareOptions", "GridOptions", "ModelOptions", "Option", "Options",
+    "PlanOptions", "PlotOptions", "ProbeOptions", "ReportOptions", "RunOptions", "TensorboardOptions", "TheoryOptions",
     "WatchOptions", "WidthOptions", "option", "options_of",
 ]  # fmt: skip
 
@@ -252,8 +252,8 @@ _SHAPE, _TOKENS = re.compile(r"[1-9]\d{0,8}(x[1-9]\d{0,8})*"), re.compile(r"[1-9
 
 
 @dataclass(frozen=True)
-class ModelOptions(Options):
-    """Where a command gets the model of the user, its batch and its loss from; FILE.py:NAME or package.module:NAME."""
+class BatchOptions(Options):
+    """Where a command gets the batch and the loss of a model of the user from; FILE.py:NAME or package.module:NAME."""
 
     batch: str | None = option(None, "Function that returns the batch.", metavar="FILE.py:NAME")
     input: str | None = option(None, "A standard normal input of this shape.", metavar="4x3x64x64")
@@ -261,10 +261,6 @@ class ModelOptions(Options):
     loss: str | None = option(
         None, "A loss, or a random gradient at the output; left out: the model's own loss, else normal.",
         metavar="cross_entropy|mse|normal|token|common|FILE.py:NAME", offers=LOSSES,
-    )  # fmt: skip
-    blocks: tuple[str, ...] = option(
-        ("auto",), "auto, cuts, joins, weights, a class, or patterns of module names.", metavar="NAME,...",
-        offers=("auto", "cuts", "joins", "weights"), separated=True,
     )  # fmt: skip
     arg: tuple[str, ...] = option((), "An argument of the function that makes the model.", metavar="NAME=VALUE")
 
@@ -286,6 +282,19 @@ class ModelOptions(Options):
                 else f"choose from {', '.join(LOSSES)}, or name a function: FILE.py:NAME"
             )
             raise OptionError("loss", self.loss, "there is no such loss", hint)
+
+
+@dataclass(frozen=True)
+class ModelOptions(BatchOptions):
+    """Of which blocks a command measures the model of the user."""
+
+    blocks: tuple[str, ...] = option(
+        ("auto",), "auto, cuts, joins, weights, a class, or patterns of module names.", metavar="NAME,...",
+        offers=("auto", "cuts", "joins", "weights"), separated=True,
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.blocks:
             raise OptionError("blocks", "", "no block is named", "leave it out, or name some: --blocks auto")
 
@@ -307,8 +316,17 @@ class ProbeOptions(Options):
 class WidthOptions(Options):
     """How models of several widths are trained for a coordinate check."""
 
-    optimizer: str = option("adam", "adam (eps 1e-30) or sgd.", choices=("adam", "sgd"))
+    optimizer: str = option(
+        "adam", "adam (eps 1e-30), sgd, or a function of a model.", metavar="adam|sgd|FILE.py:NAME",
+        offers=("adam", "sgd"),
+    )  # fmt: skip
     lr: float = option(1e-3, "Learning rate.", low=0, above=True)
     steps: int = option(3, "Updates; the verdict is on the first.", metavar="N", low=1, high=1000)
     seeds: int = option(3, "Models of each width.", metavar="N", low=1, high=1000)
     dtype: str = option("float64", "What is computed in; own: what the models have.", choices=("float64", "own"))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.optimizer not in ("adam", "sgd") and ":" not in self.optimizer:
+            hint = "choose from adam, sgd, or name a function of a model that returns one: FILE.py:NAME"
+            raise OptionError("optimizer", self.optimizer, "there is no such optimizer", hint)

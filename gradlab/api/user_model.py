@@ -8,18 +8,21 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from gradlab.api.options import LOSSES, ModelOptions, ProbeOptions
+from gradlab.api.options import LOSSES, BatchOptions, ModelOptions, ProbeOptions, WidthOptions
 from gradlab.api.probe import ProbeResult, build, cures, probe
 from gradlab.api.user_code import arguments, call, in_torch, load, running
-from gradlab.errors import UsageError, UserCodeError
+from gradlab.api.width import width
+from gradlab.errors import UsageError, UserCodeError, shorten
+from gradlab.query import ranges
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from gradlab.modules.cures import Cure
     from gradlab.modules.inputs import Loss
+    from gradlab.modules.width_record import WidthCheck
 
-__all__ = ["Subject", "batch_of", "loss_of", "maker", "measured", "subject", "tried"]
+__all__ = ["Subject", "batch_of", "checked_widths", "loss_of", "maker", "measured", "subject", "tried"]
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ def maker(reference: str, given: Mapping[str, Any]) -> tuple[Callable[[int], Any
     return make, False
 
 
-def batch_of(options: ModelOptions) -> Any:
+def batch_of(options: BatchOptions) -> Any:
     """Return the batch: that of the user's function, or standard normal or random tokens of seed 0."""
     import torch
 
@@ -111,7 +114,7 @@ def batch_of(options: ModelOptions) -> Any:
     )
 
 
-def loss_of(options: ModelOptions) -> Loss:
+def loss_of(options: BatchOptions) -> Loss:
     """Return the loss: a name, a function of the user, or for a random input one with random targets; None: none."""
     if options.loss is None or options.loss in LOSSES[2:]:
         return options.loss
@@ -148,7 +151,7 @@ def _needs_model(function: Callable[..., Any]) -> bool:
     return False
 
 
-def _drawn(options: ModelOptions) -> str:
+def _drawn(options: BatchOptions) -> str:
     """Return the flag of a random batch; empty without one."""
     return next((f"--{name} {text}" for name in ("input", "tokens") if (text := getattr(options, name))), "")
 
@@ -192,25 +195,78 @@ def measured(chosen: Subject, options: ProbeOptions) -> ProbeResult:
     """
     if chosen.single and options.seeds > 1:
         raise UsageError(f"--seeds {options.seeds}: {chosen.reference} is one model", "name a function that builds it")
-    with _asked(chosen):
+    with _asked(chosen.drawn):
         return probe(None, chosen.batch, chosen.loss, options, blocks=chosen.blocks, make=chosen.make)
 
 
 def tried(chosen: Subject, options: ProbeOptions) -> tuple[Cure, ...]:
     """Return what each change does to the model of the first seed; raises as `measured` does."""
-    with _asked(chosen):
+    with _asked(chosen.drawn):
         return cures(build(None, chosen.make, 0, options), chosen.batch, chosen.loss, options, blocks=chosen.blocks)
 
 
+def checked_widths(reference: str, widths: str, options: BatchOptions, training: WidthOptions) -> WidthCheck:
+    """Return the coordinate check of the models that a function of a width builds.
+
+    Raises:
+        UsageError: for what is not there or does not fit.
+        UserCodeError: for an exception of the user's code.
+    """
+    factory = load(reference)
+    given = arguments(options.arg)
+    if not callable(factory) or hasattr(factory, "named_modules"):
+        raise UsageError(f"{reference} is of type {type(factory).__name__}", "name a function that makes a model")
+    if not _takes_width(factory):
+        raise UsageError(f"{reference} takes no width", "name the argument that its layers are wide by: width")
+
+    def make(width: int, seed: int) -> nn.Module:
+        made: nn.Module = call(factory, reference, {"width": width, **given}, seed=seed)
+        return made
+
+    optimizer = load(training.optimizer) if ":" in training.optimizer else None
+    if optimizer is not None and not callable(optimizer):
+        raise UsageError(f"{training.optimizer} is of type {type(optimizer).__name__}", "name a function of a model")
+    batch = batch_of(options)
+    with _asked(_drawn(options)):
+        return width(make, _widths(widths), batch, loss_of(options), training, optimizer=optimizer)
+
+
+def _takes_width(function: Callable[..., Any]) -> bool:
+    import inspect
+
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return True
+    return any(parameter.name == "width" or parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+
+
+def _widths(text: str) -> list[int]:
+    """Return the numbers of a list with ranges, ``64..1024*2`` or ``64,128,256``."""
+    numbers: list[float] = []
+    for part in text.split(","):
+        try:
+            numbers += ranges.parse(part).values() if ranges.is_range(part) else [float(part)]
+        except ranges.RangeError as error:
+            raise UsageError(f"--widths {shorten(text)}: {error}", error.hint) from None
+        except ValueError:
+            raise UsageError(
+                f"--widths {shorten(text)}: {part!r} is no number", "write 64,128,256 or 64..1024*2"
+            ) from None
+    if any(not 1 <= number <= 1e9 or number != int(number) for number in numbers):
+        raise UsageError(f"--widths {shorten(text)}: a width is a whole number", "write 64,128,256 or 64..1024*2")
+    return [int(number) for number in numbers]
+
+
 @contextmanager
-def _asked(chosen: Subject) -> Iterator[None]:
+def _asked(drawn: str) -> Iterator[None]:
     """As a context: what torch says of a random input is about the command line, and not about the user's code."""
     try:
         with running():
             yield
     except UserCodeError as error:
-        if chosen.drawn and isinstance(error.__cause__, RuntimeError | IndexError) and in_torch(error.__cause__):
-            message = f"the model does not take {chosen.drawn}: {error.message.partition(chr(10))[0]}"
+        if drawn and isinstance(error.__cause__, RuntimeError | IndexError) and in_torch(error.__cause__):
+            message = f"the model does not take {drawn}: {error.message.partition(chr(10))[0]}"
             raise UsageError(
                 message, "give the input as the model takes it", lines=error.message.split("\n")[1:]
             ) from error

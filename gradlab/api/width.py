@@ -43,6 +43,8 @@ def width(
     from gradlab.modules.width import check
 
     options = options or WidthOptions()
+    if optimizer is None and ":" in options.optimizer:
+        raise UsageError(f"optimizer={options.optimizer!r} is text", "give the function itself")
     whole = []
     for value in widths:
         if isinstance(value, bool) or int(value) != value or value < 1:

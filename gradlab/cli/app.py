@@ -17,6 +17,7 @@ from gradlab.cli.run import plan, run, sweep
 from gradlab.cli.show import show
 from gradlab.cli.theory import theory
 from gradlab.cli.watch import watch
+from gradlab.cli.width import width
 
 __all__ = ["COMMANDS", "app"]
 
@@ -45,9 +46,9 @@ def _gradlab(
 
 
 COMMANDS: dict[str, Callable[..., int]] = {
-    "run": run, "sweep": sweep, "theory": theory, "probe": probe, "plan": plan, "plot": plot, "report": report,
-    "compare": compare, "show": show, "watch": watch, "tensorboard": tensorboard, "list": list_names, "schema": schema,
-    "init": init,
+    "run": run, "sweep": sweep, "theory": theory, "probe": probe, "width": width, "plan": plan, "plot": plot,
+    "report": report, "compare": compare, "show": show, "watch": watch, "tensorboard": tensorboard,
+    "list": list_names, "schema": schema, "init": init,
 }  # fmt: skip
 for _name, _command in COMMANDS.items():
     app.command(_name)(with_flags(_command))
