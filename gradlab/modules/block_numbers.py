@@ -195,10 +195,10 @@ def _block(
         norms=segment.norms,
         batch_values=segment.batch_values,
         untouched_statistics=segment.untouched_statistics,
-        batch_variance=_batch_variance(value) if value is not None and before_batch_norm else math.nan,
+        batch_variance=_batch_variance(value, rms) if value is not None and before_batch_norm else math.nan,
         sample_spread=spread,
         form=segment.form,
-        nonfinite_values=_nonfinite(value) if value is not None and value.numel() else math.nan,
+        nonfinite_values=0.0 if math.isfinite(rms) else _nonfinite(value) if value is not None else math.nan,
     )
 
 
@@ -213,15 +213,17 @@ def _size(value: Tensor) -> tuple[float, float]:
     return total / math.sqrt(value.numel()), spread
 
 
-def _batch_variance(value: Tensor) -> float:
+def _batch_variance(value: Tensor, rms: float) -> float:
     """Return the variance over samples and positions, the mean over the features: the second axis."""
     if value.ndim < 2 or not value.is_floating_point():
         return math.nan
-    return float(value.transpose(0, 1).flatten(1).var(1, correction=0).mean())
+    # as a difference of mean squares, which is several times as fast as torch's variance
+    means = value.mean([axis for axis in range(value.ndim) if axis != 1])
+    return max(0.0, rms**2 - float(means.square().mean()))
 
 
 def _nonfinite(value: Tensor) -> float:
-    return 1 - int(value.isfinite().count_nonzero()) / value.numel()
+    return 1 - int(value.isfinite().count_nonzero()) / max(1, value.numel())
 
 
 def _joint(logs: Sequence[float]) -> float:
