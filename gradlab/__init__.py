@@ -27,6 +27,7 @@ _MODULES = {
     "Plan": "api.plan",
     "PluginError": "errors",
     "Probe": "python.probe",
+    "ProbeComparison": "python.probe_comparison",
     "Results": "python.results",
     "SpecError": "errors",
     "StoreError": "errors",

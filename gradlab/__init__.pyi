@@ -28,6 +28,7 @@ from gradlab.python.functions import theory_table as theory_table
 from gradlab.python.healthy import assert_healthy as assert_healthy
 from gradlab.python.probe import Probe as Probe
 from gradlab.python.probe import probe as probe
+from gradlab.python.probe_comparison import ProbeComparison as ProbeComparison
 from gradlab.python.results import Picture as Picture
 from gradlab.python.results import Results as Results
 from gradlab.python.watch import Watch as Watch

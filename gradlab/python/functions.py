@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from gradlab import grid
 from gradlab.api.options import CompareOptions, PlanOptions, RunOptions, TheoryOptions
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from gradlab.api.plan import Plan
     from gradlab.python.comparison import Comparison
+    from gradlab.python.probe import Probe
+    from gradlab.python.probe_comparison import ProbeComparison
     from gradlab.python.results import Results
 
 __all__ = ["compare", "critical_line", "load", "plan", "run", "sweep", "theory", "theory_table"]
@@ -179,6 +181,11 @@ def load(path: str | Path = "results", *others: str | Path) -> Any:
     return read_watched(paths[0]) if len(paths) == 1 and is_watched(paths[0]) else Results(open_runs(paths))
 
 
+@overload
+def compare(path: Probe, other: Probe, /) -> ProbeComparison: ...
+@overload
+def compare(path: list[Probe] | tuple[Probe, ...], /) -> ProbeComparison: ...
+@overload
 def compare(
     path: str | Path = "results",
     *others: str | Path,
@@ -189,11 +196,24 @@ def compare(
     sort: str | None = None,
     top: int | None = None,
     fail_on: str | Sequence[str] = (),
-) -> Comparison:
+) -> Comparison: ...
+def compare(
+    path: Any = "results",
+    *others: Any,
+    metric: str = "survival",
+    by: Any = None,
+    where: str | None = None,
+    baseline: str | None = None,
+    sort: str | None = None,
+    top: int | None = None,
+    fail_on: str | Sequence[str] = (),
+) -> Comparison | ProbeComparison:
     """Return one answer over any number of runs: what survives, which factor matters, what is more than chance.
 
+    Two measurements of a model, ``gl.compare(before, after)``, are compared block by block; nothing else is asked then.
+
     Args:
-        path, others: run directories, or directories above them.
+        path, others: run directories, or directories above them; or two of `Probe`.
         metric: ``survival``, ``survival_final``, ``decay``, ``reach``, ``metric``, ``loss`` or ``learned``.
         by: the settings that make the rows of its `table`, ``"depth,activation"`` or a list; None: all that vary.
         where: only these cells: ``"depth>=16 and norm=none"``.
@@ -205,6 +225,11 @@ def compare(
     Raises:
         UsageError: a path without runs, or a question that cannot be answered. StoreError: there is no cell at all.
     """
+    given = (*path, *others) if isinstance(path, list | tuple) else (path, *others)
+    from gradlab.python.probe_comparison import compared, measures
+
+    if any(map(measures, given)):
+        return compared(given)
     from gradlab.api.compare import compare
     from gradlab.python.comparison import Comparison
 
