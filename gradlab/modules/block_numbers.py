@@ -39,7 +39,9 @@ def numbers_of(
     parameters = dict(copy.model.named_parameters())
     edges = [edge for _, edge in blocks if edge is not None]
     if graph is None:
-        nothing = tuple(_block(block, None, _Segment(), _NO_GRADIENT, capture, copy, {}) for block, _ in blocks)
+        nothing = tuple(
+            _block(block, None, _Segment(), _NO_GRADIENT, capture, copy.frozen, {}, {}) for block, _ in blocks
+        )
         return nothing, Head(0, (), ()), {}
     segments, above = _segments(graph, edges, parameters, capture)
     gradients = go_back(loss, graph, edges, parameters, leaves)
@@ -55,7 +57,15 @@ def numbers_of(
         gradient = gradients.blocks.get(edge, _NO_GRADIENT) if edge is not None else _NO_GRADIENT
         numbers.append(
             _block(
-                block, edge, segment, gradient, capture, copy, gradients.parameters, before_batch_norm=edge in before
+                block,
+                edge,
+                segment,
+                gradient,
+                capture,
+                copy.frozen,
+                parameters,
+                gradients.parameters,
+                before_batch_norm=edge in before,
             )
         )
     head = {name: parameters[name] for name in above}
@@ -152,10 +162,11 @@ def _lowest_precision(nodes: Sequence[Node]) -> torch.dtype | None:
 
 
 def _block(
-    block: Block, edge: Edge | None, segment: _Segment, gradient: BlockGradient, capture: Capture, copy: Isolated,
-    parameter_grads: dict[str, float], *, before_batch_norm: bool = False,
+    block: Block, edge: Edge | None, segment: _Segment, gradient: BlockGradient, capture: Capture,
+    frozen: frozenset[str], all_parameters: Mapping[str, Tensor], parameter_grads: dict[str, float], *,
+    before_batch_norm: bool = False,
 ) -> BlockNumbers:  # fmt: skip
-    parameters = {name: copy.model.get_parameter(name).detach() for name in segment.parameters}
+    parameters = {name: all_parameters[name].detach() for name in segment.parameters}
     weights = {name: tensor for name, tensor in parameters.items() if tensor.ndim > 1}
     output = capture.values.get(edge) if edge is not None else None
     value = output.tensor if output is not None and output.intact else None
@@ -172,7 +183,7 @@ def _block(
         is_cut=block.is_cut,
         connected=edge is not None,
         parameters=sum(tensor.numel() for tensor in parameters.values()),
-        frozen=bool(parameters) and parameters.keys() <= copy.frozen,
+        frozen=bool(parameters) and parameters.keys() <= frozen,
         log_grad_norm=gradient.log_norm,
         zero_grad=gradient.zero_share,
         nonfinite=gradient.nonfinite_share,

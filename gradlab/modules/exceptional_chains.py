@@ -30,13 +30,17 @@ def in_time(model: nn.Module, capture: Capture, graph: Graph) -> Chain | None:
 
     The data enter at every step, so no state is a cut between them and the loss; the chain begins at the first state.
     """
-    half = along_the_chain(model, graph) / 2
     by_module: dict[nn.Module, list[Call]] = {}
     for call in capture.calls:
         by_module.setdefault(call.module, []).append(call)
+    if all(len(calls) < FEWEST for calls in by_module.values()):
+        return None
+    half = along_the_chain(model, graph) / 2
     for module, calls in by_module.items():
+        if len(calls) < FEWEST:
+            continue
         size = parameters_of({getattr(module, REPLAYED, [module])[0]})
-        if len(calls) < FEWEST or not size or size < half or graph.place(calls[0].outputs[0]) is not None:
+        if not size or size < half or graph.place(calls[0].outputs[0]) is not None:
             continue
         starts = [edge for edge in calls[0].outputs if edge is not None and edge.node in graph.order]
         if not starts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
+from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -62,7 +63,7 @@ def isolated(
     with ExitStack() as stack:
         stack.enter_context(_random_streams(seed))
         try:
-            working = copy.deepcopy(model)
+            working = copy.deepcopy(model, _empty_containers(model))
         except Exception as error:  # anything that an attribute of the user raises
             notes.append(f"measured in place, as it cannot be copied: {type(error).__name__}: {_first_line(error)}")
             stack.enter_context(_borrowed(model))
@@ -81,6 +82,17 @@ def isolated(
         stack.enter_context(_without_checkpointing(lambda: notes.append(_CHECKPOINTING)))
         stack.enter_context(torch.enable_grad())
         yield Isolated(working, frozen, dtypes, notes)
+
+
+def _empty_containers(model: nn.Module) -> dict[int, Any]:
+    """Return a memo of `copy.deepcopy` with the empty dictionaries of all modules: each has a dozen of them for hooks,
+    whose copies, one by one, take two fifths of the time."""
+    return {
+        id(value): type(value)()
+        for module in model.modules()
+        for value in module.__dict__.values()
+        if type(value) in (dict, OrderedDict) and not value
+    }
 
 
 _CHECKPOINTING = "activation checkpointing was switched off for the measurement"

@@ -22,8 +22,15 @@ from gradlab.modules.isolation import unwrapped
 from gradlab.modules.probe import check_model, names_of
 from gradlab.modules.watch_chain import WatchedChain, watched_chain
 from gradlab.modules.watch_compiled import is_compiled, run_uncompiled
-from gradlab.modules.watch_hooks import ForwardRead, Reading, norm
-from gradlab.modules.watch_numbers import Attempt, WatchedStep, on_the_host, overflow_place, profile_of
+from gradlab.modules.watch_hooks import ForwardRead, Reading
+from gradlab.modules.watch_numbers import (
+    Attempt,
+    WatchedStep,
+    norms_by_name,
+    on_the_host,
+    overflow_place,
+    profile_of,
+)  # fmt: skip
 
 __all__ = ["Watcher", "number_of"]
 
@@ -131,6 +138,7 @@ class Watcher:
 
     def _arm(self) -> None:
         self._attempt = Attempt()
+        self._parameters: dict[str, Tensor] = dict(self.model.named_parameters())
         self._overflows, self._overflow_at, self._loss = 0, "", None
         self._reading = Reading(self.model, self._find_chain, self._came_back, self._went_back, twice=self._twice)
         if self._compiled:
@@ -229,12 +237,12 @@ class Watcher:
         attempt.skipped = skipped.clone() if isinstance(skipped, Tensor) else None
 
     def _gradient_norms(self) -> dict[str, Tensor]:
-        gradients = {name: tensor.grad for name, tensor in self.model.named_parameters()}
-        return {name: norm(gradient) for name, gradient in gradients.items() if gradient is not None}
+        gradients = {name: tensor.grad for name, tensor in self._parameters.items()}
+        return norms_by_name({name: gradient for name, gradient in gradients.items() if gradient is not None})
 
     def _weights(self) -> dict[str, Tensor]:
         """Return the matrices and kernels of the blocks and above them; all where the blocks are not known yet."""
-        weights: dict[str, Tensor] = {name: tensor for name, tensor in self.model.named_parameters() if tensor.ndim > 1}
+        weights = {name: tensor for name, tensor in self._parameters.items() if tensor.ndim > 1}
         if self.chain is None:
             return weights
         names = {name for block in self.chain.blocks for name in block.parameters} | {*self.chain.head}
@@ -253,7 +261,7 @@ class Watcher:
         if any(len(read.gradient_norms) > 1 for forward in forwards for read in forward.reads.values()):
             self.note(_TWICE)
         loss = self._loss if self._loss is not None else numbers.loss
-        profile, ratios = profile_of(self.chain, self.model, forwards, numbers, loss)
+        profile, ratios = profile_of(self.chain, self._parameters, forwards, numbers, loss, self.model.training)
         return WatchedStep(
             self.step_number, profile, ratios, len(forwards), loss, _total(numbers.gradients), _total(numbers.updating),
             numbers.scale, self._overflows, self._overflow_at,

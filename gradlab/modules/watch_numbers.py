@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gradlab.modules.profile import BlockNumbers, Head, ModuleProfile
 from gradlab.modules.watch_chain import WatchedBlock, WatchedChain
-from gradlab.modules.watch_hooks import ForwardRead, TensorRead, norm
+from gradlab.modules.watch_hooks import ForwardRead, TensorRead, norms
 
-__all__ = ["Attempt", "StepNumbers", "WatchedStep", "on_the_host", "overflow_place", "profile_of"]
+__all__ = ["Attempt", "StepNumbers", "WatchedStep", "norms_by_name", "on_the_host", "overflow_place", "profile_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +58,13 @@ class _Transfer:
         return {name: self.add(number) for name, number in numbers.items()}
 
     def fetch(self) -> None:
-        """Copy them, with one copy for each device."""
+        """Copy them, with one copy for each device and number format."""
         self._values = [math.nan] * len(self._tensors)
-        by_device: defaultdict[torch.device, list[int]] = defaultdict(list)
+        groups: defaultdict[tuple[torch.device, torch.dtype], list[int]] = defaultdict(list)
         for place, tensor in enumerate(self._tensors):
-            by_device[tensor.device].append(place)
-        for device, places in by_device.items():
-            dtype = torch.float32 if device.type == "mps" else torch.float64
-            stacked = torch.stack([self._tensors[place].to(dtype) for place in places]).tolist()
+            groups[tensor.device, tensor.dtype].append(place)
+        for places in groups.values():
+            stacked = torch.stack([self._tensors[place] for place in places]).tolist()
             for place, value in zip(places, stacked, strict=True):
                 self._values[place] = value
 
@@ -120,9 +119,11 @@ def on_the_host(forwards: Sequence[ForwardRead], attempt: Attempt, weights: Mapp
         for tensor in forward.reads.values()
     ]
     own = {name: attempt.before.get(name, tensor) for name, tensor in weights.items()}
-    norms = transfer.add_all({name: _weight_norm(tensor) for name, tensor in own.items()})
-    changes = {name: weights[name].detach() - tensor for name, tensor in attempt.before.items() if name in weights}
-    updates = transfer.add_all({name: _weight_norm(change) for name, change in changes.items()})
+    weight_norms = transfer.add_all(norms_by_name(own))
+    changes = {name: tensor for name, tensor in attempt.before.items() if name in weights}
+    for name, tensor in changes.items():
+        tensor.sub_(weights[name].detach())  # in place: the copy has done its work
+    updates = transfer.add_all(norms_by_name(changes))
     gradients, updating = transfer.add_all(attempt.gradients), transfer.add_all(attempt.updating)
     scale, updating_scale = transfer.add(attempt.scale), transfer.add(attempt.updating_scale)
     losses = [
@@ -136,7 +137,7 @@ def on_the_host(forwards: Sequence[ForwardRead], attempt: Attempt, weights: Mapp
         for forward, tensor, value, places in tensors
     }
     return StepNumbers(
-        read, transfer.all(norms), _divided(transfer.all(gradients), transfer[scale]), transfer.all(updates),
+        read, transfer.all(weight_norms), _divided(transfer.all(gradients), transfer[scale]), transfer.all(updates),
         _divided(transfer.all(updating), transfer[updating_scale]), transfer[scale],
         sum(transfer[loss] * transfer[weight] / transfer[own] for loss, weight, own in losses) if losses else math.nan,
     )  # fmt: skip
@@ -146,9 +147,9 @@ def _divided(numbers: Mapping[str, float], divisor: float) -> dict[str, float]:
     return {name: number / divisor for name, number in numbers.items()}
 
 
-def _weight_norm(tensor: Tensor) -> Tensor:
-    """Return the norm of weights in float32 at least: they have no elements below its range that matter."""
-    return norm(tensor, None if tensor.is_complex() or tensor.dtype == torch.float64 else torch.float32)
+def norms_by_name(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the norms of tensors by their names."""
+    return dict(zip(tensors, norms([*tensors.values()]), strict=True))
 
 
 def overflow_place(chain: WatchedChain, forwards: Sequence[ForwardRead], gradients: Mapping[str, Tensor]) -> str:
@@ -167,13 +168,17 @@ def overflow_place(chain: WatchedChain, forwards: Sequence[ForwardRead], gradien
 
 
 def profile_of(
-    chain: WatchedChain, model: nn.Module, forwards: Sequence[ForwardRead], numbers: StepNumbers, loss: float
+    chain: WatchedChain,
+    parameters: Mapping[str, Tensor],
+    forwards: Sequence[ForwardRead],
+    numbers: StepNumbers,
+    loss: float,
+    training: bool,
 ) -> tuple[ModuleProfile, tuple[float, ...]]:
     """Return the profile of a step, and ‖Δw‖/‖w‖ of its blocks. `loss`: NaN where it is not known.
 
     The forward passes of a step (micro-batches) are parts of one batch: squares of their norms are added up.
     """
-    parameters = dict(model.named_parameters())
     blocks = []
     for place, block in enumerate(chain.blocks):
         reads = [forward.reads[place] for forward in forwards if place in forward.reads]
@@ -182,7 +187,7 @@ def profile_of(
     head = Head(sum(parameters[name].numel() for name in chain.head), weights, _zero(weights, numbers.weights))
     profile = ModuleProfile(
         blocks=tuple(blocks), objective="the loss of the training loop", loss=0.0 if math.isnan(loss) else loss,
-        source="", rule=chain.rule, dtype="", training=model.training,
+        source="", rule=chain.rule, dtype="", training=training,
         parameters=sum(tensor.numel() for tensor in parameters.values()), head=head, weight_uses=(),
         parameter_grads={name: _log(value) for name, value in numbers.gradients.items()}, uncalled=(), cut_off=(),
         notes=(),

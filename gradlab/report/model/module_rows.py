@@ -65,7 +65,7 @@ def block_rows(profiles: Sequence[ModuleProfile]) -> list[dict[str, Any]]:
 
 
 def _mean(values: Sequence[float]) -> float:
-    return float(np.mean(values)) if values else math.nan
+    return math.fsum(values) / len(values) if values else math.nan
 
 
 def _difference(first: float, second: float) -> float:
