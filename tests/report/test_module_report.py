@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -156,3 +157,26 @@ def test_seeds_have_an_interval() -> None:
     result = probe(None, torch.randn(8, 16), options=ProbeOptions(seeds=4), make=make)
     assert "] over the seeds" in conclusions(result)[0]
     assert any("4 seeds" in line for line in lines(result, 80))
+
+
+class Halves(nn.Module):
+    """Layers that halve what goes through them: the factor of each block is 1/2 exactly."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Linear(4, 4, bias=False) for _ in range(13)])
+        for layer in self.layers:
+            layer.weight.data = torch.eye(4) / 2
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_whole_report_of_a_model_with_known_numbers(width: int) -> None:
+    result = probe(Halves(), torch.ones(2, 4))
+    assert {row.texts["factor"] for row in block_table(result).rows} == {"0.500", ""}
+    written = "\n".join(line.rstrip() for line in lines(result, width)) + "\n"
+    assert written == (Path(__file__).parent / f"module_report_{width}.txt").read_text(encoding="utf-8")

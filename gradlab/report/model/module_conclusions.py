@@ -108,7 +108,7 @@ def _verdict(result: ModuleReport) -> str:
         case "exploding":
             text = f"Exploding: from {last} to {first} the gradient grows by {survival}"
         case "healthy":
-            text = f"Healthy: the gradient at {first} is {survival} of that at {last}"
+            text = f"Healthy: survival {survival}, the gradient at {first} over that at {last}"
         case "detached":
             missing = [place for place, block in enumerate(profile.blocks) if not block.connected]
             text = (
@@ -132,6 +132,8 @@ def _verdict(result: ModuleReport) -> str:
 def _decay(summary: Summary) -> str:
     factor = math.exp(min(summary.log_decay, 700))
     text = f"Each block multiplies the gradient by {factor:.3g}"
+    if math.isinf(summary.reach_interval[1]):
+        return f"{text}: no change, within its error."
     if math.isfinite(summary.reach):
         what = "a thousandth is left" if summary.log_decay < 0 else "it has grown a thousandfold"
         low, high = summary.reach_interval

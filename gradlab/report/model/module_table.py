@@ -18,7 +18,7 @@ from gradlab.report.model.module_rows import block_rows
 __all__ = ["MOST", "BlockRow", "BlockTable", "TableColumn", "block_table", "skipped_text"]
 
 MOST = 40
-"""Blocks that a terminal shows all of; of more, so many."""
+"""Blocks that a terminal shows all of; of more it shows about half as many, with a line for those between."""
 _ENDS = 3
 _NOTED = 8
 """Blocks with a remark, or where the sign of the survival changes, that a folded table shows at most."""
@@ -184,7 +184,7 @@ def _shown(result: ModuleReport, rows: Sequence[Mapping[str, Any]], marks: Seque
     changes += [pair for pair in pairs if rows[pair[0]]["note"] != rows[pair[1]]["note"]]
     for first, second in changes[:_NOTED]:
         places |= {first, second}
-    spread = np.linspace(0, total - 1, max(most - len(places), 2)).round().astype(int).tolist()
+    spread = np.linspace(0, total - 1, max(most // 2 - len(places), 2)).round().astype(int).tolist()
     return sorted(places | set(spread))
 
 

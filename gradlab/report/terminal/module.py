@@ -75,7 +75,9 @@ def _table(table: BlockTable, glyphs: Glyphs, width: int | None) -> list[Text]:
     made = {column.key: _column(column, names, glyphs) for column in table.columns}
     room = None if width is None else width - sum(label.width + GAP for label in labels)
     kept, left = _fitting(table.columns, made, room)
-    lines = fold(labels, [made[column.key] for column in kept], width, glyphs)
+    columns = [made[column.key] for column in kept]
+    fits = room is not None and sum(column.width + GAP for column in columns) - GAP <= room
+    lines = fold([], [*labels, *columns], width, glyphs) if fits else fold(labels, columns, width, glyphs)
     if left:
         names_left = ", ".join(glyphs.plain(column.title) for column in left)
         lines += wrapped(f"not shown here: {names_left}; a wider terminal, a pipe and --json have them", width, "dim")
