@@ -11,7 +11,7 @@ import numpy as np
 from rich.text import Text
 
 from gradlab.api.options import ProbeOptions
-from gradlab.api.probe import ProbeResult, document
+from gradlab.api.probe import ProbeResult, build, document
 from gradlab.api.probe import cures as tried
 from gradlab.api.probe import probe as measured
 from gradlab.api.probe import verify as verified
@@ -215,7 +215,4 @@ def _cures(
     model: nn.Module | None, make: Callable[[int], nn.Module] | None, batch: Any, loss: Loss, options: ProbeOptions,
     blocks: Blocks,
 ) -> tuple[Cure, ...]:  # fmt: skip
-    if model is None:
-        assert make is not None
-        model = make(0)
-    return tried(model, batch, loss, options, blocks=blocks)
+    return tried(build(model, make, 0, options), batch, loss, options, blocks=blocks)

@@ -141,3 +141,9 @@ def test_a_model_without_any_gradient_can_be_drawn(kind: str, tmp_path: Path) ->
     probe = gl.probe(model, torch.randn(4, 16))
     assert probe.verdict == kind
     probe.save(tmp_path)
+
+
+def test_what_is_tried_is_tried_on_the_model_that_was_measured() -> None:
+    probe = gl.probe(batch=torch.ones(4, 16), make=lambda seed: nn.Sequential(*[nn.Linear(16, 16) for _ in range(5)]))
+    torch.rand(3)  # the streams of the process go on, and change nothing
+    assert {cure.before.log_survival for cure in probe.cure()} == {probe.result.summary.log_survival}
