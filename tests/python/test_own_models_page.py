@@ -1,0 +1,26 @@
+"""docs/own_models.md: its first example prints what the page shows, and its table is of the models that are tested."""
+
+from __future__ import annotations
+
+import re
+from contextlib import redirect_stdout
+from io import StringIO
+
+from places import ROOT
+from zoo import MODELS
+
+PAGE = (ROOT / "docs" / "own_models.md").read_text(encoding="utf-8")
+
+
+def test_the_first_example_prints_what_the_page_shows() -> None:
+    code, shown = re.findall(r"```(?:python)?\n(.*?)```", PAGE, re.DOTALL)[:2]
+    with redirect_stdout(StringIO()) as printed:
+        exec(code.replace("print(p)", "print(p.report(110))"), {})
+    assert printed.getvalue().rstrip() == shown.rstrip()
+
+
+def test_the_table_is_of_the_models_that_are_tested() -> None:
+    rows = re.findall(r"^\| ([^|]+) \| (\w+) \| (\d+) \| `([^`]+)` … `([^`]+)` \| (\w+) \|", PAGE, re.MULTILINE)
+    assert {
+        name: (package, int(blocks), first, last, verdict) for name, package, blocks, first, last, verdict in rows
+    } == {name: (entry.package, entry.blocks, entry.first, entry.last, entry.verdict) for name, entry in MODELS.items()}
