@@ -51,7 +51,7 @@ def outlier(measured: Measured) -> Iterator[Cause]:
                 f"{measured.labels[place]} multiplies the gradient by {factor:.3g}, the block in the middle by "
                 f"{usual:.3g}",
                 {"factor": factor, "median factor": usual, "spread of ln factor": spread},
-                "definition: g_l/g_{l+1} against its median and median deviation over the blocks", abs(away),
+                "definition: g_{l-1}/g_l against its median and median deviation over the blocks", abs(away),
             )  # fmt: skip
 
 

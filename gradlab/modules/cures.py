@@ -7,6 +7,7 @@ those very lines, the copy is measured as the model was, and the survival of bot
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -37,10 +38,14 @@ class Cure:
 
     @property
     def helps(self) -> bool:
-        """Whether the model is healthy with it and was not without, or its survival is nearer to 1."""
+        """Whether the model is healthy with it and was not without, or its survival is clearly nearer to 1.
+
+        Clearly: by a tenth of its orders of magnitude, and a tenth of one at least.
+        """
         if (self.after.verdict == "healthy") != (self.before.verdict == "healthy"):
             return self.after.verdict == "healthy"
-        return _distance(self.after) < _distance(self.before)
+        before = _distance(self.before)
+        return before - _distance(self.after) > max(0.1 * before, 0.1 * math.log(10))
 
 
 def cures(

@@ -64,6 +64,7 @@ def test_a_change_that_does_not_help_says_so(x: Tensor) -> None:
     cures = gl.probe(stack(nn.ReLU), x).cure()
     leaky = named(cures, "leaky")
     assert leaky.after.verdict == "vanishing"  # of weights that are too small another activation is no cure
+    assert not leaky.helps
     assert math.exp(leaky.after.log_decay) == pytest.approx(0.408 * math.sqrt(1.01), abs=0.06)
 
 

@@ -47,7 +47,7 @@ def test_the_document_is_strict_json_with_the_numbers(probe: gl.Probe) -> None:
     assert document["log10_survival"] == probe.log10_survival
     assert document["reach"] == probe.reach
     assert [block["log10_grad_norm"] for block in document["blocks"]] == probe.blocks["log10_grad_norm"].tolist()
-    assert document["blocks"][-1]["factor"] is None
+    assert document["blocks"][0]["factor"] is None
     assert document["cures"] == []
     assert len(document["causes"]) == len(probe.result.causes)
 

@@ -82,7 +82,7 @@ def test_the_fields_are_the_numbers_of_the_profile() -> None:
     rows = block_table(result).rows
     assert [row.texts["log10_grad_norm"] for row in rows] == [f"{value:.2f}" for value in log10_g]
     factors = [f"{value:.3f}" for value in 10 ** (log10_g[:-1] - log10_g[1:])]
-    assert [row.texts["factor"] for row in rows] == [*factors, ""]
+    assert [row.texts["factor"] for row in rows] == ["", *factors]
     assert rows[0].mark.text == f"{log10_g[0] - log10_g[-1]:.1f}"
     assert [row.name for row in rows] == [block.name for block in result.profiles[0].blocks]
 

@@ -32,7 +32,7 @@ def block_rows(profiles: Sequence[ModuleProfile]) -> list[dict[str, Any]]:
     """Return one row for each block, from the data to the loss; profiles of several seeds are averaged.
 
     Gradients and weight gradients are geometric means. `survival` is that of the gradient at the last block,
-    g_l/g_L; `factor` is g_l/g_{l+1}, by which one block changes it, and `theory_factor` what theory
+    g_l/g_L; `factor` is g_{l-1}/g_l, by which block l changes it on the way down, and `theory_factor` what theory
     says of it. NaN where there is no number.
     """
     first = profiles[0]
@@ -43,7 +43,7 @@ def block_rows(profiles: Sequence[ModuleProfile]) -> list[dict[str, Any]]:
     for place, block in enumerate(first.blocks):
         own = [profile.blocks[place] for profile in profiles]
         log_norm, top = float(log_g[place]), float(log_g[-1])
-        above = float(log_g[place + 1]) if place + 1 < len(log_g) else math.nan
+        below = float(log_g[place - 1]) if place else math.nan
         elements = math.prod(block.shape)
         means = {column: _mean([getattr(part, name) for part in own]) for column, name in _MEANS.items()}
         log_weight = _mean([part.log_weight_grad_norm for part in own])
@@ -55,8 +55,8 @@ def block_rows(profiles: Sequence[ModuleProfile]) -> list[dict[str, Any]]:
             "grad_rms": _number(log_norm - math.log(elements) / 2) if elements else math.nan,
             "rel_grad": _number(log_norm) * means["act_rms"] * math.sqrt(elements),
             "log10_survival": _difference(log_norm, top) / _LN10, "survival": _number(_difference(log_norm, top)),
-            "factor": _number(_difference(log_norm, above)),
-            "theory_factor": _number(float(theory[place + 1])) if place + 1 < len(theory) else math.nan,
+            "factor": _number(_difference(below, log_norm)),
+            "theory_factor": _number(float(theory[place])) if place else math.nan,
             "weight_grad_norm": _number(log_weight), "log10_weight_grad_norm": log_weight / _LN10,
             **means,
             "dtype": block.dtype,

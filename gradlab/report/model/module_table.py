@@ -96,7 +96,7 @@ COLUMNS = (
     TableColumn("shape", "shape", "of the block's output", _shape, 13, ((),), True),
     TableColumn("kind", "kind", "class of the module", str, 15, ("",), True),
     TableColumn("log10_grad_norm", "log10 |g|", "|g| is the norm of the gradient at the block's output", _log10, 3),
-    TableColumn("factor", "factor", "|g| over that of the next block", _factor, 1),
+    TableColumn("factor", "factor", "|g| of the block below over that of this one", _factor, 1),
     TableColumn("theory_factor", "theory", "the factor that mean-field theory predicts", _factor, 2),
     TableColumn("log10_survival", "survival", "log10 of |g| over that of the last block", _log10, 0),
     TableColumn("act_rms", "act rms", "root mean square of the output", _number, 6),

@@ -73,9 +73,9 @@ def picture(result: ModuleReport) -> Figure:
 
 
 def _theory(factors: list[float], top: float) -> Floats:
-    """Return log10 of the profile that factors g_l/g_{l+1} make below the last block; NaN below an unknown one."""
+    """Return log10 of the profile that factors g_{l-1}/g_l make below the last block; NaN below an unknown one."""
     values = [top]
-    for factor in reversed(factors[:-1]):
+    for factor in reversed(factors[1:]):
         values.append(values[-1] + (log10(factor) if 0 < factor < inf else np.nan))
     return np.array(values[::-1])
 
