@@ -114,8 +114,8 @@ def killed(
 
 
 def test_real_training_goes_on_from_its_checkpoint(start: Callable[..., Run], tmp_path: Path) -> None:
-    """One bank of some seconds; its worker is killed, then the parent. What comes out is the same to the last bit."""
-    here, undisturbed = both(tmp_path, TEXT.format(steps=1500, depth=6))
+    """Banks of some seconds; their workers are killed, then the parent. What comes out is the same to the last bit."""
+    here, undisturbed = both(tmp_path, TEXT.format(steps=2500, depth=6))
     run = here / "results/demo"
 
     def checkpoint(after: float) -> float:
@@ -134,8 +134,9 @@ def test_real_training_goes_on_from_its_checkpoint(start: Callable[..., Run], tm
     finished(here, work="eager_work:train")
     log = (run / "run.log").read_text()
     assert "killed by signal 9 (SIGKILL)" in log
-    (step,) = re.findall("went on from its checkpoint at step ([0-9]+)", log)
-    assert 0 < int(step) < 1500
+    steps = re.findall("went on from its checkpoint at step ([0-9]+)", log)
+    assert steps
+    assert all(0 < int(step) < 2500 for step in steps)
     assert not (run / "checkpoints").exists()
     finished(undisturbed, work="gradlab.execution.worker:train")
     same_tables(run, undisturbed / "results/demo")

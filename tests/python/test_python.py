@@ -352,11 +352,15 @@ def test_worker_processes_and_real_networks(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.slow
-def test_the_example_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("notebook.ipynb", "Expected: 3 of 3 held"), ("own_models.ipynb", "It shrinks evenly: no block stands out")],
+)
+def test_the_example_notebooks_run(name: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nbformat = pytest.importorskip("nbformat", reason="nbformat is not installed")
     nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed")
     monkeypatch.delenv("GRADLAB_WORK")
-    path = ROOT / "docs" / "notebook.ipynb"
+    path = ROOT / "docs" / name
     assert path.stat().st_size < 200_000
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
@@ -366,6 +370,6 @@ def test_the_example_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     client.execute()
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
     shown = [output["data"]["text/html"] for output in outputs if "text/html" in output.get("data", {})]
-    assert sum("Expected: 3 of 3 held" in html for html in shown) == 1
+    assert sum(words in html for html in shown) == 1
     assert {output.output_type for output in outputs if output.get("name") != "stderr"} == {"execute_result"}
     assert any("image/png" in output.get("data", {}) for output in outputs)

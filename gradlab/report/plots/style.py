@@ -29,6 +29,7 @@ __all__ = [
     "LINES",
     "MARKERS",
     "VERDICTS",
+    "ShownFigure",
     "amount",
     "frame",
     "log_axis",
@@ -71,9 +72,18 @@ _TITLE, _CAPTION, _NOTE = 14.0, 10.5, 9.5
 _MARGIN = 0.15
 
 
-def new(width: float, height: float) -> Figure:
+class ShownFigure(Figure):
+    """A figure that a notebook shows by itself."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png")
+        return buffer.getvalue()
+
+
+def new(width: float, height: float) -> ShownFigure:
     """Return an empty figure whose drawing area has this size in inches; `frame` adds the room for its words."""
-    return Figure(figsize=(width, height))
+    return ShownFigure(figsize=(width, height))
 
 
 def frame(figure: Figure, title: str, caption: str, note: str) -> Figure:

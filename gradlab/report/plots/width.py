@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from gradlab.modules.width_record import WidthCheck
-from gradlab.report.plots.style import COLOURS, LINES, MARKERS
+from gradlab.report.plots.style import COLOURS, LINES, MARKERS, ShownFigure
 
 __all__ = ["picture"]
 
@@ -20,7 +20,7 @@ def picture(check: WidthCheck) -> Figure:
     Lines are geometric means over the seeds, points the seeds; the legend has the slope over the widest three models.
     """
     with matplotlib.rc_context():
-        figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+        figure = ShownFigure(figsize=(6.4, 4.2), layout="constrained")
         axes = figure.subplots()
         for layer, name in enumerate(check.layers):
             values: Any = check.moved_LTWS[layer, 0]
