@@ -45,6 +45,7 @@ def test_a_section_that_fails_is_recorded_with_its_last_line_and_what_it_had_mea
     assert (ended["error"], ended["late"], ended["result"]) == ("RuntimeError: no such kernel", False, {"before": 1.5})
 
 
+@pytest.mark.slow
 def test_a_section_that_is_late_is_ended_with_what_it_had_measured(tmp_path: Path) -> None:
     waiting = "import time\nwhile True: time.sleep(60)"
     part = tmp_path / "part.json"

@@ -221,6 +221,7 @@ def test_an_exception_of_the_model_is_shown_as_theirs(capsys: pytest.CaptureFixt
     assert "Traceback" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_in_a_process_of_its_own_the_document_is_all_of_stdout(place: Path) -> None:
     (place / "loud.py").write_text(FILE.replace("    layers = []", "    print('building')\n    layers = []"))
     done = subprocess.run(

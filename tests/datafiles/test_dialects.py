@@ -207,6 +207,7 @@ def test_a_table_that_would_become_something_else(tmp_path: Path, text: str, wor
     assert str(caught.value).startswith("t.csv")
 
 
+@pytest.mark.slow
 def test_a_wide_table(tmp_path: Path) -> None:
     names = [f"column_{i}" for i in range(9000)]
     rows = "".join(",".join(str((i * j) % 7 + j / 10) for j in range(9001)) + "\n" for i in range(9))
