@@ -199,10 +199,23 @@ def measured(chosen: Subject, options: ProbeOptions) -> ProbeResult:
         return probe(None, chosen.batch, chosen.loss, options, blocks=chosen.blocks, make=chosen.make)
 
 
-def tried(chosen: Subject, options: ProbeOptions) -> tuple[Cure, ...]:
-    """Return what each change does to the model of the first seed; raises as `measured` does."""
-    with _asked(chosen.drawn):
-        return cures(build(None, chosen.make, 0, options), chosen.batch, chosen.loss, options, blocks=chosen.blocks)
+def tried(chosen: Subject, options: ProbeOptions) -> tuple[tuple[Cure, ...], list[str]]:
+    """Return what each change does to the model of the first seed, and a line on each that could not be tried.
+
+    Raises as `measured` does.
+    """
+    import warnings
+
+    from gradlab.modules.cures import ChangeNotTried
+
+    with _asked(chosen.drawn), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ChangeNotTried)
+        changes = cures(build(None, chosen.make, 0, options), chosen.batch, chosen.loss, options, blocks=chosen.blocks)
+    ours = [str(warning.message) for warning in caught if issubclass(warning.category, ChangeNotTried)]
+    for warning in caught:  # of the user's code
+        if not issubclass(warning.category, ChangeNotTried):
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    return changes, ours
 
 
 def checked_widths(reference: str, widths: str, options: BatchOptions, training: WidthOptions) -> WidthCheck:

@@ -52,13 +52,15 @@ def probe(
     from gradlab.report.model.module_cures import cure_rows
     from gradlab.report.terminal.module import cure_lines, module_report
     from gradlab.store.atomic import make_folder
-    from gradlab.terminal.console import err, print_json, print_report
+    from gradlab.terminal.console import err, print_json, print_report, warn
 
     if output.out is not None:
         make_folder(output.out)  # before anything is computed
     chosen = subject(model, given)
     result = measured(chosen, options)
-    cures = tried(chosen, options) if output.cure else ()
+    cures, remarks = tried(chosen, options) if output.cure else ((), [])
+    for remark in remarks:
+        warn(remark)
     if output.out is not None:
         save(result, output.out, cures)
     if output.json:

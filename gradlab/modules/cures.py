@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +21,11 @@ from gradlab.modules.isolation import unwrapped
 from gradlab.modules.profile import ModuleProfile
 from gradlab.modules.summary import Summary, summarise
 
-__all__ = ["Cure", "cures"]
+__all__ = ["ChangeNotTried", "Cure", "cures"]
+
+
+class ChangeNotTried(UserWarning):
+    """A change that may mend a model could not be made on it, or the model does not run with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,35 +71,30 @@ def cures(
         measure: measures a model; forward: calls one with the batch, for changes that look at the activations.
         seed: of the draws of new weights.
 
-    Raises:
-        UsageError: for a model that cannot be copied.
+    A change that the model does not run with is a warning, `ChangeNotTried`, with the reason.
     """
     model = unwrapped(model)
     thresholds = {"vanish": vanish, "explode": explode}
     before = summarise([profile], **thresholds)
     tried = []
     for change in changes(model, profile):
-        changed = _changed(model, change, forward, seed)
-        if changed is None:
-            continue
         try:
-            after = summarise([measure(changed)], **thresholds)
-        except Exception:
+            after = summarise([measure(_changed(model, change, forward, seed))], **thresholds)
+        except Exception as error:  # a forward that reads a layer's weight does not run with another layer in its place
+            reason = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
+            warnings.warn(f"could not be tried: {change.what}: {reason}", ChangeNotTried, stacklevel=2)
             continue
         tried.append(Cure(change.what, change.source, change.code, before, after))
     return tuple(sorted(tried, key=lambda cure: (cure.after.verdict != "healthy", _distance(cure.after))))
 
 
-def _changed(model: nn.Module, change: Change, forward: Callable[[nn.Module], Any], seed: int) -> nn.Module | None:
-    """Return a copy with the change made; None where the lines do not run on it."""
+def _changed(model: nn.Module, change: Change, forward: Callable[[nn.Module], Any], seed: int) -> nn.Module:
+    """Return a copy with the change made. Raises what the lines raise on it."""
     changed = copy.deepcopy(model)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        try:
-            # these are the lines that the user is shown: what was measured is what they do
-            exec(change.code, {"model": changed, "forward": lambda: forward(changed)})
-        except Exception:
-            return None
+        # these are the lines that the user is shown: what was measured is what they do
+        exec(change.code, {"model": changed, "forward": lambda: forward(changed)})
     return changed
 
 

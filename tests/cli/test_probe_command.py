@@ -231,3 +231,22 @@ def test_in_a_process_of_its_own_the_document_is_all_of_stdout(place: Path) -> N
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["verdict"] == "vanishing"
     assert "building" in done.stderr
+
+
+def test_a_change_that_cannot_be_tried_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("reader.py").write_text(
+        "from torch import nn\n"
+        "class Reader(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.layer, self.readout = nn.Linear(8, 8), nn.Linear(8, 2)\n"
+        "    def forward(self, x):\n"
+        "        return self.readout((self.layer(x) + 0 * self.layer.weight.sum()).relu())\n"
+    )
+    assert invoke(["probe", "reader.py:Reader", "--input", "4x8", "--cure"]) == 0
+    shown = capsys.readouterr()
+    assert "warning: could not be tried: LayerNorm before each activation: AttributeError" in shown.err
+    assert "LayerNorm" not in shown.out

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import gradlab as gl
 from gradlab.errors import UsageError
-from gradlab.modules.cures import Cure
+from gradlab.modules.cures import ChangeNotTried, Cure
 from gradlab.modules.probe import measure
 
 
@@ -126,3 +126,20 @@ def test_what_follows_each_weight() -> None:
     assert [use.gain for use in uses] == pytest.approx([3**-0.5, 3**-0.5, 2**0.5, 3**-0.5], rel=0.1)
     residual = measure(Net(2), torch.randn(4, 16)).weight_uses
     assert [use.ends_branch for use in residual] == [False, True, False, True, False]
+
+
+def test_a_change_that_a_model_does_not_run_with_is_named() -> None:
+    class Reader(nn.Module):
+        """Reads the weight of its layer, as a fused forward does."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.readout = nn.Linear(8, 8), nn.Linear(8, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.readout((self.layer(x) + 0 * self.layer.weight.sum()).relu())
+
+    with pytest.warns(ChangeNotTried, match="LayerNorm before each activation: AttributeError"):
+        cures = gl.probe(Reader(), torch.randn(4, 8)).cure()
+    assert cures
+    assert not any("LayerNorm" in cure.what for cure in cures)
