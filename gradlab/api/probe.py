@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gradlab.api.options import ProbeOptions
+from gradlab.api.model_options import ProbeOptions
 from gradlab.errors import UsageError
 from gradlab.modules.causes import Cause, causes
 from gradlab.modules.profile import ModuleProfile

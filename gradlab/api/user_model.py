@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from gradlab.api.options import LOSSES, BatchOptions, ModelOptions, ProbeOptions, WidthOptions
+from gradlab.api.model_options import LOSSES, BatchOptions, ModelOptions, ProbeOptions, WidthOptions
 from gradlab.api.probe import ProbeResult, build, cures, probe
 from gradlab.api.user_code import arguments, call, in_torch, load, running
 from gradlab.api.width import width

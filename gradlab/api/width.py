@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gradlab.api.options import WidthOptions
+from gradlab.api.model_options import WidthOptions
 from gradlab.errors import UsageError
 from gradlab.modules.width_record import WidthCheck
 

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from gradlab.api.options import VERDICTS, ModelOptions, ProbeOptions, option
+from gradlab.api.model_options import VERDICTS, ModelOptions, ProbeOptions
+from gradlab.api.options import option
 from gradlab.cli.flags import CompareOutput
 from gradlab.cli.run import DID_NOT_HOLD
 from gradlab.errors import OptionError

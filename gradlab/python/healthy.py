@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from gradlab.api.options import VERDICTS
+from gradlab.api.model_options import VERDICTS
 from gradlab.errors import OptionError
 from gradlab.python.probe import Probe, probe
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rich.text import Text
 
-from gradlab.api.options import ProbeOptions
+from gradlab.api.model_options import ProbeOptions
 from gradlab.api.probe import ProbeResult, build, document
 from gradlab.api.probe import cures as tried
 from gradlab.api.probe import probe as measured

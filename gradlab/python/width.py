@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gradlab.api.options import WidthOptions
+from gradlab.api.model_options import WidthOptions
 from gradlab.api.width import document
 from gradlab.api.width import width as checked
 from gradlab.errors import UsageError

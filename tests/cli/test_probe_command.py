@@ -14,7 +14,7 @@ import torch
 from places import ROOT
 
 import gradlab as gl
-from gradlab.api.options import ModelOptions
+from gradlab.api.model_options import ModelOptions
 from gradlab.api.user_model import batch_of
 from gradlab.cli import invoke
 

@@ -11,7 +11,7 @@ import torch
 from rich.cells import cell_len
 from torch import nn
 
-from gradlab.api.options import ProbeOptions
+from gradlab.api.model_options import ProbeOptions
 from gradlab.api.probe import ProbeResult, probe
 from gradlab.modules.summary import log_grad_norms
 from gradlab.report.glyphs import ASCII, UNICODE
