@@ -12,7 +12,8 @@ from torch import Tensor
 
 from gradlab.modules.profile import BlockNumbers, Head, ModuleProfile
 from gradlab.modules.watch_chain import WatchedBlock, WatchedChain
-from gradlab.modules.watch_hooks import ForwardRead, TensorRead, norms
+from gradlab.modules.watch_hooks import ForwardRead, TensorRead
+from gradlab.modules.watch_norms import norms
 
 __all__ = ["Attempt", "StepNumbers", "WatchedStep", "norms_by_name", "on_the_host", "overflow_place", "profile_of"]
 
