@@ -149,6 +149,12 @@ COLUMNS: tuple[Column, ...] = (
            "training; in `cells` the largest over the blocks at step 0", ("layers", "cells", "summary"), kept="layer",
            over_seeds="mean"),
     Column("log_cell_grad_norm", "as `log_grad_norm`, with respect to an LSTM's cell state", kept="layer"),
+    Column("token_cosine", "mean cosine between two tokens of a sequence in the block's output; 1 is rank collapse. Of "
+           "transformers alone", ("layers",), kept="layer", heading="token cosine", since="0.2"),
+    Column("attn_entropy", "mean entropy of the attention over the logarithm of the number of tokens that a query sees",
+           ("layers",), kept="layer", heading="attention entropy", since="0.2"),
+    Column("common", "share of the squared gradient that is the same for all tokens of a sequence", ("layers",),
+           kept="layer", heading="common share", since="0.2"),
     Column("log_grad_norm_by_layer", "as `log_grad_norm`, with respect to the states of each stacked layer of a "
            "recurrent network by itself, the lowest first", kept="stacked", compared=True, since="0.2"),
     # of a bank, as it is published

@@ -30,8 +30,9 @@ __all__ = [
     "nearest",
 ]
 
-InputKind = Literal["features", "indices", "sequences", "tokens"]
-"""What a task feeds: numbers `[N, I]` or indices `[N, I]` of a sample, numbers or indices `[N, T, I]` of a sequence."""
+InputKind = Literal["features", "indices", "sequences", "tokens", "images"]
+"""What a task feeds: numbers `[N, I]` or indices `[N, I]` of a sample, numbers or indices `[N, T, I]` of a sequence;
+images are numbers `[N, I]` with the shape of a sample beside them, `(C, H, W)`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,14 @@ class Task(Component):
     """What a target is; None: what the parameter ``kind`` says, of a task of the user not known before it is loaded."""
     check: str | None = field(default=None, kw_only=True)
     """Of a task with a data file, ``"module:function"`` that reads it before a run, see `gradlab.datafiles.check`."""
+
+    images: bool = field(default=False, kw_only=True)
+    """Of a task of features: whether a sample has a shape, so that families of images take it too."""
+
+    @property
+    def kinds(self) -> tuple[InputKind, ...]:
+        """All that the inputs can be taken for."""
+        return (self.inputs, "images") if self.images else (self.inputs,)
 
     @property
     def of_sequences(self) -> bool:

@@ -125,6 +125,9 @@ INITS: dict[str, Component] = {
     "lecun_normal": _init("lecun_normal", "normal, variance 1/fan_in (LeCun 1998)", _FAN_IN | _TRUNCATED),
     "lecun_uniform": _init("lecun_uniform", "uniform, variance 1/fan_in (LeCun 1998)", _FAN_IN),
     "orthogonal": _init("orthogonal", "random orthonormal rows or columns (Saxe 2013)"),
+    "delta_orthogonal": _init(
+        "delta_orthogonal", "of convolutions: orthonormal in the middle of the kernel, 0 around it (Xiao 2018)"
+    ),
     "normal": _init("normal", "normal with the given std", _TRUNCATED, std=Param(required=True, low=0)),
     "truncated_normal": _init(
         "truncated_normal",

@@ -43,6 +43,7 @@ TASKS: dict[str, Task] = {
         "gradlab.tasks.digits:load",
         "1,797 real 8x8 handwritten digits, 10 classes; learned: test accuracy >= 0.8",
         targets="classes",
+        images=True,
     ),
     "teacher": Task(
         "gradlab.tasks.teacher:load",
@@ -78,6 +79,7 @@ TASKS: dict[str, Task] = {
         "your own .npz or .safetensors: samples of any shape, with targets; learned: half way from guessing to perfect",
         _ARRAYS,
         check="gradlab.datafiles.arrays:check",
+        images=True,
     ),
     "ratings": Task(
         "gradlab.tasks.ratings:load",

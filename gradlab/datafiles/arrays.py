@@ -38,6 +38,8 @@ class Arrays:
     train: Rows
     test: Rows
     checked: Checked
+    shape: tuple[int, ...] = ()
+    """Of a sample that is no sequence, channels first; one of two axes has one channel. Empty: it has one axis."""
 
 
 def check(path: str, kind: str, standardize: Standardize, x: str, y: str) -> Checked:
@@ -101,7 +103,10 @@ def _arrays(
     )
     if others := [name for name in found if name not in (x_name, y_name)]:
         read_as += f"; not read: {listed(others)}"
-    return Arrays(x, targets, classes, train, test, Checked(read_as, tuple(f"{file}: {note}" for note in notes)))
+    checked = Checked(read_as, tuple(f"{file}: {note}" for note in notes))
+    sample = shape[1:] if seq_len is None and len(shape) > 2 else ()
+    sample = (1, *sample) if len(sample) == 2 else sample
+    return Arrays(x, targets, classes, train, test, checked, sample)
 
 
 def _name(file: str, role: str, name: str, found: dict[str, Array]) -> str:

@@ -72,8 +72,10 @@ class Cost:
     """About how many parameters one replica has."""
     units: Callable[[Sizes], int]
     """Numbers between the maps of one sample: before the nonlinearities, all layers, all time steps."""
-    passes: Callable[[Sizes], int]
-    """How often one forward pass uses each parameter: 1, or the time steps."""
+    products: Callable[[Sizes], int]
+    """Multiplications and additions of one sample's forward pass: the parameters, as often as each is used."""
+    maps: Callable[[Sizes], int]
+    """Maps of one layer that a forward pass consists of: the blocks, or layers times time steps."""
     step: str
     """Name of the rate of one map of one layer (`planning.cost.RATES`)."""
     bank: Callable[[Sizes], Mapping[str, float]]

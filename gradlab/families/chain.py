@@ -30,8 +30,8 @@ def forward(
     `step` maps (i, x_i) to x_{i+1} and what link i hands to the readout; None: `network.block`.
 
     Returns:
-        x_0, and what the readout sees: of the last link, or of all, stacked as `[R, L, N, ...]`, where the task has a
-        target for each.
+        x_0, and what the readout sees: of the last link, or of all, stacked as `[R, L, N, ...]`, where the network is
+        read at each (`Network.read_at_links`).
     """
     entered = state = network.enter(params, inputs, ctx)
     tops: list[Tensor] = []
@@ -39,8 +39,8 @@ def forward(
         if network.cut(i):
             state = tuple(part.detach() for part in state)
         state, top = network.block(i, params, state, inputs, ctx) if step is None else step(i, state)
-        tops = [*tops, top] if network.arch.per_step else [top]
-    return entered, torch.stack(tops, 1) if network.arch.per_step else tops[0]
+        tops = [*tops, top] if network.read_at_links else [top]
+    return entered, torch.stack(tops, 1) if network.read_at_links else tops[0]
 
 
 def outputs(network: Network, params: Params, inputs: Tensor, ctx: Context) -> Tensor:
@@ -51,7 +51,7 @@ def outputs(network: Network, params: Params, inputs: Tensor, ctx: Context) -> T
 
 def by_link(network: Network, direct: Tensor) -> list[Tensor | None]:
     """Return the gradient at what the readout sees as that of each link; None where it is zero for all replicas."""
-    if not network.arch.per_step:
+    if not network.read_at_links:
         return [*[None] * (network.length - 1), direct]
     return [part if bool((part != 0).any()) else None for part in direct.unbind(1)]
 

@@ -56,6 +56,8 @@ class Architecture:
     """Whether the task has a target for every time step, `[R, N, T, C]`, or one in the end, `[R, N, C]`."""
     activations: tuple[Named, ...] = ()
     """Of every replica, where they may differ inside a bank; empty: all have `activation`."""
+    shape: tuple[int, ...] = ()
+    """Of a sample of images: channels, then positions along each axis. Empty: samples have no shape."""
     layer_scale: float = 1.0
     """Of the residual form ``layer_scale``: the factors of the units at the start."""
 
@@ -113,6 +115,10 @@ class Context:
         """Return `x` normalised, with the running statistics of that place."""
         return norm(x, learned, self.running[place] if len(self.running) else None, self.mode)
 
+    def attend(self, scores: Tensor) -> Tensor:
+        """Return the softmax of attention scores `[..., T, T]` over keys, the last axis."""
+        return scores.softmax(-1)
+
     def drop(self, x: Tensor, place: int) -> Tensor:
         """Return `x` under the mask of that place; one mask serves all time steps of `[R, T, N, ...]`."""
         if not len(self.masks):
@@ -163,6 +169,8 @@ class Network(ABC):
     """Whether all links have the same parameters, those of every `block`; else link i has those of block i."""
     per_layer: int = 1
     """Tensors of a state for each stacked layer: the hidden state, whose gradient is g_l, and a cell state (LSTM)."""
+    tokens: bool = False
+    """Whether a state is `[R, N, T, D]`, of T tokens."""
     dropped: tuple[tuple[int, ...], ...] = ()
     """Shapes that dropout acts on, of one sample, by place."""
 
@@ -176,8 +184,13 @@ class Network(ABC):
 
     @abstractmethod
     def leave(self, params: Params, top: Tensor) -> Tensor:
-        """Return the outputs `[R, N, C]` of what the last link hands up or, where the task has a target for each,
-        `[R, N, L, C]` of what all links do, stacked as `[R, L, N, ...]`."""
+        """Return the outputs `[R, N, C]`, or `[R, N, T, C]` where the task has a target for each time step, of what the
+        last link hands up; where `read_at_links`, of what all links do, stacked as `[R, L, N, ...]`."""
+
+    @property
+    def read_at_links(self) -> bool:
+        """Whether the readout sees what every link hands up: where links are time steps with a target each."""
+        return False
 
     def recompute(self, inputs: Tensor) -> bool:
         """Return whether a probe keeps the states alone and makes the graph of each link anew: for long chains."""

@@ -1,4 +1,7 @@
-"""Initial weights, as maps from standard normal draws `z_OI` to a weight matrix of the same shape.
+"""Initial weights, as maps from standard normal draws `z_OI` to weights of the same shape.
+
+The draws of a convolution have its kernel as well, `[O, I, K]` with K places: each counts as an input and as an
+output, as in torch.nn.init. Orthogonal and the like are those of the matrix `[O, I*K]`.
 
 Every distribution is a function of the same normal draws, so cells that share a seed and differ in the
 init differ in nothing else. Fans are those of one replica's matrix: ``torch.nn.init`` on a stacked tensor
@@ -38,7 +41,7 @@ def _cut(z: Tensor) -> Tensor:
 
 
 def _fan(z_OI: Tensor, mode: str) -> float:
-    rows, columns = z_OI.shape
+    columns, rows = z_OI[0].numel(), z_OI[:, 0].numel()
     return {"fan_in": columns, "fan_out": rows, "fan_avg": (rows + columns) / 2}[mode]
 
 
@@ -97,15 +100,35 @@ def constant(z_OI: Tensor, value: float, gain: float) -> Tensor:
 
 def orthogonal(z_OI: Tensor, gain: float) -> Tensor:
     """Orthonormal rows or columns, uniform (Haar), as ``torch.nn.init.orthogonal_`` makes them from the same draws."""
-    rows, columns = z_OI.shape
-    q, r = torch.linalg.qr(z_OI.T if rows < columns else z_OI)
+    matrix = z_OI.flatten(1)
+    rows, columns = matrix.shape
+    q, r = torch.linalg.qr(matrix.T if rows < columns else matrix)
     q = q * r.diagonal().sign()
     rotation: Tensor = q.T if rows < columns else q
-    return gain * rotation
+    return gain * rotation.reshape(z_OI.shape)
 
 
 def identity(z_OI: Tensor, gain: float) -> Tensor:
-    return gain * torch.eye(z_OI.shape[0], z_OI.shape[1], dtype=z_OI.dtype)
+    """Ones on the diagonal; of a convolution in the middle of the kernel, as ``torch.nn.init.dirac_`` has them."""
+    return _centred(torch.eye(z_OI.shape[0], z_OI.shape[1], dtype=z_OI.dtype), z_OI, gain)
+
+
+def delta_orthogonal(z_OI: Tensor, gain: float) -> Tensor:
+    """Orthonormal columns in the middle of the kernel and 0 around them, so that a convolution keeps every length (Xiao
+    2018, arXiv 1806.05393, algorithm 1). Without a kernel it is `orthogonal`."""
+    return _centred(orthogonal(z_OI if z_OI.ndim == 2 else z_OI[..., _middle(z_OI)], 1.0), z_OI, gain)
+
+
+def _centred(matrix_OI: Tensor, z_OI: Tensor, gain: float) -> Tensor:
+    if z_OI.ndim == 2:
+        return gain * matrix_OI
+    weight = torch.zeros_like(z_OI)
+    weight[..., _middle(z_OI)] = gain * matrix_OI
+    return weight
+
+
+def _middle(z_OIK: Tensor) -> int:
+    return z_OIK.shape[2] // 2
 
 
 def spectral(z_OI: Tensor, radius: float, gain: float) -> Tensor:
@@ -113,15 +136,19 @@ def spectral(z_OI: Tensor, radius: float, gain: float) -> Tensor:
 
     A matrix that is not square has no eigenvalues: its largest singular value stands in for them.
     """
-    square = z_OI.shape[0] == z_OI.shape[1]
-    largest = torch.linalg.eigvals(z_OI).abs().max() if square else torch.linalg.matrix_norm(z_OI, 2)
+    matrix = z_OI.flatten(1)
+    square = matrix.shape[0] == matrix.shape[1]
+    largest = torch.linalg.eigvals(matrix).abs().max() if square else torch.linalg.matrix_norm(matrix, 2)
     return gain * radius / float(largest) * z_OI
 
 
 def initial_weight(init: Named, z_OI: Tensor) -> Tensor:
-    """Return one replica's weight matrix `[O, I]` from the draws `z_OI`."""
-    weight: Tensor = INITS[init.name].load()(z_OI, **init.resolve(INITS))
-    return weight
+    """Return one replica's weights from the draws `z_OI` or, of a convolution, `[O, I, k, ...]`."""
+    known = INITS[init.name]
+    # a function of the user's takes matrices
+    z = z_OI.flatten(1) if known.origin is not None else z_OI.flatten(2) if z_OI.ndim > 2 else z_OI
+    weight: Tensor = known.load()(z, **init.resolve(INITS))
+    return weight.view(z_OI.shape)
 
 
 def initial_bias(init: Named, bias_std: float | str, z_O: Tensor, fan_in: int) -> Tensor:

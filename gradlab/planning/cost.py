@@ -151,25 +151,25 @@ def bank_features(cells: Sequence[Cell]) -> dict[str, float]:
 def _pass(cells: Sequence[Cell], batch: int, prefix: str, precision: str) -> dict[str, float]:
     """Return what one forward and backward pass counts, of a training step or (with the prefix) of a probe."""
     cell, replicas = cells[0], len(cells)
-    times = _cost(cell).passes(cell)
+    maps = _cost(cell).maps(cell)
     mapped = batch * units(cell)
     wide = 2 if precision == "float64" and not prefix else 1
     counts: dict[str, float] = {
-        # a sample: 2 a parameter forward, 4 backward, at every time step
-        f"{prefix}flop": 6 * wide * parameters(cell) * replicas * batch * times,
+        # a sample: 2 for each product forward, 4 backward
+        f"{prefix}flop": 6 * wide * _cost(cell).products(cell) * replicas * batch,
         f"{prefix}unit": wide * mapped * replicas,
     }
     if cell.precision.name in ("bfloat16", "float16"):  # beside a probe too: the held-out samples are judged in it
         counts[f"{prefix}{cell.precision.name}_unit"] = mapped * replicas
     runs = [(name, len(list(group))) for name, group in groupby(member.activation.name for member in cells)]
-    counts[f"{prefix}{_cost(cell).step}"] = cell.depth * times
-    counts[f"{prefix}run"] = cell.depth * times * (len(runs) - 1)
+    counts[f"{prefix}{_cost(cell).step}"] = maps
+    counts[f"{prefix}run"] = maps * (len(runs) - 1)
     for name, count in runs:
         if name not in _CHEAP:
             key = f"{prefix}{name}_unit"
             counts[key] = counts.get(key, 0) + wide * mapped * count
     if cell.norm.name != "none":
-        counts[f"{prefix}norm_block"] = cell.depth * times
+        counts[f"{prefix}norm_block"] = maps
         counts[f"{prefix}{cell.norm.name}_unit"] = wide * mapped * replicas
     if cell.dropout:
         counts[f"{prefix}dropout_unit"] = wide * mapped * replicas

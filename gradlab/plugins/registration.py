@@ -17,7 +17,7 @@ from typing import Any
 
 from gradlab.components import Activation, Component, InputKind, Lengths, Optimizer, Param, Task
 from gradlab.errors import PluginError
-from gradlab.families import FAMILIES, Family
+from gradlab.families import FAMILIES, Cost, Family
 from gradlab.plugins.loading import register
 
 __all__ = ["activation", "family", "init", "norm", "optimizer", "task"]
@@ -169,7 +169,7 @@ def family(
         axis=known.axis,
         length=known.length,
         inputs=tuple(inputs) or tuple(kind for kind in known.inputs if kind in ("features", "sequences")),
-        cost=known.cost if parameters is None else replace(known.cost, parameters=parameters),
+        cost=known.cost if parameters is None else _cost_of(known.cost, parameters),
         defaults=known.defaults,
         allows=dict.fromkeys((*unused, "branch_init"), ("none",)),
         ignores=(*known.ignores, *unused.values()),
@@ -178,6 +178,15 @@ def family(
         init_of_activation=known.init_of_activation,
     )
     return _register("model", name, network, 1, params, made)
+
+
+def _cost_of(known: Cost, parameters: Callable[[Any], int]) -> Cost:
+    """Return a cost with other parameters, each used as often as those of `known` are."""
+
+    def products(cell: Any) -> int:
+        return parameters(cell) * known.products(cell) // known.parameters(cell)
+
+    return replace(known, parameters=parameters, products=products)
 
 
 _OPTIONAL = {"norm": "norm_position", "residual": "residual_scale"}

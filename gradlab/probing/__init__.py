@@ -25,7 +25,7 @@ __all__ = ["Loss", "Profile", "probe", "probe_profile", "weight_norms"]
 
 
 def weight_norms(network: Network, flat_RP: Tensor, since_RP: Tensor | None = None) -> Tensor:
-    """Return the Frobenius norm of each link's matrix, `[R, L]`, float64; where links share them, of all together.
+    """Return the Frobenius norm of each link's matrices, `[R, L]`, float64; where links share them, of all together.
 
     With `since_RP`, earlier parameters, the norm of what they have changed by.
     """
@@ -36,7 +36,10 @@ def weight_norms(network: Network, flat_RP: Tensor, since_RP: Tensor | None = No
         matrices = [matrix - slot.view(since_RP).double() for matrix, slot in pairs]
     if network.shared:
         return norm(matrices).unsqueeze(1).repeat(1, network.length)
-    return torch.stack([torch.linalg.matrix_norm(matrix.flatten(2)) for matrix in matrices], 1)
+    of_block: dict[object, list[Tensor]] = {}
+    for matrix, slot in zip(matrices, slots, strict=True):
+        of_block.setdefault(slot.parameter.block, []).append(matrix)
+    return torch.stack([norm(block) for block in of_block.values()], 1)
 
 
 def probe(
@@ -69,7 +72,7 @@ def probe(
     flat_below = (SATURATED * network.steepest()).to(flat_RP.device)
 
     def measured(state: State, ctx: ProbeContext) -> Numbers:
-        return activation_numbers(state, network.per_layer, ctx, flat_below)
+        return activation_numbers(network, state, ctx, flat_below)
 
     with torch.enable_grad():
         walk = Walk(network, params, leaves, x, ProbeContext("probe", masks=masks, buffers=buffers), measured)
@@ -85,14 +88,14 @@ def probe(
             (watched,) = torch.autograd.grad(probe_loss(output, target).sum(), top)
             numbers, _ = walk.back(watched, smallest_R)
     radius_R, norm_R = _spectrum(network, params)
-    return Profile(
-        loss_R=loss_R.detach(),
-        log_grad_norm_total_R=torch.logsumexp(2 * logs_KR, 0) / 2,
-        weight_norm_RL=weight_norms(network, flat_RP),
-        spectral_radius_R=radius_R,
-        recurrent_norm_R=norm_R,
-        **by_link(numbers),
-    )
+    measured_numbers = by_link(numbers) | {
+        "loss_R": loss_R.detach(),
+        "log_grad_norm_total_R": torch.logsumexp(2 * logs_KR, 0) / 2,
+        "weight_norm_RL": weight_norms(network, flat_RP),
+        "spectral_radius_R": radius_R,
+        "recurrent_norm_R": norm_R,
+    }
+    return _profile(measured_numbers)
 
 
 def probe_profile(
@@ -118,13 +121,18 @@ def probe_profile(
         watched = loss_R if probe_loss is None else probe_loss(output, target)
         (direct,) = torch.autograd.grad(watched.sum(), top)
         numbers, _ = walk.back(direct, None)
-    norms = by_link(numbers)
+    return _profile(by_link(numbers) | {"loss_R": loss_R.detach()})
+
+
+def _profile(numbers: Numbers) -> Profile:
+    """Return a profile with NaN where nothing was measured, or the network has nothing of the kind."""
+    by_size = {"R": numbers["loss_R"], "RL": numbers["log_grad_norm_RL"]}
     missing = {
-        field.name: torch.full_like(norms["log_grad_norm_RL"] if field.name.endswith("_RL") else loss_R, torch.nan)
+        field.name: torch.full_like(by_size[field.name.rpartition("_")[2]].detach(), torch.nan)
         for field in fields(Profile)
-        if field.name not in norms
+        if field.name not in numbers
     }
-    return Profile(**(missing | norms | {"loss_R": loss_R.detach()}))
+    return Profile(**(missing | numbers))
 
 
 def _spectrum(network: Network, params: Params) -> tuple[Tensor, Tensor]:

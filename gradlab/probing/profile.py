@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from gradlab.families.network import ActivationMap, Context, State
+from gradlab.families.network import ActivationMap, Context, Network, State
+from gradlab.probing import tokens
 from gradlab.probing.gradient import LN2, bound, count, log, norm
 
 __all__ = [
@@ -56,6 +57,13 @@ class Profile:
     where that was not asked for."""
     log_cell_grad_norm_RL: Tensor
     """Of an LSTM's cell state; NaN elsewhere."""
+    token_cosine_RL: Tensor
+    """Mean cosine between two tokens of one sequence, of states of tokens; NaN elsewhere."""
+    attn_entropy_RL: Tensor
+    """Mean entropy of the attention over what a query sees, over the logarithm of how many tokens that are; NaN
+    without attention."""
+    common_RL: Tensor
+    """Share of the squared gradient that is the same for all tokens of a sequence; NaN where there are none."""
     spectral_radius_R: Tensor
     """Of the recurrent matrix of the top layer, in gated cells of its block for the candidate (of a minimal cell,
     its only one): the largest modulus of an eigenvalue. NaN elsewhere."""
@@ -70,6 +78,8 @@ class ProbeContext(Context):
     activations: list[tuple[ActivationMap, Tensor, Tensor]] = field(default_factory=list)
     """Each activation with its input and output, in one graph."""
     gates: list[Tensor] = field(default_factory=list)
+    entropies: list[Tensor] = field(default_factory=list)
+    """Of each attention, `[R]`."""
 
     def activate(self, function: ActivationMap, x: Tensor, learned: Tensor | None) -> Tensor:
         y = function(x, learned)
@@ -81,10 +91,16 @@ class ProbeContext(Context):
         self.gates.append(y.detach())
         return y
 
+    def attend(self, scores: Tensor) -> Tensor:
+        weights = super().attend(scores)
+        self.entropies.append(tokens.attention_entropy(weights.detach()))
+        return weights
+
     def clear(self) -> None:
         """Forget what was kept."""
         self.activations.clear()
         self.gates.clear()
+        self.entropies.clear()
 
     def scratch(self, like: Tensor) -> Tensor:
         """Return memory of the shape of `like`, the same for all tensors of that size: it stays in the core's cache."""
@@ -97,11 +113,12 @@ def _stacked(parts: Sequence[Tensor]) -> Tensor:
     return torch.stack(list(parts), 1) if len(parts) > 1 else parts[0].unsqueeze(1)
 
 
-def activation_numbers(state: State, per_layer: int, ctx: ProbeContext, flat_below: Tensor) -> Numbers:
+def activation_numbers(network: Network, state: State, ctx: ProbeContext, flat_below: Tensor) -> Numbers:
     """Return the numbers of the activations of one link.
 
     `flat_below`, `[R]` or `[1]`: the slope below which a unit is saturated.
     """
+    per_layer = network.per_layer
     hidden = _stacked([part.detach() for part in state[::per_layer]]).flatten(1)
     mean_R = hidden.mean(1)
     # two plain passes are several times faster than torch.std_mean, and as exact
@@ -118,12 +135,16 @@ def activation_numbers(state: State, per_layer: int, ctx: ProbeContext, flat_bel
         slopes = torch.sub(gate.new_ones(()), gate, out=ctx.scratch(gate)).mul_(gate)
         flat.append(count(slopes.lt_(SATURATED / 4)))
         pairs += slopes[0].numel()
-    return {
-        "act_mean": mean_R,
-        "act_std": std_R,
-        "saturated": sum(flat[1:], flat[0]) / pairs,
-        "steepest": steepest[0] if len(steepest) == 1 else torch.cat(steepest, 1),
-    }
+    numbers = {"act_mean": mean_R, "act_std": std_R}
+    if flat:
+        numbers["saturated"] = sum(flat[1:], flat[0]) / pairs
+    if steepest:
+        numbers["steepest"] = steepest[0] if len(steepest) == 1 else torch.cat(steepest, 1)
+    if network.tokens:
+        numbers["token_cosine"] = tokens.cosine(state[0].detach())
+    if ctx.entropies:
+        numbers["attn_entropy"] = torch.stack(ctx.entropies).mean(0)
+    return numbers
 
 
 def gradient_norms(parts: Sequence[Tensor], exponent_R: Tensor, per_layer: int) -> Numbers:
@@ -152,13 +173,21 @@ def gradient_shares(
     return {"zero_grad": zeros_R / size, "underflow": (count(below) - zeros_R).clamp_(min=0) / size}
 
 
+def _dead(steepest: Sequence[Tensor]) -> Tensor:
+    """Return the share of units whose largest slope is 0, `[R, L]`, of `[R, U]` for each link."""
+    if len({part.shape for part in steepest}) > 1:  # blocks of different width
+        return torch.stack([(part == 0).count_nonzero(1).double() / part.shape[1] for part in steepest], 1)
+    steepest_RLU = torch.stack(list(steepest), 1)
+    return (steepest_RLU == 0).count_nonzero(2).double() / steepest_RLU.shape[2]
+
+
 def by_link(links: Sequence[Numbers]) -> Numbers:
     """Return the fields of a `Profile` that have a value for each link, `[R, L]` or `[R, L, D]`, by name."""
+    steepest = [link.pop("steepest") for link in links if "steepest" in link]
     numbers = {name: torch.stack([link[name] for link in links], 1) for name in links[0]}
     exponent_RL = numbers.pop("exponent")
-    if "steepest" in numbers:
-        steepest_RLU = numbers.pop("steepest")
-        numbers["dead"] = (steepest_RLU == 0).count_nonzero(2).double() / steepest_RLU.shape[2]
+    if steepest:
+        numbers["dead"] = _dead(steepest)
     for name in [name for name in numbers if name.startswith("log_")]:
         exponent = exponent_RL if numbers[name].ndim == 2 else exponent_RL.unsqueeze(2)
         numbers[name] = log(numbers[name]) + exponent * LN2

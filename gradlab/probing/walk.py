@@ -12,6 +12,7 @@ from gradlab.families import chain
 from gradlab.families.network import Network, State
 from gradlab.nn.parameters import Params
 from gradlab.nn.vjp import vjp
+from gradlab.probing import tokens
 from gradlab.probing.gradient import LN2, Gradient, log, norm
 from gradlab.probing.profile import Numbers, ProbeContext, gradient_norms, gradient_shares
 
@@ -99,6 +100,8 @@ class Walk:
             count = len(link.after)
             at, left, added = grads[:count], grads[count : count + len(inputs)], grads[count + len(inputs) :]
             numbers.append(link.numbers | gradient_norms(at, down.exponent_R, network.per_layer))
+            if network.tokens:
+                numbers[-1]["common"] = tokens.common_share(at[0])
             below = Gradient(left, down.exponent_R)
             below = below.rescaled() if i and not network.cut(i) else below
             if not self._slots:

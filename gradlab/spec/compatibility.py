@@ -113,16 +113,18 @@ def _listed(names: Iterable[str], last: str = "or") -> str:
     return f" {last} ".join(filter(None, [", ".join(first), final]))
 
 
-_NOUNS = {"features": "samples", "indices": "samples", "sequences": "sequences", "tokens": "sequences"}
+_NOUNS = {
+    "features": "samples", "indices": "samples", "sequences": "sequences", "tokens": "sequences", "images": "images",
+}  # fmt: skip
 
 
 def _fits(model: Named, task: Named) -> bool:
-    return TASKS[task.name].inputs in FAMILIES[model.name].inputs
+    return not set(TASKS[task.name].kinds).isdisjoint(FAMILIES[model.name].inputs)
 
 
 def _explain_samples(model: Named, task: Named) -> tuple[str, str]:
     inputs = FAMILIES[model.name].inputs
-    tasks = [name for name, known in TASKS.items() if known.inputs in inputs]
+    tasks = [name for name in TASKS if _fits(model, Named(name))]
     hint = f"choose from {_listed(tasks)}"
     if task.name == "digits" and "sequential_digits" in tasks:
         tasks.remove("sequential_digits")
@@ -132,7 +134,7 @@ def _explain_samples(model: Named, task: Named) -> tuple[str, str]:
 
 
 def _explain_sequences(model: Named, task: Named) -> tuple[str, str]:
-    names = [name for name, family in FAMILIES.items() if TASKS[task.name].inputs in family.inputs]
+    names = [name for name in FAMILIES if _fits(Named(name), task)]
     example = "lstm" if "lstm" in names else names[0]
     hint = f"choose a model of sequences, as in model: {example}; there are {_listed(names, 'and')}"
     return f"{task.name} is a task of sequences, {model.name} takes none", hint

@@ -75,6 +75,8 @@ class Data:
     """For inputs that are indices: how many values each of the I of them has. Empty for real inputs."""
     per_step: bool = False
     """Whether every time step has a target, `[S, M, T]` or `[S, M, T, C]`, and an output, `[R, N, T, C]`."""
+    shape: tuple[int, ...] = ()
+    """Of a sample of I numbers that has one: channels and positions, as ``(C, H, W)``, C first. Empty: it has none."""
 
     @property
     def in_features(self) -> int:
@@ -88,16 +90,21 @@ def classification(
     classes: int,
     criterion: Criterion,
     vocabulary: tuple[int, ...] = (),
+    shape: tuple[int, ...] = (),
 ) -> Data:
     """Return the data of a classification task from (train, test) pairs with the leading seed axis."""
-    return Data(x[0], y[0], x[1], y[1], classes, cross_entropy, criterion, vocabulary=vocabulary)
+    return Data(x[0], y[0], x[1], y[1], classes, cross_entropy, criterion, vocabulary=vocabulary, shape=shape)
 
 
 def regression(
-    x: tuple[Tensor, Tensor], y: tuple[Tensor, Tensor], criterion: Criterion, vocabulary: tuple[int, ...] = ()
+    x: tuple[Tensor, Tensor],
+    y: tuple[Tensor, Tensor],
+    criterion: Criterion,
+    vocabulary: tuple[int, ...] = (),
+    shape: tuple[int, ...] = (),
 ) -> Data:
     """Return the data of a regression task from (train, test) pairs with the leading seed axis."""
-    return Data(x[0], y[0], x[1], y[1], int(y[0].shape[-1]), mse, criterion, vocabulary=vocabulary)
+    return Data(x[0], y[0], x[1], y[1], int(y[0].shape[-1]), mse, criterion, vocabulary=vocabulary, shape=shape)
 
 
 @dataclass(frozen=True, slots=True)

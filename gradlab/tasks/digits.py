@@ -30,4 +30,4 @@ def load(seeds: Sequence[int]) -> Data:
     std = (train - mean).square().mean().sqrt()
     x = tuple(((part - mean) / std).unsqueeze(0) for part in (train, test))
     y = tuple(labels[part].unsqueeze(0) for part in parts)
-    return classification((x[0], x[1]), (y[0], y[1]), 10, ACCURACY(0.8))
+    return classification((x[0], x[1]), (y[0], y[1]), 10, ACCURACY(0.8), shape=(1, 8, 8))

@@ -77,7 +77,7 @@ def _architecture(cells: Sequence[Cell], data: Data) -> Architecture:
         cell.model, data.in_features, data.out_features, cell.depth, cell.width, cell.activation, cell.norm,
         cell.norm_position.name, cell.residual.name, cell.residual_scale, cell.dropout,
         cell.seq_len, data.vocabulary, data.per_step, tuple(cell.activation for cell in cells),
-        cell.residual.resolve(RESIDUALS).get("start", 1.0),
+        shape=data.shape, layer_scale=cell.residual.resolve(RESIDUALS).get("start", 1.0),
     )  # fmt: skip
 
 
@@ -165,12 +165,14 @@ class Trainer:
     def measure(self, step: int) -> None:
         """Measure, in float64 and with subnormals, and judge on the held-out samples."""
         scale_R, data = self.loss_scale.scale_R, self.data
+        # the last step's loss alone tells how far back a gradient goes along time; along the depth all steps count
+        watched = data.probe_loss if self.model.read_at_links else None
         batch = (self.model, self.flat_RP, self.probe_x, self.probe_y, data.loss, self.probe_masks)
         if self.measures_all:
             smallest_R = self.precision.smallest(self.device) / scale_R.double()
-            profile = probe(*batch, smallest_R=smallest_R, probe_loss=data.probe_loss, buffers=self.probe_buffers)
+            profile = probe(*batch, smallest_R=smallest_R, probe_loss=watched, buffers=self.probe_buffers)
         else:
-            profile = probe_profile(*batch, probe_loss=data.probe_loss)
+            profile = probe_profile(*batch, probe_loss=watched)
         with _subnormals_flushed(), torch.no_grad():
             metric_R = self.data.criterion.metric(self._judged(), self.test_y)
         self.measurements.probed(profile, metric_R, scale_R, self._displacement(profile))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -27,6 +28,7 @@ VARIANCE = {
     "he_normal": 2 / COLUMNS, "lecun_normal": 1 / COLUMNS, "torch_default": 1 / (3 * COLUMNS),
     "orthogonal": 1 / COLUMNS, "lecun_uniform": 1 / COLUMNS, "truncated_normal": 0.09 * CUT, "constant": 0.09,
     "normal": 0.09, "uniform": 0.03, "identity": 1 / COLUMNS,
+    "delta_orthogonal": 1 / COLUMNS,
     # of a matrix that is not square the largest singular value is scaled, for large ones sqrt(rows) + sqrt(columns)
     "spectral": 1 / (math.sqrt(ROWS) + math.sqrt(COLUMNS)) ** 2,
 }  # fmt: skip
@@ -205,3 +207,44 @@ def test_the_global_random_stream_is_left_alone():
     state = torch.get_rng_state()
     MLP(architecture(3)).layout.initial([Start(0, Named("orthogonal"), "auto")])
     assert torch.equal(torch.get_rng_state(), state)
+
+
+KERNEL = (12, 8, 3, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "reference"),
+    [
+        ("xavier_normal", {}, torch.nn.init.xavier_normal_),
+        ("he_normal", {"mode": "fan_out"}, partial(torch.nn.init.kaiming_normal_, mode="fan_out")),
+        ("he_normal", {}, torch.nn.init.kaiming_normal_),
+    ],
+)
+def test_the_fans_of_a_convolution_are_those_of_torch(name, params, reference):
+    z = torch.randn(64, 32, 3, 3, generator=generator(3, "test"), dtype=torch.float64)
+    weight = initial_weight(Named(name, tuple(params.items())), z)
+    expected = reference(torch.empty_like(z), generator=generator(4, "test"))
+    # 18,432 normal numbers each: their deviations have a relative sd of 1/sqrt(2 n)
+    assert float(weight.std() / expected.std()) == pytest.approx(1, abs=4 / math.sqrt(18432))
+
+
+def test_an_orthogonal_convolution_is_torchs_of_the_same_draws():
+    z = torch.randn(KERNEL, generator=generator(3, "test"), dtype=torch.float64)
+    weight = initial_weight(Named("orthogonal"), z).flatten(1)
+    torch.testing.assert_close(weight @ weight.T, torch.eye(12, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("kernel", [(3,), (3, 3), (5, 5)])
+def test_a_delta_orthogonal_convolution_keeps_every_length(kernel):
+    z = torch.randn(12, 8, *kernel, generator=generator(3, "test"), dtype=torch.float64)
+    weight = initial_weight(Named("delta_orthogonal"), z)
+    convolve = torch.nn.functional.conv1d if len(kernel) == 1 else torch.nn.functional.conv2d
+    x = torch.randn(2, 8, *[7] * len(kernel), generator=generator(4, "test"), dtype=torch.float64)
+    y = convolve(x, weight, padding=kernel[0] // 2)
+    torch.testing.assert_close(y.square().sum(1), x.square().sum(1))
+
+
+@pytest.mark.parametrize("kernel", [(3,), (3, 3)])
+def test_the_identity_of_a_convolution_is_dirac(kernel):
+    z = torch.zeros(8, 8, *kernel, dtype=torch.float64)
+    torch.testing.assert_close(initial_weight(Named("identity"), z), torch.nn.init.dirac_(torch.empty_like(z)))

@@ -7,8 +7,11 @@ from peers.agreement import FIELDS, differences
 
 from gradlab.columns import field_names
 
-NOT_OF_THESE = {"log_cell_grad_norm", "spectral_radius", "recurrent_norm", "loss_scale", "clip_coef"}
-"""Of recurrent networks and of 16 bits; and a quotient of two others."""
+NOT_OF_THESE = {
+    "log_cell_grad_norm", "spectral_radius", "recurrent_norm", "token_cosine", "attn_entropy", "common", "loss_scale",
+    "clip_coef",
+}  # fmt: skip
+"""Of recurrent networks, of transformers and of 16 bits; and a quotient of two others."""
 PROFILE = {"log_grad_norm", "loss", "metric", "clip_before", "clip_after"}
 
 

@@ -43,6 +43,12 @@ def _family(
     def units(cell: Sizes) -> int:
         return cell.depth * cell.width * matrices * (cell.seq_len or 1)
 
+    def products(cell: Sizes) -> int:
+        return parameters(cell) * (cell.seq_len or 1)
+
+    def maps(cell: Sizes) -> int:
+        return cell.depth * (cell.seq_len or 1)
+
     def bank(cell: Sizes) -> Mapping[str, float]:
         return {"time_bank": 1, "sequence_per_cell": cell.seq_len or 1}  # data are drawn for each seed
 
@@ -53,7 +59,7 @@ def _family(
         axis=TIME,
         length=_length,
         inputs=("sequences", "tokens"),
-        cost=Cost(parameters, units, lambda cell: cell.seq_len or 1, "time_block", bank),
+        cost=Cost(parameters, units, products, maps, "time_block", bank),
         theory=f"gradlab.mean_field.{theory}:THEORY",
         defaults={"task": Named("adding"), "depth": 1, "activation": Named("tanh"), "init": Named("orthogonal")},
         allows={"norm": ("none", "layer", "rms", "dyt", "derf"), "residual": ("none", "add"), "branch_init": ("none",)},

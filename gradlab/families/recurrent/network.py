@@ -75,6 +75,11 @@ class Recurrent(Network):
             "bias": Parameter((outputs,), "bias", "leave", (bias_draw(width, "readout", "bias"),), width, outputs),
         }
 
+    @property
+    def read_at_links(self) -> bool:
+        """Whether the task has a target for every time step."""
+        return self.arch.per_step
+
     def recompute(self, inputs: Tensor) -> bool:
         """Return whether the graphs of all steps may take more than `GRAPH_BYTES`: four numbers of every row."""
         rows = len(self.cell.blocks) * self.arch.width * self.arch.depth
