@@ -153,9 +153,10 @@ def _fold_model(values: dict[str, Any]) -> None:
     """Fold what the model or the task makes meaningless, and give sequences the length that the task has by itself."""
     model, task = (values.get(name, _DEFAULTS[name]) for name in ("model", "task"))
     family = FAMILIES[model.name]
-    if not TASKS[task.name].of_indices and model.params:
-        kept = tuple((key, value) for key, value in model.params if key not in family.of_indices)
-        values["model"] = Named(model.name, kept)
+    if model.params:
+        residual = values.get("residual", _DEFAULTS["residual"]).name
+        idle = set(family.idle(model.resolve(FAMILIES), TASKS[task.name], residual))
+        values["model"] = Named(model.name, tuple((key, value) for key, value in model.params if key not in idle))
     for name in family.ignores:
         values.pop(name, None)
         if name in family.defaults:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from gradlab.components import Component, InputKind, Named
+from gradlab.components import Component, InputKind, Named, Task
 
 __all__ = ["Axis", "Cost", "Family", "Sizes"]
 
@@ -82,6 +82,10 @@ class Cost:
     """What is done once for a bank, and (``per_cell`` names) once for each of its cells, by the name of its rate."""
 
 
+def _none(options: Mapping[str, Any], task: Task, residual: str) -> Iterable[str]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Family(Component):
     """An architecture: all that is true of it, in one place. `target` builds its `families.network.Network`."""
@@ -100,8 +104,8 @@ class Family(Component):
     """By setting, the names it can be combined with; any, of a setting that is not here."""
     ignores: tuple[str, ...] = field(default=(), kw_only=True)
     """Attributes of a cell that mean nothing to it."""
-    of_indices: tuple[str, ...] = field(default=(), kw_only=True)
-    """Its options that only inputs that are indices give a meaning."""
+    idle: Callable[[Mapping[str, Any], Task, str], Iterable[str]] = field(default=_none, kw_only=True)
+    """From the options of a model, its task and the name of its residual form to those options that mean nothing."""
     mixes_activations: bool = field(default=False, kw_only=True)
     """Whether a bank may hold several activations."""
     sweep: Mapping[str, object] = field(default_factory=dict, kw_only=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from gradlab.components import Param
+from gradlab.components import Param, Task
 from gradlab.families.base import Axis, Cost, Family, Sizes
 
 __all__ = ["MLP"]
@@ -25,6 +26,10 @@ def _units(cell: Sizes) -> int:
 
 def _bank(cell: Sizes) -> Mapping[str, float]:
     return {"bank": 1}  # data are read once in a process
+
+
+def _idle(options: Mapping[str, Any], task: Task, residual: str) -> Iterable[str]:
+    return () if task.of_indices else ("embedding", "embedding_std")
 
 
 DEPTH = Axis(
@@ -48,7 +53,7 @@ MLP = Family(
     cost=Cost(_parameters, _units, _parameters, _length, "block", _bank),
     theory="gradlab.mean_field.feed_forward:THEORY",
     ignores=("seq_len",),
-    of_indices=("embedding", "embedding_std"),
+    idle=_idle,
     mixes_activations=True,
     sweep={"width": 32, "lr": 0.05, "train.steps": 100, "probe.at": [0], "seeds": 3},
     explored={"depth": 30},
