@@ -144,7 +144,7 @@ def test_what_a_table_prints_can_be_pasted_back(key: str, name: str, tmp_path: P
     if key == "task":
         params |= {k: 64 for k in params if k == "samples"}
     partner = "model: lstm\n" if isinstance(known, Task) and known.of_sequences else ""
-    partner += "task: ratings\n" if isinstance(known, Family) and known.of_indices else ""
+    partner += "task: ratings\n" if isinstance(known, Family) and "embedding" in known.params else ""
     written = f"name: x\n{partner}{key}: {{name: {name}{''.join(f', {k}: {v}' for k, v in params.items())}}}"
     (cell,) = grid.expand(spec.loads(written, base_dir=tmp_path)).cells
     printed = getattr(cell, SETTINGS[key].attribute)
