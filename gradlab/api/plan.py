@@ -11,10 +11,12 @@ from gradlab import grid
 from gradlab.api import machine
 from gradlab.api.options import PlanOptions
 from gradlab.cell import SETTINGS, Cell, cell_id, settings_of
-from gradlab.datafiles import Checked, check
+from gradlab.components import Named
+from gradlab.datafiles import Checked, check, require_image
 from gradlab.errors import OptionError
 from gradlab.execution import failures
 from gradlab.execution.devices import limits_of
+from gradlab.families import FAMILIES
 from gradlab.planning.banks import Bank, Estimate, Limits, bank_of, estimate, pack
 from gradlab.report.formatting import count, duration, size
 from gradlab.spec import Spec
@@ -188,9 +190,18 @@ def prepare(spec: Spec, options: PlanOptions, *, verify: bool = True) -> Plan:
 
 def _checked(cells: Iterable[Cell]) -> tuple[Checked, ...]:
     """Read the data files of cells. Raises DataError for one that cannot be used."""
-    tasks = dict.fromkeys((cell.task, cell.seq_len) for cell in cells)
-    checked = (check(task, seq_len) for task, seq_len in tasks)
-    return tuple(dict.fromkeys(result for result in checked if result is not None))
+    tasks: dict[tuple[Named, int | None], dict[str, None]] = {}
+    for cell in cells:
+        tasks.setdefault((cell.task, cell.seq_len), {})[cell.model.name] = None
+    results = []
+    for (task, seq_len), models in tasks.items():
+        if (result := check(task, seq_len)) is None:
+            continue
+        for model in models:
+            if {"images", "features"}.intersection(FAMILIES[model].inputs) == {"images"}:
+                require_image(task, result, model)
+        results.append(result)
+    return tuple(dict.fromkeys(results))
 
 
 def _banks(cells: tuple[Cell, ...], left: set[Cell], limits: Limits) -> Iterator[Bank]:

@@ -63,6 +63,20 @@ TASKS: dict[str, Task] = {
         {"samples": Param(2048, int, low=8), "turns": Param(1.5, low=0, above=True), "noise": Param(0.02, low=0)},
         targets="classes",
     ),
+    "images": Task(
+        "gradlab.tasks.images:load",
+        "images of noise, white or smooth, with classes of a convolutional teacher; learned: half way from chance to "
+        "perfect",
+        {
+            "channels": Param(3, int, low=1),
+            "size": Param(8, int, low=1),
+            "smooth": Param(1, int, low=1),
+            "classes": Param(4, int, low=2),
+            "samples": Param(2048, int, low=8),
+        },
+        targets="classes",
+        images=True,
+    ),
     "table": Task(
         "gradlab.tasks.table:load",
         "your own CSV or Parquet file; learned: half way from guessing to perfect",
@@ -77,7 +91,7 @@ TASKS: dict[str, Task] = {
     "arrays": Task(
         "gradlab.tasks.arrays:load",
         "your own .npz or .safetensors: samples of any shape, with targets; learned: half way from guessing to perfect",
-        _ARRAYS,
+        {**_ARRAYS, "channels": Param(kind=str, choices=("first", "last"))},
         check="gradlab.datafiles.arrays:check",
         images=True,
     ),

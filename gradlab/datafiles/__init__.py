@@ -3,6 +3,6 @@
 `gradlab.tasks` makes tensors of what is read here; `check` says what is wrong with a file before anything runs.
 """
 
-from gradlab.datafiles.checks import Checked, check
+from gradlab.datafiles.checks import Checked, check, require_image
 
-__all__ = ["Checked", "check"]
+__all__ = ["Checked", "check", "require_image"]

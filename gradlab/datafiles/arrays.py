@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -16,7 +17,10 @@ from gradlab.datafiles.scaling import Rows, constant, constant_columns, standard
 from gradlab.datafiles.source import FEWEST_ROWS, Floats, listed, quoted
 from gradlab.errors import DataError, shorten
 
-__all__ = ["Arrays", "arrays", "check", "check_sequences"]
+__all__ = ["Arrays", "Channels", "arrays", "check", "check_sequences"]
+
+Channels = Literal["first", "last"] | None
+"""Which axis of a sample has its channels; None: of three or more the first, of two none."""
 
 _USUAL = {
     "x": ("X", "inputs", "data", "features", "images", "x_train", "X_train", "train_x", "train_images"),
@@ -39,12 +43,12 @@ class Arrays:
     test: Rows
     checked: Checked
     shape: tuple[int, ...] = ()
-    """Of a sample that is no sequence, channels first; one of two axes has one channel. Empty: it has one axis."""
+    """Of a sample that is no sequence, channels first. Empty: it has one axis."""
 
 
-def check(path: str, kind: str, standardize: Standardize, x: str, y: str) -> Checked:
+def check(path: str, kind: str, standardize: Standardize, x: str, y: str, channels: Channels) -> Checked:
     """Return what there is to say of a file of samples; see `arrays`."""
-    return arrays(path, kind, standardize, x, y).checked
+    return arrays(path, kind, standardize, x, y, channels=channels).checked
 
 
 def check_sequences(path: str, kind: str, standardize: Standardize, x: str, y: str, seq_len: int) -> Checked:
@@ -52,13 +56,17 @@ def check_sequences(path: str, kind: str, standardize: Standardize, x: str, y: s
     return arrays(path, kind, standardize, x, y, seq_len).checked
 
 
-def arrays(path: str, kind: str, standardize: Standardize, x: str, y: str, seq_len: int | None = None) -> Arrays:
+def arrays(
+    path: str, kind: str, standardize: Standardize, x: str, y: str, seq_len: int | None = None,
+    channels: Channels = None,
+) -> Arrays:  # fmt: skip
     """Return the arrays `x` and `y` of a file, a fixed quarter of the samples held out.
 
-    The axes after the first are one: `[M, 28, 28]` is `[M, 784]`. With a `seq_len` the second is time, and the last so
-    many steps are taken. Inputs `[M, I]` are standardised each by itself, as columns of a table; of more axes, images
-    say, the mean of each element is subtracted and one deviation divided out, so that they keep their relative scale;
-    of sequences each feature over samples and steps.
+    The axes after the first are one: `[M, 28, 28]` is `[M, 784]`, and the shape of a sample stands beside them:
+    (1, 28, 28). Channels that stand last, `[M, H, W, C]`, come first in the result. With a `seq_len` the second axis is
+    time, and the last so many steps are taken. Inputs `[M, I]` are standardised each by itself, as columns of a table;
+    of more axes, images say, the mean of each element is subtracted and one deviation divided out, so that they keep
+    their relative scale; of sequences each feature over samples and steps.
 
     Raises:
         DataError: the file, an array, its shape or a value is not usable; the message names the array and the sample.
@@ -66,12 +74,13 @@ def arrays(path: str, kind: str, standardize: Standardize, x: str, y: str, seq_l
     file = Path(path)
     found = named_arrays(file)
     with guarded(shown_name(file)):
-        return _arrays(shown_name(file), found, kind, standardize, (x, y), seq_len)
+        return _arrays(shown_name(file), found, kind, standardize, (x, y), seq_len, channels)
 
 
 def _arrays(
-    file: str, found: dict[str, Array], kind: str, standardize: Standardize, names: tuple[str, str], seq_len: int | None
-) -> Arrays:
+    file: str, found: dict[str, Array], kind: str, standardize: Standardize, names: tuple[str, str],
+    seq_len: int | None, channels: Channels,
+) -> Arrays:  # fmt: skip
     x_name, y_name = (_name(file, role, name, found) for role, name in zip(("x", "y"), names, strict=True))
     shape = found[x_name].shape
     x, y = _samples(file, x_name, found[x_name]), found[y_name]
@@ -83,7 +92,11 @@ def _arrays(
         )
     if len(x) < FEWEST_ROWS:
         raise DataError(f"{file}: {len(x)} samples are too few; a task needs at least {FEWEST_ROWS}")
-    x = _sequences(file, x_name, x, seq_len) if seq_len is not None else x.reshape(len(x), -1)
+    sample: tuple[int, ...] = ()
+    if seq_len is not None:
+        x = _sequences(file, x_name, x, seq_len)
+    else:
+        x, sample = _images(file, x_name, x, channels)
     if not x[0].size:
         raise DataError(f"{file}: the samples of {quoted(x_name)} are empty: {_shape(found[x_name])}")
     train, test = split(len(x))
@@ -98,14 +111,11 @@ def _arrays(
         notes += out_of_range(np.abs(x).reshape(len(x), -1).max(1, keepdims=True), [x_name])
     what = f"{len(classes)} classes" if classes else f"{targets.shape[1]} numbers"
     each = f"{x.shape[1]} steps of {x.shape[2]} inputs" if seq_len is not None else f"{x.shape[1]:,} inputs"
-    read_as = (
-        f"{file}: {len(x):,} samples, {each} ({shorten(x_name)} {_shape(found[x_name])}), {what} of {shorten(y_name)}"
-    )
+    taken = f"{shorten(x_name)} {_shape(found[x_name])}{_in_words(sample)}"
+    read_as = f"{file}: {len(x):,} samples, {each} ({taken}), {what} of {shorten(y_name)}"
     if others := [name for name in found if name not in (x_name, y_name)]:
         read_as += f"; not read: {listed(others)}"
-    checked = Checked(read_as, tuple(f"{file}: {note}" for note in notes))
-    sample = shape[1:] if seq_len is None and len(shape) > 2 else ()
-    sample = (1, *sample) if len(sample) == 2 else sample
+    checked = Checked(read_as, tuple(f"{file}: {note}" for note in notes), None if seq_len is not None else sample)
     return Arrays(x, targets, classes, train, test, checked, sample)
 
 
@@ -135,7 +145,7 @@ def _numbers(file: str, name: str, array: Array) -> Floats:
         raise DataError(
             f"{file}: {quoted(name)} must hold numbers, its type is {array.dtype}", "turn them into numbers first"
         )
-    values: Floats = np.ascontiguousarray(array, dtype=np.float64)
+    values: Floats = np.require(array, np.float64, ["C", "W"])
     finite = np.isfinite(values)
     if not finite.all():
         place = tuple(int(i) for i in np.unravel_index(int(np.argmin(finite)), values.shape))
@@ -146,6 +156,26 @@ def _numbers(file: str, name: str, array: Array) -> Floats:
 
 def _shape(array: Array) -> str:
     return f"[{', '.join(map(str, array.shape))}]"
+
+
+def _images(file: str, name: str, x: Floats, channels: Channels) -> tuple[Floats, tuple[int, ...]]:
+    """Return samples `[M, I]` with the channels first, and the shape of a sample; none of one axis."""
+    if x.ndim == 2:
+        if channels is not None:
+            raise DataError(f"{file}: the samples of {quoted(name)} have no axis of channels", "leave channels out")
+        return x, ()
+    if channels == "last":
+        x = np.moveaxis(x, -1, 1)
+    sample = x.shape[1:] if channels is not None or x.ndim > 3 else (1, *x.shape[1:])
+    return x.reshape(len(x), -1), sample
+
+
+def _in_words(sample: tuple[int, ...]) -> str:
+    """Return ``: 3 channels of 32 x 32``; nothing for a sample without a shape."""
+    if not sample:
+        return ""
+    plural = "s" * (sample[0] != 1)
+    return f": {sample[0]} channel{plural} of {' x '.join(map(str, sample[1:]))}"
 
 
 def _sequences(file: str, name: str, x: Floats, seq_len: int) -> Floats:

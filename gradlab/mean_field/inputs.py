@@ -33,6 +33,7 @@ _TASKS: dict[str, Callable[..., Inputs]] = {
     "teacher": lambda steps, inputs, hidden, samples, noise: Inputs(inputs, 1, 1.0),
     "linear_regression": lambda steps, samples, noise: Inputs(1, 1, 1 / 3),  # x is uniform on [-1, 1]
     "spirals": lambda steps, samples, turns, noise: Inputs(2, 2, 1.0),
+    "images": lambda steps, channels, size, smooth, classes, samples: Inputs(channels * size**2, classes, 1.0),
     # numbers uniform on [0, 1], and two marks in all
     "adding": lambda steps, samples: Inputs(2, 1, (1 / 3 + 2 / steps) / 2),
     "copy_memory": lambda steps, samples: Inputs(1, 9, math.nan),

@@ -14,7 +14,9 @@ from gradlab.tasks.base import ACCURACY, R2, Data, classification, regression
 __all__ = ["load", "load_sequences"]
 
 
-def load(seeds: Sequence[int], path: str, kind: str, standardize: Standardize, x: str, y: str) -> Data:
+def load(
+    seeds: Sequence[int], path: str, kind: str, standardize: Standardize, x: str, y: str, channels: file.Channels
+) -> Data:
     """Return samples `[1, M, I]`, the same for all seeds; see `gradlab.datafiles.arrays.arrays`.
 
     Learned: half way from always guessing (the commonest class; the mean) to perfect.
@@ -22,7 +24,7 @@ def load(seeds: Sequence[int], path: str, kind: str, standardize: Standardize, x
     Raises:
         DataError: the file, an array or a value is not usable.
     """
-    return _data(file.arrays(path, kind, standardize, x, y))
+    return _data(file.arrays(path, kind, standardize, x, y, channels=channels))
 
 
 def load_sequences(

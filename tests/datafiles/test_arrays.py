@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import zipfile
 from pathlib import Path
@@ -10,12 +11,14 @@ import numpy as np
 import pytest
 import torch
 
+import gradlab as gl
 from gradlab import grid, spec
 from gradlab.components import Named
 from gradlab.datafiles import check
 from gradlab.datafiles.arrays import arrays
 from gradlab.datafiles.containers import named_arrays
 from gradlab.errors import DataError
+from gradlab.families import FAMILIES
 from gradlab.tasks import load
 from gradlab.training.loop import train_bank
 
@@ -91,7 +94,7 @@ def test_samples_are_standardised_as_a_table_and_images_as_digits(tmp_path: Path
     train = X[images.train]
     expected = (X - train.mean(0)) / np.sqrt(np.square(train - train.mean(0)).mean())
     np.testing.assert_allclose(images.inputs, expected.reshape(40, 24), rtol=1e-10)
-    assert "40 samples, 24 inputs (x [40, 6, 4]), 2 classes of y" in images.checked.read
+    assert "40 samples, 24 inputs (x [40, 6, 4]: 1 channel of 6 x 4), 2 classes of y" in images.checked.read
 
 
 def test_sequences_are_the_last_steps_standardised_by_feature(tmp_path: Path) -> None:
@@ -124,10 +127,61 @@ def test_usual_names_are_found(tmp_path: Path, names: tuple[str, str]) -> None:
     assert arrays(str(path), "classification", True, *names).inputs.shape == (40, 24)
 
 
+@pytest.mark.parametrize(
+    ("axes", "channels", "shape"),
+    [
+        ((2, 6, 4), None, (2, 6, 4)), ((2, 6, 4), "first", (2, 6, 4)), ((2, 6, 4), "last", (4, 2, 6)),
+        ((6, 4), None, (1, 6, 4)), ((6, 4), "first", (6, 4)), ((6, 4), "last", (4, 6)), ((4,), None, ()),
+    ],
+)  # fmt: skip
+def test_the_shape_of_a_sample_has_the_channels_first(
+    tmp_path: Path, axes: tuple[int, ...], channels: str | None, shape: tuple[int, ...]
+) -> None:
+    values = RNG.normal(0, 1, (40, *axes))
+    path = saved(tmp_path, x=values, y=LABELS)
+    given = (("channels", channels),) if channels else ()
+    task = Named("arrays", (("path", str(path)), ("kind", "classification"), ("standardize", False), *given))
+    data = load(task, (0,))
+    assert data.shape == shape
+    ordered = np.moveaxis(values, -1, 1) if channels == "last" else values
+    first = arrays(str(path), "classification", False, "x", "y").train[0]
+    np.testing.assert_array_equal(data.train_x[0, 0].numpy(), ordered[first].reshape(-1))
+    said = check(task).read
+    if shape:
+        assert f": {shape[0]} channel{'s' * (shape[0] > 1)} of {' x '.join(map(str, shape[1:]))})" in said
+
+
+def test_samples_of_one_axis_have_no_channels(tmp_path: Path) -> None:
+    path = str(saved(tmp_path, x=X[:, 0], y=LABELS))
+    with pytest.raises(DataError, match=r"d\.npz: the samples of 'x' have no axis of channels\n  leave channels out"):
+        arrays(path, "classification", True, "x", "y", channels="last")
+
+
+@pytest.mark.parametrize(
+    ("axes", "words"),
+    [
+        ((4,), "d.npz: samples of one axis are no images, and model picture takes no others"),
+        ((2, 3, 2, 2), "d.npz: samples of 2 x 3 x 2 x 2 are no images: model picture takes channels, height and width"),
+    ],
+)
+def test_models_of_images_refuse_other_samples_before_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, axes: tuple[int, ...], words: str
+) -> None:
+    monkeypatch.setitem(FAMILIES, "picture", dataclasses.replace(FAMILIES["mlp"], inputs=("images",)))
+    saved(tmp_path, x=RNG.normal(0, 1, (40, *axes)), y=LABELS)
+    task = f"{{name: arrays, path: {tmp_path / 'd.npz'}, kind: classification}}"
+    (tmp_path / "s.yaml").write_text(f"name: pictures\ntask: {task}\ngrid: {{model: [picture]}}\n")
+    with pytest.raises(DataError) as raised:
+        gl.plan(str(tmp_path / "s.yaml"), out=str(tmp_path))
+    assert raised.value.message == words
+
+
 def test_arrays_that_are_not_read_are_said(tmp_path: Path) -> None:
     parts = {"x_train": X, "y_train": LABELS, "x_test": X, "y_test": LABELS}
     said = arrays(str(saved(tmp_path, **parts)), "classification", True, "x", "y").checked.read
-    assert said.endswith("24 inputs (x_train [40, 6, 4]), 2 classes of y_train; not read: x_test, y_test")
+    assert said.endswith(
+        "24 inputs (x_train [40, 6, 4]: 1 channel of 6 x 4), 2 classes of y_train; not read: x_test, y_test"
+    )
     alone = arrays(str(saved(tmp_path, x=X, y=LABELS)), "classification", True, "x", "y").checked.read
     assert alone.endswith("2 classes of y")
 

@@ -166,7 +166,7 @@ def test_one_block_has_no_decay():
     assert found.log_survival == 0
 
 
-@pytest.mark.parametrize("name", ["digits", "teacher", "linear_regression", "spirals"])
+@pytest.mark.parametrize("name", ["digits", "teacher", "linear_regression", "spirals", "images"])
 def test_the_inputs_that_theory_takes_for_granted(name):
     data, known = load(Named(name), range(20)), inputs_of(Named(name))
     assert (data.in_features, data.out_features) == (known.in_features, known.out_features)

@@ -14,7 +14,7 @@ from gradlab.tasks import load
 from gradlab.tasks.losses import cross_entropy, mse
 
 
-@pytest.mark.parametrize("name", ["teacher", "linear_regression", "spirals"])
+@pytest.mark.parametrize("name", ["teacher", "linear_regression", "spirals", "images"])
 def test_generated_tasks_depend_on_the_seed_alone(name):
     one, two = load(Named(name), (3, 5)), load(Named(name), (5,))
     assert torch.equal(one.train_x[1], two.train_x[0])
