@@ -13,19 +13,25 @@ from gradlab.analysis.compare.collect import collect
 from gradlab.analysis.compare.comparison import Comparison, Question, ResponseAnalysis
 from gradlab.analysis.compare.comparison import compare as answer
 from gradlab.analysis.compare.paired_comparisons import PairedComparison
+from gradlab.api.compare_models import ModelComparison, compare_models, refuse_named
 from gradlab.api.options import CompareOptions
-from gradlab.results.directories import open_runs
+from gradlab.results.directories import open_directories
 
 __all__ = ["compare", "document"]
 
 
-def compare(paths: Sequence[Path], options: CompareOptions) -> Comparison:
-    """Return the comparison of the runs at `paths`: run directories, or directories above them.
+def compare(paths: Sequence[Path], options: CompareOptions) -> Comparison | ModelComparison:
+    """Return the comparison of the runs at `paths`, run directories or directories above them; of watched trainings and
+    saved probes, where there are no runs, that block by block.
 
-    Raises UsageError for a path without runs and for a question that cannot be answered, StoreError when there is no
-    cell at all or a directory cannot be read.
+    Raises UsageError for a path without runs, for both kinds named beside each other, and for a question that cannot be
+    answered; StoreError when there is no cell at all or a directory cannot be read.
     """
-    return answer(collect(open_runs(paths)), Question(**dataclasses.asdict(options)))
+    directories = open_directories(paths)
+    if not directories.runs:
+        return compare_models(directories, options)
+    refuse_named(directories)
+    return answer(collect(directories.runs), Question(**dataclasses.asdict(options)))
 
 
 def document(comparison: Comparison) -> dict[str, Any]:

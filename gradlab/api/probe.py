@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from gradlab.api.model_options import ProbeOptions
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from gradlab.modules.chain import Blocks
     from gradlab.modules.cures import Cure
     from gradlab.modules.inputs import Loss
+    from gradlab.report.model.module_report import ModuleReport
 
 __all__ = ["ProbeResult", "build", "cures", "document", "probe", "verify"]
 
@@ -35,6 +37,14 @@ class ProbeResult:
     summary: Summary
     causes: tuple[Cause, ...] = ()
     """Why the verdict is what it is, that which changes the gradient most first; empty for a healthy model."""
+
+    @cached_property
+    def report(self) -> ModuleReport:
+        """What reports show of it."""
+        from gradlab.report.model.module_report import module_report_of
+
+        vanish, explode = self.options.vanish, self.options.explode
+        return module_report_of(self.name, self.profiles, self.summary, vanish, explode, self.causes)
 
 
 def probe(
@@ -180,11 +190,10 @@ def document(result: ProbeResult, cures: Sequence[Cure] = ()) -> dict[str, Any]:
     from gradlab.modules.summary import masking_weights
     from gradlab.report.json_values import json_value
     from gradlab.report.model.module_conclusions import conclusions
-    from gradlab.report.model.module_rows import block_rows
 
     profile, options = result.profiles[0], result.options
     values: dict[str, Any] = json_value({
-        "format": 1, "model": result.name, **_numbers(result.summary), "conclusions": conclusions(result),
+        "format": 1, "model": result.name, **_numbers(result.summary), "conclusions": conclusions(result.report),
         "causes": [
             {"block": cause.block, "what": cause.what, "evidence": cause.evidence, "source": cause.source}
             for cause in result.causes
@@ -194,8 +203,8 @@ def document(result: ProbeResult, cures: Sequence[Cure] = ()) -> dict[str, Any]:
         "parameters": profile.parameters, "thresholds": {"vanish": options.vanish, "explode": options.explode},
         "cut_off": [{"how": how, "module": module} for how, module in profile.cut_off],
         "masking_weights": masking_weights(profile), "uncalled": profile.uncalled,
-        "notes": list(dict.fromkeys(note for own in result.profiles for note in own.notes)),
-        "blocks": block_rows(result.profiles),
+        "notes": result.report.notes,
+        "blocks": list(result.report.blocks), "log10_grad_norms": result.report.seed_norms,
         "cures": [
             {"what": cure.what, "source": cure.source, "code": cure.code, "helps": cure.helps,
              "before": _numbers(cure.before), "after": _numbers(cure.after)}

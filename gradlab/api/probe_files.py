@@ -38,7 +38,7 @@ def save(result: ProbeResult, directory: Path, cures: Sequence[Cure] = ()) -> tu
     for row in content["blocks"]:
         writer.writerow(row | {"shape": "x".join(map(str, row["shape"]))})
     texts = (
-        module_page(result, rows, svg(picture(result))), table.getvalue(),
+        module_page(result.report, rows, svg(picture(result.report))), table.getvalue(),
         json.dumps(content, indent=2, allow_nan=False) + "\n",
     )  # fmt: skip
     paths = tuple(directory / name for name in NAMES)

@@ -14,16 +14,16 @@ from typing import Any
 from gradlab.api.options import WatchOptions
 from gradlab.errors import UsageError
 from gradlab.execution.progress import Progress
-from gradlab.results.directories import open_runs
+from gradlab.results.directories import open_directories, open_runs
 from gradlab.results.run import Run
 from gradlab.results.survival import summarise
 from gradlab.store import lock
 from gradlab.store.sessions import moment
 
-__all__ = ["Follower", "RunState", "watch"]
+__all__ = ["GRACE", "Follower", "RunState", "followed", "watch"]
 
 _FAILED = re.compile(r"([-\d]+ [:.\d]+)Z (bank [0-9a-f]+ failed in .*)")
-_GRACE = 3
+GRACE = 3
 """Looks at a directory that nobody works in, though its run has not ended, until that is believed."""
 
 
@@ -114,22 +114,34 @@ class Follower:
         return tuple(match[2] for match in matches if (moment(match[1] + "+00:00") or 0.0) >= since)
 
 
+def followed(path: Path) -> tuple[Path, bool]:
+    """Return the directory of the one run at a path, or of the one watched training, and whether it is the latter.
+
+    Raises UsageError where there is none, or several.
+    """
+    directories = open_directories([path])
+    live = [own for own in directories.every if isinstance(own, Run) or own.kind == "watched"]
+    if not live:
+        saved = directories.measured[0]
+        raise UsageError(f"{saved.path} holds {saved.what}: nothing goes on there", f"gradlab report {saved.path}")
+    if len(live) > 1:
+        names = ", ".join(own.path.name for own in live[:5])
+        raise UsageError(f"{path} holds {len(live)} runs", f"watch one of them: {names}")
+    return live[0].path, not isinstance(live[0], Run)
+
+
 def watch(path: Path, options: WatchOptions) -> Iterator[RunState]:
     """Yield the state of the run at `path` at once and every `options.every` seconds, until it has ended.
 
-    The last one is that of a run that has ended, or that nobody works on. Raises UsageError for what is not one run
+    The last one is that of a run that has ended, or that nobody works on. Raises UsageError for what is no run
     directory.
     """
-    runs = open_runs([path])
-    if len(runs) > 1:
-        names = ", ".join(run.path.name for run in runs[:5])
-        raise UsageError(f"{path} holds {len(runs)} runs", f"watch one of them: {names}")
-    follower = Follower(runs[0].path)
+    follower = Follower(open_runs([path])[0].path)
     idle = 0
     while True:
         state = follower.look()
         yield state
         idle = 0 if state.working else idle + 1
-        if state.ended or idle > _GRACE:
+        if state.ended or idle > GRACE:
             return
         time.sleep(options.every)

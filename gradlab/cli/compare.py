@@ -1,8 +1,10 @@
-"""`gradlab compare`: one report over any number of run directories."""
+"""`gradlab compare`: one report over any number of runs, or of models of the user."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +16,13 @@ from gradlab.cli.run import DID_NOT_HOLD
 from gradlab.terminal.console import err, out, warn
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from gradlab.analysis.compare.comparison import Check, Comparison
+    from gradlab.api.compare_models import ModelComparison
+    from gradlab.report.glyphs import Glyphs
+
+    _Lines = Callable[[Glyphs, int | None], Iterable[Text]]
 
 __all__ = ["compare"]
 
@@ -27,18 +35,28 @@ def compare(
     output: CompareOutput,
     csv: Annotated[str | None, typer.Option("--csv", metavar="FILE", help="The table as CSV; - for stdout.")] = None,
 ) -> int:
-    """Compare any number of runs: what survives and learns, which factor matters, what is more than chance."""
+    """Compare any number of runs: what survives and learns, which factor matters, what is more than chance.
+
+    Directories of models of your own (gl.watch, a saved probe) are compared with each other, block by block.
+    """
     from gradlab.api.compare import compare as comparison_of
     from gradlab.api.compare import document
+    from gradlab.api.compare_models import ModelComparison
     from gradlab.errors import UsageError
     from gradlab.report.terminal.comparison import comparison_report
+    from gradlab.report.terminal.module_comparison import module_comparison_report
     from gradlab.store.csvfile import put_csv, write_csv
     from gradlab.terminal.console import print_json, print_report
 
     if csv == "-" and output.json:
         raise UsageError("--csv - and --json both want stdout", "write the table to a file: --csv FILE")
     comparison = comparison_of(results, options)
-    damaged = _warn(comparison)
+    if isinstance(comparison, ModelComparison):
+        damaged, noun, values = _left_out(comparison), "measured model", comparison.document
+        lines: _Lines = partial(module_comparison_report, comparison.models)
+    else:
+        damaged, noun, values = _warn(comparison), "configuration", partial(document, comparison)
+        lines = partial(comparison_report, comparison, verbose=output.verbose)
     if csv == "-":
         table = io.BytesIO()
         put_csv(table, comparison.table)
@@ -46,12 +64,18 @@ def compare(
     elif csv is not None:
         write_csv(Path(csv), comparison.table)
     if output.json:
-        print_json(document(comparison))
+        print_json(values())
     elif csv != "-":
-        print_report(lambda glyphs, width: comparison_report(comparison, glyphs, width, verbose=output.verbose))
+        print_report(lines)
     for check in comparison.checks:
-        _report_check(check)
+        _report_check(check, noun)
     return DID_NOT_HOLD if any(check.failed for check in comparison.checks) else 1 if damaged else 0
+
+
+def _left_out(comparison: ModelComparison) -> bool:
+    for error in comparison.errors:
+        warn(f"{error.message}: compared without it", error.hint)
+    return bool(comparison.errors)
 
 
 def _warn(comparison: Comparison) -> bool:
@@ -74,14 +98,14 @@ def _warn(comparison: Comparison) -> bool:
     return any(run.unreadable or not run.cells for run in comparison.runs)
 
 
-def _report_check(check: Check) -> None:
+def _report_check(check: Check, noun: str) -> None:
     from gradlab.analysis.compare.design import setting_text
     from gradlab.report.formatting import count
 
     for rows, what in ((check.holds, "holds for"), (check.unknown, "cannot be told, for want of a value, of")):
         if not len(rows):
             continue
-        err(f"--fail-on {check.text!r} {what} {count(len(rows), 'configuration')}:")
+        err(f"--fail-on {check.text!r} {what} {count(len(rows), noun)}:")
         for _, row in rows.head(_CHECKS_SHOWN).iterrows():
             err("  " + " ".join(f"{key}={setting_text(value)}" for key, value in row.items()))
         if len(rows) > _CHECKS_SHOWN:

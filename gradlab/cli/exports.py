@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -51,22 +53,39 @@ def report(
 ) -> int:
     """Write one HTML page about finished runs: tables that sort, profiles beside theory, every CSV behind a button.
 
-    The file needs no network and no other file: it can be mailed, or opened years later.
+    The file needs no network and no other file: it can be mailed, or opened years later. A watched training (gl.watch)
+    or a saved probe gets a page of its own, and its report is printed.
     """
     import webbrowser
 
     from gradlab.api.exports import report as write
     from gradlab.report.formatting import size
+    from gradlab.report.terminal.measured import measured_report
+    from gradlab.terminal.console import print_report
 
-    path, page = write(results, options)
+    pages = write(results, options)
+    written: list[tuple[Path, int]] = []
     with best_effort():
-        out(f"{path} ({size(len(page.html.encode()))})")
-    for note in page.notes:
-        err(f"left out: {note}")
-    _warn((*page.lost, *page.rebuilt))
-    if show and not webbrowser.open(path.resolve().as_uri()):
-        err(f"no browser could be started: open {path} yourself")
-    return 1 if page.lost else 0
+        if pages.runs is not None:
+            path, page = pages.runs
+            written.append((path, len(page.html.encode())))
+        for own in pages.measured:
+            print_report(partial(measured_report, own.shown))
+            out()
+            written.append((own.path, own.size))
+        for path, length in written:
+            out(f"{path} ({size(length)})")
+    lost: tuple[tuple[str, str], ...] = ()
+    if pages.runs is not None:
+        page, lost = pages.runs[1], pages.runs[1].lost
+        for note in page.notes:
+            err(f"left out: {note}")
+        _warn((*page.lost, *page.rebuilt))
+    left_out = _left_out(pages.errors)
+    for path, _ in written if show else ():
+        if not webbrowser.open(path.resolve().as_uri()):
+            err(f"no browser could be started: open {path} yourself")
+    return 1 if lost else left_out
 
 
 def _warn(warnings: Iterable[tuple[str, str]]) -> None:

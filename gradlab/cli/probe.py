@@ -67,7 +67,7 @@ def probe(
     if output.json:
         print_json(document(result, cures))
     else:
-        print_report(lambda glyphs, width: module_report(result, glyphs, width))
+        print_report(lambda glyphs, width: module_report(result.report, glyphs, width))
         if output.cure:
             rows = cure_rows(cures, options.vanish, options.explode)
             print_report(lambda glyphs, width: cure_lines(rows, glyphs, width))

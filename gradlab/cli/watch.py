@@ -1,4 +1,4 @@
-"""`gradlab watch`: a run followed from another terminal."""
+"""`gradlab watch`: a run, or a watched training, followed from another terminal."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["watch"]
 
+_STEPS_AT_FIRST = 10
+
 
 def watch(
     results: Annotated[Path, typer.Argument(metavar="RESULTS", help="A run directory, now or soon in use.")],
@@ -22,8 +24,16 @@ def watch(
 ) -> int:
     """Follow a run from another terminal until it ends: how far it is, what survives, what has failed.
 
-    The exit code is 0 when all of it is done, otherwise 1.
+    Of a training loop with gl.watch each measured step is a line. The exit code is 0 when all of it is done, otherwise
+    1.
     """
+    from gradlab.api.watch import followed
+
+    path, is_training = followed(results)
+    return _training(path, options) if is_training else _run(path, options)
+
+
+def _run(results: Path, options: WatchOptions) -> int:
     from gradlab.api.watch import watch as follow
     from gradlab.terminal.console import console, out
     from gradlab.terminal.progress import ProgressDisplay
@@ -40,6 +50,37 @@ def watch(
                 display.advance(state.progress, None)
     out(_end(state))
     return 0 if state.complete else 1
+
+
+def _training(path: Path, options: WatchOptions) -> int:
+    import sys
+    from functools import partial
+
+    from gradlab.api.watch_training import watch_training
+    from gradlab.report.formatting import count
+    from gradlab.report.terminal.entries import wrapped
+    from gradlab.report.terminal.watched import step_lines
+    from gradlab.terminal.console import print_report
+
+    def say(text: str) -> None:
+        print_report(lambda glyphs, width: wrapped(glyphs.plain(text), width))
+
+    first = True
+    for state in watch_training(path, options):
+        training, new = state.training, state.new
+        if first:
+            measured = f"{count(len(training.steps), 'step')} measured"
+            shown = f", the last {_STEPS_AT_FIRST}" if len(new) > _STEPS_AT_FIRST else ""
+            say(f"{path}: {training.model}, {measured}{shown}")
+            new = new[-_STEPS_AT_FIRST:]
+        first = False
+        if new:
+            print_report(partial(step_lines, training, new))
+        sys.stdout.flush()
+    for note in state.training.notes:
+        say(f"note: {note}")
+    say(f"{state.training.state}: {count(len(state.training.steps), 'step')} measured; gradlab report {path}")
+    return 0 if state.training.complete else 1
 
 
 def _counts(progress: Progress) -> str:

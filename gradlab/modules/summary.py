@@ -13,7 +13,7 @@ from gradlab.modules.profile import ModuleProfile
 from gradlab.record import Floats
 from gradlab.results.statistics import mean_interval, slope
 
-__all__ = ["DEAD_VERDICTS", "Summary", "log_grad_norms", "summarise", "verdict"]
+__all__ = ["DEAD_VERDICTS", "Summary", "log_grad_norms", "summarise", "summary_of", "verdict"]
 
 DEAD_VERDICTS = ("nonfinite", "detached", "masked", "dead")
 
@@ -76,15 +76,19 @@ def masking_weights(profile: ModuleProfile) -> tuple[str, ...]:
 def summarise(profiles: Sequence[ModuleProfile], *, vanish: float = 1e-3, explode: float = 1e3) -> Summary:
     """Return the summary of the profiles of one architecture, one for each seed."""
     log_g = np.stack([log_grad_norms(profile) for profile in profiles])
+    return summary_of(log_g, tuple(verdict(profile, vanish=vanish, explode=explode) for profile in profiles))
+
+
+def summary_of(log_g: Floats, verdicts: tuple[str, ...]) -> Summary:
+    """Return the summary of ln g `[S, L]` of some seeds, and the verdict on each."""
     with np.errstate(invalid="ignore"):
         survival = log_g[:, 0] - log_g[:, -1] if log_g.shape[1] else np.full(len(log_g), np.nan)
     decays, errors = (-1 * part if place == 0 else part for place, part in enumerate(slope(fitted_blocks(log_g))))
     mean, interval = _interval(survival)
     decay, decay_interval = _interval(decays)
-    if len(profiles) == 1:  # the scatter of the blocks around the line is all there is
+    if len(log_g) == 1:  # the scatter of the blocks around the line is all there is
         decay_interval = (float(decay - 1.96 * errors[0]), float(decay + 1.96 * errors[0]))
     low, high = reach_interval(*(np.array(end) for end in decay_interval))
-    verdicts = tuple(verdict(profile, vanish=vanish, explode=explode) for profile in profiles)
     order = (*DEAD_VERDICTS, "exploding", "vanishing", "healthy")
     return Summary(
         mean, interval, decay, decay_interval, float(reach(np.array(decay))), (float(low), float(high)),

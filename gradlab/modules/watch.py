@@ -103,8 +103,8 @@ class Watcher:
 
     @property
     def measuring(self) -> bool:
-        """Whether the step that has begun is measured."""
-        return self._reading is not None
+        """Whether a forward pass has been made of a step that is measured."""
+        return self._reading is not None and bool(self._reading.forwards)
 
     def step(self, loss: Any = None) -> None:
         """End a step of a loop whose optimizer is not known; note its loss."""

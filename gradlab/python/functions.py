@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 from gradlab import grid
 from gradlab.api.options import CompareOptions, PlanOptions, RunOptions, TheoryOptions
@@ -20,9 +20,12 @@ if TYPE_CHECKING:
 
     from gradlab.api.plan import Plan
     from gradlab.python.comparison import Comparison
-    from gradlab.python.probe import Probe
+    from gradlab.python.measured import MeasuredModel
     from gradlab.python.probe_comparison import ProbeComparison
     from gradlab.python.results import Results
+    from gradlab.python.watched import WatchedLoop
+
+    Measured: TypeAlias = MeasuredModel | WatchedLoop
 
 __all__ = ["compare", "critical_line", "load", "plan", "run", "sweep", "theory", "theory_table"]
 
@@ -168,23 +171,27 @@ def plan(
 def load(path: str | Path = "results", *others: str | Path) -> Any:
     """Return the `Results` in run directories, or in all that lie directly in a directory. Computes nothing.
 
-    A directory that `watch` has made, given alone, is a training loop: its `frame`, `steps` and `report`.
+    A directory that `watch` has made, given alone, is a training loop: its `frame`, `steps` and `report`; one that
+    `Probe.save` has made is a measured model: its `blocks`, `conclusions` and `report`.
 
     Raises UsageError for a path without any, StoreError for what cannot be read.
     """
     from gradlab.python.results import Results
-    from gradlab.python.watched import read_watched
-    from gradlab.results.directories import open_runs
-    from gradlab.store.watched import is_watched
+    from gradlab.results.directories import MeasuredDirectory, kind_of, open_runs
 
     paths = paths_of((path, *others))
-    return read_watched(paths[0]) if len(paths) == 1 and is_watched(paths[0]) else Results(open_runs(paths))
+    kind = kind_of(paths[0]) if len(paths) == 1 else None
+    if kind in ("watched", "probe"):
+        from gradlab.python.saved import read_saved
+
+        return read_saved(MeasuredDirectory(paths[0], kind))
+    return Results(open_runs(paths))
 
 
 @overload
-def compare(path: Probe, other: Probe, /) -> ProbeComparison: ...
+def compare(path: Measured, other: Measured, /, *others: Measured) -> ProbeComparison: ...
 @overload
-def compare(path: list[Probe] | tuple[Probe, ...], /) -> ProbeComparison: ...
+def compare(path: list[Measured] | tuple[Measured, ...], /) -> ProbeComparison: ...
 @overload
 def compare(
     path: str | Path = "results",
@@ -196,7 +203,7 @@ def compare(
     sort: str | None = None,
     top: int | None = None,
     fail_on: str | Sequence[str] = (),
-) -> Comparison: ...
+) -> Any: ...
 def compare(
     path: Any = "results",
     *others: Any,
@@ -210,10 +217,12 @@ def compare(
 ) -> Comparison | ProbeComparison:
     """Return one answer over any number of runs: what survives, which factor matters, what is more than chance.
 
-    Two measurements of a model, ``gl.compare(before, after)``, are compared block by block; nothing else is asked then.
+    Two measurements of a model, ``gl.compare(before, after)``, are compared block by block; so are more of them, and
+    directories of `watch` and `Probe.save`. Only `fail_on` can be asked then, of directories.
 
     Args:
-        path, others: run directories, or directories above them; or two of `Probe`.
+        path, others: run directories, or directories above them; directories of measured models; or what `probe`,
+            `watch` and `load` return, two or more.
         metric: ``survival``, ``survival_final``, ``decay``, ``reach``, ``metric``, ``loss`` or ``learned``.
         by: the settings that make the rows of its `table`, ``"depth,activation"`` or a list; None: all that vary.
         where: only these cells: ``"depth>=16 and norm=none"``.
@@ -226,18 +235,15 @@ def compare(
         UsageError: a path without runs, or a question that cannot be answered. StoreError: there is no cell at all.
     """
     given = (*path, *others) if isinstance(path, list | tuple) else (path, *others)
-    from gradlab.python.probe_comparison import compared, measures
+    from gradlab.python.probe_comparison import compared, compared_paths, measures
 
     if any(map(measures, given)):
         return compared(given)
-    from gradlab.api.compare import compare
-    from gradlab.python.comparison import Comparison
-
     conditions: Any = fail_on  # one text or several: the options make a tuple of them
     options = CompareOptions(
         metric=metric, by=by, where=where, baseline=baseline, sort=sort, top=top, fail_on=conditions
     )
-    return Comparison(compare(paths_of((path, *others)), options))
+    return compared_paths(paths_of((path, *others)), options)
 
 
 def theory(*, inputs: tuple[int, int, float] | None = None, **settings: Any) -> Theory:

@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from rich.text import Text
 
 from gradlab.api.model_options import ProbeOptions
 from gradlab.api.probe import ProbeResult, build, document
 from gradlab.api.probe import cures as tried
 from gradlab.api.probe import probe as measured
 from gradlab.api.probe import verify as verified
-from gradlab.python.arguments import path_of, width_of
-from gradlab.report.glyphs import UNICODE
-from gradlab.report.model.module_conclusions import conclusions
-from gradlab.report.model.module_cures import cure_rows
-from gradlab.report.terminal.module import cure_lines, module_report
-from gradlab.report.terminal.notebook import html
+from gradlab.python.arguments import path_of
+from gradlab.python.measured import MeasuredModel
+from gradlab.report.model.module_cures import CureRow, cure_rows
+from gradlab.report.model.module_report import ModuleReport
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pandas as pd
     from torch import nn
 
     from gradlab.modules.chain import Blocks
@@ -34,10 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Probe", "probe"]
 
-_LN10 = math.log(10)
 
-
-class Probe:
+class Probe(MeasuredModel):
     """The gradient of a model, block by block: a table, the numbers of the whole model, and what they mean."""
 
     def __init__(
@@ -48,6 +40,11 @@ class Probe:
         `verify` measures it by plain autograd."""
         self.result = result
         self._cures, self._verify = cures, verify
+
+    @property
+    def module_report(self) -> ModuleReport:
+        """What reports show of it."""
+        return self.result.report
 
     def cure(self) -> tuple[Cure, ...]:
         """Try what may mend the model, each change on a copy of it, and return what each does, the best first.
@@ -68,32 +65,14 @@ class Probe:
         of ln g; NaN where every gradient is beyond the range of float64. The model must be as it was."""
         return self._verify() if self._verify is not None else math.nan
 
-    @property
-    def conclusions(self) -> list[str]:
-        """What follows from the numbers, one sentence each, the verdict first."""
-        return conclusions(self.result)
-
-    def report(self, width: int | None = 110) -> str:
-        """Return the report as `gradlab probe` prints it, folded to `width` columns; None: not folded."""
-        return "\n".join(str(line).rstrip() for line in self._lines(width_of(width)))
-
     def document(self) -> dict[str, Any]:
         """Return the measurement as plain values, as ``gradlab probe --json`` prints it; with the cures once tried."""
         return document(self.result, self._tried())
 
-    def picture(self) -> Any:
-        """Return a matplotlib figure of the gradient's norm at each block, with theory where there is one."""
-        from gradlab.report import plots
-
-        plots.load()
-        from gradlab.report.plots.module import picture
-
-        return picture(self.result)
-
     def save(self, directory: str | Path) -> tuple[Path, ...]:
         """Write ``probe.html``, ``blocks.csv`` and ``probe.json`` into a directory, and return their paths.
 
-        Raises StoreError where they cannot be written.
+        `gradlab.load` reads them. Raises StoreError where they cannot be written.
         """
         from gradlab.api.probe_files import save
 
@@ -104,65 +83,10 @@ class Probe:
         tried: tuple[Cure, ...] = self.__dict__.get("cures", ())
         return tried
 
-    def _lines(self, width: int | None) -> list[Text]:
-        lines = module_report(self.result, UNICODE, width)
-        if "cures" in self.__dict__:
-            options = self.result.options
-            lines += [Text(), *cure_lines(cure_rows(self._tried(), options.vanish, options.explode), UNICODE, width)]
-        return lines
-
-    def __str__(self) -> str:
-        return self.report()
-
-    def __repr__(self) -> str:
-        return f"<Probe of {self.result.name}: {len(self.result.profiles[0].blocks)} blocks, {self.verdict}>"
-
-    def _repr_html_(self) -> str:
-        return html(self._lines(120))
-
-    @property
-    def blocks(self) -> pd.DataFrame:
-        """One row for each block, from the data to the loss; of several seeds, geometric means of the gradients."""
-        import pandas as pd
-
-        from gradlab.report.model.module_rows import block_rows
-
-        return pd.DataFrame(block_rows(self.result.profiles))
-
-    @property
-    def verdict(self) -> str:
-        """healthy, vanishing, exploding, dead, masked, detached or nonfinite."""
-        return self.result.summary.verdict
-
-    @property
-    def log10_survival(self) -> float:
-        """log10 of g_1/g_L: of how much of the last block's gradient arrives at the first."""
-        return self.result.summary.log_survival / _LN10
-
-    @property
-    def survival(self) -> float:
-        """g_1/g_L; 0 where it is below the range of a float."""
-        return _exp(self.result.summary.log_survival)
-
-    @property
-    def decay(self) -> float:
-        """The factor a block, going down from the loss."""
-        return _exp(self.result.summary.log_decay)
-
-    @property
-    def reach(self) -> float:
-        """Blocks until a thousandth is left, or until the gradient has grown a thousandfold."""
-        return self.result.summary.reach
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What was not seen, and what was done otherwise than asked."""
-        return self.result.profiles[0].notes
-
-
-def _exp(logarithm: float) -> float:
-    with np.errstate(over="ignore"):
-        return float(np.exp(logarithm))
+    def _cure_rows(self) -> Sequence[CureRow] | None:
+        if "cures" not in self.__dict__:
+            return None
+        return cure_rows(self._tried(), self.result.options.vanish, self.result.options.explode)
 
 
 def probe(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from gradlab.errors import GradlabError, OptionError, StoreError, UsageError
 from gradlab.python.arguments import path_of, text_of
 from gradlab.python.watched import WatchedLoop
 from gradlab.report.model.watch_rows import watched_rows, without_gradient
+from gradlab.report.model.watched_training import WatchedTraining
 from gradlab.store.watched import WatchedDirectory
 
 if TYPE_CHECKING:
@@ -47,24 +49,35 @@ class Watch(WatchedLoop):
     ) -> None:  # fmt: skip
         from gradlab.modules.watch import Watcher
 
-        super().__init__(name, out, "", [], [])
+        self._steps: list[dict[str, Any]] = []
+        self._blocks: list[dict[str, Any]] = []
+        self._notes: list[str] = []
+        super().__init__(out, WatchedTraining(name, "", self._steps, self._blocks))
         self._directory = WatchedDirectory(out) if out is not None else None
         self._document: dict[str, Any] = {
             "name": name, "gradlab": __version__, "every": every, "started": _now(), "ended": None,
         }  # fmt: skip
         self._watcher: Watcher | None = None
         self._closed = False
+        self._noted = -1
+        """The last step whose loss was given."""
         if not _is_first_process():
             self._notes.append("only the first process of a distributed run measures")
             return
         self._watcher = Watcher(model, self._take, every=every, optimizer=optimizer, scaler=scaler, blocks=blocks)
-        self._document["model"] = self._model = type(self._watcher.model).__name__
+        self._document["model"] = type(self._watcher.model).__name__
         try:
             if self._directory is not None:
                 self._directory.create(self._document)
         except GradlabError:
             self._watcher.close()
             raise
+
+    @property
+    def training(self) -> WatchedTraining:
+        """What reports show of it."""
+        model, every = str(self._document.get("model", "")), int(self._document["every"])
+        return replace(self._training, model=model, every=every, notes=self.notes)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -79,15 +92,18 @@ class Watch(WatchedLoop):
         """
         if self._watcher is None or self._closed:
             return
-        late = self._watcher.optimizer is not None and not self._watcher.measuring
-        last = self._steps[-1] if self._steps else None
-        if late and loss is not None and last is not None and last["step"] == self._watcher.step_number - 1:
+        if self._watcher.optimizer is None or self._watcher.measuring:
+            if loss is not None:
+                self._noted = self._watcher.step_number
+            self._watcher.step(loss)
+            return
+        last = self._steps[-1]["step"] if self._steps else None  # the update was made already
+        if loss is not None and last == self._watcher.step_number - 1 and last != self._noted:
             from gradlab.modules.watch import number_of
 
-            last["loss"] = number_of(loss)
+            self._noted = last
+            self._steps[-1]["loss"] = number_of(loss)
             self._store(lambda directory: directory.replace_steps(self._steps))
-            return
-        self._watcher.step(loss)
 
     def close(self) -> None:
         """Remove every hook, and complete ``run.json``. Closing again does nothing."""
@@ -109,6 +125,8 @@ class Watch(WatchedLoop):
             self._watcher.close()
             self._document |= {"ended": _now(), "error": error, "notes": list(self.notes)}
             self._store(lambda directory: directory.describe(self._document))
+            if self._directory is not None:
+                self._directory.release()
 
     # taking
 

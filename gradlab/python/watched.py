@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gradlab.python.arguments import width_of
-from gradlab.report.model.watch_rows import BLOCK_COLUMNS, STEP_COLUMNS
-from gradlab.store.watched import WatchedDirectory
+from gradlab.report.glyphs import UNICODE
+from gradlab.report.model.module_comparison import ComparedModel
+from gradlab.report.model.module_conclusions import conclusions
+from gradlab.report.model.module_report import ModuleReport
+from gradlab.report.model.watched_training import WatchedTraining
+from gradlab.store.watched import BLOCK_COLUMNS, STEP_COLUMNS
 
 if TYPE_CHECKING:
     import pandas as pd
+    from rich.text import Text
 
-__all__ = ["WatchedLoop", "read_watched"]
+__all__ = ["WatchedLoop"]
 
 
 class WatchedLoop:
@@ -23,16 +27,20 @@ class WatchedLoop:
     known about the numbers, `path` is the directory they are in.
     """
 
-    def __init__(
-        self, name: str, path: Path | None, model: str, steps: list[dict[str, Any]], blocks: list[dict[str, Any]],
-        notes: Sequence[str] = (),
-    ) -> None:  # fmt: skip
-        self.name = name
+    def __init__(self, path: Path | None, training: WatchedTraining) -> None:
+        """`training` is what `gradlab.api.measured.read` returns, to the command line too."""
         self.path = path
-        self._model = model
-        self._steps = steps
-        self._blocks = blocks
-        self._notes = list(notes)
+        self._training = training
+
+    @property
+    def training(self) -> WatchedTraining:
+        """What reports show of it."""
+        return self._training
+
+    @property
+    def name(self) -> str:
+        """Its name: that of the directory, if no other was given."""
+        return self._training.name
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -40,7 +48,7 @@ class WatchedLoop:
         can be read without a second pass, `step` and `update_ratio`."""
         import pandas as pd
 
-        return pd.DataFrame(self._blocks, columns=list(BLOCK_COLUMNS))
+        return pd.DataFrame([dict(row) for row in self._training.blocks], columns=list(BLOCK_COLUMNS))
 
     @property
     def steps(self) -> pd.DataFrame:
@@ -48,40 +56,52 @@ class WatchedLoop:
         and after clipping, the loss scale, and how often the scaler skipped the step before."""
         import pandas as pd
 
-        return pd.DataFrame(self._steps, columns=list(STEP_COLUMNS))
+        return pd.DataFrame([dict(row) for row in self._training.steps], columns=list(STEP_COLUMNS))
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What is to be known about the numbers."""
-        return tuple(self._notes)
+        return self._training.notes
+
+    @property
+    def module_report(self) -> ModuleReport:
+        """What reports show of the last measured step. Raises StoreError where no step was measured."""
+        return self.training.report()
+
+    def compared(self, label: str) -> ComparedModel:
+        """Return the last measured step as it stands in a comparison. Raises StoreError where no step was measured."""
+        return self.training.compared(label)
+
+    @property
+    def conclusions(self) -> list[str]:
+        """What follows from the last measured step, one sentence each, the verdict first."""
+        return conclusions(self.module_report)
+
+    def picture(self) -> Any:
+        """Return a matplotlib figure of the gradient's norm at each block, a line for each measured step."""
+        from gradlab.report import plots
+
+        plots.load()
+        from gradlab.report.plots import watched
+
+        return watched.training(self.training)
 
     def report(self, width: int | None = 110) -> str:
         """Return the report as text, folded to `width` columns: the measured steps, and the blocks of the last one."""
-        from gradlab.report.glyphs import UNICODE
+        return "\n".join(str(line).rstrip() for line in self._lines(width_of(width)))
+
+    def _lines(self, width: int | None) -> list[Text]:
         from gradlab.report.terminal.watched import watched_report
 
-        model = self._model
-        lines = watched_report(self.name, model, self._steps, self._blocks, self.notes, UNICODE, width_of(width))
-        return "\n".join(str(line).rstrip() for line in lines)
+        return watched_report(self.training, UNICODE, width)
+
+    def __str__(self) -> str:
+        return self.report()
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.name}: {len(self._steps):,} steps measured>"
+        return f"<{type(self).__name__} {self.name}: {len(self._training.steps):,} steps measured>"
 
     def _repr_html_(self) -> str:
-        from gradlab.report.glyphs import UNICODE
         from gradlab.report.terminal.notebook import html
-        from gradlab.report.terminal.watched import watched_report
 
-        return html(watched_report(self.name, self._model, self._steps, self._blocks, self.notes, UNICODE, None))
-
-
-def read_watched(path: Path) -> WatchedLoop:
-    """Return what a directory of `gl.watch` holds. Raises StoreError for what cannot be read."""
-    directory = WatchedDirectory(path)
-    document = directory.document()
-    steps, blocks = directory.tables()
-    notes = document.get("notes", ())
-    return WatchedLoop(
-        str(document.get("name") or path.name), path, str(document.get("model", "")), steps, blocks,
-        [str(note) for note in notes] if isinstance(notes, list) else (),
-    )  # fmt: skip
+        return html(self._lines(None))

@@ -25,7 +25,7 @@ from gradlab.report.model.profiles import ProfileIndex
 from gradlab.results.tables import Tables
 from gradlab.store.atomic import explained, make_folder, temporary
 
-__all__ = ["FILE", "write"]
+__all__ = ["FILE", "put", "write"]
 
 FILE = "events.out.tfevents.gradlab"
 _LONGEST_NAME = 120
@@ -73,7 +73,7 @@ def write(tables: Tables, directory: Path, stamp: float, *, per_cell: bool = Fal
         direction = axis_of([str(chosen["model"].iloc[0])]).direction
         for layer, scalars in _profile(log_g, theory, direction):
             events.step(layer, scalars, {})
-        written.append(_put(directory / run.name / FILE, events.content()))
+        written.append(put(directory / run.name / FILE, events.content()))
     _remove_others(directory, {path.parent.name for path in written})
     return tuple(written)
 
@@ -199,7 +199,7 @@ def _profile(log_g: Floats, theory: Floats, direction: str) -> Iterator[tuple[in
         )
 
 
-def _put(path: Path, content: bytes) -> Path:
+def put(path: Path, content: bytes) -> Path:
     """Put `content` into the place of `path`, without waiting for the disk: it can be made again at any time."""
     make_folder(path.parent.parent)
     make_folder(path.parent)

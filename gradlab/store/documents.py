@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
-__all__ = ["parse"]
+from gradlab.errors import StoreError
+from gradlab.store.atomic import explained
+
+__all__ = ["FORMAT", "document_of", "parse"]
+
+FORMAT = 1
+"""Of the documents about models of the user: ``run.json`` of a watched training, ``probe.json``."""
 
 _DEEPEST = 32
 """Levels of lists and objects; those of gradlab have five."""
@@ -24,6 +31,30 @@ def parse(data: bytes | str) -> Any:
         if not level:
             return document
     raise ValueError("nested too deeply")
+
+
+def document_of(path: Path) -> dict[str, Any]:
+    """Return the document in a file about a model of the user.
+
+    Raises StoreError where there is none, where it is damaged, and where a newer version has written it.
+    """
+    with explained("read", path):
+        if not path.is_file():  # a pipe would never end
+            raise StoreError(f"{path} is not there", "")
+        data = path.read_bytes()
+    try:
+        document = parse(data)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise StoreError(f"{path} is damaged: it is no JSON document", "")
+    version = document.get("format")
+    if not isinstance(version, int) or version > FORMAT:
+        raise StoreError(
+            f"{path} is of format {version!r}, which this version of gradlab does not know",
+            "it was written by a newer version: update gradlab",
+        )
+    return document
 
 
 def _items(value: Any) -> Iterable[Any]:

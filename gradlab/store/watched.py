@@ -11,15 +11,26 @@ import io
 import json
 import math
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 from gradlab.errors import StoreError, UsageError
 from gradlab.store.atomic import appending, explained, write_bytes
-from gradlab.store.documents import parse
+from gradlab.store.documents import FORMAT, document_of, parse
+from gradlab.store.lock import in_use, locked
 
-__all__ = ["WatchedDirectory", "is_watched"]
+__all__ = ["BLOCK_COLUMNS", "STEP_COLUMNS", "WatchedDirectory", "is_watched"]
+
+STEP_COLUMNS = (
+    "step", "micro_batches", "loss", "verdict", "survival", "log10_survival", "decay", "clip_norm_before",
+    "clip_norm_after", "clip_coef", "loss_scale", "overflows", "overflow_at",
+)  # fmt: skip
+BLOCK_COLUMNS = (
+    "step", "block", "name", "kind", "call", "shape", "parameters", "frozen", "connected", "is_cut", "grad_norm",
+    "log10_grad_norm", "grad_rms", "rel_grad", "log10_survival", "survival", "factor", "weight_grad_norm",
+    "weight_norm", "update_ratio", "act_rms",
+)  # fmt: skip
 
 Row = dict[str, Any]
 _KIND = "watch"
@@ -29,12 +40,16 @@ _WHOLE = ("step", "micro_batches", "overflows", "block", "call", "parameters")
 
 
 def is_watched(path: Path) -> bool:
-    """Return whether a directory is one that `gl.watch` has made. One that cannot be read is none."""
+    """Return whether a directory is one that `gl.watch` has made; without a readable ``run.json`` its ``steps.csv``
+    says so. One that cannot be read is none."""
     with suppress(OSError, ValueError):
-        if not (path / "run.json").is_file():  # a pipe would never end
-            return False
-        document = parse((path / "run.json").read_text(encoding="utf-8"))
-        return isinstance(document, dict) and document.get("kind") == _KIND
+        if (path / "run.json").is_file():  # a pipe would never end
+            document = parse((path / "run.json").read_bytes())
+            return isinstance(document, dict) and document.get("kind") == _KIND
+    with suppress(OSError, ValueError):
+        if (path / "steps.csv").is_file():
+            with (path / "steps.csv").open("rb") as file:
+                return file.readline(1000).rstrip(b"\n").decode(errors="replace").split(",") == [*STEP_COLUMNS]
     return False
 
 
@@ -43,25 +58,35 @@ class WatchedDirectory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._lock = ExitStack()
 
     # writing
 
     def create(self, document: Mapping[str, Any]) -> None:
-        """Make the directory. Raises UsageError where something lies there, StoreError where it cannot be made."""
+        """Make the directory, and hold its lock until `release`, so that others see that it is written.
+
+        Raises UsageError where something lies there, StoreError where it cannot be made.
+        """
         with explained("create", self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             taken = any(self.path.iterdir())
             if not taken:
+                self._lock.enter_context(locked(self.path, lambda _: None))
                 try:
                     with (self.path / "run.json").open("x", encoding="utf-8") as file:
                         file.write(self._encoded(document))
                 except FileExistsError:  # another process was faster
+                    self.release()
                     taken = True
         if taken:
             raise UsageError(
                 f"{self.path}: there are files in it already",
                 f'give another directory, out="{self.path}-2", or move this one away',
             )
+
+    def release(self) -> None:
+        """Let go of the lock: nothing more is written."""
+        self._lock.close()
 
     def describe(self, document: Mapping[str, Any]) -> None:
         """Replace ``run.json``."""
@@ -85,37 +110,58 @@ class WatchedDirectory:
 
     @staticmethod
     def _encoded(document: Mapping[str, Any]) -> str:
-        return json.dumps({"format": 1, "kind": _KIND, **document, "sessions": []}, indent=2) + "\n"
+        return json.dumps({"format": FORMAT, "kind": _KIND, **document, "sessions": []}, indent=2) + "\n"
 
     # reading
 
     def document(self) -> dict[str, Any]:
-        """Return what ``run.json`` says. Raises StoreError where it is none of a watched loop."""
-        path, document = self.path / "run.json", None
-        with explained("read", path), suppress(ValueError):
-            document = parse(path.read_text(encoding="utf-8")) if path.is_file() else None
-        if not isinstance(document, dict) or document.get("kind") != _KIND:
+        """Return what ``run.json`` says. Raises StoreError where it is none of a watched loop, damaged, or newer."""
+        document = document_of(self.path / "run.json")
+        if document.get("kind") != _KIND:
             raise StoreError(f"{self.path} is not the directory of a watched loop", "gl.watch(…, out=…) makes one")
         return document
 
+    @property
+    def working(self) -> bool:
+        """Whether the process that watches the loop is still there."""
+        return in_use(self.path)
+
     def tables(self) -> tuple[list[Row], list[Row]]:
         """Return the rows of the steps, and those of their blocks; without a line that was not written to its end."""
-        steps = self._read("steps.csv")
+        steps = self.steps()
         written = {row["step"] for row in steps}
-        return steps, [row for row in self._read("layers.csv") if row["step"] in written]
+        return steps, [row for row in self.blocks_since(0)[0] if row["step"] in written]
 
-    def _read(self, name: str) -> list[Row]:
+    def steps(self) -> list[Row]:
+        """Return the rows of the steps."""
+        return self._read("steps.csv", 0, STEP_COLUMNS)[0]
+
+    def blocks_since(self, start: int) -> tuple[list[Row], int]:
+        """Return the rows of the blocks from a place of their file on, and the place where the next will begin."""
+        return self._read("layers.csv", start, BLOCK_COLUMNS)
+
+    def _read(self, name: str, start: int, columns: Sequence[str]) -> tuple[list[Row], int]:
         path = self.path / name
+        header = data = b""
         with explained("read", path):
-            data = path.read_bytes() if path.is_file() else b""
+            if path.is_file():
+                with path.open("rb") as file:
+                    header = file.readline()
+                    start = max(start, len(header))
+                    file.seek(start)
+                    data = file.read()
+        whole = data[: data.rfind(b"\n") + 1]
+        if not header.endswith(b"\n"):
+            return [], 0
         try:
-            whole = data[: data.rfind(b"\n") + 1].decode()
-            return [
-                {column: _value(column, text) for column, text in row.items()}
-                for row in csv.DictReader(io.StringIO(whole, newline=""), strict=True)
-            ]
+            reader = csv.DictReader(io.StringIO((header + whole).decode(), newline=""), strict=True)
+            missing = [column for column in columns if column not in (reader.fieldnames or ())]
+            if missing:
+                raise ValueError(f"it has no column {missing[0]}")
+            rows = [{column: _value(column, text) for column, text in row.items()} for row in reader]
         except (ValueError, TypeError, AttributeError, KeyError, csv.Error) as error:
             raise StoreError(f"{path} is not as gl.watch wrote it: {error}") from error
+        return rows, start + len(whole)
 
 
 def _lines(rows: Sequence[Mapping[str, Any]], *, header: bool) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -76,8 +77,10 @@ def print_report(lines: Callable[[Glyphs, int | None], Iterable[Text]]) -> None:
 
     target = console()
     folded = target.is_terminal or os.environ.get("COLUMNS", "").isdigit()
+    # rich takes every dumb terminal for one of 80 columns
+    columns = shutil.get_terminal_size().columns if target.is_dumb_terminal else target.width
     with target.capture() as capture:  # rich would leave the process where the reader of a pipe has gone
-        for line in lines(glyphs_for(target.encoding), target.width if folded else None):
+        for line in lines(glyphs_for(target.encoding), columns if folded else None):
             if not target.is_terminal:
                 line.rstrip()
             target.print(shown(line), soft_wrap=True)

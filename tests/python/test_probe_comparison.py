@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from rich.cells import cell_len
 from torch import nn
 
 import gradlab as gl
@@ -62,11 +63,43 @@ def test_it_is_text_html_and_json(before: gl.Probe) -> None:
     assert comparison._repr_html_().startswith("<pre")
     document = json.loads(json.dumps(comparison.document(), allow_nan=False))
     assert [block["log10_survival_ratio"] for block in document["blocks"]] == [0.0] * 12
-    assert document["before"] == before.document()
+    assert [model["verdict"] for model in document["models"]] == ["vanishing"] * 2
 
 
-@pytest.mark.parametrize("given", [[1], ["results"], [1, 2]])
-def test_anything_but_two_probes_is_refused(before: gl.Probe, given: list[object]) -> None:
-    probes = [before] * (3 if given == [1, 2] else 1) + ([] if given == [1, 2] else given)  # type: ignore[list-item]
-    with pytest.raises(gl.UsageError, match="two probes"):
-        gl.compare(probes)
+def test_several_have_a_column_each_and_are_compared_with_the_first(before: gl.Probe) -> None:
+    others = [measured(stack(12, gain)) for gain in (1.0, 2.0)]
+    comparison = gl.compare([before, *others])
+    for label, other in zip(("Sequential 2", "Sequential 3"), others, strict=True):
+        ratio = other.blocks["log10_survival"] - before.blocks["log10_survival"]
+        np.testing.assert_allclose(comparison.table[f"log10_survival_ratio_{label}"], ratio, atol=1e-12)
+    assert comparison.summary["log10_survival"].tolist() == [own.log10_survival for own in (before, *others)]
+    assert [sentence.partition(",")[0] for sentence in comparison.conclusions[:2]] == [
+        "Sequential 1: vanishing", f"Sequential 2: {others[0].verdict}"
+    ]  # fmt: skip
+    for width in (40, 60, 80, 120):
+        assert all(cell_len(line) <= width for line in comparison.report(width).split("\n"))
+
+
+def test_a_block_that_only_one_of_three_has_is_a_row_of_its_own(before: gl.Probe) -> None:
+    comparison = gl.compare([before, measured(stack(13, 0.5)), before])
+    assert "Blocks only in Sequential 2: 24." in comparison.conclusions
+    table = comparison.table
+    assert table["name"].tolist() == [str(2 * place) for place in range(13)]
+    assert table["log10_survival_Sequential 1"].isna().tolist() == [False] * 12 + [True]
+    assert table["log10_survival_Sequential 2"].notna().all()
+    assert table["log10_survival_Sequential 3"].isna().tolist() == [False] * 12 + [True]
+
+
+def test_the_picture_has_a_line_for_each(before: gl.Probe) -> None:
+    after = measured(stack(12))
+    axes = gl.compare(before, after).picture().axes[0]
+    drawn = [line.get_ydata() for line in axes.get_lines() if len(line.get_xdata()) == 12]
+    for line, probe in zip(drawn, (before, after), strict=True):
+        np.testing.assert_allclose(line, probe.blocks["log10_survival"], atol=1e-12)
+    assert [text.get_text().partition(":")[0] for text in axes.get_legend().get_texts()] == ["before", "after"]
+
+
+@pytest.mark.parametrize("given", [[1], ["results"], []])
+def test_anything_but_measured_models_is_refused(before: gl.Probe, given: list[object]) -> None:
+    with pytest.raises(gl.UsageError, match="two or more measured models are compared"):
+        gl.compare([before, *given])

@@ -34,11 +34,11 @@ def measured(model: nn.Module, features: int = 16) -> ProbeResult:
 
 
 def lines(result: ProbeResult, width: int | None, glyphs: object = UNICODE) -> list[str]:
-    return [str(line) for line in module_report(result, glyphs, width)]  # type: ignore[arg-type]
+    return [str(line) for line in module_report(result.report, glyphs, width)]  # type: ignore[arg-type]
 
 
 def said(result: ProbeResult) -> str:
-    return " ".join(conclusions(result))
+    return " ".join(conclusions(result.report))
 
 
 def detached() -> nn.Module:
@@ -79,7 +79,7 @@ def jump() -> nn.Module:
 def test_the_fields_are_the_numbers_of_the_profile() -> None:
     result = measured(stack(5))
     log10_g = log_grad_norms(result.profiles[0]) / np.log(10)
-    rows = block_table(result).rows
+    rows = block_table(result.report).rows
     assert [row.texts["log10_grad_norm"] for row in rows] == [f"{value:.2f}" for value in log10_g]
     factors = [f"{value:.3f}" for value in 10 ** (log10_g[:-1] - log10_g[1:])]
     assert [row.texts["factor"] for row in rows] == ["", *factors]
@@ -114,13 +114,13 @@ def test_what_is_said(make: Callable[[], nn.Module], sentence: str) -> None:
 def test_where_a_gradient_is_cut_off_is_said() -> None:
     result = measured(detached())
     assert "Why: detach in the model itself cuts the gradient off from layers.0, layers.1, layers.2" in said(result)
-    assert [row.texts["note"] for row in block_table(result).rows] == ["detached"] * 3 + [""] * 3
+    assert [row.texts["note"] for row in block_table(result.report).rows] == ["detached"] * 3 + [""] * 3
 
 
 def test_the_block_that_changes_most_is_the_one_that_was_scaled() -> None:
     result = measured(jump())
-    assert outstanding(result.profiles) == 5  # its sixth linear layer
-    assert outstanding(measured(stack(9, nn.Tanh)).profiles) is None
+    assert outstanding(result.report) == 5  # its sixth linear layer
+    assert outstanding(measured(stack(9, nn.Tanh)).report) is None
 
 
 def test_a_deep_model_is_folded_and_a_pipe_has_all_of_it() -> None:
@@ -128,24 +128,24 @@ def test_a_deep_model_is_folded_and_a_pipe_has_all_of_it() -> None:
     with torch.no_grad():
         model[100].weight.mul_(1e-4)
     result = measured(model)
-    table = block_table(result)
+    table = block_table(result.report)
     assert len(table.rows) <= MOST
     assert sum(row.skipped for row in table.rows) + len(table.rows) == table.total == 100
     numbers = [row.number for row in table.rows]
     assert {1, 100, 51, 50, 52} <= set(numbers)
-    assert len(block_table(result, None).rows) == 100
+    assert len(block_table(result.report, None).rows) == 100
     assert any("are shown; all are in a pipe" in line for line in lines(result, 80))
 
 
 def test_columns_that_say_nothing_are_left_out() -> None:
-    keys = {column.key for column in block_table(measured(stack(5, nn.Tanh))).columns}
+    keys = {column.key for column in block_table(measured(stack(5, nn.Tanh)).report).columns}
     assert {"log10_grad_norm", "factor", "log10_survival", "act_rms"} <= keys
     assert not {"shape", "kind", "dtype", "note", "dead", "nonfinite", "token_cosine"} & keys
-    assert "dead" in {column.key for column in block_table(measured(dead())).columns}
+    assert "dead" in {column.key for column in block_table(measured(dead()).report).columns}
 
 
 def test_names_lose_what_all_of_them_begin_with() -> None:
-    table = block_table(measured(detached()))
+    table = block_table(measured(detached()).report)
     assert table.prefix == "layers."
     assert [row.name for row in table.rows] == list("012345")
 
@@ -155,7 +155,7 @@ def test_seeds_have_an_interval() -> None:
         return nn.Sequential(*[nn.Sequential(nn.Linear(16, 16), nn.Sigmoid()) for _ in range(6)])
 
     result = probe(None, torch.randn(8, 16), options=ProbeOptions(seeds=4), make=make)
-    assert "] over the seeds" in conclusions(result)[0]
+    assert "] over the seeds" in conclusions(result.report)[0]
     assert any("4 seeds" in line for line in lines(result, 80))
 
 
@@ -177,6 +177,6 @@ class Halves(nn.Module):
 @pytest.mark.parametrize("width", [80, 120])
 def test_the_whole_report_of_a_model_with_known_numbers(width: int) -> None:
     result = probe(Halves(), torch.ones(2, 4))
-    assert {row.texts["factor"] for row in block_table(result).rows} == {"0.500", ""}
+    assert {row.texts["factor"] for row in block_table(result.report).rows} == {"0.500", ""}
     written = "\n".join(line.rstrip() for line in lines(result, width)) + "\n"
     assert written == (Path(__file__).parent / f"module_report_{width}.txt").read_text(encoding="utf-8")

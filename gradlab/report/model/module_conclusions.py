@@ -6,17 +6,15 @@ import math
 import re
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Protocol
 
 import numpy as np
 
 from gradlab.modules.causes import Cause
-from gradlab.modules.profile import ModuleProfile
-from gradlab.modules.summary import Summary, log_grad_norms
+from gradlab.modules.summary import Summary
 from gradlab.report.formatting import count, decade, joined, power
-from gradlab.report.model.module_rows import label
+from gradlab.report.model.module_report import ModuleReport, reached
 
-__all__ = ["ModuleReport", "conclusions", "details", "heading", "outstanding", "survival_text"]
+__all__ = ["conclusions", "details", "heading", "outstanding", "survival_text"]
 
 _LN10 = math.log(10)
 _OUTSTANDING = math.log(3)
@@ -24,52 +22,34 @@ _OUTSTANDING = math.log(3)
 _LISTED = 6
 
 
-class _Thresholds(Protocol):
-    @property
-    def vanish(self) -> float: ...
-    @property
-    def explode(self) -> float: ...
-
-
-class ModuleReport(Protocol):
-    """What is reported, as `gradlab.api.probe.ProbeResult` has it."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def profiles(self) -> tuple[ModuleProfile, ...]: ...
-    @property
-    def summary(self) -> Summary: ...
-    @property
-    def options(self) -> _Thresholds: ...
-    @property
-    def causes(self) -> tuple[Cause, ...]: ...
-
-
 def heading(result: ModuleReport, dot: str) -> str:
     """Return the first line: what was measured."""
-    profile = result.profiles[0]
-    parts = [result.name, count(len(profile.blocks), "block"), count(profile.parameters, "parameter")]
-    parts.append("training mode" if profile.training else "evaluation mode")
-    parts.append(count(len(result.profiles), "seed") if len(result.profiles) > 1 else "one model")
+    seeds = len(result.seed_norms)
+    parts = [result.name, count(len(result.blocks), "block"), count(result.parameters, "parameter")]
+    parts.append("training mode" if result.training else "evaluation mode")
+    parts.append(count(seeds, "seed") if seeds > 1 else "one model")
     return f" {dot} ".join(parts)
 
 
 def conclusions(result: ModuleReport) -> list[str]:
     """Return what follows from the numbers, one sentence each, the verdict first."""
-    profile = result.profiles[0]
-    sentences = [_verdict(result)]
-    if all(math.isfinite(end) for end in log_grad_norms(profile)[[0, -1]]) and len(profile.blocks) > 2:
+    counted = reached(result)
+    if not counted.blocks:
+        return ["No gradient reached any block.", *_reservations(result)]
+    norms = counted.log10_norms
+    sentences = [_verdict(counted)]
+    if math.isfinite(norms[0]) and math.isfinite(norms[-1]) and len(norms) > 2:
         sentences.append(_decay(result.summary))
-    sentences += _where(result)
+    sentences += _where(counted)
     sentences += map(_cause, result.causes)
-    return [*sentences, *_reservations(profile)]
+    return [*sentences, *_reservations(result)]
 
 
-def _reservations(profile: ModuleProfile) -> list[str]:
+def _reservations(result: ModuleReport) -> list[str]:
     """Return what is to be known of some blocks: those that are no cuts, and frozen ones."""
-    total, sentences = len(profile.blocks), []
-    passing, frozen = (sum(map(own, profile.blocks)) for own in (lambda b: not b.is_cut, lambda b: b.frozen))
+    total, sentences = len(result.blocks), []
+    passing = sum(not row["is_cut"] for row in result.blocks)
+    frozen = sum(row["frozen"] and row["connected"] for row in result.blocks)
     if passing:
         which = "No block is a cut" if passing == total else f"{_of(passing, total)} not a cut"
         sentences.append(f"{which}: a part of the gradient passes by, so that these norms are of the rest.")
@@ -95,13 +75,13 @@ def survival_text(log_survival: float, interval: tuple[float, float] = (math.nan
 
 
 def _verdict(result: ModuleReport) -> str:
-    summary, profile, seeds = result.summary, result.profiles[0], len(result.profiles)
-    log_g, survival = log_grad_norms(profile), survival_text(summary.log_survival, summary.log_survival_interval)
+    summary, names, seeds = result.summary, result.names, len(result.seed_norms)
+    survival = survival_text(summary.log_survival, summary.log_survival_interval)
     if seeds > 1 and math.isfinite(summary.log_survival_interval[0]):
         survival += " over the seeds"
-    first, last = (f"the {name} block ({_label(profile, place)})" for name, place in (("first", 0), ("last", -1)))
+    first, last = (f"the {name} block ({names[place]})" for name, place in (("first", 0), ("last", -1)))
     match summary.verdict:
-        case "healthy" | "vanishing" | "exploding" if len(profile.blocks) == 1:
+        case "healthy" | "vanishing" | "exploding" if len(names) == 1:
             return "Healthy, as far as a single block can tell: survival compares the first block with the last."
         case "vanishing":
             text = f"Vanishing: of the gradient at {last} {survival} arrives at {first}"
@@ -110,17 +90,15 @@ def _verdict(result: ModuleReport) -> str:
         case "healthy":
             text = f"Healthy: survival {survival}, the gradient at {first} over that at {last}"
         case "detached":
-            missing = [place for place, block in enumerate(profile.blocks) if not block.connected]
-            text = (
-                f"Detached: no path leads from the loss to {_blocks(profile, missing)}, which {_do(missing)} not train"
-            )
+            missing = [place for place, row in enumerate(result.blocks) if not row["connected"]]
+            text = f"Detached: no path leads from the loss to {_blocks(names, missing)}, which {_do(missing)} not train"
         case "masked":
-            where = _below(profile, log_g)
+            where = _below(result)
             text = f"Masked: the gradient is exactly zero {where}, as a weight above is zero in every element"
         case "dead":
-            text = f"Dead: the gradient is exactly zero {_below(profile, log_g)}"
+            text = f"Dead: the gradient is exactly zero {_below(result)}"
         case _:
-            what = "the loss" if not math.isfinite(profile.loss) else "the gradient"
+            what = "the loss" if result.loss is not None and not math.isfinite(result.loss) else "the gradient"
             text = f"Not finite: {what} is infinite or not a number"
     verdicts = Counter(summary.verdicts)
     if len(verdicts) > 1:
@@ -143,12 +121,12 @@ def _decay(summary: Summary) -> str:
     return f"{text}: it reaches any depth."
 
 
-def outstanding(profiles: Sequence[ModuleProfile]) -> int | None:
+def outstanding(result: ModuleReport) -> int | None:
     """Return the place of the block whose factor lies furthest from that of the others, where one does.
 
     The factor of a block is the gradient at its input over that at its output.
     """
-    log_g = np.stack([log_grad_norms(profile) for profile in profiles]).mean(0)
+    log_g = np.array(result.log10_norms) * _LN10
     factors = log_g[:-1] - log_g[1:] if np.isfinite(log_g).all() else np.array([])
     if len(factors) < 3:
         return None
@@ -158,9 +136,8 @@ def outstanding(profiles: Sequence[ModuleProfile]) -> int | None:
 
 
 def _where(result: ModuleReport) -> list[str]:
-    profile, verdict = result.profiles[0], result.summary.verdict
-    log_g = np.stack([log_grad_norms(own) for own in result.profiles]).mean(0)
-    place = outstanding(result.profiles)
+    verdict, log_g = result.summary.verdict, np.array(result.log10_norms) * _LN10
+    place = outstanding(result)
     if place is None:
         if verdict in ("vanishing", "exploding") and len(log_g) > 3:
             return [f"It {'shrinks' if verdict == 'vanishing' else 'grows'} evenly: no block stands out."]
@@ -177,9 +154,8 @@ def _where(result: ModuleReport) -> list[str]:
         if verdict != "healthy" and 0.1 < share <= 1
         else ""
     )
-    return [
-        f"It changes most in {_label(profile, place)} (block {place + 1}): {change} from its output to its input{much}."
-    ]
+    where = f"{result.names[place]} (block {result.blocks[place]['block']})"
+    return [f"It changes most in {where}: {change} from its output to its input{much}."]
 
 
 def _cause(cause: Cause) -> str:
@@ -192,44 +168,36 @@ def _cause(cause: Cause) -> str:
 
 def details(result: ModuleReport) -> list[tuple[str, str]]:
     """Return how it was measured: what each line is about, and the line."""
-    profile = result.profiles[0]
-    loss = "" if profile.objective.startswith("no loss") else f", {profile.loss:.4g}"
+    loss = "" if result.loss is None or result.objective.startswith("no loss") else f", {result.loss:.4g}"
     lines = [
-        ("differentiated", f"{profile.objective}{loss}"),
-        ("source", f"input {profile.source}" if profile.source.isdigit() else profile.source or "the input"),
+        ("differentiated", f"{result.objective}{loss}"),
+        ("source", f"input {result.source}" if result.source.isdigit() else result.source or "the input"),
     ]
-    lines += [("blocks", profile.rule), ("computed in", profile.dtype)]
-    if profile.uncalled:
-        more = len(profile.uncalled) - _LISTED
-        lines.append(
-            ("never called", ", ".join(profile.uncalled[:_LISTED]) + (f" and {more} more" if more > 0 else ""))
-        )
-    notes = dict.fromkeys(note for own in result.profiles for note in own.notes)
-    return [*lines, *(("note", note) for note in notes)]
+    lines += [("blocks", result.rule), ("computed in", result.dtype)]
+    if result.uncalled:
+        more = len(result.uncalled) - _LISTED
+        lines.append(("never called", ", ".join(result.uncalled[:_LISTED]) + (f" and {more} more" if more > 0 else "")))
+    return [*lines, *(("note", note) for note in result.notes)]
 
 
-def _label(profile: ModuleProfile, place: int) -> str:
-    block = profile.blocks[place]
-    return label(block, sum(other.name == block.name for other in profile.blocks))
-
-
-def _below(profile: ModuleProfile, log_g: Any) -> str:
-    zero = np.flatnonzero(np.isneginf(log_g)).tolist()
-    if len(zero) == len(log_g):
+def _below(result: ModuleReport) -> str:
+    zero = [place for place, norm in enumerate(result.log10_norms) if norm == -math.inf]
+    total = len(result.blocks)
+    if len(zero) == total:
         return "at every block"
     if zero == list(range(len(zero))):
-        return f"at and below {_label(profile, zero[-1])} (block {zero[-1] + 1} of {len(log_g)})"
-    return f"at {_blocks(profile, zero)}"
+        return f"at and below {result.names[zero[-1]]} (block {zero[-1] + 1} of {total})"
+    return f"at {_blocks(result.names, zero)}"
 
 
-def _blocks(profile: ModuleProfile, places: Sequence[int]) -> str:
-    if len(places) == len(profile.blocks):
+def _blocks(names: Sequence[str], places: Sequence[int]) -> str:
+    if len(places) == len(names):
         return "any block"
     if len(places) > 2 and list(places) == list(range(places[0], places[-1] + 1)):
-        return f"{len(places)} blocks, {_label(profile, places[0])} to {_label(profile, places[-1])}"
-    names = [_label(profile, place) for place in places[:_LISTED]]
-    more = len(places) - len(names)
-    return joined(names) + (f" and {more} more" if more else "")
+        return f"{len(places)} blocks, {names[places[0]]} to {names[places[-1]]}"
+    shown = [names[place] for place in places[:_LISTED]]
+    more = len(places) - len(shown)
+    return joined(shown) + (f" and {more} more" if more else "")
 
 
 def _do(places: Sequence[int]) -> str:

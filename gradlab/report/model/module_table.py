@@ -12,10 +12,10 @@ import numpy as np
 
 from gradlab.report.formatting import count, number_text, power
 from gradlab.report.model.marks import Mark, mark, verdict_of
-from gradlab.report.model.module_conclusions import ModuleReport, outstanding
-from gradlab.report.model.module_rows import block_rows
+from gradlab.report.model.module_conclusions import outstanding
+from gradlab.report.model.module_report import ModuleReport
 
-__all__ = ["MOST", "BlockRow", "BlockTable", "TableColumn", "block_table", "skipped_text"]
+__all__ = ["MOST", "BlockRow", "BlockTable", "TableColumn", "block_mark", "block_table", "skipped_text"]
 
 MOST = 40
 """Blocks that a terminal shows all of; of more it shows about half as many, with a line for those between."""
@@ -102,6 +102,7 @@ COLUMNS = (
     TableColumn("act_rms", "act rms", "root mean square of the output", _number, 6),
     TableColumn("log10_weight_grad_norm", "log10 |dW|", "norm of the weights' gradients", _log10, 7),
     TableColumn("weight_norm", "|W|", "norm of the weights", _number, 14),
+    TableColumn("update_ratio", "update/|W|", "norm of the update over that of the weights", _number, 4),
     TableColumn("dead", "dead", "units with a slope of zero for every sample", _share, 4, (0.0,)),
     TableColumn("saturated", "saturated", "elements with a slope below 1/20 of the largest", _share, 5, (0.0,)),
     TableColumn("zero_grad", "zero grad", "elements of the gradient that are zero", _share, 8, (0.0,)),
@@ -117,7 +118,7 @@ COLUMNS = (
 
 def block_table(result: ModuleReport, most: int | None = MOST) -> BlockTable:
     """Return the table of a measured model; of more than `most` blocks the ends, those that matter and some others."""
-    rows = [_shown_values(row, result.profiles[0].dtype) for row in block_rows(result.profiles)]
+    rows = [_shown_values(row, result.dtype) for row in result.blocks]
     columns = [column for column in COLUMNS if _says_something(column, rows)]
     same = tuple(
         (column.title, column.text(rows[0][column.key]))
@@ -126,8 +127,8 @@ def block_table(result: ModuleReport, most: int | None = MOST) -> BlockTable:
     )
     names = [str(row["name"]) for row in rows]
     prefix = _prefix(names)
-    thresholds = result.options.vanish, result.options.explode
-    marks = [_mark(row, *thresholds) for row in rows]
+    thresholds = result.vanish, result.explode
+    marks = [block_mark(row, *thresholds) for row in rows]
     places = range(len(rows)) if most is None or len(rows) <= most else _shown(result, rows, marks, most)
     shown = []
     last = -1
@@ -152,8 +153,12 @@ def _shown_values(row: Mapping[str, Any], dtype: str) -> dict[str, Any]:
 
 
 def _note(row: Mapping[str, Any]) -> str:
-    notes = ["detached"] if not row["connected"] else [] if row["is_cut"] else ["not a cut"]
-    return ", ".join([*notes, *(["frozen"] if row["frozen"] else [])])
+    notes = [] if row["is_cut"] or not row["connected"] else ["not a cut"]
+    if not row["connected"]:
+        unreached = math.isnan(row["log10_grad_norm"])  # in a training loop
+        silent = "not called" if math.isnan(row["act_rms"]) else "" if row["frozen"] else "no gradient"
+        notes = [silent if unreached else "detached"]
+    return ", ".join(filter(None, [*notes, "frozen" if row["frozen"] else ""]))
 
 
 def _prefix(names: Sequence[str]) -> str:
@@ -164,19 +169,21 @@ def _prefix(names: Sequence[str]) -> str:
     return "".join(f"{level[0]}." for level in takewhile(lambda level: len(set(level)) == 1, levels))
 
 
-def _mark(row: Mapping[str, Any], vanish: float, explode: float) -> Mark:
-    log10_survival = float(row["log10_survival"])
-    if row["log10_grad_norm"] == -math.inf:
+def block_mark(row: Mapping[str, Any], vanish: float, explode: float) -> Mark:
+    """Return the mark of the survival at a block; an empty one where there is nothing to compare."""
+    log10_survival, log10_norm = float(row["log10_survival"]), float(row["log10_grad_norm"])
+    if log10_norm == -math.inf:
         return mark("dead", math.nan, vanish, explode)
-    if math.isnan(log10_survival) and not math.isnan(row["log10_grad_norm"]):
-        return Mark("", "", None)  # the last block has no gradient to compare with
+    unreached = math.isnan(log10_norm) and not row["connected"]
+    if unreached or (math.isnan(log10_survival) and not math.isnan(log10_norm)):  # the last block may have no gradient
+        return Mark("", "", None)
     return mark(verdict_of(log10_survival, vanish, explode), log10_survival, vanish, explode)
 
 
 def _shown(result: ModuleReport, rows: Sequence[Mapping[str, Any]], marks: Sequence[Mark], most: int) -> Sequence[int]:
     total = len(rows)
     places = {*range(_ENDS), *range(total - _ENDS, total)}
-    worst = outstanding(result.profiles)
+    worst = outstanding(result)
     if worst is not None:
         places |= {worst - 1, worst, min(worst + 1, total - 1)}
     pairs = list(pairwise(range(total)))

@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from gradlab.modules.profile import BlockNumbers, ModuleProfile
+from gradlab.modules.profile import ModuleProfile
 from gradlab.modules.summary import summarise
-from gradlab.modules.watch_numbers import WatchedStep
 from gradlab.report.model.module_rows import block_rows
+from gradlab.store.watched import BLOCK_COLUMNS
 
-__all__ = ["BLOCK_COLUMNS", "STEP_COLUMNS", "watched_rows", "without_gradient"]
+if TYPE_CHECKING:
+    from gradlab.modules.watch_numbers import WatchedStep  # it loads torch
+
+__all__ = ["places_without_gradient", "watched_rows", "without_gradient"]
 
 _LN10 = math.log(10)
 
-STEP_COLUMNS = (
-    "step", "micro_batches", "loss", "verdict", "survival", "log10_survival", "decay", "clip_norm_before",
-    "clip_norm_after", "clip_coef", "loss_scale", "overflows", "overflow_at",
-)  # fmt: skip
-BLOCK_COLUMNS = (
-    "step", "block", "name", "kind", "call", "shape", "parameters", "frozen", "connected", "is_cut", "grad_norm",
-    "log10_grad_norm", "grad_rms", "rel_grad", "log10_survival", "survival", "factor", "weight_grad_norm",
-    "weight_norm", "update_ratio", "act_rms",
-)  # fmt: skip
 _OF_THE_GRADIENT = (
     "grad_norm", "log10_grad_norm", "grad_rms", "rel_grad", "log10_survival", "survival", "factor",
 )  # fmt: skip
@@ -68,20 +63,33 @@ def watched_rows(watched: WatchedStep) -> tuple[dict[str, Any], list[dict[str, A
 
 def without_gradient(profile: ModuleProfile) -> dict[int, str]:
     """Return the places of the blocks that no gradient can have reached, each with ``frozen`` or ``not called``."""
+    blocks = profile.blocks
+    return places_without_gradient(
+        [block.connected for block in blocks],
+        [not block.frozen and block.parameters > 0 for block in blocks],
+        [not math.isnan(block.act_rms) for block in blocks],
+    )
+
+
+def places_without_gradient(
+    connected: Sequence[bool], trained: Sequence[bool], called: Sequence[bool]
+) -> dict[int, str]:  # fmt: skip
+    """Return `without_gradient` of blocks from the data to the loss.
+
+    Args:
+        connected: whether a gradient came back to each.
+        trained: whether each has a parameter that needs a gradient.
+        called: whether each was.
+    """
     places: dict[int, str] = {}
-    for place, block in enumerate(profile.blocks):
-        if block.connected:
-            break
-        if not (block.frozen or not block.parameters):
+    for place, reached in enumerate(connected):
+        if reached or trained[place]:
             break
         places[place] = "frozen"
     else:
         places = {}
-    return places | {place: "not called" for place, block in enumerate(profile.blocks) if _not_called(block)}
-
-
-def _not_called(block: BlockNumbers) -> bool:
-    return not block.connected and math.isnan(block.act_rms)
+    missing = (place for place, reached in enumerate(connected) if not reached and not called[place])
+    return places | dict.fromkeys(missing, "not called")
 
 
 def _exp(logarithm: float) -> float:

@@ -11,11 +11,12 @@ from importlib import resources
 from gradlab.errors import printable
 from gradlab.report.glyphs import UNICODE
 from gradlab.report.model.marks import Mark
-from gradlab.report.model.module_conclusions import ModuleReport, conclusions, details, heading
+from gradlab.report.model.module_conclusions import conclusions, details, heading
 from gradlab.report.model.module_cures import CureRow
+from gradlab.report.model.module_report import ModuleReport
 from gradlab.report.model.module_table import block_table
 
-__all__ = ["module_page"]
+__all__ = ["blocks", "escaped", "image", "listed", "module_page", "standalone", "survival"]
 
 _STYLE = "".join(
     f"td.{side}{shade} {{ background: var(--{side}{shade}); color: var(--on); }}\n"
@@ -30,57 +31,74 @@ _POLICY = "default-src 'none'; style-src 'sha256-{hash}'; img-src data:; base-ur
 
 def module_page(result: ModuleReport, cures: Sequence[CureRow], picture: bytes) -> str:
     """Return the page: conclusions, picture (an SVG), blocks, what was tried, how it was measured."""
-    style = (resources.files("gradlab.report.page") / "assets" / "page.css").read_text(encoding="utf-8") + _STYLE + _OWN
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
-    title = _text(heading(result, UNICODE.dot))
-    drawn = base64.b64encode(picture).decode("ascii")
     row = '<tr><th class="text">{}</th><td class="text">{}</td></tr>'
-    how = "".join(row.format(_text(name), _text(text)) for name, text in details(result))
-    parts = [
-        f"<h2>Conclusions</h2><ul>{''.join(f'<li>{_text(line)}</li>' for line in conclusions(result))}</ul>",
-        f'<img alt="Norm of the gradient at each block, as in the table" src="data:image/svg+xml;base64,{drawn}">',
-        f"<h2>Blocks, from the data to the loss</h2>{_blocks(result)}",
+    how = "".join(row.format(escaped(name), escaped(text)) for name, text in details(result))
+    return standalone(heading(result, UNICODE.dot), [
+        listed("Conclusions", conclusions(result)),
+        image("Norm of the gradient at each block, as in the table", picture),
+        f"<h2>Blocks, from the data to the loss</h2>{blocks(result)}",
         _cures(cures),
         f"<h2>How it was measured</h2><table>{how}</table>",
-    ]
+    ])  # fmt: skip
+
+
+def standalone(title: str, parts: Sequence[str]) -> str:
+    """Return a page of some parts, which are markup."""
+    css = resources.files("gradlab.report.page") / "assets" / "page.css"
+    style = css.read_text(encoding="utf-8") + _STYLE + _OWN
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY.format(hash=digest)}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{title}</title><style>{style}</style></head>\n"
-        f"<body><header><h1>{title}</h1></header><main>\n" + "\n".join(parts) + "\n</main></body></html>\n"
+        f"<title>{escaped(title)}</title><style>{style}</style></head>\n"
+        f"<body><header><h1>{escaped(title)}</h1></header><main>\n" + "\n".join(parts) + "\n</main></body></html>\n"
     )
 
 
-def _text(text: str) -> str:
+def image(words: str, svg: bytes) -> str:
+    """Return a picture as markup; `words` are what a reader without pictures has."""
+    drawn = base64.b64encode(svg).decode("ascii")
+    return f'<img alt="{escaped(words)}" src="data:image/svg+xml;base64,{drawn}">'
+
+
+def listed(title: str, sentences: Sequence[str]) -> str:
+    """Return sentences as a list below a heading; nothing without any."""
+    return f"<h2>{title}</h2><ul>{''.join(f'<li>{escaped(line)}</li>' for line in sentences)}</ul>" if sentences else ""
+
+
+def escaped(text: str) -> str:
+    """Return a text as it stands in markup."""
     return escape(printable(text))
 
 
-def _blocks(result: ModuleReport) -> str:
+def blocks(result: ModuleReport) -> str:
+    """Return the table of the blocks."""
     table = block_table(result, None)
-    heads = "".join(f'<th title="{_text(column.meaning)}">{_text(column.title)}</th>' for column in table.columns)
+    heads = "".join(f'<th title="{escaped(column.meaning)}">{escaped(column.title)}</th>' for column in table.columns)
     rows = []
     for row in table.rows:
         fields = "".join(
-            _survival(row.mark) if column.key == "log10_survival" else f"<td>{_text(row.texts[column.key])}</td>"
+            survival(row.mark) if column.key == "log10_survival" else f"<td>{escaped(row.texts[column.key])}</td>"
             for column in table.columns
         )
-        rows.append(f'<tr><td>{row.number}</td><td class="text">{_text(table.prefix + row.name)}</td>{fields}</tr>')
+        rows.append(f'<tr><td>{row.number}</td><td class="text">{escaped(table.prefix + row.name)}</td>{fields}</tr>')
     head = f'<tr><th></th><th class="text">block</th>{heads}</tr>'
     return f"<table><thead>{head}</thead><tbody>{''.join(rows)}</tbody></table>"
 
 
-def _survival(mark: Mark) -> str:
+def survival(mark: Mark) -> str:
+    """Return the field of a survival in its colour."""
     shade = f' class="{"v" if mark.shade < 0 else "e"}{abs(mark.shade)}"' if mark.shade else ""
-    return f"<td{shade}>{_text(f'{mark.text} {UNICODE.sign(mark.sign)}'.strip())}</td>"
+    return f"<td{shade}>{escaped(f'{mark.text} {UNICODE.sign(mark.sign)}'.strip())}</td>"
 
 
 def _cures(rows: Sequence[CureRow]) -> str:
     if not rows:
         return ""
     body = "".join(
-        f'<tr><td class="text">{_text(row.what)}</td>{_survival(row.before)}{_survival(row.after)}'
-        f'<td class="text">{_text(row.verdict)}</td></tr>'
+        f'<tr><td class="text">{escaped(row.what)}</td>{survival(row.before)}{survival(row.after)}'
+        f'<td class="text">{escaped(row.verdict)}</td></tr>'
         for row in rows
     )
     best = next((row for row in rows if row.helps), None)

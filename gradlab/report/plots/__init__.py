@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gradlab.report.plots.data import PlotData
     from gradlab.results.tables import Tables
 
-__all__ = ["FORMATS", "PICTURES", "draw", "load"]
+__all__ = ["FORMATS", "PICTURES", "chosen", "draw", "load"]
 
 FORMATS = ("png", "svg")
 
@@ -50,8 +50,7 @@ def draw(
     do not have is removed, so that what lies there always shows these tables. The same tables give the same bytes.
     Raises UsageError for an unknown picture or format, StoreError when a file cannot be written.
     """
-    names = [_known(name, tuple(PICTURES), "picture") for name in only] or list(PICTURES)
-    endings = [_known(name, FORMATS, "format") for name in formats]
+    names, endings = chosen(only, formats)
     load()
     from gradlab.families.axes import known_axes, models_by_axis
     from gradlab.report.model.rows import by_axis
@@ -66,10 +65,10 @@ def draw(
     axes = models_by_axis(tables.cells["model"].unique().tolist())
     named = {suffixes[axis] if index else "": data for index, (axis, data) in enumerate(zip(axes, parts, strict=True))}
     written: list[Path] = []
-    for name in dict.fromkeys(names):
+    for name in names:
         function = _picture(name)
         for suffix in ("", *suffixes.values()):
-            paths = [directory / f"{name}{suffix}.{ending}" for ending in dict.fromkeys(endings)]
+            paths = [directory / f"{name}{suffix}.{ending}" for ending in endings]
             sources = [named.get(suffix)] if name not in _OF_ONE_AXIS else [] if suffix else parts
             if any(save(function, data, paths) for data in sources if data is not None):
                 written += paths
@@ -78,6 +77,15 @@ def draw(
                 with explained("remove", path):
                     path.unlink(missing_ok=True)
     return tuple(written)
+
+
+def chosen(only: Sequence[str], formats: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the names of the pictures (all, if none is named) and the formats, each once.
+
+    Raises UsageError for what there is not.
+    """
+    names = [_known(name, tuple(PICTURES), "picture") for name in only] or list(PICTURES)
+    return list(dict.fromkeys(names)), list(dict.fromkeys(_known(name, FORMATS, "format") for name in formats))
 
 
 def load() -> None:

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from math import inf, isfinite, log, log10
 from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from gradlab.modules.summary import log_grad_norms
 from gradlab.record import Floats
-from gradlab.report.model.module_conclusions import ModuleReport
-from gradlab.report.model.module_rows import block_rows
+from gradlab.report.model.module_report import ModuleReport
 from gradlab.report.plots.style import COLOURS, GREY, VERDICTS, amount, log_axis, new
 
-__all__ = ["picture", "svg"]
+__all__ = ["NAMED", "block_axis", "picture", "svg"]
 
-_NAMED = 24
+NAMED = 24
 """Blocks whose names fit below the axis; of more, only their numbers."""
 
 
@@ -33,9 +33,8 @@ def picture(result: ModuleReport) -> Figure:
         figure = new(7.2, 4.2)
         figure.set_layout_engine("constrained")
         axes = figure.subplots()
-        seeds = np.stack([log_grad_norms(profile) for profile in result.profiles]) / log(10)
-        rows = block_rows(result.profiles)
-        names = [str(row["name"]) for row in rows]
+        seeds = np.array(result.seed_norms)
+        rows, names = result.blocks, result.names
         at = np.arange(1, len(names) + 1)
         shown = np.where(np.isfinite(seeds), seeds, np.nan)
         colour, word = VERDICTS.get(result.summary.verdict, (VERDICTS["dead"][0], result.summary.verdict))
@@ -44,9 +43,7 @@ def picture(result: ModuleReport) -> Figure:
         if len(seeds) > 1:
             for own in shown:
                 axes.plot(at, own, ".", color=colour, alpha=0.35, markersize=4)
-        axes.plot(
-            at, shown.mean(0), "-o" if len(names) <= _NAMED else "-", color=colour, markersize=4, label="measured"
-        )
+        axes.plot(at, shown.mean(0), "-o" if len(names) <= NAMED else "-", color=colour, markersize=4, label="measured")
         theory = _theory([float(row.get("theory_factor", np.nan)) for row in rows], float(shown.mean(0)[-1]))
         if np.isfinite(theory[:-1]).any():
             axes.plot(at, theory, "--", color=COLOURS[1], label="theory")
@@ -57,19 +54,21 @@ def picture(result: ModuleReport) -> Figure:
         if zero.any():
             axes.plot(at[zero], np.full(int(zero.sum()), axes.get_ylim()[0]), "x", color=GREY, clip_on=False)
         axes.set_title(f"{result.name}: {word}{_survival(result)}", loc="left")
-        axes.set_xlabel("block, from the data to the loss")
         axes.set_ylabel("norm of the gradient")
-        if len(names) <= _NAMED:
-            axes.set_xticks(
-                at,
-                names,
-                rotation=45 if max(map(len, names)) > 3 else 0,
-                ha="right" if max(map(len, names)) > 3 else "center",
-                fontsize=8,
-            )
-        else:
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        block_axis(axes, names)
     return figure
+
+
+def block_axis(axes: Axes, names: Sequence[str]) -> None:
+    """Name the blocks below an axis where there are few, otherwise number them."""
+    axes.set_xlabel("block, from the data to the loss")
+    if len(names) > NAMED:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        return
+    long = max(map(len, names), default=0) > 3
+    axes.set_xticks(
+        np.arange(1, len(names) + 1), names, rotation=45 if long else 0, ha="right" if long else "center", fontsize=8
+    )
 
 
 def _theory(factors: list[float], top: float) -> Floats:

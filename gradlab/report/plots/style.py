@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from math import floor, isfinite, log10
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -38,6 +38,7 @@ __all__ = [
     "save",
 ]
 
+T = TypeVar("T")
 INK, GREY = "#222222", "#767676"
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -114,7 +115,7 @@ def _height(lines: str, size: float) -> float:
     return (lines.count("\n") + 1) * size * 1.42 / 72 + 0.05 if lines else 0.0
 
 
-def save(picture: Callable[[PlotData], Figure | None], data: PlotData, paths: Sequence[Path]) -> bool:
+def save(picture: Callable[[T], Figure | None], data: T, paths: Sequence[Path]) -> bool:
     """Draw a picture and write it once for each path, in the format of its ending; return whether there was one."""
     style: Any = _STYLE  # the stubs want a literal for each key
     with matplotlib.rc_context(), warnings.catch_warnings():

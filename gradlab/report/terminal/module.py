@@ -9,40 +9,48 @@ from math import isfinite
 from rich.cells import cell_len
 from rich.text import Text
 
-from gradlab.modules.summary import log_grad_norms
 from gradlab.report.formatting import count, log_text
 from gradlab.report.glyphs import Glyphs
 from gradlab.report.model.marks import sign_names
-from gradlab.report.model.module_conclusions import ModuleReport, conclusions, details, heading
+from gradlab.report.model.module_conclusions import conclusions, details, heading
 from gradlab.report.model.module_cures import CureRow
+from gradlab.report.model.module_report import ModuleReport, reached
 from gradlab.report.model.module_table import BlockRow, BlockTable, TableColumn, block_table, skipped_text
 from gradlab.report.terminal.entries import legend_text, mark_entry, style, wrapped
 from gradlab.report.terminal.sparkline import spark
 from gradlab.report.terminal.table import GAP, Column, Entry, fold
 
-__all__ = ["cure_lines", "module_report"]
+__all__ = ["block_lines", "cure_lines", "module_report", "sentence_lines"]
 
-_LN10 = 2.302585092994046
+_LEAST_WORDS = 24
+"""Columns that the words of a change need beside the numbers."""
 
 
 def module_report(result: ModuleReport, glyphs: Glyphs, width: int | None) -> list[Text]:
     """Return the lines of a report, no wider than `width`: conclusions, profile, blocks, how it was measured."""
-    table = block_table(result) if width is not None else block_table(result, None)
     return [
         *wrapped(heading(result, glyphs.dot), width, "bold"),
-        *_conclusions(result, glyphs, width),
+        *sentence_lines(result, glyphs, width),
         Text(),
         *_profile(result, glyphs, width),
-        *_table(table, glyphs, width),
-        *_legend(table, result, glyphs, width),
+        *block_lines(result, glyphs, width),
         Text(),
         *_details(result, glyphs, width),
     ]
 
 
-def _conclusions(result: ModuleReport, glyphs: Glyphs, width: int | None) -> list[Text]:
+def block_lines(result: ModuleReport, glyphs: Glyphs, width: int | None) -> list[Text]:
+    """Return the table of the blocks and its legend, no wider than `width`."""
+    table = block_table(result) if width is not None else block_table(result, None)
+    return [*_table(table, glyphs, width), *_legend(table, result, glyphs, width)]
+
+
+def sentence_lines(result: ModuleReport, glyphs: Glyphs, width: int | None) -> list[Text]:
+    """Return the conclusions, the verdict in the colour of the survival."""
     first, *others = map(glyphs.plain, conclusions(result))
-    look = style(block_table(result).rows[0].mark) if result.summary.verdict in ("vanishing", "exploding") else ""
+    look = (
+        style(block_table(reached(result)).rows[0].mark) if result.summary.verdict in ("vanishing", "exploding") else ""
+    )
     lines = [_verdict_line(line, look) for line in wrapped(f"  {first}", width, indent="    ")]
     return lines + [line for sentence in others for line in wrapped(f"  {sentence}", width, indent="    ")]
 
@@ -56,13 +64,14 @@ def _verdict_line(line: Text, look: str) -> Text:
 
 
 def _profile(result: ModuleReport, glyphs: Glyphs, width: int | None) -> list[Text]:
-    profile = result.profiles[0]
-    values = (log_grad_norms(profile) / _LN10).tolist()
+    values = result.log10_norms
     if len(values) < 3:
         return []
     ends = glyphs.to.join(log_text(value) if isfinite(value) else "zero" for value in (values[0], values[-1]))
     title, curve = Text("log10 |g| from the first block to the last  ", "bold"), Text(f"{spark(glyphs, values)} {ends}")
-    return [title + curve] if width is None or title.cell_len + curve.cell_len <= width else [title[:-2], curve]
+    if width is None or title.cell_len + curve.cell_len <= width:
+        return [title + curve]
+    return [*wrapped(title.plain.rstrip(), width, "bold"), curve]
 
 
 def _table(table: BlockTable, glyphs: Glyphs, width: int | None) -> list[Text]:
@@ -127,7 +136,7 @@ def _legend(table: BlockTable, result: ModuleReport, glyphs: Glyphs, width: int 
         shown = f"{len(table.rows)} of {count(table.total, 'block')} are shown; all are in a pipe and with --json"
         lines += wrapped(shown, width, "dim")
     signs = {row.mark.sign for row in table.rows}
-    names = sign_names(result.options.vanish, result.options.explode, {"dead", "nonfinite"})
+    names = sign_names(result.vanish, result.explode, {"dead", "nonfinite"})
     if shown_names := [entry for entry in names if entry[0] in signs]:
         lines += wrapped(legend_text(shown_names, glyphs), width, "dim")
     meanings = [f"{column.title}: {column.meaning}" for column in table.columns if column.rank <= 1 and column.meaning]
@@ -156,11 +165,16 @@ def cure_lines(rows: Sequence[CureRow], glyphs: Glyphs, width: int | None) -> li
         Column("after   ", tuple(mark_entry(row.after, glyphs) for row in rows)),
         Column("", tuple(Entry(row.verdict, "bold" if row.helps else "") for row in rows), right=False),
     ]
+    lines = wrapped("What mends it: survival (log10) before and after each change", width, "bold")
     needed = sum(column.width + GAP for column in columns)
-    room = None if width is None else max(width - needed - GAP, 24)
-    labels = [Column("what was changed, on a copy", tuple(Entry(_folded(row.what, room)) for row in rows), right=False)]
-    lines = [Text("What mends it: survival (log10) before and after each change", "bold")]
-    lines += fold([], [*labels, *columns], None, glyphs)
+    room = None if width is None else width - needed
+    if room is not None and room < _LEAST_WORDS:
+        labels = [Column("what was changed, on a copy", tuple(Entry(row.what) for row in rows), right=False)]
+        lines += fold(labels, columns, width, glyphs)
+    else:
+        texts = tuple(Entry(_folded(row.what, room)) for row in rows)
+        title = _folded("what was changed, on a copy", room)
+        lines += fold([], [Column(title, texts, right=False), *columns], None, glyphs)
     best = next((row for row in rows if row.helps), None)
     if best is None:
         return [*lines, Text("None of these helps.", "bold")]

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from gradlab.report.glyphs import Glyphs
 
-__all__ = ["GAP", "Column", "Entry", "fold"]
+__all__ = ["GAP", "Column", "Entry", "fold", "folded_label"]
 
 GAP = 2
 _NUMBER = 8
@@ -71,10 +71,12 @@ def fold(labels: Sequence[Column], columns: Sequence[Column], width: int | None,
 
 def _within(label: Column, width: int) -> Column:
     """Return a column of labels whose texts go on in the next line beyond a width."""
-    return replace(label, entries=tuple(replace(entry, text=_folded(entry.text, width)) for entry in label.entries))
+    return replace(
+        label, entries=tuple(replace(entry, text=folded_label(entry.text, width)) for entry in label.entries)
+    )
 
 
-def _folded(text: str, width: int) -> str:
+def folded_label(text: str, width: int) -> str:
     """Return a label in lines of at most `width` columns, broken behind a sign between its words where there is one."""
     lines: list[str] = [""]
     for word in re.findall(r".*?(?:[,(=_ /.-]|$)", text):

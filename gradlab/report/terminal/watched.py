@@ -8,95 +8,103 @@ from typing import Any
 
 from rich.text import Text
 
-from gradlab.report.formatting import count, log_text, number_text
+from gradlab.report.formatting import count, number_text
 from gradlab.report.glyphs import Glyphs
-from gradlab.report.terminal.entries import wrapped
+from gradlab.report.model.watched_training import WatchedTraining, evenly_spaced
+from gradlab.report.terminal.entries import mark_entry, wrapped
+from gradlab.report.terminal.module import block_lines, sentence_lines
 from gradlab.report.terminal.sparkline import spark
 from gradlab.report.terminal.table import Column, Entry, fold
 
-__all__ = ["watched_report"]
+__all__ = ["step_lines", "watched_report"]
 
 _STEPS_SHOWN = 12
-Rows = Sequence[Mapping[str, Any]]
+_SPARK = 24
+Row = Mapping[str, Any]
 
 
-def watched_report(
-    name: str, model: str, steps: Rows, blocks: Rows, notes: Sequence[str], glyphs: Glyphs, width: int | None
-) -> list[Text]:
+def watched_report(training: WatchedTraining, glyphs: Glyphs, width: int | None) -> list[Text]:
     """Return the lines of a report, no wider than `width`.
 
-    Args:
-        steps, blocks: rows of the two tables; of many steps twelve are shown, evenly spaced, the last among them.
+    Of many steps twelve are shown, evenly spaced, the last among them.
     """
-    measured = f"{count(len(steps), 'step')} measured"
-    lines = [*wrapped(f"{name} {glyphs.dot} {model} {glyphs.dot} {measured}", width, "bold"), Text()]
-    if steps:
-        last = steps[-1]["step"]
-        lines += [*_steps(steps, blocks, glyphs, width), Text()]
-        own = [row for row in blocks if row["step"] == last]
-        lines += [Text(f"Blocks at step {last:,}", "bold"), *_blocks(own, glyphs, width)]
-    lines += [Text()] * bool(notes and steps)
-    for note in notes:
+    parts = [training.name, training.model, f"{count(len(training.steps), 'step')} measured"]
+    parts += [f"every {training.every:,} steps"] if training.every is not None and training.every > 1 else []
+    parts += [training.state] if training.state else []
+    lines = wrapped(f" {glyphs.dot} ".join(filter(None, parts)), width, "bold")
+    if training.steps and training.blocks:
+        last, report = training.steps[-1]["step"], training.report()
+        lines += [*sentence_lines(report, glyphs, width), Text(), *_steps(training, glyphs, width), Text()]
+        lines += [Text(f"Blocks at step {last:,}", "bold"), *block_lines(report, glyphs, width)]
+    lines += [Text()] * bool(training.notes and training.steps)
+    for note in training.notes:
         lines += wrapped(f"  {glyphs.plain(note)}", width, indent="    ")
     return lines
 
 
-def _steps(steps: Rows, blocks: Rows, glyphs: Glyphs, width: int | None) -> list[Text]:
-    shown = _spread(len(steps), _STEPS_SHOWN)
-    rows = [steps[place] for place in shown]
-    profiles = {row["step"]: [] for row in rows}  # type: ignore[var-annotated]
-    for row in blocks:
-        if row["step"] in profiles:
-            profiles[row["step"]].append(row["log10_grad_norm"])
+def _steps(training: WatchedTraining, glyphs: Glyphs, width: int | None) -> list[Text]:
+    steps = training.steps
+    rows = [steps[place] for place in evenly_spaced(len(steps), _STEPS_SHOWN)]
+    room = _SPARK if width is None else min(max(width // 4, 6), _SPARK)
+    profiles = [[row["log10_grad_norm"] for row in training.rows_at(step["step"])] for step in rows]
     columns = [
-        Column("first to last block", tuple(Entry(spark(glyphs, profiles[row["step"]])) for row in rows), right=False),
-        _column("log10 survival", rows, lambda row: log_text(row["log10_survival"])),
+        Column("survival   ", tuple(mark_entry(training.mark(row), glyphs) for row in rows)),
         Column("verdict", tuple(Entry(row["verdict"]) for row in rows), right=False),
     ]
-    for title, key in _WHERE_KNOWN:
-        if any(not math.isnan(row[key]) for row in rows):
-            columns.append(_column(title, rows, lambda row, key=key: _number(row[key])))  # type: ignore[misc]
+    if any(not math.isnan(row["loss"]) for row in rows):
+        columns.append(_column("loss", rows, lambda row: _number(row["loss"])))
+    if any(map(_clipped, steps)):
+        for title, key in (("before", "clip_norm_before"), ("after", "clip_norm_after")):
+            texts = tuple(Entry(_number(row[key])) for row in rows)
+            columns.append(Column(title, texts, group="|gradient|, clipping"))
+    elif any(not math.isnan(row["clip_norm_before"]) for row in rows):
+        columns.append(_column("|gradient|", rows, lambda row: _number(row["clip_norm_before"])))
     if any(row["loss_scale"] != 1 for row in rows):
         columns.append(_column("loss scale", rows, lambda row: f"{row['loss_scale']:g}"))
     if any(row["overflows"] for row in rows):
         columns.append(_column("overflows", rows, lambda row: str(row["overflows"] or "")))
         columns.append(Column("overflow at", tuple(Entry(row["overflow_at"]) for row in rows), right=False))
+    bars = tuple(Entry(spark(glyphs, profile, room)) for profile in profiles)
+    columns.insert(0, Column("first to last block" if room > 18 else "blocks", bars, right=False))
     lines = fold([_column("step", rows, lambda row: f"{row['step']:,}")], columns, width, glyphs)
-    if len(rows) < len(steps):
-        lines.append(Text(f"{len(rows)} of {len(steps):,} steps", "dim"))
-    return lines
+    hidden = sum(bool(step["overflows"]) for step in steps) - sum(bool(row["overflows"]) for row in rows)
+    said = f"{len(rows)} of {len(steps):,} steps" if len(rows) < len(steps) else ""
+    if hidden:
+        said += f"; {count(hidden, 'further step')} with gradients that overflowed before"
+    return [*lines, *(wrapped(said, width, "dim") if said else [])]
 
 
-_WHERE_KNOWN = (
-    ("loss", "loss"), ("|gradient| before clipping", "clip_norm_before"), ("after", "clip_norm_after"),
-)  # fmt: skip
+def _clipped(step: Row) -> bool:
+    """Return whether the gradient of a step was clipped, beyond rounding."""
+    return bool(step["clip_norm_after"] < step["clip_norm_before"] * (1 - 1e-6))
 
 
-def _blocks(rows: Rows, glyphs: Glyphs, width: int | None) -> list[Text]:
-    labels = [
-        _column("", rows, lambda row: str(row["block"])),
-        Column("block", tuple(Entry(row["name"]) for row in rows), right=False),
-    ]
-    columns = [
-        _column("log10 |g|", rows, lambda row: log_text(row["log10_grad_norm"])),
-        _column("factor", rows, lambda row: _number(row["factor"])),
-        _column("rms of output", rows, lambda row: _number(row["act_rms"])),
-        _column("|weights|", rows, lambda row: _number(row["weight_norm"])),
-        _column("update/weights", rows, lambda row: _number(row["update_ratio"])),
-    ]
-    return fold(labels, columns, width, glyphs)
+def step_lines(training: WatchedTraining, steps: Sequence[Row], glyphs: Glyphs, width: int | None) -> list[Text]:
+    """Return measured steps as lines, one for each where it fits the width."""
+    return [line for step in steps for line in wrapped(_step_text(training, step, glyphs), width)]
 
 
-def _column(title: str, rows: Rows, text: Callable[[Mapping[str, Any]], str]) -> Column:
+def _step_text(training: WatchedTraining, step: Row, glyphs: Glyphs) -> str:
+    profile = [row["log10_grad_norm"] for row in training.rows_at(step["step"])]
+    own = training.mark(step)
+    parts = [f"step {step['step']:,}", f"{spark(glyphs, profile, 12)}", f"log10 survival {own.text or 'none'}"]
+    parts[-1] += f" {glyphs.sign(own.sign)}".rstrip()
+    parts.append(str(step["verdict"]))
+    if not math.isnan(step["loss"]):
+        parts.append(f"loss {number_text(step['loss'])}")
+    before, after = step["clip_norm_before"], step["clip_norm_after"]
+    if not math.isnan(before):
+        clipped = f", clipped to {number_text(after)}" if _clipped(step) else ""
+        parts.append(f"|gradient| {number_text(before)}{clipped}")
+    if step["overflows"]:
+        at = f", first at {step['overflow_at']}" if step["overflow_at"] else ""
+        parts.append(f"{count(step['overflows'], 'overflow')} before{at}")
+    return "  ".join(part.replace(" ", "\N{NO-BREAK SPACE}") for part in filter(None, parts))
+
+
+def _column(title: str, rows: Sequence[Row], text: Callable[[Row], str]) -> Column:
     return Column(title, tuple(Entry(text(row)) for row in rows))
 
 
 def _number(value: float) -> str:
     return "" if math.isnan(value) else number_text(value)
-
-
-def _spread(length: int, most: int) -> list[int]:
-    """Return at most so many places of a sequence, evenly spaced, the first and the last among them."""
-    if length <= most:
-        return list(range(length))
-    return sorted({round(place * (length - 1) / (most - 1)) for place in range(most)})

@@ -1,0 +1,313 @@
+"""The commands on directories of models: watched trainings and saved probes."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from places import SUPPORT
+from processes import DEADLINE_S, until
+from rich.cells import cell_len
+from torch import nn
+from watched_runs import probed, train
+
+import gradlab as gl
+from gradlab.api.options import WatchOptions
+from gradlab.api.watch_training import TrainingFollower, watch_training
+from gradlab.cli import invoke
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory with two trainings and a probe in results/."""
+    monkeypatch.chdir(tmp_path)
+    train(Path("results/a"), clip=0.01)
+    train(Path("results/b"), activation=nn.Sigmoid, depth=12)
+    probed().save("results/p")
+    return tmp_path
+
+
+def said(capsys: Capture, *arguments: str, code: int = 0) -> tuple[str, str]:
+    capsys.readouterr()
+    assert invoke(arguments) == code
+    captured = capsys.readouterr()
+    return captured.out, captured.err
+
+
+def test_the_report_is_that_of_python_and_there_is_a_page(place: Path, capsys: Capture) -> None:
+    for name in ("a", "p"):
+        out, err = said(capsys, "report", f"results/{name}")
+        report, end = out.rstrip("\n").rsplit("\n\n", 1)
+        assert report == gl.load(f"results/{name}").report(None).rstrip()
+        assert end.startswith(f"results/{name}/report.html (")
+        assert err == ""
+        page = (place / "results" / name / "report.html").read_text(encoding="utf-8")
+        assert gl.load(f"results/{name}").conclusions[0] in page.replace("&#x27;", "'")
+        assert "<script" not in page
+        assert "http://" not in page.replace("http://www.w3.org", "")
+    out, _ = said(capsys, "report", "results")
+    assert re.findall(r"^(\S+) \(.* kB\)$", out, re.M) == [f"results/{name}/report.html" for name in "abp"]
+    assert "|gradient|, clipping" in out
+
+
+def test_a_page_goes_to_one_place(place: Path, capsys: Capture) -> None:
+    said(capsys, "report", "results/a", "--out", "there.html")
+    assert Path("there.html").is_file()
+    _, err = said(capsys, "report", "results", "--out", "all.html", code=2)
+    assert "these are 3 pages, and --out names one file" in err
+    assert not Path("all.html").exists()
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
+@pytest.mark.parametrize("arguments", [["report", "results"], ["compare", "results"], ["watch", "results/a"]])
+def test_no_line_is_wider_than_the_terminal(
+    width: int, arguments: list[str], place: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    out, _ = said(capsys, *arguments)
+    assert [line for line in out.split("\n") if cell_len(line) > width] == []
+
+
+def test_the_table_of_a_comparison_is_csv_and_json(place: Path, capsys: Capture) -> None:
+    out, _ = said(capsys, "compare", "results/a", "results/p", "--csv", "-")
+    table = pd.read_csv(io.StringIO(out), dtype={"name": str})
+    for name in "ap":
+        rows = gl.load(f"results/{name}").module_report.blocks
+        np.testing.assert_allclose(table[f"log10_survival_{name}"], [row["log10_survival"] for row in rows], rtol=1e-15)
+    out, _ = said(capsys, "compare", "results/a", "results/p", "--json")
+    document = json.loads(out)
+    assert [model["name"] for model in document["models"]] == ["a", "p"]
+    assert [block["log10_survival_ratio"] for block in document["blocks"]] == table["log10_survival_ratio"].tolist()
+    assert document == gl.compare("results/a", "results/p").document() | {"checks": [], "left_out": []}
+
+
+@pytest.mark.parametrize(
+    ("condition", "code"), [("survival<1e-3", 3), ("survival<1e-30", 0), ("verdict=vanishing", 3), ("loss>1e6", 0)]
+)
+def test_a_condition_holds_for_a_model_or_for_none(condition: str, code: int, place: Path, capsys: Capture) -> None:
+    assert gl.load("results/b").module_report.summary.verdict == "vanishing"  # 12 sigmoid blocks: 0.25^11 at most
+    _, err = said(capsys, "compare", "results/a", "results/b", "--fail-on", condition, code=code)
+    assert ("holds for 1 measured model:\n  name=b" in err) == (code == 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["compare", "results/a"], "there is nothing to compare it with"),
+        (["compare", "results/a", "results/b", "--by", "depth"], "--by depth: it asks for cells of a spec"),
+        (["compare", "results/a", "results/b", "--metric", "loss"], "--metric loss: it asks for cells of a spec"),
+        (["compare", "results/a", "results/b", "--top", "3"], "--top 3: it asks for cells of a spec"),
+        (["compare", "results/a", "results/b", "--fail-on", "depth=3"], "there is no column 'depth'"),
+        (["show", "abc", "results/a"], "results/a holds measured steps of a training loop (gl.watch), and no cells"),
+        (["show", "abc", "results/p"], "results/p holds a saved probe (gl.probe), and no cells of a spec"),
+        (["watch", "results/p"], "results/p holds a saved probe (gl.probe): nothing goes on there"),
+        (["watch", "results"], "results holds 2 runs"),
+        (["plot", "results/a", "--only", "trainin"], "there is no picture 'trainin'; did you mean training?"),
+    ],
+)
+def test_what_has_no_meaning_is_one_message(
+    arguments: list[str], words: str, place: Path, capsys: Capture
+) -> None:  # fmt: skip
+    out, err = said(capsys, *arguments, code=2)
+    assert words in err
+    assert out == ""
+    assert err.count("gradlab: ") == 1
+
+
+@pytest.fixture
+def mixed(place: Path) -> Path:
+    """The same, with a run of a spec beside them."""
+    gl.run({"name": "run", "depth": [2, 4], "width": 4, "train.steps": 0}, out="results", workers=0, quiet=True)
+    return place
+
+
+def test_runs_and_models_are_not_compared_with_each_other(mixed: Path, capsys: Capture) -> None:
+    _, err = said(capsys, "compare", "results/run", "results/a", code=2)
+    assert "results/a holds measured steps of a training loop (gl.watch), results/run cells of a spec" in err
+    out, _ = said(capsys, "compare", "results")  # those beside the run were not asked for
+    assert "measured model" not in out
+    assert gl.load("results").names == ("run",)
+
+
+def test_pages_pictures_and_events_are_made_of_all_of_them(mixed: Path, capsys: Capture) -> None:
+    out, _ = said(capsys, "report", "results")
+    pages = ["results/report.html", *(f"results/{name}/report.html" for name in "abp")]
+    assert re.findall(r"^(\S+) \(.*B\)$", out, re.M) == pages
+    out, _ = said(capsys, "plot", "results", "--format", "svg")
+    drawn = {tuple(Path(line).relative_to("results").parts) for line in out.split()}
+    assert {("a", "plots", "training.svg"), ("a", "plots", "survival.svg"), ("p", "plots", "profiles.svg")} < drawn
+    assert any(parts[0] == "run" for parts in drawn)
+    said(capsys, "plot", "results/a", "results/p", "--out", "there")
+    assert sorted(path.name for path in Path("there/p").iterdir()) == ["profiles.png", "profiles.svg"]
+
+
+def test_what_is_damaged_is_named_and_the_others_are_shown(place: Path, capsys: Capture) -> None:
+    Path("results/a/run.json").write_text("{")
+    out, err = said(capsys, "compare", "results", code=1)
+    assert err.splitlines()[0] == "warning: results/a/run.json is damaged: it is no JSON document: compared without it"
+    assert "2 measured models" in out
+    out, err = said(capsys, "report", "results", code=1)
+    assert "results/a/run.json is damaged: it is no JSON document: left out" in err
+    assert re.findall(r"^(\S+) \(.* kB\)$", out, re.M) == [f"results/{name}/report.html" for name in "bp"]
+    for command in ("plot", "report"):
+        assert "is damaged" in said(capsys, command, "results/a", code=2)[1]
+    _, err = said(capsys, "compare", "results/a", "results/b", code=2)
+    assert "is damaged" in err
+
+
+def test_no_link_is_followed_for_writing(place: Path, capsys: Capture) -> None:
+    elsewhere = place / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "file").write_text("mine")
+    Path("results/a/plots").symlink_to(elsewhere)
+    Path("results/a/report.html").symlink_to(elsewhere / "file")
+    _, err = said(capsys, "plot", "results/a", code=2)
+    assert "it is a symbolic link" in err
+    said(capsys, "report", "results/a")
+    assert (elsewhere / "file").read_text() == "mine"
+    assert [path.name for path in elsewhere.iterdir()] == ["file"]
+
+
+def test_events_hold_the_numbers_of_the_tables(place: Path, capsys: Capture) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    said(capsys, "tensorboard", "results")
+    events = EventAccumulator("results/a/tensorboard/all")
+    events.Reload()
+
+    def scalars(tag: str) -> list[tuple[int, float]]:
+        return [(event.step, event.value) for event in events.Scalars(tag)]
+
+    loaded = gl.load("results/a")
+    for tag, column in (
+        ("survival/log10", "log10_survival"),
+        ("training/loss", "loss"),
+        ("clip/coefficient", "clip_coef"),
+    ):
+        expected = [*zip(loaded.steps["step"], np.float32(loaded.steps[column]), strict=True)]
+        assert scalars(tag) == expected
+    for name, rows in loaded.frame.groupby("name"):
+        block = rows["block"].iloc[0]
+        expected = [*zip(rows["step"], np.float32(rows["log10_grad_norm"]), strict=True)]
+        assert scalars(f"log10 gradient/block {block} {name}") == expected
+    last = loaded.frame[loaded.frame["step"] == 4]
+    expected = [*zip(last["block"], np.float32(last["log10_grad_norm"]), strict=True)]
+    assert scalars("profile/log10 gradient along the blocks, last step") == expected
+    before = Path("results/a/tensorboard/all/events.out.tfevents.gradlab").read_bytes()
+    said(capsys, "tensorboard", "results/a")
+    assert Path("results/a/tensorboard/all/events.out.tfevents.gradlab").read_bytes() == before
+
+
+# following
+
+_LOOP = """
+import sys, time
+from pathlib import Path
+import torch
+import gradlab as gl
+from watched_runs import stack
+
+model = stack(3)
+optimizer = torch.optim.SGD(model.parameters(), 0.1)
+with gl.watch(model, every=1, out="results/live", optimizer=optimizer) as watched:
+    for step in range(8):
+        while not Path(f"go{step}").exists():
+            time.sleep(0.01)
+        model(torch.randn(4, 8)).square().mean().backward()
+        optimizer.step()
+"""
+
+
+@contextmanager
+def live(place: Path) -> Iterator[subprocess.Popen[bytes]]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([str(SUPPORT), *sys.path])}
+    with subprocess.Popen([sys.executable, "-c", _LOOP], cwd=place, env=environment) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def go(*steps: int) -> None:
+    for step in steps:
+        Path(f"go{step}").touch()
+
+
+def test_a_training_is_followed_while_it_writes_and_told_from_one_that_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with live(tmp_path) as process:
+        go(0, 1)
+        until(lambda: Path("results/live/steps.csv").is_file(), "a step")
+        follower = TrainingFollower(Path("results/live"))
+        seen: list[int] = []
+
+        def looked() -> int:
+            state = follower.look()
+            assert (state.training.working, state.training.state) == (True, "still at work")
+            seen.extend(int(step["step"]) for step in state.new)
+            for step in state.new:
+                assert len(state.training.rows_at(step["step"])) == 3
+            return len(seen)
+
+        until(lambda: looked() == 2, "two steps")
+        go(2)
+        until(lambda: looked() == 3, "a third")
+        assert seen == [0, 1, 2]
+        assert "still at work" in gl.load("results/live").report()
+        process.send_signal(signal.SIGKILL)
+        process.wait(DEADLINE_S)
+    out, _ = said(capsys, "watch", "results/live", "--every", "0.1", code=1)
+    assert [line.split("  ")[0] for line in out.splitlines()[1:-1]] == ["step 0", "step 1", "step 2"]
+    assert out.splitlines()[-1].startswith("ended early: its process is gone")
+    out, _ = said(capsys, "report", "results/live")
+    assert "ended early" in out.splitlines()[0]
+    assert "3 steps measured" in out
+
+
+def test_following_ends_with_the_training(place: Path, capsys: Capture) -> None:
+    out, _ = said(capsys, "watch", "results/a")
+    lines = out.splitlines()
+    assert lines[0] == "results/a: Sequential, 5 steps measured"
+    assert [line.split("  ")[0] for line in lines[1:-1]] == [f"step {step}" for step in range(5)]
+    assert "clipped to 0.0100" in lines[1]
+    assert lines[-1] == "ended: 5 steps measured; gradlab report results/a"
+    document = json.loads(Path("results/a/run.json").read_text())
+    Path("results/a/run.json").write_text(json.dumps(document | {"error": "KeyboardInterrupt"}))
+    out, _ = said(capsys, "watch", "results/a", code=1)
+    assert "ended by KeyboardInterrupt" in out
+
+
+def test_a_loss_that_comes_after_the_update_is_waited_for_once(place: Path) -> None:
+    rows = Path("results/a/steps.csv").read_text().splitlines(keepends=True)
+    fields = rows[-1].split(",")
+    Path("results/a/steps.csv").write_text("".join([*rows[:-1], ",".join([*fields[:2], "", *fields[3:]])]))
+    document = json.loads(Path("results/a/run.json").read_text())
+    Path("results/a/run.json").write_text(json.dumps(document | {"ended": None}))
+    from gradlab.store.lock import locked
+
+    with locked(Path("results/a"), print):
+        follower = TrainingFollower(Path("results/a"))
+        assert [step["step"] for step in follower.look().new] == [0, 1, 2, 3]
+        Path("results/a/steps.csv").write_text("".join(rows))
+        (last,) = follower.look().new
+        assert last["loss"] == gl.load("results/a").steps["loss"].iloc[-1]
+        assert follower.look().new == ()
+    states = list(watch_training(Path("results/a"), WatchOptions(every=0.1)))
+    assert [step["step"] for step in states[0].new] == [0, 1, 2, 3, 4]
+    assert states[-1].training.state.startswith("ended early")
