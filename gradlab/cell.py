@@ -146,7 +146,8 @@ class Cell:
     residual_scale: float | Literal["1/sqrt(depth)", "1/sqrt(2*depth)", "learned_zero"] = setting(
         "residual_scale", 1.0,
         "factor on the residual branch: a number, 1/sqrt(depth), 1/sqrt(2*depth) or learned_zero (ReZero)",
-        choices=("1/sqrt(depth)", "1/sqrt(2*depth)", "learned_zero"), idle_beside={"residual": ("none", "deepnorm")},
+        choices=("1/sqrt(depth)", "1/sqrt(2*depth)", "learned_zero"),
+        idle_beside={"residual": ("none", "deepnorm", "fixup", "t_fixup")},
     )  # fmt: skip
     branch_init: Named = _component(
         "branch_init", "none", "the matrix of a residual branch at the start, where not as `init` has it", BRANCH_INITS,

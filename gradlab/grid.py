@@ -161,7 +161,11 @@ def _fold_model(values: dict[str, Any]) -> None:
         values.pop(name, None)
         if name in family.defaults:
             values[name] = family.defaults[name]
-    if "seq_len" not in family.ignores and values.get("seq_len") is None:
+    if values.get("residual", _DEFAULTS["residual"]).name in family.unnormed:
+        values.pop("norm", None)
+    if not TASKS[task.name].of_sequences:
+        values.pop("seq_len", None)
+    elif "seq_len" not in family.ignores and values.get("seq_len") is None:
         lengths = TASKS[task.name].lengths
         values["seq_len"] = lengths.default if lengths else None
 

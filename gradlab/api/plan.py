@@ -11,9 +11,9 @@ from gradlab import grid
 from gradlab.api import machine
 from gradlab.api.options import PlanOptions
 from gradlab.cell import SETTINGS, Cell, cell_id, settings_of
-from gradlab.components import Named
+from gradlab.components import TASKS, Named
 from gradlab.datafiles import Checked, check, require_image
-from gradlab.errors import OptionError
+from gradlab.errors import DataError, OptionError
 from gradlab.execution import failures
 from gradlab.execution.devices import limits_of
 from gradlab.families import FAMILIES
@@ -190,16 +190,19 @@ def prepare(spec: Spec, options: PlanOptions, *, verify: bool = True) -> Plan:
 
 def _checked(cells: Iterable[Cell]) -> tuple[Checked, ...]:
     """Read the data files of cells. Raises DataError for one that cannot be used."""
-    tasks: dict[tuple[Named, int | None], dict[str, None]] = {}
+    tasks: dict[tuple[Named, int | None], dict[Named, None]] = {}
     for cell in cells:
-        tasks.setdefault((cell.task, cell.seq_len), {})[cell.model.name] = None
+        tasks.setdefault((cell.task, cell.seq_len), {})[cell.model] = None
     results = []
     for (task, seq_len), models in tasks.items():
         if (result := check(task, seq_len)) is None:
             continue
         for model in models:
-            if {"images", "features"}.intersection(FAMILIES[model].inputs) == {"images"}:
-                require_image(task, result, model)
+            family = FAMILIES[model.name]
+            if {"images", "features"}.intersection(family.inputs) == {"images"}:
+                require_image(task, result, model.name)
+            if (refused := family.refuses_shape(model, TASKS[task.name], result.sample or ())) is not None:
+                raise DataError(f"{result.read.partition(':')[0]}: {refused[0]}", refused[1])
         results.append(result)
     return tuple(dict.fromkeys(results))
 

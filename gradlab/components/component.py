@@ -134,11 +134,20 @@ class Task(Component):
 
     images: bool = field(default=False, kw_only=True)
     """Of a task of features: whether a sample has a shape, so that families of images take it too."""
+    shape: Callable[[Mapping[str, Any]], tuple[int, ...]] | None = field(default=None, kw_only=True)
+    """From its parameters to that shape, channels first, where it is known before the data are."""
+    next_inputs: bool = field(default=False, kw_only=True)
+    """Whether the target of a step is the input of the next one, so that a network must not see later steps."""
 
     @property
     def kinds(self) -> tuple[InputKind, ...]:
         """All that the inputs can be taken for."""
         return (self.inputs, "images") if self.images else (self.inputs,)
+
+    def shape_of(self, named: Named) -> tuple[int, ...]:
+        """Return the shape of a sample, channels first; empty where there is none, or none known before the data."""
+        given = {name: param.default for name, param in self.params.items()} | dict(named.params)
+        return () if self.shape is None else self.shape(given)
 
     @property
     def of_sequences(self) -> bool:

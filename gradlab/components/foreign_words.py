@@ -82,10 +82,13 @@ ALIASES: dict[str, dict[str, str]] = {
 """By setting, other names of its components, which mean the same."""
 
 NAMES_ELSEWHERE: dict[str, dict[str, tuple[str, ...]]] = {
-    "model": dict.fromkeys(
-        ("cnn", "convnet", "conv", "conv1d", "conv2d", "resnet", "vgg", "transformer", "gpt", "bert", "vit", "unet",
-         "gcn", "vae", "gan", "gnn", "ssm", "s4", "mamba", "esn"), ()
-    ),
+    "model": {
+        **dict.fromkeys(
+            ("cnn", "convnet", "conv", "conv1d", "conv2d", "resnet", "vgg", "unet", "gcn", "vae", "gan", "gnn", "ssm",
+             "s4", "mamba", "esn"), ()
+        ),
+        **dict.fromkeys(("gpt", "gpt2", "bert", "vit", "llama", "attention"), ("transformer",)),
+    },
     "task": {
         "mnist": ("digits",), "fashion_mnist": ("digits",), "cifar10": ("digits",), "iris": ("table",),
         "smnist": ("sequential_digits",), "sequential_mnist": ("sequential_digits",), "psmnist": ("sequential_digits",),
@@ -117,7 +120,8 @@ EXPLAINED: dict[str, dict[str, str]] = {
             ("softmax", "log_softmax", "softmin", "maxout"), "it joins units; activations here take each unit by itself"
         ),
         **dict.fromkeys(
-            ("glu", "swiglu", "geglu", "reglu"), "its gate needs a second matrix; silu, gelu and relu have none"
+            ("glu", "swiglu", "geglu", "reglu"),
+            "its gate needs a second matrix, which a transformer has with gate: true beside silu, gelu or relu",
         ),
         "heaviside": "it has no slope; sigmoid is the nearest that has",
         "rrelu": "its slope is drawn at random; leaky_relu has one slope, prelu learns it",
@@ -131,7 +135,6 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "local_response": "layer is the nearest: over all units of a sample",
     },
     "residual": {
-        **dict.fromkeys(("fixup", "t_fixup"), "write residual: add and branch_init: zero: branches have one matrix"),
         **dict.fromkeys(("rezero", "skip_init"), "write residual: add and residual_scale: learned_zero"),
     },
     "optimizer": {

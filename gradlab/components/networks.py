@@ -201,6 +201,16 @@ RESIDUALS: dict[str, Component] = {
         None,
         "x' = norm(alpha*x + act(Wx + b)), alpha = (2*depth)^(1/4), W drawn times (8*depth)^(-1/4) (Wang 2022)",
     ),
+    "fixup": Component(
+        None,
+        "x' = x + branch(x) without norms: branches drawn small, the last matrix 0, scalar biases and a scalar factor "
+        "(Zhang 2019)",
+    ),
+    "t_fixup": Component(
+        None,
+        "of transformers: x' = x + branch(x) without norms; values, the last matrix and those of the MLP drawn times "
+        "0.67*depth^(-1/4) (Huang 2020)",
+    ),
 }
 
 BRANCH_INITS: dict[str, Component] = {

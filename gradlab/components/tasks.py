@@ -44,6 +44,7 @@ TASKS: dict[str, Task] = {
         "1,797 real 8x8 handwritten digits, 10 classes; learned: test accuracy >= 0.8",
         targets="classes",
         images=True,
+        shape=lambda params: (1, 8, 8),
     ),
     "teacher": Task(
         "gradlab.tasks.teacher:load",
@@ -76,6 +77,7 @@ TASKS: dict[str, Task] = {
         },
         targets="classes",
         images=True,
+        shape=lambda params: (params["channels"], params["size"], params["size"]),
     ),
     "table": Task(
         "gradlab.tasks.table:load",
@@ -157,6 +159,7 @@ TASKS: dict[str, Task] = {
         lengths=Lengths(64),
         check="gradlab.datafiles.text:check",
         targets="classes",
+        next_inputs=True,
     ),
     "array_sequences": Task(
         "gradlab.tasks.arrays:load_sequences",

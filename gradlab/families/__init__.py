@@ -8,10 +8,13 @@ from __future__ import annotations
 from gradlab.families.base import Axis, Cost, Family
 from gradlab.families.mlp import MLP
 from gradlab.families.recurrent import GRU, LSTM, MINIMAL_RNN, RNN
+from gradlab.families.transformer import TRANSFORMER
 
 __all__ = ["FAMILIES", "Axis", "Cost", "Family", "family_of"]
 
-FAMILIES: dict[str, Family] = {"mlp": MLP, "rnn": RNN, "lstm": LSTM, "gru": GRU, "minimal_rnn": MINIMAL_RNN}
+FAMILIES: dict[str, Family] = {
+    "mlp": MLP, "rnn": RNN, "lstm": LSTM, "gru": GRU, "minimal_rnn": MINIMAL_RNN, "transformer": TRANSFORMER,
+}  # fmt: skip
 
 
 def family_of(model: str) -> Family | None:

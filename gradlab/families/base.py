@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from gradlab.components import Component, InputKind, Named, Task
 
-__all__ = ["Axis", "Cost", "Family", "Sizes"]
+__all__ = ["Axis", "Cost", "Family", "Refusal", "Sizes"]
 
 
 class Sizes(Protocol):
@@ -16,6 +16,8 @@ class Sizes(Protocol):
 
     @property
     def model(self) -> Named: ...
+    @property
+    def task(self) -> Named: ...
     @property
     def depth(self) -> int: ...
     @property
@@ -82,6 +84,14 @@ class Cost:
     """What is done once for a bank, and (``per_cell`` names) once for each of its cells, by the name of its rate."""
 
 
+Refusal = tuple[str, str]
+"""What is wrong, and what would be right."""
+
+
+def _any_shape(options: Mapping[str, Any], shape: tuple[int, ...]) -> Refusal | None:
+    return None
+
+
 def _none(options: Mapping[str, Any], task: Task, residual: str) -> Iterable[str]:
     return ()
 
@@ -106,6 +116,16 @@ class Family(Component):
     """Attributes of a cell that mean nothing to it."""
     idle: Callable[[Mapping[str, Any], Task, str], Iterable[str]] = field(default=_none, kw_only=True)
     """From the options of a model, its task and the name of its residual form to those options that mean nothing."""
+    conflicts: Mapping[str, Callable[[Mapping[str, Any], Any], Refusal | None]] = field(
+        default_factory=dict, kw_only=True
+    )
+    """By setting, from the options of a model and a value of the setting to why they exclude each other; None: they do
+    not. ``"model"``: options that exclude each other, from the options twice."""
+    shapes: Callable[[Mapping[str, Any], tuple[int, ...]], Refusal | None] = field(default=_any_shape, kw_only=True)
+    """Of a family of images, from the options of a model and the shape of a sample to why it cannot take that one; the
+    shape is empty where samples have none."""
+    unnormed: tuple[str, ...] = field(default=(), kw_only=True)
+    """Residual forms that have no place for a norm: the setting means nothing beside them."""
     mixes_activations: bool = field(default=False, kw_only=True)
     """Whether a bank may hold several activations."""
     sweep: Mapping[str, object] = field(default_factory=dict, kw_only=True)
@@ -118,3 +138,10 @@ class Family(Component):
     """Whether theory compares activations where none is named; gated cells are made for one."""
     compared: bool = field(default=False, kw_only=True)
     """Whether a sweep of a task that it can have compares it when no model is named."""
+
+    def refuses_shape(self, model: Named, task: Task, shape: tuple[int, ...]) -> Refusal | None:
+        """Return why a model cannot take samples of that shape, of a task whose samples it takes for images."""
+        if not task.images or "images" not in self.inputs or task.inputs in self.inputs:
+            return None
+        options = {name: param.default for name, param in self.params.items()} | dict(model.params)
+        return self.shapes(options, shape)

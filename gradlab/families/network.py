@@ -28,6 +28,9 @@ __all__ = ["ActivationMap", "Architecture", "ByHand", "Context", "Link", "Networ
 ActivationMap = Activation | Mixture
 """An activation, as a function of its input and of its learned parameter, if it has one."""
 
+UNSCALED = ("none", "deepnorm", "fixup", "t_fixup")
+"""Residual forms without a residual scale: what they multiply a branch by is their own."""
+
 State = tuple[Tensor, ...]
 """What a link hands to the next one: the stream x, or the states of all stacked layers; each `[R, N, ...]`."""
 
@@ -69,7 +72,7 @@ class Architecture:
     @property
     def learns_scale(self) -> bool:
         """Whether the factor on a residual branch is learned, beginning at zero (ReZero)."""
-        return self.residual not in ("none", "deepnorm") and self.residual_scale == "learned_zero"
+        return self.residual not in UNSCALED and self.residual_scale == "learned_zero"
 
     @property
     def stream_gain(self) -> float:
@@ -84,7 +87,7 @@ class Architecture:
     @property
     def scale(self) -> float:
         """The factor on a residual branch at the start."""
-        if self.residual == "deepnorm":
+        if self.residual in UNSCALED:
             return 1.0
         if self.residual_scale in ("1/sqrt(depth)", "1/sqrt(2*depth)"):
             return 1 / math.sqrt(self.depth if self.residual_scale == "1/sqrt(depth)" else 2 * self.depth)
@@ -115,9 +118,10 @@ class Context:
         """Return `x` normalised, with the running statistics of that place."""
         return norm(x, learned, self.running[place] if len(self.running) else None, self.mode)
 
-    def attend(self, scores: Tensor) -> Tensor:
-        """Return the softmax of attention scores `[..., T, T]` over keys, the last axis."""
-        return scores.softmax(-1)
+    def attend(self, scores: Tensor, later: Tensor | None = None) -> Tensor:
+        """Return the softmax of attention scores `[R, ..., T, T]` over keys, the last axis, without those that `later`,
+        a boolean `[T, T]`, is true for."""
+        return (scores if later is None else scores.masked_fill(later, -math.inf)).softmax(-1)
 
     def drop(self, x: Tensor, place: int) -> Tensor:
         """Return `x` under the mask of that place; one mask serves all time steps of `[R, T, N, ...]`."""

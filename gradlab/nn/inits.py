@@ -170,20 +170,20 @@ def depth_scaled_branch(weight_OI: Tensor, block: int) -> Tensor:
     return weight_OI / math.sqrt(2 * (block + 1))
 
 
-def weight_draw(*stream: str | int, rows: int = 0, branch: int = 0, gain: float = 1.0) -> Draw:
+def weight_draw(*stream: str | int, rows: int = 0, branch: int | None = None, gain: float = 1.0) -> Draw:
     """Return the draw of a matrix, or of its next `rows`, from the distribution that a spec names as `init`.
 
-    `branch`: the matrix is the last one of a residual branch, that of so many blocks above the first; 0: of none.
+    `branch`: the matrix is the last one of a residual branch, that of so many blocks above the first; None: of none.
     `gain`: a factor that the network itself has.
     """
-    if not branch:
+    if branch is None and gain == 1:
         return Draw(_weight, stream, rows)
 
     def rule(start: Start, z_OI: Tensor) -> Tensor:
         weight = _weight(start, z_OI)
         if gain != 1:
             weight = gain * weight
-        if start.branch_init.name == "none":
+        if branch is None or start.branch_init.name == "none":
             return weight
         changed: Tensor = BRANCH_INITS[start.branch_init.name].load()(weight, branch)
         return changed

@@ -91,9 +91,9 @@ class ProbeContext(Context):
         self.gates.append(y.detach())
         return y
 
-    def attend(self, scores: Tensor) -> Tensor:
-        weights = super().attend(scores)
-        self.entropies.append(tokens.attention_entropy(weights.detach()))
+    def attend(self, scores: Tensor, later: Tensor | None = None) -> Tensor:
+        weights = Context.attend(self, scores, later)  # a dataclass with slots is another class than `super` means
+        self.entropies.append(tokens.attention_entropy(weights.detach(), later))
         return weights
 
     def clear(self) -> None:

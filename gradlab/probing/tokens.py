@@ -36,13 +36,16 @@ def common_share(grad_RNTD: Tensor) -> Tensor:
     return common_R / grad_RNTD.square().flatten(1).sum(1)
 
 
-def attention_entropy(weights: Tensor) -> Tensor:
-    """Return the mean entropy of attention weights `[R, ..., T, T]` over ln of how many keys a query can see, `[R]`.
+def attention_entropy(weights: Tensor, later: Tensor | None = None) -> Tensor:
+    """Return the mean entropy of attention weights `[R, ..., T, T]` over ln of how many keys a query sees, `[R]`.
 
-    Keys that are masked for all samples, as those after a query under a causal mask, have weight exactly 0 and do not
-    count; queries that see a single key are left out. NaN where there are no others.
+    Keys that `later`, a boolean `[T, T]`, is true for are not seen; queries that see a single key are left out. NaN
+    where there are no others.
     """
-    seen = (weights > 0).flatten(0, -3).any(0).sum(-1)
-    entropy = torch.special.entr(weights).sum(-1) / seen.clamp(min=2).to(weights.dtype).log()
-    kept: Tensor = entropy[..., seen > 1]
-    return kept.flatten(1).mean(1) if kept.shape[-1] else kept.new_full((len(weights),), math.nan)
+    count = weights.shape[-1]
+    seen = torch.full((count,), count, device=weights.device) if later is None else count - later.sum(-1)
+    several = seen > 1
+    share = torch.special.entr(weights).sum(-1) / seen.clamp(min=2).to(weights.dtype).log()
+    mean: Tensor = torch.where(several, share, 0.0).flatten(1).sum(1)
+    queries: int = weights[0].numel() // (count * count)
+    return mean / (several.sum() * queries)

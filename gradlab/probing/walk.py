@@ -49,7 +49,7 @@ class Walk:
         self._slots = list(zip(network.layout.slots, leaves, strict=True)) if leaves else []
         self._links: list[Link] = []
         self._states: list[State] = []
-        with torch.set_grad_enabled(not self._recompute):
+        with torch.enable_grad():
             self._entered, top = chain.forward(network, params, inputs, ctx, self._kept)
         self.top = top.detach()
         """What the readout sees, without a graph."""
@@ -57,7 +57,8 @@ class Walk:
     def _kept(self, i: int, state: State) -> tuple[State, Tensor]:
         if self._recompute:
             self._states.append(state)
-            after, top = self._network.block(i, self._params, state, self._inputs, self._ctx)
+            with torch.no_grad():
+                after, top = self._network.block(i, self._params, state, self._inputs, self._ctx)
             self._ctx.clear()
             return after, top
         self._links.append(self._link(i, state))
@@ -100,12 +101,12 @@ class Walk:
             count = len(link.after)
             at, left, added = grads[:count], grads[count : count + len(inputs)], grads[count + len(inputs) :]
             numbers.append(link.numbers | gradient_norms(at, down.exponent_R, network.per_layer))
-            if network.tokens:
-                numbers[-1]["common"] = tokens.common_share(at[0])
             below = Gradient(left, down.exponent_R)
             below = below.rescaled() if i and not network.cut(i) else below
             if not self._slots:
                 return below
+            if network.tokens:
+                numbers[-1]["common"] = tokens.common_share(at[0])
             matrices = [grad for (slot, _), grad in zip(slots, added, strict=True) if slot.parameter.profiled]
             numbers[-1] |= gradient_shares(at, down.exponent_R, network.per_layer, smallest_R, self._ctx)
             numbers[-1]["log_weight_grad_norm"] = norm(matrices)

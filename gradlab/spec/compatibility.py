@@ -9,6 +9,7 @@ from typing import Any
 from gradlab.cell import REGISTRIES
 from gradlab.components import OPTIMIZERS, TASKS, Named
 from gradlab.families import FAMILIES
+from gradlab.families.base import Refusal
 from gradlab.query import And, Condition, Pattern
 from gradlab.query.expressions import Constant
 from gradlab.spec.located import NOWHERE, LocatedGrid, LocatedValue
@@ -48,7 +49,8 @@ class _Conflict:
 def check(grid: LocatedGrid, invalid: set[str], problems: Problems) -> None:
     """Add conflicting settings to `problems`, one problem for each kind; settings in `invalid` are not compared."""
     allowed = dict.fromkeys(key for family in FAMILIES.values() for key in family.allows)  # those of the user too
-    for conflict in (*_CONFLICTS, *map(_only, allowed), *_too_few()):
+    limited = dict.fromkeys(key for family in FAMILIES.values() for key in family.conflicts)
+    for conflict in (*_CONFLICTS, *map(_only, allowed), *map(_of_options, limited), *_too_few()):
         pairs = iter(()) if {conflict.left, conflict.right} & invalid else conflict.pairs(grid)
         if (first := next(pairs, None)) is None:
             continue
@@ -64,7 +66,8 @@ def check(grid: LocatedGrid, invalid: set[str], problems: Problems) -> None:
         else:
             mark = max(left.mark, right.mark, key=_order)
             broken = [first, *pairs]
-            if len(broken) < sum(1 for _ in grid.pairs(conflict.left, conflict.right)):  # other combinations are valid
+            valid = len(broken) < sum(1 for _ in grid.pairs(conflict.left, conflict.right))
+            if valid and conflict.left != conflict.right:  # other combinations are valid
                 excluded = f"leave it out: exclude: [{', '.join(_excludes(conflict, broken))}]"
                 hint = f"{hint}\n    or {excluded}" if hint else excluded
         problems.add(mark, message, hint)
@@ -198,6 +201,33 @@ def _only(key: str) -> _Conflict:
     return _Conflict("model", key, broken, explain)
 
 
+def _of_options(key: str) -> _Conflict:
+    """Return the conflict of a model with the values of a setting that its options exclude."""
+
+    def refusal(model: Named, value: Any) -> Refusal | None:
+        options = model.resolve(FAMILIES)
+        refuses = FAMILIES[model.name].conflicts.get(key)
+        return None if refuses is None else refuses(options, options if key == "model" else value)
+
+    def explain(model: Named, value: Any) -> Refusal:
+        refused = refusal(model, value)
+        assert refused is not None
+        return refused
+
+    return _Conflict("model", key, lambda model, value: refusal(model, value) is not None, explain)
+
+
+def _shape_refused(model: Named, task: Named) -> Refusal | None:
+    known = TASKS[task.name]
+    shape = known.shape_of(task)
+    return FAMILIES[model.name].refuses_shape(model, known, shape) if shape else None
+
+
+def _explain_shape(model: Named, task: Named) -> tuple[str, str]:
+    message, hint = _shape_refused(model, task) or ("", "")
+    return f"{message}, task {task.name}", hint
+
+
 def _too_few() -> Iterator[_Conflict]:
     """Yield the conflicts of components with numbers so small that their output is constant."""
     bounded = {(key, other) for key, known in REGISTRIES.items() for each in known.values() for other in each.least}
@@ -252,6 +282,7 @@ _CONFLICTS = (
     ),
     _Conflict("model", "task", lambda m, t: not _fits(m, t) and not TASKS[t.name].of_sequences, _explain_samples),
     _Conflict("model", "task", lambda m, t: not _fits(m, t) and TASKS[t.name].of_sequences, _explain_sequences),
+    _Conflict("model", "task", lambda m, t: _shape_refused(m, t) is not None, _explain_shape),
     _Conflict("norm", "width", _splits_badly, _explain_groups),
     _Conflict("task", "seq_len", _lengths_broken, _explain_length),
     _Conflict("task", "inputs.scale", lambda t, v: v != 1 and TASKS[t.name].of_indices, _explain_indices),

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gradlab.cell import SETTINGS, Cell, cell_id, mixes_activations, probe_steps
-from gradlab.components import NORMS, RESIDUALS
+from gradlab.components import NORMS, RESIDUALS, TASKS
 from gradlab.errors import DataError, UsageError
 from gradlab.families import FAMILIES
 from gradlab.families.chain import Gradients, outputs
@@ -97,6 +97,9 @@ class Trainer:
             raise DataError(f"norm: {self.shared.norm.name} over {few} sample: task {self.shared.task} has no more")
         if self.shared.norm.name == "weight" and self.data.in_features == 1 and not self.data.vocabulary:
             raise DataError(f"norm: weight with one input, as task {self.shared.task} has: one weight has no deviation")
+        shaped = FAMILIES[self.shared.model.name], TASKS[self.shared.task.name]
+        if (refused := shaped[0].refuses_shape(self.shared.model, shaped[1], self.data.shape)) is not None:
+            raise DataError(*refused)
         self.model: Network = FAMILIES[self.shared.model.name].load()(_architecture(cells, self.data))
         if self.shared.dropout and not self.model.dropped:
             raise UsageError(f"model {self.shared.model.name} has nothing that dropout acts on", "leave dropout out")

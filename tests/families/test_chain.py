@@ -15,7 +15,7 @@ from gradlab.families.network import Architecture, Context, Network
 from gradlab.families.recurrent.network import Recurrent
 from gradlab.nn.parameters import Start
 
-ALONG_TIME = [name for name, family in FAMILIES.items() if "sequences" in family.inputs]
+ALONG_TIME = [name for name, family in FAMILIES.items() if family.axis.along == "seq_len"]
 FORMS = [("none", 1.0), ("add", 0.7), ("add", "learned_zero"), ("add", "1/sqrt(depth)")]
 
 

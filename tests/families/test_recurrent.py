@@ -30,7 +30,7 @@ from gradlab.families.recurrent.sequence import common
 from gradlab.nn.embedding import embed
 from gradlab.nn.parameters import Start
 
-MODELS_IN_TIME = [name for name, model in FAMILIES.items() if "sequences" in model.inputs]
+MODELS_IN_TIME = [name for name, model in FAMILIES.items() if model.axis.along == "seq_len"]
 
 
 @pytest.mark.parametrize("per_step", [False, True])

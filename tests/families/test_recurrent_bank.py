@@ -21,7 +21,7 @@ from gradlab.training.loop import Trainer, train_bank
 pytestmark = pytest.mark.slow
 
 CPU = torch.device("cpu")
-MODELS_IN_TIME = [name for name, model in FAMILIES.items() if "sequences" in model.inputs]
+MODELS_IN_TIME = [name for name, model in FAMILIES.items() if model.axis.along == "seq_len"]
 SMALL = Cell(
     task=Named("adding", (("samples", 32),)), depth=1, width=5, seq_len=6, activation=Named("tanh"),
     init=Named("orthogonal"), bias_std=0.1, precision=Named("float64"), steps=3, batch_size=8, probe_batch_size=8,

@@ -21,7 +21,7 @@ from gradlab.nn.buffers import Buffers
 from gradlab.nn.parameters import Start
 from gradlab.probing import Profile, probe, weight_norms
 
-MODELS_IN_TIME = [name for name, model in FAMILIES.items() if "sequences" in model.inputs]
+MODELS_IN_TIME = [name for name, model in FAMILIES.items() if model.axis.along == "seq_len"]
 
 
 def normal(*shape: int, seed: int = 1) -> Tensor:

@@ -43,7 +43,7 @@ def test_the_entropy_of_equal_weights_is_that_of_what_is_seen() -> None:
     torch.testing.assert_close(attention_entropy(equal.softmax(-1)), torch.ones(2, dtype=torch.float64))
     hidden = torch.ones(4, 4).triu(1).bool()
     causal = equal.masked_fill(hidden, -math.inf).softmax(-1)
-    torch.testing.assert_close(attention_entropy(causal), torch.ones(2, dtype=torch.float64))
+    torch.testing.assert_close(attention_entropy(causal, hidden), torch.ones(2, dtype=torch.float64))
     assert attention_entropy(torch.ones(2, 3, 1, 1, dtype=torch.float64)).isnan().all()
 
 
@@ -51,3 +51,11 @@ def test_the_entropy_is_that_of_the_definition() -> None:
     weights = draws(2, 3, 4, 4).softmax(-1)
     expected = -(weights * weights.log()).sum(-1).flatten(1).mean(1) / math.log(4)
     torch.testing.assert_close(attention_entropy(weights), expected, rtol=1e-12, atol=0)
+
+
+def test_the_entropy_of_a_replica_does_not_depend_on_others_whose_weights_underflow() -> None:
+    sharp = torch.tensor([[0.0, -1e4, 0.0]], dtype=torch.float64).expand(1, 1, 3, 3).softmax(-1)
+    flat = torch.zeros(1, 1, 3, 3, dtype=torch.float64).softmax(-1)
+    together = attention_entropy(torch.cat([sharp, flat]))
+    torch.testing.assert_close(together, torch.cat([attention_entropy(sharp), attention_entropy(flat)]))
+    torch.testing.assert_close(together, torch.tensor([math.log(2) / math.log(3), 1.0], dtype=torch.float64))

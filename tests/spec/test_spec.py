@@ -14,7 +14,7 @@ from gradlab import grid, spec
 from gradlab.cell import REGISTRIES, SETTINGS, Cell
 from gradlab.components import Named, Param, Task
 from gradlab.errors import SpecError
-from gradlab.families import Family
+from gradlab.families import FAMILIES, Family
 
 EXPERIMENT = ROOT / "experiments" / "sigmoid_vs_relu.yaml"
 
@@ -128,7 +128,7 @@ def other(param: Param) -> object:
     if param.kind is bool:
         return str(not param.default).lower()
     if param.kind is int:
-        return 4
+        return 4 if param.default != 4 else 2
     return 0.125 if param.low <= 0.125 <= param.high else param.low + 0.125 if param.low > 0 else param.high - 0.125
 
 
@@ -138,13 +138,20 @@ def test_what_a_table_prints_can_be_pasted_back(key: str, name: str, tmp_path: P
     texts = {"path": "a.csv", "target": "y", "kind": "regression", "user": "u", "item": "i", "rating": "r"}
     texts["missing"] = "NA"
     known = REGISTRIES[key][name]
-    texts |= {k: next(word for word in p.choices if word != p.default) for k, p in known.params.items() if p.choices}
+    texts |= {
+        k: word for k, p in known.params.items() for word in reversed(p.choices) if p.kind is str and word != p.default
+    }
     params = {k: texts[k] if k in texts else other(p) for k, p in known.params.items()}
     params.pop("lr", None)
     if key == "task":
         params |= {k: 64 for k in params if k == "samples"}
     partner = "model: lstm\n" if isinstance(known, Task) and known.of_sequences else ""
     partner += "task: ratings\n" if isinstance(known, Family) and "embedding" in known.params else ""
+    if key == "residual" and name not in FAMILIES["mlp"].allows["residual"]:
+        partner = "model: transformer\n"
+    if name == "transformer":  # on images, with an attention
+        params |= {"attention": "shaped"}
+        del params["embedding_std"]
     written = f"name: x\n{partner}{key}: {{name: {name}{''.join(f', {k}: {v}' for k, v in params.items())}}}"
     (cell,) = grid.expand(spec.loads(written, base_dir=tmp_path)).cells
     printed = getattr(cell, SETTINGS[key].attribute)

@@ -9,11 +9,12 @@ import numpy as np
 
 from gradlab.cell import Cell
 from gradlab.columns import field_names
-from gradlab.components import INITS, Component, Named
+from gradlab.components import INITS, RESIDUALS, Component, Named
+from gradlab.families import FAMILIES
 from gradlab.record import Record
 from gradlab.training.loop import train_bank
 
-__all__ = ["CLIPPED", "SMALL", "STARTS", "STEP_BY_STEP", "assert_independent", "assert_same", "named"]
+__all__ = ["CLIPPED", "FORMS", "SMALL", "STARTS", "STEP_BY_STEP", "assert_independent", "assert_same", "named"]
 
 # As many inputs as units: the identity init would otherwise make units that are constant over the batch, for which
 # batch norm and then Adam amplify mere rounding, and no two orders of summation agree on rounding.
@@ -46,6 +47,9 @@ def named(registry: Mapping[str, Component], name: str) -> Named:
     required = {key: param for key, param in registry[name].params.items() if param.required}
     return Named(name, tuple((key, 2 if param.kind is int else 0.5) for key, param in required.items()))
 
+
+FORMS = {name: RESIDUALS[name] for name in FAMILIES["mlp"].allows["residual"]}
+"""The residual forms of the feed-forward network."""
 
 STARTS = [named(INITS, name) for name in INITS if name != "constant"]
 """Every init but the one that makes units alike: a norm over them then amplifies mere rounding, see `SMALL`."""

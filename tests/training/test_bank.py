@@ -8,19 +8,19 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from contract import SMALL, STARTS, STEP_BY_STEP, assert_independent, assert_same, named
+from contract import FORMS, SMALL, STARTS, STEP_BY_STEP, assert_independent, assert_same, named
 from pairwise import full_product, pairwise
 from reference import flat, network, torch_optimizer
 
 from gradlab.cell import Cell
-from gradlab.components import ACTIVATIONS, NORM_POSITIONS, NORMS, RESIDUALS, Named
+from gradlab.components import ACTIVATIONS, NORM_POSITIONS, NORMS, Named
 from gradlab.nn.activations import activations
 from gradlab.probing import probe
 from gradlab.training.batches import Batches
 from gradlab.training.loop import Trainer, train_bank
 
 CPU = torch.device("cpu")
-FACTORS = (NORMS, NORM_POSITIONS, RESIDUALS, ACTIVATIONS)
+FACTORS = (NORMS, NORM_POSITIONS, FORMS, ACTIVATIONS)
 SHAPES = full_product(*FACTORS)
 """Of blocks: every pair of values always, the others with ``GRADLAB_LONG=1``. The tests of many activations in one bank
 have every norm and position, and every residual form, together with every activation; all of them together likewise."""
@@ -58,7 +58,7 @@ def test_a_cell_does_not_depend_on_its_bank_mates(shape):
 MIXED = [name for name, component in ACTIVATIONS.items() if not component.learned]
 BLOCKS = [
     (norm, place, residual)
-    for norm, place, residual in itertools.product(NORMS, NORM_POSITIONS, RESIDUALS)
+    for norm, place, residual in itertools.product(NORMS, NORM_POSITIONS, FORMS)
     if place == "pre_activation"
     or (norm not in ("none", "weight") and residual in ("none", "add"))  # elsewhere it means nothing
 ]

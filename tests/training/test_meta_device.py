@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 import torch
-from contract import CLIPPED, named
+from contract import CLIPPED, FORMS, named
 
 from gradlab import probing
 from gradlab.cell import Cell, Named
-from gradlab.components import CLIPS, NORMS, OPTIMIZERS, RESIDUALS
+from gradlab.components import CLIPS, NORMS, OPTIMIZERS
 from gradlab.families import FAMILIES
 from gradlab.optim import BankOptimizer
 from gradlab.training import batches
@@ -31,7 +31,7 @@ WAITING = ("adafactor", "asgd")
 ALONG_TIME: dict[str, Any] = {"task": Named("adding"), "seq_len": 6}
 SETTINGS: dict[str, dict[str, Any]] = {
     **{f"norm {name}": {"norm": named(NORMS, name)} for name in NORMS},
-    **{f"residual {name}": {"residual": named(RESIDUALS, name), "norm": Named("layer")} for name in RESIDUALS},
+    **{f"residual {name}": {"residual": named(FORMS, name), "norm": Named("layer")} for name in FORMS},
     **{f"optimizer {name}": {"optimizer": Named(name)} for name in OPTIMIZERS if name not in WAITING},
     **{f"clip {clip.name}": {"clip": clip} for clip in CLIPPED},
     **{name: {"model": named(FAMILIES, name), **ALONG_TIME} for name in FAMILIES if name != "mlp"},

@@ -36,11 +36,20 @@ NETWORKS: dict[str, Cell] = {
     **{
         f"{model}, {kind}": dataclasses.replace(ALONG_TIME, model=Named(model), **more)
         for model, family in FAMILIES.items()
-        if "sequences" in family.inputs
+        if family.axis.along == "seq_len"
         for kind, more in {
             "one layer": {},
             "stacked": {"depth": 3},
             "a target at every step": {"task": Named("char_lm"), "seq_len": 5, "depth": 2},
+        }.items()
+    },
+    **{
+        f"transformer, {kind}": dataclasses.replace(
+            ALONG_TIME, model=Named("transformer"), width=8, depth=2, residual=Named("sandwich"), norm=Named("layer"),
+            **more,
+        )
+        for kind, more in {
+            "one target": {}, "a target for each token": {"task": Named("char_lm"), "seq_len": 5}
         }.items()
     },
     "truncated": dataclasses.replace(ALONG_TIME, model=Named("rnn", (("truncate", 2),)), depth=2),

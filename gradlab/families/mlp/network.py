@@ -52,8 +52,9 @@ class MLP(Network):
         self.layout = Layout([*blocks, self._linear(arch.width, arch.out_features, "leave", "readout")])
 
     def _linear(self, fan_in: int, fan_out: int, block: int | Literal["leave"], stream: str) -> dict[str, Parameter]:
-        branch = block if block != "leave" and self.arch.residual != "none" else 0
-        draw = weight_draw(stream, branch=branch, gain=self.arch.branch_gain)
+        branch = block if block != "leave" and block > 0 and self.arch.residual != "none" else None
+        gain = 1.0 if branch is None else self.arch.branch_gain
+        draw = weight_draw(stream, branch=branch, gain=gain)
         return {
             "weight": Parameter(
                 (fan_out, fan_in), "matrix", block, (draw,), fan_in, fan_out, profiled=block != "leave"
