@@ -40,6 +40,7 @@ def training_of(
         tuple(str(note) for note in notes) if isinstance(notes, list) else (),
         every if isinstance(every, int) else None, moment(document.get("started")),
         moment(ended) if ended is not None else None, str(document.get("error") or ""), working, stored=True,
+        locks=document.get("locks") is not False,
     )  # fmt: skip
 
 
@@ -49,4 +50,6 @@ def compared_model(directory: MeasuredDirectory, label: str) -> ComparedModel:
     Raises StoreError where it cannot be read, and where no step was measured.
     """
     measured = read(directory)
+    if isinstance(measured, WatchedTraining) and not (measured.steps and measured.blocks):
+        raise StoreError(f"{directory.path} has no measured step yet", "step 0 is there, once its update is made")
     return measured.compared(label) if isinstance(measured, WatchedTraining) else ComparedModel(label, measured.report)

@@ -43,7 +43,7 @@ class TrainingFollower:
         steps = self._directory.steps()
         fresh, self._place = self._directory.blocks_since(self._place)
         self._blocks += fresh
-        over = document.get("ended") is not None or not working
+        over = document.get("ended") is not None or not (working or document.get("locks") is False)
         new = tuple(step for step in steps if step["step"] > self._shown and (over or not self._waits(step, steps)))
         if new:
             self._shown = int(new[-1]["step"])
@@ -67,7 +67,7 @@ def watch_training(path: Path, options: WatchOptions) -> Iterator[TrainingState]
     while True:
         state = follower.look()
         yield state
-        idle = 0 if state.training.working else idle + 1
+        idle = 0 if state.training.working or not state.training.locks else idle + 1
         if state.training.ended is not None or idle > GRACE:
             return
         time.sleep(options.every)

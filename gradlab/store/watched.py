@@ -59,6 +59,8 @@ class WatchedDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = ExitStack()
+        self.locks = True
+        """Whether the file system knows locks: otherwise nobody can tell whether a process is at work here."""
 
     # writing
 
@@ -71,7 +73,9 @@ class WatchedDirectory:
             self.path.mkdir(parents=True, exist_ok=True)
             taken = any(self.path.iterdir())
             if not taken:
-                self._lock.enter_context(locked(self.path, lambda _: None))
+                refused: list[str] = []
+                self._lock.enter_context(locked(self.path, refused.append))
+                self.locks = not refused
                 try:
                     with (self.path / "run.json").open("x", encoding="utf-8") as file:
                         file.write(self._encoded(document))
@@ -108,9 +112,9 @@ class WatchedDirectory:
         """Write all rows of ``steps.csv`` anew."""
         write_bytes(self.path / "steps.csv", _lines(rows, header=True).encode())
 
-    @staticmethod
-    def _encoded(document: Mapping[str, Any]) -> str:
-        return json.dumps({"format": FORMAT, "kind": _KIND, **document, "sessions": []}, indent=2) + "\n"
+    def _encoded(self, document: Mapping[str, Any]) -> str:
+        content = {"format": FORMAT, "kind": _KIND, **document, "locks": self.locks, "sessions": []}
+        return json.dumps(content, indent=2) + "\n"
 
     # reading
 

@@ -168,6 +168,61 @@ def test_what_is_damaged_is_named_and_the_others_are_shown(place: Path, capsys: 
     assert "is damaged" in err
 
 
+def test_names_of_any_signs_are_shown_as_they_are(place: Path, capsys: Capture) -> None:
+    train(Path("results/$a_{$b^"))
+    for command in ("report", "plot", "tensorboard", "compare"):
+        said(capsys, command, "results")
+    assert "$a_{$b^" in Path("results/$a_{$b^/plots/survival.svg").read_text(encoding="utf-8")
+
+
+def test_steps_whose_gradients_overflowed_are_told(place: Path, capsys: Capture) -> None:
+    steps = pd.read_csv("results/a/steps.csv", dtype={"overflow_at": str})
+    steps.loc[3, ["overflows", "overflow_at"]] = [2, "6"]
+    steps["loss_scale"] = [1024.0] * 3 + [256.0] * 2
+    steps.to_csv("results/a/steps.csv", index=False)
+    out, _ = said(capsys, "report", "results/a")
+    header, *rows = [re.split(r"  +", line.strip()) for line in out.split("\n\n")[1].splitlines()[1:]]
+    assert header[-3:] == ["loss scale", "overflows", "overflow at"]
+    assert rows[3][-3:] == ["256", "2", "6"]
+    assert [row[-1] for row in rows[:3]] == ["1024"] * 3
+    out, _ = said(capsys, "watch", "results/a")
+    assert out.splitlines()[4].endswith("2 overflows before, first at 6")
+    said(capsys, "report", "results/a")
+    assert "overflows before" in Path("results/a/report.html").read_text(encoding="utf-8")
+
+
+def test_a_training_without_a_step_has_a_report_and_is_left_out_of_a_comparison(place: Path, capsys: Capture) -> None:
+    gl.watch(nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)), out="results/0").close()
+    out, _ = said(capsys, "report", "results/0")
+    assert out.startswith("0 · Sequential · 0 steps measured · every 100 steps · ended")
+    said(capsys, "plot", "results/0")
+    said(capsys, "tensorboard", "results/0")
+    _, err = said(capsys, "compare", "results", code=1)
+    assert err.startswith("warning: results/0 has no measured step yet: compared without it")
+
+
+def test_where_locks_are_unknown_nothing_is_said_about_a_process(place: Path, capsys: Capture) -> None:
+    document = json.loads(Path("results/a/run.json").read_text())
+    assert document["locks"] is True
+    Path("results/a/run.json").write_text(json.dumps(document | {"ended": None, "locks": False}))
+    assert "at work or killed: a file system without locks does not tell" in said(capsys, "report", "results/a")[0]
+    Path("results/a/run.json").write_text(json.dumps(document | {"ended": None}))
+    assert "ended early" in said(capsys, "report", "results/a")[0]
+
+
+def test_a_deep_comparison_is_folded_and_a_pipe_has_all_of_it(
+    place: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "cd":
+        train(Path(f"results/{name}"), steps=1, depth=100)
+    assert said(capsys, "compare", "results/c", "results/d")[0].count(" 0.0") >= 100
+    monkeypatch.setenv("COLUMNS", "80")
+    out, _ = said(capsys, "compare", "results/c", "results/d")
+    assert "40 of 100 blocks are shown" in out
+    assert re.search(r"^0 ", out, re.M)
+    assert re.search(r"^198 ", out, re.M)
+
+
 def test_no_link_is_followed_for_writing(place: Path, capsys: Capture) -> None:
     elsewhere = place / "elsewhere"
     elsewhere.mkdir()

@@ -22,6 +22,8 @@ CHANGE = ("before", "after")
 """Labels of two measurements of which the second is that of a change."""
 _LN10 = math.log(10)
 _LISTED = 6
+_MOST_GROUPS = 4
+"""Groups of blocks that only some models have, which are named."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,8 @@ def changes(models: Sequence[ComparedModel]) -> list[str]:
         having = tuple(place for place, row in enumerate(block.rows) if row is not None)
         if len(having) < len(models):
             groups.setdefault(having, []).append(block.name)
+    if len(groups) > _MOST_GROUPS:
+        return [*sentences, "Their blocks have different names: the table says which has which."]
     for having, names in sorted(groups.items()):
         more = [f"{len(names) - _LISTED} more"] if len(names) > _LISTED else []
         sentences.append(f"Blocks only {_where(models, having)}: {joined([*names[:_LISTED], *more])}.")

@@ -119,16 +119,19 @@ COLUMNS = (
 def block_table(result: ModuleReport, most: int | None = MOST) -> BlockTable:
     """Return the table of a measured model; of more than `most` blocks the ends, those that matter and some others."""
     rows = [_shown_values(row, result.dtype) for row in result.blocks]
-    columns = [column for column in COLUMNS if _says_something(column, rows)]
+    names = [str(row["name"]) for row in rows]
+    prefix = _prefix(names)
+    thresholds = result.vanish, result.explode
+    marks = [block_mark(row, *thresholds) for row in rows]
+    signed = any(own.sign for own in marks)
+    columns = [
+        column for column in COLUMNS if _says_something(column, rows) or (column.key == "log10_survival" and signed)
+    ]
     same = tuple(
         (column.title, column.text(rows[0][column.key]))
         for column in COLUMNS
         if column.varying and column not in columns and rows and rows[0][column.key] not in column.silent
     )
-    names = [str(row["name"]) for row in rows]
-    prefix = _prefix(names)
-    thresholds = result.vanish, result.explode
-    marks = [block_mark(row, *thresholds) for row in rows]
     places = range(len(rows)) if most is None or len(rows) <= most else _shown(result, rows, marks, most)
     shown = []
     last = -1

@@ -48,6 +48,8 @@ class WatchedTraining:
     """The class of the exception that ended it."""
     working: bool = False
     """Whether its process is at work."""
+    locks: bool = field(default=True, kw_only=True)
+    """Whether `working` can be told; not on a file system without locks."""
     stored: bool = field(default=False, kw_only=True)
     """Whether it was read from a directory: otherwise nothing is said about how it ended."""
 
@@ -56,6 +58,8 @@ class WatchedTraining:
         """How it ended, or that it has not; empty where that is not known."""
         if not self.stored or (self.working and self.ended is None):
             return "still at work" if self.stored else ""
+        if self.ended is None and not self.locks:
+            return "at work or killed: a file system without locks does not tell"
         if self.ended is None:
             return "ended early: its process is gone and has not closed it"
         seconds = self.ended - self.begun if self.begun is not None else 0.0

@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 
 from gradlab.record import Floats
 from gradlab.report.model.module_report import ModuleReport
-from gradlab.report.plots.style import COLOURS, GREY, VERDICTS, amount, log_axis, new
+from gradlab.report.plots.style import COLOURS, GREY, VERDICTS, amount, log_axis, new, plain_text
 
 __all__ = ["NAMED", "block_axis", "picture", "svg"]
 
@@ -29,7 +29,7 @@ def picture(result: ModuleReport) -> Figure:
 
     Theory, where it knows the blocks, begins at the last block. Blocks without a gradient are crosses at the bottom.
     """
-    with matplotlib.rc_context():
+    with plain_text():
         figure = new(7.2, 4.2)
         figure.set_layout_engine("constrained")
         axes = figure.subplots()

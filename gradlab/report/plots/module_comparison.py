@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
 from gradlab.report.model.module_comparison import ComparedModel, aligned
 from gradlab.report.plots.module import NAMED, block_axis
-from gradlab.report.plots.style import COLOURS, GREY, LINES, MARKERS, amount, log_axis, new
+from gradlab.report.plots.style import COLOURS, GREY, LINES, MARKERS, amount, log_axis, new, plain_text
 
 __all__ = ["picture"]
 
@@ -22,7 +21,7 @@ def picture(models: Sequence[ComparedModel]) -> Figure:
     """
     blocks = aligned(models)
     at = np.arange(1, len(blocks) + 1)
-    with matplotlib.rc_context():
+    with plain_text():
         figure = new(7.2, 4.2)
         figure.set_layout_engine("constrained")
         axes = figure.subplots()

@@ -34,6 +34,7 @@ __all__ = [
     "frame",
     "log_axis",
     "new",
+    "plain_text",
     "power_of_ten",
     "save",
 ]
@@ -80,6 +81,11 @@ class ShownFigure(Figure):
         buffer = io.BytesIO()
         self.savefig(buffer, format="png")
         return buffer.getvalue()
+
+
+def plain_text() -> Any:
+    """Return a context in which the texts of a figure are shown as they are: a name may hold ``$``."""
+    return matplotlib.rc_context({"text.parse_math": False})
 
 
 def new(width: float, height: float) -> ShownFigure:

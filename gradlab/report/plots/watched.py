@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from gradlab.record import Floats
 from gradlab.report.model.watched_training import WatchedTraining
 from gradlab.report.plots.module import NAMED, block_axis
-from gradlab.report.plots.style import COLOURS, GREY, log_axis, new
+from gradlab.report.plots.style import COLOURS, GREY, log_axis, new, plain_text
 
 __all__ = ["survival", "training"]
 
@@ -38,7 +38,7 @@ def training(watched: WatchedTraining) -> Figure | None:
     every = [int(step["step"]) for step in watched.steps]
     places = np.linspace(0, len(every) - 1, min(len(every), _LINES)).round().astype(int)
     steps = [every[place] for place in np.unique(places)]
-    with matplotlib.rc_context():
+    with plain_text():
         figure = new(7.2, 4.2)
         figure.set_layout_engine("constrained")
         axes = figure.subplots()
@@ -75,7 +75,7 @@ def survival(watched: WatchedTraining) -> Figure | None:
         return None
     rows = watched.steps
     panels = [key for key in ("loss", "clip_norm_before") if any(np.isfinite(float(row[key])) for row in rows)]
-    with matplotlib.rc_context():
+    with plain_text():
         figure = new(7.2, 2.6 + 1.7 * len(panels))
         figure.set_layout_engine("constrained")
         grid: Any = figure.subplots(1 + len(panels), sharex=True, squeeze=False)

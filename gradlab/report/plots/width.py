@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
 from gradlab.modules.width_record import WidthCheck
-from gradlab.report.plots.style import COLOURS, LINES, MARKERS, ShownFigure
+from gradlab.report.plots.style import COLOURS, LINES, MARKERS, ShownFigure, plain_text
 
 __all__ = ["picture"]
 
@@ -19,7 +18,7 @@ def picture(check: WidthCheck) -> Figure:
 
     Lines are geometric means over the seeds, points the seeds; the legend has the slope over the widest three models.
     """
-    with matplotlib.rc_context():
+    with plain_text():
         figure = ShownFigure(figsize=(6.4, 4.2), layout="constrained")
         axes = figure.subplots()
         for layer, name in enumerate(check.layers):

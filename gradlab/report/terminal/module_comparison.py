@@ -9,10 +9,11 @@ from rich.text import Text
 
 from gradlab.report.formatting import count, log_text, number_text
 from gradlab.report.glyphs import Glyphs
-from gradlab.report.model.marks import Mark, mark, sign_names, verdict_of
+from gradlab.report.model.marks import mark, sign_names, verdict_of
 from gradlab.report.model.module_comparison import CHANGE, AlignedBlock, ComparedModel, aligned, changes
 from gradlab.report.model.module_report import ModuleReport
-from gradlab.report.model.module_table import block_mark
+from gradlab.report.model.module_table import MOST, block_mark
+from gradlab.report.model.watched_training import evenly_spaced
 from gradlab.report.terminal.entries import legend_text, mark_entry, wrapped
 from gradlab.report.terminal.table import Column, Entry, fold, folded_label
 
@@ -65,6 +66,8 @@ def _models(models: Sequence[ComparedModel], glyphs: Glyphs, width: int | None) 
 def _blocks(
     models: Sequence[ComparedModel], blocks: Sequence[AlignedBlock], glyphs: Glyphs, width: int | None
 ) -> list[Text]:
+    total = len(blocks)
+    blocks = [blocks[place] for place in evenly_spaced(total, total if width is None else MOST)]
     columns, signs = [], set()
     for place, model in enumerate(models):
         rows = [block.rows[place] for block in blocks]
@@ -79,6 +82,9 @@ def _blocks(
         columns.append(Column(title, ratios, group=f"change against {models[0].label}" if several else ""))
     labels = [Column("block", tuple(Entry(block.name) for block in blocks), right=False)]
     lines = fold(labels, columns, width, glyphs)
+    if len(blocks) < total:
+        shown = f"{len(blocks)} of {total:,} blocks are shown; all are in a pipe, with --csv and with --json"
+        lines += wrapped(shown, width, "dim")
     limits = {(model.report.vanish, model.report.explode) for model in models}
     vanish, explode = limits.pop() if len(limits) == 1 else (None, None)
     if legend := [entry for entry in sign_names(vanish, explode, {"dead", "nonfinite"}) if entry[0] in signs]:
@@ -88,15 +94,11 @@ def _blocks(
 
 def _whole(report: ModuleReport, glyphs: Glyphs) -> Entry:
     """Return the survival of a whole model as a field."""
-    log10_survival = report.summary.log_survival / _LN10
-    return mark_entry(_of(log10_survival, report), glyphs)
-
-
-def _of(log10_survival: float, report: ModuleReport) -> Mark:
-    thresholds = report.vanish, report.explode
-    if log10_survival == -math.inf:
-        return mark("dead", math.nan, *thresholds)
-    return mark(verdict_of(log10_survival, *thresholds), log10_survival, *thresholds)
+    log10_survival, thresholds = report.summary.log_survival / _LN10, (report.vanish, report.explode)
+    zero = math.isnan(log10_survival) and report.summary.verdict in ("dead", "masked", "detached")
+    if zero or log10_survival == -math.inf:
+        return mark_entry(mark("dead", math.nan, *thresholds), glyphs)
+    return mark_entry(mark(verdict_of(log10_survival, *thresholds), log10_survival, *thresholds), glyphs)
 
 
 def _number(value: float | None) -> Entry:
