@@ -69,19 +69,16 @@ def unit_counts(nodes: Iterable[Node]) -> UnitCounts:
         name = operation(node)
         if name not in ACTIVATIONS:
             continue
-        slope = _slope(node)
-        if slope is None or slope.ndim < 2:
+        counted = _relu(node) if name == "Relu" else _counted(node, _FLAT * ACTIVATIONS[name])
+        if counted is None:
             continue
-        size = slope.abs()
-        flat = int((size < _FLAT * ACTIVATIONS[name]).count_nonzero())
-        elements += size.numel()
+        size, flat, squares, own, flat_units = counted
+        elements += size
         saturated += flat
         before = kinds.get(name, (0, 0, 0.0))
-        squares = float(torch.linalg.vector_norm(size)) ** 2
-        kinds[name] = (before[0] + size.numel(), before[1] + flat, before[2] + squares)
-        largest = size.transpose(0, _unit_axis(node, size.ndim)).flatten(1).amax(1)
-        units += len(largest)
-        dead += int((largest == 0).count_nonzero())
+        kinds[name] = (before[0] + size, before[1] + flat, before[2] + squares)
+        units += own
+        dead += flat_units
     slopes = [
         Slopes(name, count, math.sqrt(squares / count), flat / count)
         for name, (count, flat, squares) in kinds.items()
@@ -90,6 +87,34 @@ def unit_counts(nodes: Iterable[Node]) -> UnitCounts:
     return UnitCounts(
         elements, saturated, units, dead, tuple(sorted(slopes, key=lambda kind: kind.elements, reverse=True))
     )
+
+
+def _counted(node: Node, flat: float) -> tuple[int, int, float, int, int] | None:
+    """Return of one activation the number of elements, of those with a slope below `flat`, the sum of the squared
+    slopes, the number of units, and of those with a slope of zero everywhere; None where that cannot be told."""
+    slope = _slope(node)
+    if slope is None or slope.ndim < 2:
+        return None
+    size = slope.abs()
+    axis = _unit_axis(node, size.ndim)
+    largest = size.amax([other for other in range(size.ndim) if other != axis])
+    below = int((size < flat).count_nonzero())
+    squares = float(torch.linalg.vector_norm(size)) ** 2
+    return size.numel(), below, squares, len(largest), int((largest == 0).count_nonzero())
+
+
+def _relu(node: Node) -> tuple[int, int, float, int, int] | None:
+    """Return the same of a ReLU from its result alone: its slope is 0 or 1."""
+    try:
+        result = node._saved_result.detach()  # type: ignore[attr-defined]
+    except RuntimeError:  # changed in place since
+        return None
+    if result.ndim < 2:
+        return None
+    axis = _unit_axis(node, result.ndim)
+    flat = (result <= 0).sum([other for other in range(result.ndim) if other != axis])
+    below, of_unit = int(flat.sum()), result.numel() // max(1, len(flat))
+    return result.numel(), below, float(result.numel() - below), len(flat), int((flat == of_unit).count_nonzero())
 
 
 def _slope(node: Node) -> Tensor | None:

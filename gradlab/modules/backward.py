@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -23,6 +23,7 @@ __all__ = ["BlockGradient", "Gradients", "accumulator", "go_back"]
 
 _RESCALE_BEYOND = 300
 """Binary exponents; float64 ends at -1022 and 1023, and what is between two cuts must stay within."""
+_LEAST, _MOST = 2.0**-250, 2.0**250
 _LN2 = math.log(2)
 
 
@@ -66,12 +67,18 @@ def go_back(
 
     def visit(node: Node, coming: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...] | None:
         exponent, shift = sum(shifts.values()), 0
+        norms: dict[int, float] = {}
         if node in cuts and (gradient := coming[cuts[node]]) is not None:
-            shift = _shift(gradient)
-        scaled = tuple(part if part is None or not shift else part * 2.0**-shift for part in coming)
+            norms[cuts[node]] = _norm(gradient)
+            shift = _shift(gradient, norms[cuts[node]])
+        scaled = coming
+        if shift:
+            norms = {}
+            scaled = tuple(part if part is None else part * 2.0**-shift for part in coming)
         for edge in wanted[node]:
             if (gradient := scaled[edge.output]) is not None:
-                blocks[edge] = _block_gradient(gradient, exponent + shift)
+                norm = norms[edge.output] if edge.output in norms else _norm(gradient)
+                blocks[edge] = _block_gradient(gradient, norm, exponent + shift)
         if not shift:
             return None
         shifts[node] = shift
@@ -79,8 +86,11 @@ def go_back(
 
     with_gradient = {name: tensor for name, tensor in parameters.items() if tensor.requires_grad}
     handles = [node.register_prehook(partial(visit, node)) for node in {*wanted, *cuts}]
+    ends = [*with_gradient.values()]
+    if not _reaches(graph, ends, wanted):
+        ends += sources
     try:
-        arrived = torch.autograd.grad(loss, [*with_gradient.values(), *sources], allow_unused=True)
+        arrived = torch.autograd.grad(loss, ends, allow_unused=True)
     finally:
         for handle in handles:
             handle.remove()
@@ -90,12 +100,26 @@ def go_back(
         place = edge_of(tensor)
         exponent = exponents.get(place.node) if place is not None else None
         if gradient is not None and exponent is not None:
-            logs[name] = _log_norm(gradient) + exponent * _LN2
+            logs[name] = _log(_norm(gradient)) + exponent * _LN2
     return Gradients(blocks, logs)
 
 
-def _shift(gradient: Tensor) -> int:
+def _reaches(graph: Graph, ends: Sequence[Tensor], wanted: Collection[Node]) -> bool:
+    """Return whether autograd goes through all nodes `wanted` on its way to `ends`.
+
+    Where it does, the gradient of the data itself, which no number is made of, is not computed.
+    """
+    passed = {edge.node for edge in map(edge_of, ends) if edge is not None}
+    for node in graph.nodes:
+        if node not in passed and any(child in passed for child, _ in node.next_functions):
+            passed.add(node)
+    return passed.issuperset(wanted)
+
+
+def _shift(gradient: Tensor, norm: float) -> int:
     """Return the binary exponent of the largest element where it is far from 0, else 0."""
+    if _LEAST < norm < _MOST:  # a bound of the largest element, and within √n of it
+        return 0
     largest = float(gradient.abs().amax()) if gradient.numel() else 0.0
     if largest == 0 or not math.isfinite(largest):
         return 0
@@ -116,20 +140,24 @@ def _exponents(graph: Graph, shifts: Mapping[Node, int]) -> dict[Node, int | Non
     return exponents
 
 
-def _block_gradient(gradient: Tensor, exponent: int) -> BlockGradient:
+def _block_gradient(gradient: Tensor, norm: float, exponent: int) -> BlockGradient:
     count = max(1, gradient.numel())
     zero = count - int(gradient.count_nonzero())
-    nonfinite = count - int(gradient.isfinite().count_nonzero())
+    # the norm is finite only where every element is
+    nonfinite = 0 if math.isfinite(norm) else count - int(gradient.isfinite().count_nonzero())
     return BlockGradient(
-        log_norm=_log_norm(gradient) + exponent * _LN2,
+        log_norm=_log(norm) + exponent * _LN2,
         zero_share=zero / count,
         nonfinite_share=nonfinite / count,
         common_share=_common(gradient),
     )
 
 
-def _log_norm(gradient: Tensor) -> float:
-    norm = float(torch.linalg.vector_norm(gradient, dtype=accumulator(gradient)))
+def _norm(gradient: Tensor) -> float:
+    return float(torch.linalg.vector_norm(gradient, dtype=accumulator(gradient)))
+
+
+def _log(norm: float) -> float:
     if not math.isfinite(norm):
         return math.nan
     return math.log(norm) if norm else -math.inf

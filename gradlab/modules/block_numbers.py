@@ -150,8 +150,8 @@ def _paths(graph: Graph, below: Edge | None, edge: Edge) -> int:
 
 def _untouched(module: nn.Module) -> bool:
     """Return whether a norm normalises by running statistics that are as it was built with: mean 0, variance 1."""
-    mean, variance = getattr(module, "running_mean", None), getattr(module, "running_var", None)
-    if module.training or not isinstance(mean, Tensor) or not isinstance(variance, Tensor):
+    mean, variance = module._buffers.get("running_mean"), module._buffers.get("running_var")
+    if module.training or mean is None or variance is None:
         return False
     return not mean.any() and bool((variance == 1).all())
 

@@ -66,6 +66,8 @@ def without_chain(model: nn.Module, capture: Capture, chain: Chain) -> Chain | N
 
     A U-Net has such a segment: between two cuts, with a part of the gradient going past everything inside.
     """
+    if len(chain.blocks) >= MANY:
+        return None
     graph = chain.graph
     segment_of = graph.segments([block.edge for block in chain.blocks])
     calls: dict[int, set[nn.Module]] = {}
@@ -78,7 +80,7 @@ def without_chain(model: nn.Module, capture: Capture, chain: Chain) -> Chain | N
     # what several segments share hides in none of them
     single = [{module for module in modules if uses[module] == 1} for modules in calls.values()]
     hidden = [modules for modules in single if len(modules) >= MANY and parameters_of(modules) > whole / 2]
-    if not hidden or len(chain.blocks) >= MANY:
+    if not hidden:
         return None
     ended = [call for call in capture.calls if _usable(call, graph)]
     by_class: dict[type[nn.Module], list[Call]] = {}

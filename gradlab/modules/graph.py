@@ -49,8 +49,9 @@ def edge_of(tensor: Tensor) -> Edge | None:
     """Return where a tensor stands in the graph: for a leaf the node that accumulates its gradient; None outside."""
     if not tensor.requires_grad:
         return None
-    if tensor.grad_fn is not None:
-        return Edge(tensor.grad_fn, tensor.output_nr)
+    node = tensor.grad_fn
+    if node is not None:
+        return Edge(node, tensor.output_nr)
     with torch.inference_mode(False):  # a leaf may be asked for its node where no graph is made
         edge = get_gradient_edge(tensor)
     return Edge(edge.node, edge.output_nr)
@@ -128,6 +129,8 @@ class Graph:
 
     def used_beside(self, tensor: Tensor) -> bool:
         """Return whether a parameter is used only by what depends on another input."""
+        if not self.beside:
+            return False
         edge = edge_of(tensor)
         return edge is not None and edge.node in self._only_beside
 

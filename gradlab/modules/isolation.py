@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import copy
 import random
-from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils import checkpoint
+
+from gradlab.modules.copies import converted, deep_copy
 
 __all__ = ["Isolated", "isolated", "unwrapped"]
 
@@ -57,21 +57,23 @@ def isolated(
         dtype: float64 in general; None: the model's own.
         train: the mode; None: the one that the model is in.
     """
-    frozen = frozenset(name for name, parameter in model.named_parameters() if not parameter.requires_grad)
-    dtypes = {name: parameter.dtype for name, parameter in model.named_parameters()}
+    parameters = dict(model.named_parameters())
+    frozen = frozenset(name for name, parameter in parameters.items() if not parameter.requires_grad)
+    dtypes = {name: parameter.dtype for name, parameter in parameters.items()}
     notes: list[str] = []
     with ExitStack() as stack:
         stack.enter_context(_random_streams(seed))
         try:
-            working = copy.deepcopy(model, _empty_containers(model))
+            working = deep_copy(model, dtype)
         except Exception as error:  # anything that an attribute of the user raises
             notes.append(f"measured in place, as it cannot be copied: {type(error).__name__}: {_first_line(error)}")
             stack.enter_context(_borrowed(model))
             working = model
-        for parameter in working.parameters():
-            parameter.grad = None  # it would be converted too
+            for parameter in working.parameters():
+                parameter.grad = None  # it would be converted too
+            if dtype is not None:
+                converted(working, dtype)
         if dtype is not None:
-            working.to(dtype)
             stack.enter_context(_default_dtype(dtype))
         for parameter in working.parameters():
             if parameter.is_floating_point() or parameter.is_complex():
@@ -82,17 +84,6 @@ def isolated(
         stack.enter_context(_without_checkpointing(lambda: notes.append(_CHECKPOINTING)))
         stack.enter_context(torch.enable_grad())
         yield Isolated(working, frozen, dtypes, notes)
-
-
-def _empty_containers(model: nn.Module) -> dict[int, Any]:
-    """Return a memo of `copy.deepcopy` with the empty dictionaries of all modules: each has a dozen of them for hooks,
-    whose copies, one by one, take two fifths of the time."""
-    return {
-        id(value): type(value)()
-        for module in model.modules()
-        for value in module.__dict__.values()
-        if type(value) in (dict, OrderedDict) and not value
-    }
 
 
 _CHECKPOINTING = "activation checkpointing was switched off for the measurement"

@@ -20,6 +20,9 @@ def tensors(value: Any, depth: int = _DEEPEST) -> Iterator[tuple[str, Tensor]]:
         yield "", value
         return
     for name, part in _parts(value) if depth else ():
+        if isinstance(part, Tensor):  # the usual case, without a generator of its own
+            yield name, part
+            continue
         for inner, tensor in tensors(part, depth - 1):
             yield f"{name}.{inner}" if inner else name, tensor
 
