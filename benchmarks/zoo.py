@@ -160,6 +160,25 @@ MODELS: dict[str, Entry] = {
         "layer.0",
         "layer.3",
     ),
+    "T5, labels alone": Entry(
+        "transformers",
+        _hugging_face(
+            "T5ForConditionalGeneration",
+            "T5Config",
+            lambda: {"input_ids": _tokens(), "labels": _tokens()[:, :5].contiguous()},
+            d_model=32,
+            d_kv=8,
+            d_ff=64,
+            num_layers=3,
+            num_heads=4,
+            vocab_size=100,
+            decoder_start_token_id=0,
+        ),
+        3,
+        "encoder.block.0",
+        "encoder.block.2",
+        note="the encoder's chain",
+    ),
     "Bart": Entry(
         "transformers",
         _hugging_face(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 from gradlab.modules.causes_record import Cause, Measured
 
@@ -22,14 +23,19 @@ def recurrence(measured: Measured) -> Iterator[Cause]:
     places = list(range(len(measured.blocks)))
     shrinks = measured.verdict == "vanishing"
     evidence = {"steps": float(len(places)), **measured.factor(places)}
-    for layer in measured.first.recurrences:
+    for layers in zip(*(profile.recurrences for profile in measured.profiles), strict=True):
+        layer = replace(
+            layers[0],
+            kept=math.fsum(layer.kept for layer in layers) / len(layers),
+            radius=math.fsum(layer.radius for layer in layers) / len(layers),
+        )
         if shrinks and layer.kept < _OPEN:
             gate = _GATES[layer.kind]
             yield Cause(
                 measured.labels[0],
-                f"the {gate} of {layer.name}, by its bias, keeps {layer.kept:.2f} of the state at each of "
-                f"{len(places)} steps",
-                {f"{gate} by its bias": layer.kept, **evidence}, _GATED, measured.change(places),
+                f"the {gate} of {layer.name} keeps {layer.kept:.2f} of the state at each of {len(places)} steps, on "
+                f"the mean over this batch",
+                {f"mean {gate}": layer.kept, **evidence}, _GATED, measured.change(places),
             )  # fmt: skip
         elif not math.isnan(layer.radius) and (layer.radius < 1) == shrinks:
             yield Cause(

@@ -44,9 +44,9 @@ def deep_copy(model: nn.Module, dtype: torch.dtype | None) -> nn.Module:
     for module, empty in reversed(copies):  # children before those that they are part of, as copy.deepcopy does
         state = {
             name: _attribute(value, memo) if type(value) not in _VALUES else value
-            for name, value in module.__getstate__().items()  # type: ignore[operator]
+            for name, value in module.__getstate__().items()  # type: ignore[no-untyped-call]
         }
-        empty.__setstate__(state)
+        empty.__setstate__(state)  # type: ignore[no-untyped-call]
     copied: nn.Module = copy.deepcopy(model, memo)
     return copied if dtype is None else converted(copied, dtype)
 
@@ -59,7 +59,7 @@ def converted(model: nn.Module, dtype: torch.dtype) -> nn.Module:
     own = (tensor for module in model.modules() for group in (module._parameters, module._buffers)
            for tensor in group.values())  # fmt: skip
     if any(tensor is not None and tensor.dtype != _like(tensor, dtype) for tensor in own):
-        model._apply(lambda tensor: tensor.to(_like(tensor, dtype)))
+        model._apply(lambda tensor: tensor.to(_like(tensor, dtype)))  # type: ignore[no-untyped-call]
     return model
 
 
@@ -79,7 +79,7 @@ def _attribute(value: Any, memo: dict[int, Any]) -> Any:
     known = memo.get(id(value))
     if known is not None:
         return known
-    if kind not in _CONTAINERS or value and (kind in (set, list) or not all(type(key) is str for key in value)):
+    if kind not in _CONTAINERS or (value and (kind in (set, list) or not all(type(key) is str for key in value))):
         return copy.deepcopy(value, memo)
     memo[id(value)] = copied = kind()
     for name, inner in value.items() if value else ():
@@ -95,11 +95,12 @@ _HOW = ("__new__", "__reduce_ex__", "__reduce__", "__getnewargs_ex__", "__getnew
 
 def _is_plain(module: nn.Module) -> bool:
     """Return whether a module is copied by its attributes, as far as its class says."""
-    return "__deepcopy__" not in module.__dict__ and _is_plain_class(type(module))
+    kind: Any = type(module)
+    return "__deepcopy__" not in module.__dict__ and _is_plain_class(kind)
 
 
 @lru_cache(maxsize=1024)
-def _is_plain_class(kind: type) -> bool:
+def _is_plain_class(kind: Any) -> bool:
     if hasattr(kind, "__deepcopy__") or kind in copyreg.dispatch_table:
         return False
     if any(name in vars(part) for part in kind.__mro__[:-1] for name in _HOW):

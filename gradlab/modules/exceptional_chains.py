@@ -1,8 +1,10 @@
-"""Models without a chain of cuts: cells along time, and networks in which most goes past a part of the gradient."""
+"""Models without one chain of cuts: cells along time, networks in which most goes past a part of the gradient, and
+those with a chain for each of several inputs."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from torch import nn
 
@@ -22,7 +24,7 @@ from gradlab.modules.blocks import (
 from gradlab.modules.capture import Call, Capture
 from gradlab.modules.graph import Edge, Graph
 
-__all__ = ["in_time", "without_chain"]
+__all__ = ["in_time", "other_chains", "without_chain"]
 
 
 def in_time(model: nn.Module, capture: Capture, graph: Graph) -> Chain | None:
@@ -103,6 +105,24 @@ def without_chain(model: nn.Module, capture: Capture, chain: Chain) -> Chain | N
             blocks.setdefault(edge, block_of(call, edge, is_cut=graph.place(edge) is not None))
     rule = "no chain: most parameters lie beside a path that goes past them; blocks in order of execution"
     return Chain(tuple(blocks.values()), rule, graph)
+
+
+def other_chains(capture: Capture, graph: Graph, others: Mapping[str, Sequence[Edge]]) -> tuple[str, ...]:
+    """Return the names of the inputs that maps depend on which do not depend on the source: as an encoder and a decoder
+    have a chain each. `others`: where each input besides the source enters the graph."""
+    names = []
+    for name, edges in others.items():
+        reached = {edge.node for edge in edges}
+        if not reached:
+            continue
+        for node in graph.nodes:
+            if any(child in reached for child, _ in node.next_functions):
+                reached.add(node)
+        beside = {node for node in reached if not graph.down[node]}
+        made = (output for call in capture.calls if has_weight(call) for output in call.outputs)
+        if any(output is not None and output.node in beside for output in made):
+            names.append(name)
+    return tuple(names)
 
 
 def _usable(call: Call, graph: Graph) -> bool:

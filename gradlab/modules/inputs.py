@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -86,6 +86,8 @@ class Run:
             names = [name for name in names if choice in (name, name.partition(".")[0])] or [
                 name for name in names if choice in name
             ]
+            if not names and choice.startswith("decoder"):  # which a model makes of its labels
+                names = [name for name, tensor in self.inputs.items() if any(_shifts(node, tensor) for node in nodes)]
             if not names:
                 raise UsageError(f"source={choice!r} is no input of the model", f"it takes {', '.join(self.inputs)}")
         entered = self.entered(nodes)
@@ -101,7 +103,7 @@ class Run:
                 edge = edge_of(self.leaves[name])
                 if edge is not None and edge.node in present:
                     places[name] = [edge]
-            elif looked_up := [Edge(node, 0) for node in nodes if _looks_up(node, tensor)]:
+            elif looked_up := [Edge(node, 0) for node in nodes if _looks_up(node, tensor) or _shifts(node, tensor)]:
                 places[name] = looked_up
         return places
 
@@ -112,20 +114,37 @@ def _is_auxiliary(name: str) -> bool:
 
 def _looks_up(node: Node, indices: Tensor) -> bool:
     """Return whether a node takes rows of a table at these indices, or at a view or a copy of them."""
+    return any(
+        index.dtype == indices.dtype
+        and index.numel() == indices.numel()
+        and (index.data_ptr() == indices.data_ptr() or _equal(index, indices))
+        for index in _indices(node)
+    )
+
+
+def _shifts(node: Node, labels: Tensor) -> bool:
+    """Return whether a node takes rows of a table at these labels, shifted by one step: a decoder that is given no
+    input of its own does. Negative labels, which count for no loss, are other indices then."""
+    if labels.is_floating_point() or not labels.ndim or labels.shape[-1] < 3:
+        return False
+    for index in _indices(node):
+        if index.dtype == labels.dtype and index.shape == labels.shape:
+            before, after = labels[..., :-1], index[..., 1:]
+            counted = before >= 0
+            if counted.any() and torch.equal(before[counted], after[counted]):
+                return True
+    return False
+
+
+def _indices(node: Node) -> Iterator[Tensor]:
+    """Yield the indices by which a node takes rows of a table."""
     for name in ("_saved_indices", "_saved_index"):
         try:
             saved = getattr(node, name, None)
         except RuntimeError:  # freed, or changed in place meanwhile
             continue
-        for index in saved if isinstance(saved, list | tuple) else [saved]:
-            if (
-                isinstance(index, Tensor)
-                and index.dtype == indices.dtype
-                and index.numel() == indices.numel()
-                and (index.data_ptr() == indices.data_ptr() or _equal(index, indices))
-            ):
-                return True
-    return False
+        yield from (index for index in (saved if isinstance(saved, list | tuple) else [saved])
+                    if isinstance(index, Tensor))  # fmt: skip
 
 
 def _equal(index: Tensor, indices: Tensor) -> bool:

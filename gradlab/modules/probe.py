@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
@@ -15,12 +15,13 @@ from gradlab.modules.block_numbers import numbers_of
 from gradlab.modules.blocks import Block, Chain
 from gradlab.modules.capture import Call, Capture, captured
 from gradlab.modules.chain import Blocks, choose
+from gradlab.modules.exceptional_chains import other_chains
 from gradlab.modules.graph import Edge, Graph, walk
 from gradlab.modules.inputs import Batch, Loss, Run, limited, objective
 from gradlab.modules.isolation import Isolated, isolated, unwrapped
 from gradlab.modules.profile import ModuleProfile
 from gradlab.modules.recurrences import recurrences
-from gradlab.modules.recurrent import replayed
+from gradlab.modules.recurrent import Gates, replayed
 from gradlab.modules.theory import theory_notes
 from gradlab.modules.weights import equal_weights, weight_uses
 
@@ -114,6 +115,9 @@ def check_model(model: nn.Module) -> None:
             )
 
 
+_OTHER = 'the chain that begins at {}; another one begins at {}: source="{}"'
+
+
 @dataclass(frozen=True, slots=True)
 class ForwardPass:
     """One forward pass."""
@@ -125,6 +129,9 @@ class ForwardPass:
     source: str
     graph: Graph | None
     """None where the loss depends on nothing that has a gradient."""
+    gates: Gates = field(default_factory=dict)
+    other_sources: tuple[str, ...] = ()
+    """Inputs that other chains begin at."""
 
 
 def forward_pass(
@@ -132,7 +139,9 @@ def forward_pass(
 ) -> ForwardPass:
     """Run a model forward and record its graph. `attached`: see `captured`; `replay`: fused recurrent layers step by
     step."""
-    with replayed(model) if replay else nullcontext(), captured(model, attached=attached) as capture:
+    with ExitStack() as stack:
+        gates = stack.enter_context(replayed(model)) if replay else {}
+        capture = stack.enter_context(captured(model, attached=attached))
         run = Run.of(model, asked.batch, dtype)
     loss, words = objective(run, asked.batch, asked.loss, asked.seed)
     if loss.grad_fn is None:
@@ -143,8 +152,13 @@ def forward_pass(
         first = next((call for call in capture.calls if _enters(call, nodes)), None)
         if first is not None:
             source, edges = f"the output of {first.name}", [edge for edge in first.outputs if edge is not None]
-    others = [edge for name, place in run.entered(nodes).items() for edge in place if edge not in edges]
-    return ForwardPass(run, capture, loss, words, source, Graph(loss, nodes, edges, others))
+    others: dict[str, list[Edge]] = {}
+    seen = {*edges}
+    for name, place in run.entered(nodes).items():  # one tensor may be given by two names
+        others[name] = [edge for edge in place if edge not in seen]
+        seen.update(place)
+    graph = Graph(loss, nodes, edges, [edge for place in others.values() for edge in place])
+    return ForwardPass(run, capture, loss, words, source, graph, gates, other_chains(capture, graph, others))
 
 
 def _enters(call: Call, nodes: Collection[Node]) -> bool:
@@ -159,6 +173,7 @@ def _measured(copy: Isolated, asked: Asked, dtype: torch.dtype | None) -> Module
     uses = weight_uses(forward.capture, graph) if graph is not None else ()
     leaves = [leaf for leaf in forward.run.leaves.values() if leaf.requires_grad]
     numbers, head, parameter_grads = numbers_of(copy, forward.capture, graph, blocks, forward.loss, leaves)
+    states = list(dict.fromkeys(block.name for block, _ in blocks if block.is_state))
     broken = any(edge is None for _, edge in blocks)
     profile = ModuleProfile(
         blocks=numbers,
@@ -174,8 +189,8 @@ def _measured(copy: Isolated, asked: Asked, dtype: torch.dtype | None) -> Module
         parameter_grads=parameter_grads,
         uncalled=tuple(name for name in forward.capture.uncalled if not _used(name, parameter_grads)),
         cut_off=_outermost(forward.capture.detached) if broken else (),
-        notes=tuple(copy.notes),
-        recurrences=recurrences(model, list(dict.fromkeys(block.name for block, _ in blocks if block.is_state))),
+        notes=(*copy.notes, *(_OTHER.format(forward.source, name, name) for name in forward.other_sources)),
+        recurrences=recurrences(model, states, forward.gates),
         copies=equal_weights(dict(model.named_parameters())),
     )
     return replace(profile, notes=(*profile.notes, *theory_notes(profile)))

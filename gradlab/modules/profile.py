@@ -168,8 +168,8 @@ class Recurrence:
     kind: str
     """``LSTM``, ``GRU``, ``RNN``."""
     kept: float
-    """What the gate in the way of the state lets through at its bias, the mean over the units: of LSTM the forget gate,
-    of GRU the update gate."""
+    """What the gate in the way of the state lets through, the mean over time steps, batch and units: of LSTM the forget
+    gate, of GRU the update gate. NaN for a layer without gates."""
     radius: float
     """Largest absolute eigenvalue of the recurrent matrix of a layer without gates."""
 

@@ -2,13 +2,14 @@
 
 The output that `torch.nn.RNN`, `LSTM` and `GRU` hand out at a step has the direct gradient of the loss alone; what
 comes back through later steps stays in the kernel. The replay computes the same map with the layer's own weights, one
-call of a module for each time step, all layers in it.
+call of a module for each time step, all layers in it. On the way it takes what the gates let through.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,7 +18,11 @@ from torch.nn.utils.rnn import PackedSequence
 
 from gradlab.modules.blocks import REPLAYED
 
-__all__ = ["replayed"]
+__all__ = ["Gates", "replayed"]
+
+Gates = dict[tuple[nn.Module, int], list[Tensor]]
+"""By layer, or cell, and depth in it: at each time step the mean over batch and units of the gate that the state goes
+through, of LSTM the forget gate, of GRU the update gate."""
 
 _CELLS: dict[str, Callable[..., Any]] = {
     "LSTM": torch._VF.lstm_cell, "GRU": torch._VF.gru_cell,
@@ -28,9 +33,10 @@ _CELLS: dict[str, Callable[..., Any]] = {
 class _Step(nn.Module):
     """One time step of all layers of a fused recurrent layer."""
 
-    def __init__(self, layer: nn.RNNBase) -> None:
+    def __init__(self, layer: nn.RNNBase, gates: Gates) -> None:
         super().__init__()
         object.__setattr__(self, REPLAYED, (layer,))  # a tuple: the layer is not a child of its own step
+        self._gates = gates
 
     def forward(self, x: Tensor, hidden: Tensor, cell: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Return the hidden states `[D, N, H]` after a step with input `[N, I]`, and the cell states of an LSTM."""
@@ -39,9 +45,11 @@ class _Step(nn.Module):
         hiddens, cells = [], []
         for depth, weights in enumerate(layer.all_weights):
             size = 4 if layer.bias else 2
-            matrices = [*weights[:size], *[None] * (4 - size)]
+            matrices: list[Any] = [*weights[:size], *[None] * (4 - size)]
             if depth and layer.dropout:
                 x = nn.functional.dropout(x, layer.dropout, layer.training)
+            if layer.mode in ("LSTM", "GRU"):
+                _note(self._gates, (layer, depth), x, hidden[depth], *matrices)
             if cell is None:
                 h = function(x, hidden[depth], *matrices)
             else:
@@ -54,24 +62,52 @@ class _Step(nn.Module):
 
 
 @contextmanager
-def replayed(model: nn.Module) -> Iterator[None]:
-    """As a context: run every fused recurrent layer of `model` step by step.
+def replayed(model: nn.Module) -> Iterator[Gates]:
+    """As a context: run every fused recurrent layer of `model` step by step; gives the gates of layers and cells.
 
     Bidirectional layers, which have no chain over time, those with a projection, and packed sequences run as they are.
     """
+    gates: Gates = {}
     layers = [
         module
         for module in model.modules()
         if isinstance(module, nn.RNN | nn.LSTM | nn.GRU) and not module.bidirectional and not module.proj_size
     ]
     for layer in layers:
-        layer.add_module("step", _Step(layer))
+        layer.add_module("step", _Step(layer, gates))
         layer.__dict__["forward"] = _forward(layer, layer.forward)
+    cells = [module for module in model.modules() if isinstance(module, nn.LSTMCell | nn.GRUCell)]
+    handles = [cell.register_forward_pre_hook(partial(_called, gates), with_kwargs=True) for cell in cells]
     try:
-        yield
+        yield gates
     finally:
+        for handle in handles:
+            handle.remove()
         for layer in layers:
             del layer.__dict__["forward"], layer._modules["step"]
+
+
+def _called(gates: Gates, cell: nn.RNNCellBase, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    given = dict(zip(("input", "hx"), args, strict=False)) | kwargs
+    x, hidden = given.get("input"), given.get("hx")
+    hidden = hidden[0] if isinstance(hidden, tuple | list) else hidden
+    if isinstance(x, Tensor):
+        biases = (cell.bias_ih, cell.bias_hh) if cell.bias else (None, None)
+        hidden = x.new_zeros(*x.shape[:-1], cell.hidden_size) if hidden is None else hidden
+        _note(gates, (cell, 0), x, hidden, cell.weight_ih, cell.weight_hh, *biases)
+
+
+def _note(
+    gates: Gates, place: tuple[nn.Module, int], x: Tensor, hidden: Tensor, input_weight: Tensor, weight: Tensor,
+    input_bias: Tensor | None, bias: Tensor | None,
+) -> None:  # fmt: skip
+    """Add what the gate of the state lets through in one step: of both kinds of layer it is the second of the gates."""
+    units = weight.shape[1]
+    own = slice(units, 2 * units)
+    with torch._C.DisableTorchFunction(), torch.no_grad():  # it is none of the operations of the model
+        sums = nn.functional.linear(x, input_weight[own], None if input_bias is None else input_bias[own])
+        sums = sums + nn.functional.linear(hidden, weight[own], None if bias is None else bias[own])
+        gates.setdefault(place, []).append(sums.sigmoid().mean())
 
 
 def _forward(layer: nn.RNNBase, fused: Callable[..., Any]) -> Callable[..., Any]:

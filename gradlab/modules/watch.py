@@ -23,6 +23,7 @@ from gradlab.modules.probe import check_model, names_of
 from gradlab.modules.watch_chain import WatchedChain, watched_chain
 from gradlab.modules.watch_compiled import is_compiled, run_uncompiled
 from gradlab.modules.watch_hooks import ForwardRead, Reading
+from gradlab.modules.watch_norms import Number
 from gradlab.modules.watch_numbers import (
     Attempt,
     WatchedStep,
@@ -236,7 +237,7 @@ class Watcher:
         attempt.updating_scale = scale.clone() if isinstance(scale, Tensor) else 1.0
         attempt.skipped = skipped.clone() if isinstance(skipped, Tensor) else None
 
-    def _gradient_norms(self) -> dict[str, Tensor]:
+    def _gradient_norms(self) -> dict[str, Number]:
         gradients = {name: tensor.grad for name, tensor in self._parameters.items()}
         return norms_by_name({name: gradient for name, gradient in gradients.items() if gradient is not None})
 
@@ -291,7 +292,7 @@ def _counted(forwards: Sequence[ForwardRead]) -> list[ForwardRead]:
     return [forward for forward in answered if not forward.in_update] + inside[:1]
 
 
-def _scale(scaler: Any) -> Tensor | float:
+def _scale(scaler: Any) -> Number:
     """Return the scale of a gradient scaler without waiting for the device; 1 without one."""
     if scaler is None or not scaler.is_enabled():
         return 1.0

@@ -18,7 +18,7 @@ from torch.utils.hooks import RemovableHandle
 from gradlab.modules.graph import edge_of, operation
 from gradlab.modules.values import tensors
 from gradlab.modules.watch_chain import Site, WatchedChain
-from gradlab.modules.watch_norms import norm
+from gradlab.modules.watch_norms import Number, norm
 
 __all__ = ["ForwardRead", "Reading", "TensorRead"]
 
@@ -27,12 +27,12 @@ __all__ = ["ForwardRead", "Reading", "TensorRead"]
 class TensorRead:
     """What was read of a block's tensor in one forward and its backward."""
 
-    value_norm: Tensor
+    value_norm: Number
     elements: int
     shape: tuple[int, ...]
     attached: bool
     """Whether the tensor has a gradient."""
-    gradient_norms: list[Tensor] = field(default_factory=list)
+    gradient_norms: list[Number] = field(default_factory=list)
     """One for each backward pass through this forward."""
 
 
@@ -56,7 +56,7 @@ class ForwardRead:
     """That the model returned."""
     loss_weight: Tensor | None = None
     """The gradient that came back to it: its share of what is differentiated, times the scale."""
-    scale: Tensor | float = 1.0
+    scale: Number = 1.0
     """Of the gradient scaler, when the gradient came back."""
 
 
@@ -169,12 +169,12 @@ class Reading:
         for place, block in enumerate(chain.blocks):
             if block.site is not None:
                 self._sites[block.site.side][block.site.module].append((place, block.site))
-        modules = dict(self._model.named_modules(remove_duplicate=False))
         for name in self._sites["input"]:
             hook = _Hook(partial(self._taken, name))
-            self._handles.append(modules[name].register_forward_pre_hook(hook, with_kwargs=True))
+            self._handles.append(self._model.get_submodule(name).register_forward_pre_hook(hook, with_kwargs=True))
         for name in {**self._sites["output"], **self._sites["after"]}:
-            self._handles.append(modules[name].register_forward_hook(_Hook(partial(self._made, name))))
+            hook = _Hook(partial(self._made, name))
+            self._handles.append(self._model.get_submodule(name).register_forward_hook(hook))
         self._end_handle.remove()  # and set again: it must be the last of the model's own
         self._end_handle = self._model.register_forward_hook(_Hook(self._end), always_call=True)
 

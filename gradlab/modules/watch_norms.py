@@ -1,4 +1,4 @@
-"""Norms of the tensors of a training loop, on their devices, with all digits that float32 has."""
+"""Norms of the tensors of a training loop, with all digits that float32 has."""
 
 from __future__ import annotations
 
@@ -9,26 +9,29 @@ from torch import Tensor
 
 from gradlab.modules.backward import accumulator
 
-__all__ = ["norm", "norms"]
+__all__ = ["Number", "norm", "norms"]
+
+Number = Tensor | float
+"""A number on its device, or on the host where it costs nothing to have it there."""
 
 
 @torch.no_grad()
-def norms(tensors: Sequence[Tensor]) -> list[Tensor]:
-    """Return the norm of each tensor on its device, summed up in float32 at least.
+def norms(tensors: Sequence[Tensor]) -> list[Number]:
+    """Return the norm of each tensor, summed up in float32 at least: of tensors on the host as a float, else on its
+    device.
 
     A float32 sum of squares loses norms below 1e-19: what comes near is summed up in float64. A device that would have
     to be waited for to see that takes float64 at once, where it has it.
     """
-    dense = [_dense(tensor.detach()) for tensor in tensors]
-    if not dense:
+    if not tensors:
         return []
-    host = all(tensor.device.type == "cpu" and tensor.dtype == torch.float32 for tensor in dense)
-    if not host:
+    if not all(map(_on_host, tensors)):
+        dense = [_dense(tensor) for tensor in tensors]
         return [torch.linalg.vector_norm(tensor, dtype=accumulator(tensor)) for tensor in dense]
-    made: list[Tensor] = list(torch._foreach_norm(dense))
-    for place, value in enumerate(torch.stack(made).tolist()):
+    made: list[Number] = torch.stack(torch._foreach_norm([*tensors])).tolist()
+    for place, value in enumerate(made):
         if not _LEAST < value < _MOST:
-            made[place] = torch.linalg.vector_norm(dense[place], dtype=torch.float64)
+            made[place] = float(torch.linalg.vector_norm(tensors[place], dtype=torch.float64))
     return made
 
 
@@ -36,9 +39,16 @@ _LEAST, _MOST = 1e-12, 1e12
 """Norms that a float32 sum of squares has with all of its digits."""
 
 
-def norm(tensor: Tensor) -> Tensor:
+@torch.no_grad()
+def norm(tensor: Tensor) -> Number:
     """Return the norm of one tensor as `norms` does."""
+    if _on_host(tensor) and _LEAST < (value := float(torch.linalg.vector_norm(tensor))) < _MOST:
+        return value
     return norms([tensor])[0]
+
+
+def _on_host(tensor: Tensor) -> bool:
+    return tensor.dtype is torch.float32 and tensor.is_cpu and tensor.layout is torch.strided
 
 
 def _dense(tensor: Tensor) -> Tensor:

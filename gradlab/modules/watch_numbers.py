@@ -13,7 +13,7 @@ from torch import Tensor
 from gradlab.modules.profile import BlockNumbers, Head, ModuleProfile
 from gradlab.modules.watch_chain import WatchedBlock, WatchedChain
 from gradlab.modules.watch_hooks import ForwardRead, TensorRead
-from gradlab.modules.watch_norms import norms
+from gradlab.modules.watch_norms import Number, norms
 
 __all__ = ["Attempt", "StepNumbers", "WatchedStep", "norms_by_name", "on_the_host", "overflow_place", "profile_of"]
 
@@ -46,26 +46,28 @@ class _Transfer:
     """Numbers on a device that go to the host together."""
 
     def __init__(self) -> None:
-        self._tensors: list[Tensor] = []
+        self._tensors: dict[int, Tensor] = {}
         self._values: list[float] = []
 
-    def add(self, number: Tensor | float) -> int:
+    def add(self, number: Number) -> int:
         """Return the place of a number."""
-        number = number if isinstance(number, Tensor) else torch.tensor(number, dtype=torch.float64)
-        self._tensors.append(number.detach().reshape(()))
-        return len(self._tensors) - 1
+        if isinstance(number, Tensor):
+            self._tensors[len(self._values)] = number
+            self._values.append(math.nan)
+        else:
+            self._values.append(number)
+        return len(self._values) - 1
 
-    def add_all(self, numbers: Mapping[str, Tensor]) -> dict[str, int]:
+    def add_all(self, numbers: Mapping[str, Number]) -> dict[str, int]:
         return {name: self.add(number) for name, number in numbers.items()}
 
     def fetch(self) -> None:
         """Copy them, with one copy for each device and number format."""
-        self._values = [math.nan] * len(self._tensors)
         groups: defaultdict[tuple[torch.device, torch.dtype], list[int]] = defaultdict(list)
-        for place, tensor in enumerate(self._tensors):
+        for place, tensor in self._tensors.items():
             groups[tensor.device, tensor.dtype].append(place)
         for places in groups.values():
-            stacked = torch.stack([self._tensors[place] for place in places]).tolist()
+            stacked = torch.stack([self._tensors[place].detach().reshape(()) for place in places]).tolist()
             for place, value in zip(places, stacked, strict=True):
                 self._values[place] = value
 
@@ -80,13 +82,13 @@ class _Transfer:
 class Attempt:
     """What was read of one attempt at a step, on the devices."""
 
-    gradients: dict[str, Tensor] = field(default_factory=dict)
+    gradients: dict[str, Number] = field(default_factory=dict)
     """Norms by parameter, at the end of the last backward."""
-    scale: Tensor | float = 1.0
+    scale: Number = 1.0
     """Of the gradient scaler, then."""
-    updating: dict[str, Tensor] = field(default_factory=dict)
+    updating: dict[str, Number] = field(default_factory=dict)
     """Norms by parameter, as the optimizer takes the gradients."""
-    updating_scale: Tensor | float = 1.0
+    updating_scale: Number = 1.0
     """What the optimizer divides them by itself."""
     before: dict[str, Tensor] = field(default_factory=dict)
     """Matrices and kernels before the update."""
@@ -148,12 +150,12 @@ def _divided(numbers: Mapping[str, float], divisor: float) -> dict[str, float]:
     return {name: number / divisor for name, number in numbers.items()}
 
 
-def norms_by_name(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def norms_by_name(tensors: Mapping[str, Tensor]) -> dict[str, Number]:
     """Return the norms of tensors by their names."""
     return dict(zip(tensors, norms([*tensors.values()]), strict=True))
 
 
-def overflow_place(chain: WatchedChain, forwards: Sequence[ForwardRead], gradients: Mapping[str, Tensor]) -> str:
+def overflow_place(chain: WatchedChain, forwards: Sequence[ForwardRead], gradients: Mapping[str, Number]) -> str:
     """Return where a gradient was not finite, nearest to the loss: a parameter above the last block, else a block for
     its output or its parameters; the empty text where it was nowhere in the model."""
     wrong = [name for name, norm in gradients.items() if not math.isfinite(float(norm))]

@@ -121,10 +121,13 @@ def appending(path: Path) -> Iterator[BinaryIO]:
     """
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | sum(getattr(os, name, 0) for name in _FLAGS)
     with explained("write", path):
-        if path.is_file() and not path.is_symlink() and path.lstat().st_nlink > 1:
-            write_bytes(path, path.read_bytes())
         descriptor = os.open(path, flags, 0o666)
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        status = os.fstat(descriptor)
+        if stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
+            os.close(descriptor)
+            write_bytes(path, path.read_bytes())
+            descriptor = os.open(path, flags, 0o666)
+        if not stat.S_ISREG(status.st_mode):
             os.close(descriptor)
             raise StoreError(f"{path} is not a file", "remove it, or choose another directory with --out")
         with os.fdopen(descriptor, "a+b") as file:

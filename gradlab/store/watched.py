@@ -10,6 +10,7 @@ import csv
 import io
 import json
 import math
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -102,11 +103,8 @@ class WatchedDirectory:
         self._append("steps.csv", [step])
 
     def _append(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        path = self.path / name
-        header = not path.exists() and bool(rows)
-        lines = _lines(rows, header=header)
-        with appending(path) as file:
-            file.write(lines.encode())
+        with appending(self.path / name) as file:
+            file.write(_lines(rows, header=not file.seek(0, os.SEEK_END)).encode())
 
     def replace_steps(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Write all rows of ``steps.csv`` anew."""

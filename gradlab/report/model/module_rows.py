@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -36,16 +37,19 @@ def block_rows(profiles: Sequence[ModuleProfile]) -> list[dict[str, Any]]:
     says of it. NaN where there is no number.
     """
     first = profiles[0]
-    log_g = np.stack([log_grad_norms(profile) for profile in profiles]).mean(0)
-    theory = np.stack([log_theory_factors(profile) for profile in profiles]).mean(0)
-    calls = {name: sum(block.name == name for block in first.blocks) for name in {b.name for b in first.blocks}}
+    log_g = np.stack([log_grad_norms(profile) for profile in profiles]).mean(0).tolist()
+    theory = np.stack([log_theory_factors(profile) for profile in profiles]).mean(0).tolist()
+    calls = Counter(block.name for block in first.blocks)
     rows = []
     for place, block in enumerate(first.blocks):
         own = [profile.blocks[place] for profile in profiles]
-        log_norm, top = float(log_g[place]), float(log_g[-1])
-        below = float(log_g[place - 1]) if place else math.nan
+        log_norm, top = log_g[place], log_g[-1]
+        below = log_g[place - 1] if place else math.nan
         elements = math.prod(block.shape)
-        means = {column: _mean([getattr(part, name) for part in own]) for column, name in _MEANS.items()}
+        if len(own) == 1:
+            means = {column: getattr(block, name) for column, name in _MEANS.items()}
+        else:
+            means = {column: _mean([getattr(part, name) for part in own]) for column, name in _MEANS.items()}
         log_weight = _mean([part.log_weight_grad_norm for part in own])
         rows.append({
             "block": place + 1, "name": label(block, calls[block.name]), "kind": block.kind, "call": block.call,
@@ -56,7 +60,7 @@ def block_rows(profiles: Sequence[ModuleProfile]) -> list[dict[str, Any]]:
             "rel_grad": _number(log_norm) * means["act_rms"] * math.sqrt(elements),
             "log10_survival": _difference(log_norm, top) / _LN10, "survival": _number(_difference(log_norm, top)),
             "factor": _number(_difference(below, log_norm)),
-            "theory_factor": _number(float(theory[place])) if place else math.nan,
+            "theory_factor": _number(theory[place]) if place else math.nan,
             "weight_grad_norm": _number(log_weight), "log10_weight_grad_norm": log_weight / _LN10,
             **means,
             "dtype": block.dtype,

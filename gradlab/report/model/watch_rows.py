@@ -33,14 +33,11 @@ def watched_rows(watched: WatchedStep) -> tuple[dict[str, Any], list[dict[str, A
     profile = watched.profile
     left_out = without_gradient(profile)
     kept = tuple(block for place, block in enumerate(profile.blocks) if place not in left_out)
-    rows = iter(block_rows([dataclasses.replace(profile, blocks=kept)]) if kept else [])
+    reached = dataclasses.replace(profile, blocks=kept) if left_out else profile
+    rows = iter(block_rows([reached]) if kept else [])
     blocks = []
     for place, (block, ratio) in enumerate(zip(profile.blocks, watched.update_ratios, strict=True)):
-        row = (
-            dict(next(rows))
-            if place not in left_out
-            else block_rows([dataclasses.replace(profile, blocks=(block,))])[0]
-        )
+        row = next(rows) if place not in left_out else block_rows([dataclasses.replace(profile, blocks=(block,))])[0]
         if not block.connected:
             row |= dict.fromkeys(_OF_THE_GRADIENT, math.nan)
         row |= {"step": watched.step, "block": place + 1, "update_ratio": ratio}
@@ -53,7 +50,7 @@ def watched_rows(watched: WatchedStep) -> tuple[dict[str, Any], list[dict[str, A
         "overflows": watched.overflows, "overflow_at": watched.overflow_at,
     }  # fmt: skip
     if kept:
-        summary = summarise([dataclasses.replace(profile, blocks=kept)])
+        summary = summarise([reached])
         step |= {
             "verdict": summary.verdict, "log10_survival": summary.log_survival / _LN10,
             "survival": _exp(summary.log_survival), "decay": _exp(summary.log_decay),
