@@ -139,7 +139,8 @@ class Cell:
     norm_position: Named = _component(
         "norm_position", "pre_activation", "where a block without a fixed place has its norm", NORM_POSITIONS,
         idle_beside={
-            "norm": ("none", "weight"), "residual": ("pre_norm", "post_norm", "sandwich", "layer_scale", "deepnorm"),
+            "norm": ("none", "weight"),
+            "residual": ("pre_norm", "post_norm", "sandwich", "layer_scale", "deepnorm", "resnet_v1", "fixup"),
         },
     )  # fmt: skip
     residual: Named = _component("residual", "none", "form of the skip connection", RESIDUALS)
@@ -151,7 +152,7 @@ class Cell:
     )  # fmt: skip
     branch_init: Named = _component(
         "branch_init", "none", "the matrix of a residual branch at the start, where not as `init` has it", BRANCH_INITS,
-        per_replica=True, late=True, idle_beside={"residual": ("none",)},
+        per_replica=True, late=True, idle_beside={"residual": ("none", "fixup")},
     )  # fmt: skip
     dropout: float = setting(
         "dropout", 0.0, "share of a block's outputs dropped in training", low=0, high=1, below=True, off=True

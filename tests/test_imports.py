@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "streams": set(),
     "thresholds": set(),
     "shaping": set(),
-    "families": {"components", "streams", "nn"},
+    "families": {"errors", "components", "streams", "nn"},
     "cell": {"components", "families"},
     "columns": {"cell"},
     "record": {"columns"},

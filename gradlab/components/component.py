@@ -75,6 +75,9 @@ class Component:
     advised: Mapping[str, int] = field(default_factory=dict, kw_only=True)
     """By setting, the smallest value with which gradients through it are more than rounding; less is a warning."""
 
+    models: tuple[str, ...] = field(default=(), kw_only=True)
+    """The only models that have it; empty: all that do not say otherwise."""
+
     def unavailable(self) -> str:
         """Return what it needs that is not there; empty where all is."""
         return ""

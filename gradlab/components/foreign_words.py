@@ -20,6 +20,7 @@ ALIASES: dict[str, dict[str, str]] = {
     "model": {
         "elman": "rnn", "vanilla_rnn": "rnn", "simple_rnn": "rnn", "dense": "mlp", "fc": "mlp", "ffn": "mlp",
         "fnn": "mlp", "feed_forward": "mlp", "fully_connected": "mlp", "multilayer_perceptron": "mlp",
+        "cnn": "conv", "convnet": "conv", "convolutional": "conv",
     },
     "task": {"copy": "copy_memory", "addition": "adding", "csv": "table"},
     "activation": {
@@ -50,7 +51,7 @@ ALIASES: dict[str, dict[str, str]] = {
         "batch_norm_1d": "batch", "batch_normalization": "batch", "layer_normalization": "layer",
         "rms_normalization": "rms", "group_norm": "group", "gn": "group", "group_normalization": "group",
         "dynamic_tanh": "dyt", "dynamic_erf": "derf", "weight_standardization": "weight",
-        "weight_standardisation": "weight",
+        "weight_standardisation": "weight", "instance_norm": "instance",
     },
     "residual": {
         "skip": "add", "pre_ln": "pre_norm", "post_ln": "post_norm", "plain": "none", "peri_ln": "sandwich",
@@ -83,10 +84,8 @@ ALIASES: dict[str, dict[str, str]] = {
 
 NAMES_ELSEWHERE: dict[str, dict[str, tuple[str, ...]]] = {
     "model": {
-        **dict.fromkeys(
-            ("cnn", "convnet", "conv", "conv1d", "conv2d", "resnet", "vgg", "unet", "gcn", "vae", "gan", "gnn", "ssm",
-             "s4", "mamba", "esn"), ()
-        ),
+        **dict.fromkeys(("conv1d", "conv2d", "resnet", "vgg"), ("conv",)),
+        **dict.fromkeys(("unet", "gcn", "vae", "gan", "gnn", "ssm", "s4", "mamba", "esn"), ()),
         **dict.fromkeys(("gpt", "gpt2", "bert", "vit", "llama", "attention"), ("transformer",)),
     },
     "task": {
@@ -101,7 +100,7 @@ NAMES_ELSEWHERE: dict[str, dict[str, tuple[str, ...]]] = {
         "kaiming": ("he_normal", "he_uniform"),
         "random": ("normal", "uniform"), "default": ("torch_default",),
     },
-    "residual": {"yes": (), "true": (), "on": (), "resnet": ("add",), "highway": ()},
+    "residual": {"yes": (), "true": (), "on": (), "resnet": ("add", "resnet_v1"), "resnet_v2": ("add",), "highway": ()},
     "optimizer": {"ftrl": (), "sophia": (), "adabelief": ()},
 }  # fmt: skip
 """By setting, names that are not taken, and the components that come closest; without one all are listed."""
@@ -112,7 +111,7 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "zero_branch": "it is a setting of its own: branch_init: zero",
         "depth_scaled": "it is a setting of its own: branch_init: depth_scaled",
         "variance_scaling": "write lecun_normal or lecun_uniform with gain (the root of its scale), mode and truncated",
-        "dirac": "identity is the nearest: dirac is of convolutions", "sparse": "no init here leaves weights out",
+        "dirac": "identity is dirac in a convolution", "sparse": "no init here leaves weights out",
         "siren": "write {name: he_uniform, gain: …}, with 1/w0 as the gain: weights are uniform on sqrt(6/fan_in)/w0",
     },
     "activation": {
@@ -128,8 +127,6 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "exponential": "elu and softplus are exponential on one side alone",
     },
     "norm": {
-        "instance": "of one sample it takes each channel of an image by itself; without images: layer, all units of it",
-        "instance_norm": "of one sample it takes each channel of an image by itself; without images: layer",
         "weight_norm": "weight is the nearest: it divides by the deviation of a unit's weights, not by their norm",
         "spectral_norm": "it divides a matrix by its largest singular value; weight divides each row by its deviation",
         "local_response": "layer is the nearest: over all units of a sample",

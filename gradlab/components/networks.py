@@ -14,10 +14,12 @@ def _act(target: str, summary: str, **params: Param) -> Activation:
     return Activation(target, summary, params)
 
 
-def _init(name: str, summary: str, more: Mapping[str, Param] | None = None, **own: Param) -> Component:
+def _init(
+    name: str, summary: str, more: Mapping[str, Param] | None = None, models: tuple[str, ...] = (), **own: Param
+) -> Component:
     """``{NAME: VALUE}`` means the first parameter: what an init has of its own, else its gain, never one of `more`."""
     gain = {"gain": Param(1.0, low=0, above=True)}
-    return Component(f"gradlab.nn.inits:{name}", summary, {**own, **gain, **(more or {})})
+    return Component(f"gradlab.nn.inits:{name}", summary, {**own, **gain, **(more or {})}, models=models)
 
 
 def _norm(
@@ -27,13 +29,19 @@ def _norm(
     more: Mapping[str, Param] | None = None,
     *,
     centred: bool = True,
+    models: tuple[str, ...] = (),
 ) -> Component:
     """Of numbers normalised together, as many as each setting of `over` says, one is constant. Of two that are centred
     as well, one is 1 and the other -1, up to eps."""
     least = dict.fromkeys(over, 2)
     advised = dict.fromkeys(over, 3) if centred else {}
     return Component(
-        f"gradlab.nn.norms:{name}", summary, {**(more or {}), "eps": Param(1e-5, low=0)}, least=least, advised=advised
+        f"gradlab.nn.norms:{name}",
+        summary,
+        {**(more or {}), "eps": Param(1e-5, low=0)},
+        least=least,
+        advised=advised,
+        models=models,
     )
 
 
@@ -126,7 +134,9 @@ INITS: dict[str, Component] = {
     "lecun_uniform": _init("lecun_uniform", "uniform, variance 1/fan_in (LeCun 1998)", _FAN_IN),
     "orthogonal": _init("orthogonal", "random orthonormal rows or columns (Saxe 2013)"),
     "delta_orthogonal": _init(
-        "delta_orthogonal", "of convolutions: orthonormal in the middle of the kernel, 0 around it (Xiao 2018)"
+        "delta_orthogonal",
+        "of convolutions: orthonormal in the middle of the kernel, 0 around it (Xiao 2018)",
+        models=("conv",),
     ),
     "normal": _init("normal", "normal with the given std", _TRUNCATED, std=Param(required=True, low=0)),
     "truncated_normal": _init(
@@ -160,6 +170,9 @@ NORMS: dict[str, Component] = {
         "over the units of each of `groups` equal groups, per sample (Wu & He 2018)",
         ("width",),
         {"groups": Param(kind=int, required=True, low=1)},
+    ),
+    "instance": _norm(
+        "InstanceNorm", "over the positions of a convolution, per sample and channel (Ulyanov 2016)", models=("conv",)
     ),
     "dyt": Component(
         "gradlab.nn.norms:DynamicTanh",
@@ -201,15 +214,20 @@ RESIDUALS: dict[str, Component] = {
         None,
         "x' = norm(alpha*x + act(Wx + b)), alpha = (2*depth)^(1/4), W drawn times (8*depth)^(-1/4) (Wang 2022)",
     ),
+    "resnet_v1": Component(
+        None, "x' = act(x + norm(V act(norm(Wx)))): the activation after the add (He 2015)", models=("conv",)
+    ),
     "fixup": Component(
         None,
         "x' = x + branch(x) without norms: branches drawn small, the last matrix 0, scalar biases and a scalar factor "
         "(Zhang 2019)",
+        models=("conv", "transformer"),
     ),
     "t_fixup": Component(
         None,
-        "of transformers: x' = x + branch(x) without norms; values, the last matrix and those of the MLP drawn times "
+        "x' = x + branch(x) without norms; values, the last matrix and those of the MLP drawn times "
         "0.67*depth^(-1/4) (Huang 2020)",
+        models=("transformer",),
     ),
 }
 

@@ -6,6 +6,7 @@ A family is a folder with its declaration (no torch) and its network, and a line
 from __future__ import annotations
 
 from gradlab.families.base import Axis, Cost, Family
+from gradlab.families.conv import CONV
 from gradlab.families.mlp import MLP
 from gradlab.families.recurrent import GRU, LSTM, MINIMAL_RNN, RNN
 from gradlab.families.transformer import TRANSFORMER
@@ -13,7 +14,8 @@ from gradlab.families.transformer import TRANSFORMER
 __all__ = ["FAMILIES", "Axis", "Cost", "Family", "family_of"]
 
 FAMILIES: dict[str, Family] = {
-    "mlp": MLP, "rnn": RNN, "lstm": LSTM, "gru": GRU, "minimal_rnn": MINIMAL_RNN, "transformer": TRANSFORMER,
+    "mlp": MLP, "rnn": RNN, "lstm": LSTM, "gru": GRU, "minimal_rnn": MINIMAL_RNN, "conv": CONV,
+    "transformer": TRANSFORMER,
 }  # fmt: skip
 
 

@@ -18,6 +18,7 @@ __all__ = [
     "DynamicErf",
     "DynamicTanh",
     "GroupNorm",
+    "InstanceNorm",
     "LayerNorm",
     "Mode",
     "Norm",
@@ -102,18 +103,47 @@ class BatchNorm:
 
 
 class GroupNorm:
-    """Each sample over groups of neighbouring units (Wu & He 2018, arXiv 1803.08494)."""
+    """Each sample over groups of neighbouring units (Wu & He 2018, arXiv 1803.08494) and over positions `[R, N, P, C]`,
+    where it has any."""
 
     starts: ClassVar = {"norm_weight": 1.0, "norm_bias": 0.0}
     running = False
+    over_positions = True
 
     def __init__(self, groups: int, eps: float) -> None:
         self.groups, self.eps = groups, eps
 
     def __call__(self, x_RNO: Tensor, learned: dict[str, Tensor], running_R2O: Tensor | None, mode: Mode) -> Tensor:
+        if x_RNO.ndim == 4:
+            return _over_positions(x_RNO, self.groups, learned, self.eps)
         grouped = x_RNO.view(*x_RNO.shape[:-1], self.groups, -1)
         y = F.layer_norm(grouped, grouped.shape[-1:], eps=self.eps).flatten(-2)
         return torch.addcmul(learned["norm_bias"].unsqueeze(1), y, learned["norm_weight"].unsqueeze(1))
+
+
+class InstanceNorm:
+    """Each channel of each sample over its positions, `[R, N, P, C]` (Ulyanov 2016, arXiv 1607.08022), with a learned
+    scale and shift as in batch norm."""
+
+    starts: ClassVar = {"norm_weight": 1.0, "norm_bias": 0.0}
+    running = False
+    over_positions = True
+
+    def __init__(self, eps: float) -> None:
+        self.eps = eps
+
+    def __call__(self, x_RNPC: Tensor, learned: dict[str, Tensor], running_R2O: Tensor | None, mode: Mode) -> Tensor:
+        return _over_positions(x_RNPC, x_RNPC.shape[-1], learned, self.eps)
+
+
+def _over_positions(x_RNPC: Tensor, groups: int, learned: dict[str, Tensor], eps: float) -> Tensor:
+    """Return `x` normalised over the positions and channels of each group of each sample, scaled and shifted."""
+    grouped = x_RNPC.view(*x_RNPC.shape[:-1], groups, -1)
+    exact = grouped.float() if x_RNPC.dtype.itemsize < 4 else grouped
+    variance, mean = torch.var_mean(exact, dim=(2, 4), correction=0, keepdim=True)
+    y = (grouped - mean.to(x_RNPC.dtype)) * torch.rsqrt(variance + eps).to(x_RNPC.dtype)
+    weight, shift = (learned[name][:, None, None] for name in ("norm_weight", "norm_bias"))
+    return torch.addcmul(shift, y.flatten(-2), weight)
 
 
 class DynamicTanh:

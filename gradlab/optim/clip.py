@@ -41,13 +41,15 @@ def clip_agc(grad_RP: Tensor, flat_RP: Tensor, layout: Layout, *, factor: float,
     """Scale the gradient of each unit down to `factor` times the norm of its weights, at least `eps`
     (adaptive gradient clipping, Brock 2021, arXiv 2102.06171).
 
-    A unit is a row of a weight matrix; a vector of biases or scales is one unit. The readout is left alone,
-    as the paper advises.
+    A unit is a row of a weight matrix, of a convolution all weights of an output channel; a vector of biases or scales
+    is one unit. The readout is left alone, as the paper advises.
     """
     for slot in layout.slots:
         if slot.parameter.block == "leave":
             continue
         grad, weight = slot.view(grad_RP), slot.view(flat_RP)
+        if grad.ndim > 3:
+            grad, weight = grad.flatten(2), weight.flatten(2)
         most = torch.linalg.vector_norm(weight, dim=-1, keepdim=True).clamp_(min=eps) * factor
         norm = torch.linalg.vector_norm(grad, dim=-1, keepdim=True)
         grad.mul_(torch.where(norm > most, most / norm.clamp(min=1e-6), 1.0))

@@ -23,6 +23,8 @@ __all__ = ["BankOptimizer", "Rule", "runs"]
 
 _FUSED = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.Adagrad)
 """Classes with a fused kernel on the CPU and on CUDA (Adagrad: CPU alone)."""
+_OF_MATRICES = (getattr(torch.optim, "Muon", None),)
+"""Classes that take tensors of two dimensions alone."""
 _CAPTURABLE = (
     torch.optim.Adam, torch.optim.AdamW, torch.optim.NAdam, torch.optim.RAdam, torch.optim.RMSprop,
     torch.optim.Adadelta,
@@ -134,6 +136,8 @@ class BankOptimizer:
         for decaying in (True, False):
             chosen = [slot for slot in slots if (part.decays is None or part.decays(slot)) == decaying]
             pairs = [(slot.view(rows)[0], slot.view(grad)[0]) for slot in chosen]
+            if part.kind in _OF_MATRICES:  # a convolution is the matrix of its outputs
+                pairs = [(tensor.flatten(1), own_grad.flatten(1)) for tensor, own_grad in pairs]
             if pairs:
                 own = {} if decaying else {"weight_decay": 0.0}
                 tensors = [updated.tensor for updated in self._tensors(replica, pairs)]

@@ -173,21 +173,28 @@ def gradient_shares(
     return {"zero_grad": zeros_R / size, "underflow": (count(below) - zeros_R).clamp_(min=0) / size}
 
 
-def _dead(steepest: Sequence[Tensor]) -> Tensor:
-    """Return the share of units whose largest slope is 0, `[R, L]`, of `[R, U]` for each link."""
-    if len({part.shape for part in steepest}) > 1:  # blocks of different width
-        return torch.stack([(part == 0).count_nonzero(1).double() / part.shape[1] for part in steepest], 1)
-    steepest_RLU = torch.stack(list(steepest), 1)
-    return (steepest_RLU == 0).count_nonzero(2).double() / steepest_RLU.shape[2]
+def _dead(steepest: Sequence[Tensor | None], missing_R: Tensor) -> Tensor:
+    """Return the share of units whose largest slope is 0, `[R, L]`, of `[R, U]` for each link; None: it has none."""
+    parts = [part for part in steepest if part is not None]
+    if len(parts) == len(steepest) and len({part.shape for part in parts}) == 1:
+        steepest_RLU = torch.stack(parts, 1)
+        return (steepest_RLU == 0).count_nonzero(2).double() / steepest_RLU.shape[2]
+    shares = [missing_R if part is None else (part == 0).count_nonzero(1) / part.shape[1] for part in steepest]
+    return torch.stack([share.to(missing_R) for share in shares], 1)
 
 
 def by_link(links: Sequence[Numbers]) -> Numbers:
-    """Return the fields of a `Profile` that have a value for each link, `[R, L]` or `[R, L, D]`, by name."""
-    steepest = [link.pop("steepest") for link in links if "steepest" in link]
-    numbers = {name: torch.stack([link[name] for link in links], 1) for name in links[0]}
+    """Return the fields of a `Profile` that have a value for each link, `[R, L]` or `[R, L, D]`, by name.
+
+    Where a link has nothing of the kind, as a block without an activation, the value is NaN.
+    """
+    missing_R = torch.full_like(links[0]["exponent"], torch.nan)
+    steepest = [link.pop("steepest", None) for link in links]
+    names = dict.fromkeys(name for link in links for name in link)
+    numbers = {name: torch.stack([link.get(name, missing_R) for link in links], 1) for name in names}
     exponent_RL = numbers.pop("exponent")
-    if steepest:
-        numbers["dead"] = _dead(steepest)
+    if any(part is not None for part in steepest):
+        numbers["dead"] = _dead(steepest, missing_R)
     for name in [name for name in numbers if name.startswith("log_")]:
         exponent = exponent_RL if numbers[name].ndim == 2 else exponent_RL.unsqueeze(2)
         numbers[name] = log(numbers[name]) + exponent * LN2

@@ -50,7 +50,8 @@ def check(grid: LocatedGrid, invalid: set[str], problems: Problems) -> None:
     """Add conflicting settings to `problems`, one problem for each kind; settings in `invalid` are not compared."""
     allowed = dict.fromkeys(key for family in FAMILIES.values() for key in family.allows)  # those of the user too
     limited = dict.fromkeys(key for family in FAMILIES.values() for key in family.conflicts)
-    for conflict in (*_CONFLICTS, *map(_only, allowed), *map(_of_options, limited), *_too_few()):
+    families = (*map(_only, allowed), *map(_of_models, REGISTRIES), *map(_of_options, limited))
+    for conflict in (*_CONFLICTS, *families, *_too_few()):
         pairs = iter(()) if {conflict.left, conflict.right} & invalid else conflict.pairs(grid)
         if (first := next(pairs, None)) is None:
             continue
@@ -226,6 +227,21 @@ def _shape_refused(model: Named, task: Named) -> Refusal | None:
 def _explain_shape(model: Named, task: Named) -> tuple[str, str]:
     message, hint = _shape_refused(model, task) or ("", "")
     return f"{message}, task {task.name}", hint
+
+
+def _of_models(key: str) -> _Conflict:
+    """Return the conflict of a model with the components of a setting that other models alone have."""
+
+    def broken(model: Named, value: Named) -> bool:
+        models = REGISTRIES[key][value.name].models
+        return bool(models) and model.name not in models
+
+    def explain(model: Named, value: Named) -> tuple[str, str]:
+        names = FAMILIES[model.name].allows.get(key, tuple(REGISTRIES[key]))
+        able = [name for name in names if not broken(model, Named(name))]
+        return f"{model.name} cannot have {key} {value.name}", f"{model.name} can have {_listed(able)}"
+
+    return _Conflict("model", key, broken, explain)
 
 
 def _too_few() -> Iterator[_Conflict]:

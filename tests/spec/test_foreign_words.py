@@ -137,10 +137,10 @@ def test_a_component_as_hydra_and_keras_have_it() -> None:
 
 
 def test_synonyms_get_their_hints() -> None:
-    text = "model: cnn\nlearning_rate: 0.1\nepochs: 5\nlayers: 8\nhidden_size: 64\n"
+    text = "model: gnn\nlearning_rate: 0.1\nepochs: 5\nlayers: 8\nhidden_size: 64\n"
     problems = refusals(text)
     assert [line for line, _, _ in problems] == [2, 3, 4, 5, 6]
-    assert problems[0][1] == "unknown model 'cnn'"
+    assert problems[0][1] == "unknown model 'gnn'"
     assert problems[0][2] == f"choose from {', '.join(REGISTRIES['model'])}"
     hints = ["lr", "train.steps", "depth", "width"]
     assert [hint.split("?")[0] for _, _, hint in problems[1:]] == [f"did you mean '{key}'" for key in hints]

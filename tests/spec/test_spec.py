@@ -14,7 +14,7 @@ from gradlab import grid, spec
 from gradlab.cell import REGISTRIES, SETTINGS, Cell
 from gradlab.components import Named, Param, Task
 from gradlab.errors import SpecError
-from gradlab.families import FAMILIES, Family
+from gradlab.families import Family
 
 EXPERIMENT = ROOT / "experiments" / "sigmoid_vs_relu.yaml"
 
@@ -147,8 +147,11 @@ def test_what_a_table_prints_can_be_pasted_back(key: str, name: str, tmp_path: P
         params |= {k: 64 for k in params if k == "samples"}
     partner = "model: lstm\n" if isinstance(known, Task) and known.of_sequences else ""
     partner += "task: ratings\n" if isinstance(known, Family) and "embedding" in known.params else ""
-    if key == "residual" and name not in FAMILIES["mlp"].allows["residual"]:
-        partner = "model: transformer\n"
+    partner += f"model: {known.models[0]}\n" if known.models else ""
+    if name == "conv":  # with stages, and a stride or a pooling
+        partner += "residual: add\n"
+        params = params | {"dims": 1}
+        params.pop("stride")
     if name == "transformer":  # on images, with an attention
         params |= {"attention": "shaped"}
         del params["embedding_std"]

@@ -9,12 +9,21 @@ import numpy as np
 
 from gradlab.cell import Cell
 from gradlab.columns import field_names
-from gradlab.components import INITS, RESIDUALS, Component, Named
-from gradlab.families import FAMILIES
+from gradlab.components import INITS, NORMS, RESIDUALS, Component, Named
 from gradlab.record import Record
 from gradlab.training.loop import train_bank
 
-__all__ = ["CLIPPED", "FORMS", "SMALL", "STARTS", "STEP_BY_STEP", "assert_independent", "assert_same", "named"]
+__all__ = [
+    "CLIPPED",
+    "FEED_FORWARD_NORMS",
+    "FORMS",
+    "SMALL",
+    "STARTS",
+    "STEP_BY_STEP",
+    "assert_independent",
+    "assert_same",
+    "named",
+]
 
 # As many inputs as units: the identity init would otherwise make units that are constant over the batch, for which
 # batch norm and then Adam amplify mere rounding, and no two orders of summation agree on rounding.
@@ -48,10 +57,12 @@ def named(registry: Mapping[str, Component], name: str) -> Named:
     return Named(name, tuple((key, 2 if param.kind is int else 0.5) for key, param in required.items()))
 
 
-FORMS = {name: RESIDUALS[name] for name in FAMILIES["mlp"].allows["residual"]}
-"""The residual forms of the feed-forward network."""
+FORMS, FEED_FORWARD_NORMS = (
+    {name: known for name, known in registry.items() if not known.models} for registry in (RESIDUALS, NORMS)
+)
+"""The residual forms and norms of the feed-forward network."""
 
-STARTS = [named(INITS, name) for name in INITS if name != "constant"]
+STARTS = [named(INITS, name) for name in INITS if name not in ("constant", "delta_orthogonal")]
 """Every init but the one that makes units alike: a norm over them then amplifies mere rounding, see `SMALL`."""
 
 

@@ -8,19 +8,19 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from contract import FORMS, SMALL, STARTS, STEP_BY_STEP, assert_independent, assert_same, named
+from contract import FEED_FORWARD_NORMS, FORMS, SMALL, STARTS, STEP_BY_STEP, assert_independent, assert_same, named
 from pairwise import full_product, pairwise
 from reference import flat, network, torch_optimizer
 
 from gradlab.cell import Cell
-from gradlab.components import ACTIVATIONS, NORM_POSITIONS, NORMS, Named
+from gradlab.components import ACTIVATIONS, NORM_POSITIONS, Named
 from gradlab.nn.activations import activations
 from gradlab.probing import probe
 from gradlab.training.batches import Batches
 from gradlab.training.loop import Trainer, train_bank
 
 CPU = torch.device("cpu")
-FACTORS = (NORMS, NORM_POSITIONS, FORMS, ACTIVATIONS)
+FACTORS = (FEED_FORWARD_NORMS, NORM_POSITIONS, FORMS, ACTIVATIONS)
 SHAPES = full_product(*FACTORS)
 """Of blocks: every pair of values always, the others with ``GRADLAB_LONG=1``. The tests of many activations in one bank
 have every norm and position, and every residual form, together with every activation; all of them together likewise."""
@@ -30,7 +30,7 @@ def cells_of(shape: tuple[str, str, str, str]) -> list[Cell]:
     """A bank with every init, two seeds, mixed learning rates and dropout, for one shape of block."""
     norm, place, residual, activation = shape
     base = dataclasses.replace(
-        SMALL, norm=named(NORMS, norm), norm_position=Named(place), residual=Named(residual),
+        SMALL, norm=named(FEED_FORWARD_NORMS, norm), norm_position=Named(place), residual=Named(residual),
         activation=Named(activation),
         residual_scale="learned_zero" if activation == "prelu" else 0.7, dropout=0.2 if activation == "tanh" else 0.0,
     )  # fmt: skip
@@ -58,7 +58,7 @@ def test_a_cell_does_not_depend_on_its_bank_mates(shape):
 MIXED = [name for name, component in ACTIVATIONS.items() if not component.learned]
 BLOCKS = [
     (norm, place, residual)
-    for norm, place, residual in itertools.product(NORMS, NORM_POSITIONS, FORMS)
+    for norm, place, residual in itertools.product(FEED_FORWARD_NORMS, NORM_POSITIONS, FORMS)
     if place == "pre_activation"
     or (norm not in ("none", "weight") and residual in ("none", "add"))  # elsewhere it means nothing
 ]

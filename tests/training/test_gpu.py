@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from contract import CLIPPED, named
+from contract import CLIPPED, FEED_FORWARD_NORMS, named
 
 from gradlab.cell import Cell, cell_id
 from gradlab.columns import field_names
-from gradlab.components import CLIPS, NORMS, OPTIMIZERS, Named
+from gradlab.components import CLIPS, OPTIMIZERS, Named
 from gradlab.families import FAMILIES
 from gradlab.record import Record
 from gradlab.training.checkpoint import Checkpoint
@@ -43,10 +43,10 @@ def assert_alike(one: Sequence[Record], other: Sequence[Record]) -> None:
         assert (b.cell, b.status, b.steps) == (a.cell, a.status, a.steps)
 
 
-@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("norm", FEED_FORWARD_NORMS)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_training_and_probes_on_a_gpu_are_those_of_the_cpu(norm: str, optimizer: str) -> None:
-    cells = seeds(BASE, norm=named(NORMS, norm), optimizer=Named(optimizer))
+    cells = seeds(BASE, norm=named(FEED_FORWARD_NORMS, norm), optimizer=Named(optimizer))
     assert_alike(train_bank(cells, CPU), train_bank(cells, GPU))
 
 

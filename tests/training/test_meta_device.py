@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 import torch
-from contract import CLIPPED, FORMS, named
+from contract import CLIPPED, FEED_FORWARD_NORMS, FORMS, named
 
 from gradlab import probing
 from gradlab.cell import Cell, Named
-from gradlab.components import CLIPS, NORMS, OPTIMIZERS
+from gradlab.components import CLIPS, OPTIMIZERS
 from gradlab.families import FAMILIES
 from gradlab.optim import BankOptimizer
 from gradlab.training import batches
@@ -30,11 +30,14 @@ WAITING = ("adafactor", "asgd")
 """Optimizers of torch whose steps ask for numbers."""
 ALONG_TIME: dict[str, Any] = {"task": Named("adding"), "seq_len": 6}
 SETTINGS: dict[str, dict[str, Any]] = {
-    **{f"norm {name}": {"norm": named(NORMS, name)} for name in NORMS},
+    **{f"norm {name}": {"norm": named(FEED_FORWARD_NORMS, name)} for name in FEED_FORWARD_NORMS},
     **{f"residual {name}": {"residual": named(FORMS, name), "norm": Named("layer")} for name in FORMS},
     **{f"optimizer {name}": {"optimizer": Named(name)} for name in OPTIMIZERS if name not in WAITING},
     **{f"clip {clip.name}": {"clip": clip} for clip in CLIPPED},
-    **{name: {"model": named(FAMILIES, name), **ALONG_TIME} for name in FAMILIES if name != "mlp"},
+    **{
+        name: {"model": named(FAMILIES, name), **(ALONG_TIME if "sequences" in FAMILIES[name].inputs else {})}
+        for name in FAMILIES
+    },
     "gelu": {"activation": Named("gelu")},
     "prelu": {"activation": Named("prelu")},
     "decay of matrices": {"optimizer": Named("adamw", (("decay", "matrices"),)), "weight_decay": 0.01},

@@ -52,7 +52,6 @@ MLP = Family(
     inputs=("features", "indices"),
     cost=Cost(_parameters, _units, _parameters, _length, "block", _bank),
     theory="gradlab.mean_field.feed_forward:THEORY",
-    allows={"residual": ("none", "add", "pre_norm", "post_norm", "sandwich", "layer_scale", "deepnorm")},
     ignores=("seq_len",),
     idle=_idle,
     mixes_activations=True,
