@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "spec": {"errors", "components", "families", "cell", "query"},
     "grid": {"errors", "components", "families", "cell", "spec"},
     "planning": {"components", "families", "cell"},
-    "nn": {"components", "streams", "shaping"},
+    "nn": {"errors", "components", "streams", "shaping"},
     "datafiles": {"errors", "components"},
     "tasks": {"errors", "components", "streams", "datafiles"},
     "optim": {"components", "nn"},

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from gradlab.components import BRANCH_INITS, INITS, Named
+from gradlab.errors import UsageError
 from gradlab.nn.parameters import Draw, Start
 
 __all__ = ["CUT_DEVIATION", "bias_draw", "initial_bias", "initial_weight", "weight_draw"]
@@ -115,7 +116,16 @@ def identity(z_OI: Tensor, gain: float) -> Tensor:
 
 def delta_orthogonal(z_OI: Tensor, gain: float) -> Tensor:
     """Orthonormal columns in the middle of the kernel and 0 around them, so that a convolution keeps every length (Xiao
-    2018, arXiv 1806.05393, algorithm 1). Without a kernel it is `orthogonal`."""
+    2018, arXiv 1806.05393, algorithm 1). Without a kernel it is `orthogonal`.
+
+    Raises UsageError for a convolution to fewer channels: it cannot keep every length.
+    """
+    if z_OI.ndim > 2 and z_OI.shape[0] < z_OI.shape[1]:
+        raise UsageError(
+            f"delta_orthogonal needs at least as many outputs as inputs: a convolution has {z_OI.shape[1]} inputs and "
+            f"{z_OI.shape[0]} outputs",
+            "take a larger width, or init: orthogonal",
+        )
     return _centred(orthogonal(z_OI if z_OI.ndim == 2 else z_OI[..., _middle(z_OI)], 1.0), z_OI, gain)
 
 

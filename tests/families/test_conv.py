@@ -13,9 +13,10 @@ from conv_reference import twin_of
 from pairwise import full_product
 from reference import flat
 
+from gradlab import spec
 from gradlab.cell import Cell
 from gradlab.components import NORM_POSITIONS, NORMS, OPTIMIZERS, Named
-from gradlab.errors import UsageError
+from gradlab.errors import SpecError, UsageError
 from gradlab.families import FAMILIES
 from gradlab.probing import probe
 from gradlab.streams import generator
@@ -140,9 +141,32 @@ def test_batch_norm_keeps_the_running_statistics_of_torch() -> None:
     ],
 )
 def test_images_that_are_too_small_are_refused(options: dict[str, object], message: str) -> None:
-    depth = 8
-    with pytest.raises(UsageError, match=message):
-        Trainer([dataclasses.replace(BASE, model=Named("conv", tuple(options.items())), depth=depth)], CPU)
+    given = ", ".join(f"{key}: {value}" for key, value in options.items())
+    with pytest.raises(SpecError, match=message):
+        spec.loads(f"name: x\nmodel: {{name: conv, {given}}}")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("task: adding", "adding is a task of sequences, conv takes none"),
+        ("task: teacher", "conv needs a task of images, teacher is none"),
+        ("residual: pre_norm\nnorm: layer", "conv cannot have residual pre_norm"),
+        ("model: {name: conv, stages: 3}\ndepth: 2", "3 stages in 2 blocks"),
+        ("norm: {group: 3}\nwidth: 8", "each group has the same number of units"),
+    ],
+)
+def test_what_a_convolution_cannot_have_is_refused_with_its_line(text: str, message: str) -> None:
+    model = "" if "model" in text else "model: conv\n"
+    with pytest.raises(SpecError, match=message):
+        spec.loads(f"name: x\n{model}{text}")
+
+
+def test_delta_orthogonal_refuses_a_convolution_to_fewer_channels() -> None:
+    images = Named("images", (("channels", 6), ("samples", 64)))
+    cell = dataclasses.replace(BASE, model=Named("conv"), task=images, init=Named("delta_orthogonal"))
+    with pytest.raises(UsageError, match="6 inputs and 4 outputs"):
+        Trainer([cell], CPU)
 
 
 @pytest.mark.parametrize("residual", ["add", "fixup"])

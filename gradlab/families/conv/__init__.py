@@ -71,10 +71,7 @@ def _idle(options: Mapping[str, Any], task: Task, residual: str) -> Iterable[str
 def _of_depth(options: Mapping[str, Any], depth: int) -> Refusal | None:
     if options["stages"] <= depth:
         return None
-    return (
-        f"{options['stages']} stages of a convolutional network of depth {depth}",
-        "take a stage for each block at most",
-    )
+    return f"{options['stages']} stages in {depth} blocks", "take at most as many stages as blocks"
 
 
 _PARAMS = {
