@@ -36,7 +36,7 @@ def draw_measured(directory: MeasuredDirectory, folder: Path, options: PlotOptio
     probe ``profiles``. The file of another picture is removed, as `plots.draw` does.
     """
     names, formats = plots.chosen(options.only, options.format)
-    shown = read(directory)
+    shown = read(directory, whole=False)
     plots.load()
     from gradlab.report.plots.measured import pictures
     from gradlab.report.plots.style import save
@@ -69,7 +69,7 @@ def write_measured_events(directory: MeasuredDirectory) -> tuple[Path, ...]:
 
 def write_page(directory: MeasuredDirectory, target: Path) -> MeasuredPage:
     """Write the page of a directory; return it. Raises StoreError where it cannot be read or written."""
-    shown = read(directory)
+    shown = read(directory, whole=False)
     plots.load()
     from gradlab.report.page.module import module_page
     from gradlab.report.page.watched import watched_page

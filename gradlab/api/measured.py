@@ -9,7 +9,7 @@ from typing import Any
 from gradlab.errors import StoreError
 from gradlab.report.model.module_comparison import ComparedModel
 from gradlab.report.model.saved_probe import SavedProbe, read_probe
-from gradlab.report.model.watched_training import WatchedTraining
+from gradlab.report.model.watched_training import WatchedTraining, shown_steps
 from gradlab.results.directories import MeasuredDirectory
 from gradlab.store.probes import ProbeDirectory
 from gradlab.store.sessions import moment
@@ -18,12 +18,15 @@ from gradlab.store.watched import WatchedDirectory
 __all__ = ["compared_model", "read", "training_of"]
 
 
-def read(directory: MeasuredDirectory) -> WatchedTraining | SavedProbe:
-    """Return what a directory holds. Raises StoreError where it is damaged, or of a newer version."""
+def read(directory: MeasuredDirectory, *, whole: bool = True) -> WatchedTraining | SavedProbe:
+    """Return what a directory holds; of a training without `whole` the blocks of those steps alone that reports show.
+
+    Raises StoreError where it is damaged, or of a newer version.
+    """
     if directory.kind == "watched":
         watched = WatchedDirectory(directory.path)
         working, document = watched.working, watched.document()  # in this order: it may end in between
-        return training_of(directory.path, document, *watched.tables(), working=working)
+        return training_of(directory.path, document, *watched.tables(None if whole else shown_steps), working=working)
     try:
         return read_probe(directory.name, ProbeDirectory(directory.path).document())
     except (ValueError, OverflowError) as error:
@@ -49,7 +52,7 @@ def compared_model(directory: MeasuredDirectory, label: str) -> ComparedModel:
 
     Raises StoreError where it cannot be read, and where no step was measured.
     """
-    measured = read(directory)
+    measured = read(directory, whole=False)
     if isinstance(measured, WatchedTraining) and not (measured.steps and measured.blocks):
         raise StoreError(f"{directory.path} has no measured step yet", "step 0 is there, once its update is made")
     return measured.compared(label) if isinstance(measured, WatchedTraining) else ComparedModel(label, measured.report)

@@ -15,7 +15,10 @@ from gradlab.api.watch import GRACE
 from gradlab.report.model.watched_training import WatchedTraining
 from gradlab.store.watched import WatchedDirectory
 
-__all__ = ["TrainingFollower", "TrainingState", "watch_training"]
+__all__ = ["STEPS_AT_FIRST", "TrainingFollower", "TrainingState", "watch_training"]
+
+STEPS_AT_FIRST = 10
+"""Steps of a training that has begun before which are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,9 @@ class TrainingFollower:
         """Return how it stands now. Raises StoreError where the directory cannot be read."""
         working, document = self._directory.working, self._directory.document()
         steps = self._directory.steps()
-        fresh, self._place = self._directory.blocks_since(self._place)
+        if not self._place and len(steps) > STEPS_AT_FIRST:
+            self._shown = int(steps[-STEPS_AT_FIRST - 1]["step"])
+        fresh, self._place = self._directory.blocks_since(self._place, lambda step: step > self._shown)
         self._blocks += fresh
         over = document.get("ended") is not None or not (working or document.get("locks") is False)
         new = tuple(step for step in steps if step["step"] > self._shown and (over or not self._waits(step, steps)))

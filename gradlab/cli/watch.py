@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["watch"]
 
-_STEPS_AT_FIRST = 10
-
 
 def watch(
     results: Annotated[Path, typer.Argument(metavar="RESULTS", help="A run directory, now or soon in use.")],
@@ -56,7 +54,7 @@ def _training(path: Path, options: WatchOptions) -> int:
     import sys
     from functools import partial
 
-    from gradlab.api.watch_training import watch_training
+    from gradlab.api.watch_training import STEPS_AT_FIRST, watch_training
     from gradlab.report.formatting import count
     from gradlab.report.terminal.entries import wrapped
     from gradlab.report.terminal.watched import step_lines
@@ -70,9 +68,8 @@ def _training(path: Path, options: WatchOptions) -> int:
         training, new = state.training, state.new
         if first:
             measured = f"{count(len(training.steps), 'step')} measured"
-            shown = f", the last {_STEPS_AT_FIRST}" if len(new) > _STEPS_AT_FIRST else ""
+            shown = f", the last {STEPS_AT_FIRST}" if len(training.steps) > STEPS_AT_FIRST else ""
             say(f"{path}: {training.model}, {measured}{shown}")
-            new = new[-_STEPS_AT_FIRST:]
         first = False
         if new:
             print_report(partial(step_lines, training, new))

@@ -133,6 +133,7 @@ def open_runs(paths: Sequence[Path]) -> tuple[Run, ...]:
     Directories of watched training loops and saved probes are left out. Raises as `open_directories` does, and
     UsageError for a path with these alone.
     """
+    runs: dict[Path, Run] = {}
     for path in paths:
         directories = open_directories([path])
         if not directories.runs:
@@ -140,7 +141,9 @@ def open_runs(paths: Sequence[Path]) -> tuple[Run, ...]:
             raise UsageError(
                 f"{first.path} holds {first.what}, and no cells of a spec", f"gradlab report {first.path} shows it"
             )
-    return open_directories(paths).runs
+        for run in directories.runs:
+            runs.setdefault(run.path.resolve(), run)
+    return tuple(runs.values())
 
 
 def names_apart(directories: Iterable[_Directory]) -> tuple[str, ...]:

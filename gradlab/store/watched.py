@@ -11,10 +11,10 @@ import io
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from gradlab.errors import StoreError, UsageError
 from gradlab.store.atomic import appending, explained, write_bytes
@@ -128,42 +128,67 @@ class WatchedDirectory:
         """Whether the process that watches the loop is still there."""
         return in_use(self.path)
 
-    def tables(self) -> tuple[list[Row], list[Row]]:
-        """Return the rows of the steps, and those of their blocks; without a line that was not written to its end."""
+    def tables(
+        self, shown: Callable[[Sequence[Row]], Collection[int]] | None = None
+    ) -> tuple[list[Row], list[Row]]:  # fmt: skip
+        """Return the rows of the steps, and those of their blocks; without a line that was not written to its end.
+
+        `shown` says of which of the steps the blocks are wanted; None: of all.
+        """
         steps = self.steps()
-        written = {row["step"] for row in steps}
-        return steps, [row for row in self.blocks_since(0)[0] if row["step"] in written]
+        wanted = {row["step"] for row in steps} if shown is None else set(shown(steps))
+        return steps, self.blocks_since(0, wanted.__contains__)[0]
 
     def steps(self) -> list[Row]:
         """Return the rows of the steps."""
         return self._read("steps.csv", 0, STEP_COLUMNS)[0]
 
-    def blocks_since(self, start: int) -> tuple[list[Row], int]:
-        """Return the rows of the blocks from a place of their file on, and the place where the next will begin."""
-        return self._read("layers.csv", start, BLOCK_COLUMNS)
+    def blocks_since(self, start: int, wanted: Callable[[int], bool] | None = None) -> tuple[list[Row], int]:
+        """Return the rows of the blocks from a place of their file on, of the `wanted` steps, and the place where the
+        next will begin."""
+        return self._read("layers.csv", start, BLOCK_COLUMNS, wanted)
 
-    def _read(self, name: str, start: int, columns: Sequence[str]) -> tuple[list[Row], int]:
+    def _read(
+        self, name: str, start: int, columns: Sequence[str], wanted: Callable[[int], bool] | None = None
+    ) -> tuple[list[Row], int]:  # fmt: skip
         path = self.path / name
-        header = data = b""
         with explained("read", path):
-            if path.is_file():
-                with path.open("rb") as file:
-                    header = file.readline()
-                    start = max(start, len(header))
-                    file.seek(start)
-                    data = file.read()
-        whole = data[: data.rfind(b"\n") + 1]
-        if not header.endswith(b"\n"):
-            return [], 0
-        try:
-            reader = csv.DictReader(io.StringIO((header + whole).decode(), newline=""), strict=True)
-            missing = [column for column in columns if column not in (reader.fieldnames or ())]
-            if missing:
-                raise ValueError(f"it has no column {missing[0]}")
-            rows = [{column: _value(column, text) for column, text in row.items()} for row in reader]
-        except (ValueError, TypeError, AttributeError, KeyError, csv.Error) as error:
-            raise StoreError(f"{path} is not as gl.watch wrote it: {error}") from error
-        return rows, start + len(whole)
+            if not path.is_file():
+                return [], 0
+            with path.open("rb") as file:
+                try:
+                    return _rows(file, start, columns, wanted)
+                except (ValueError, IndexError, KeyError, csv.Error) as error:
+                    raise StoreError(f"{path} is not as gl.watch wrote it: {error}") from error
+
+
+def _rows(
+    file: BinaryIO, start: int, columns: Sequence[str], wanted: Callable[[int], bool] | None
+) -> tuple[list[Row], int]:  # fmt: skip
+    """Return the rows of a file from a place on, and the place behind the last whole line."""
+    header = file.readline()
+    if not header.endswith(b"\n"):
+        return [], 0
+    present = next(csv.reader([header.decode()], strict=True))
+    if missing := [column for column in columns if column not in present]:
+        raise ValueError(f"it has no column {missing[0]}")
+    at, place = present.index("step"), max(start, len(header))
+    file.seek(place)
+
+    def lines() -> Iterator[str]:
+        nonlocal place
+        for line in file:
+            if not line.endswith(b"\n"):  # it is being written
+                return
+            place += len(line)
+            yield line.decode()
+
+    rows = [
+        {column: _value(column, text) for column, text in zip(present, fields, strict=True)}
+        for fields in csv.reader(lines(), strict=True)
+        if wanted is None or wanted(int(fields[at]))
+    ]
+    return rows, place
 
 
 def _lines(rows: Sequence[Mapping[str, Any]], *, header: bool) -> str:

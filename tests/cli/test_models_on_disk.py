@@ -341,11 +341,20 @@ def test_following_ends_with_the_training(place: Path, capsys: Capture) -> None:
     assert lines[0] == "results/a: Sequential, 5 steps measured"
     assert [line.split("  ")[0] for line in lines[1:-1]] == [f"step {step}" for step in range(5)]
     assert "clipped to 0.0100" in lines[1]
-    assert lines[-1] == "ended: 5 steps measured; gradlab report results/a"
+    assert re.fullmatch(r"ended( after .* s)?: 5 steps measured; gradlab report results/a", lines[-1])
     document = json.loads(Path("results/a/run.json").read_text())
     Path("results/a/run.json").write_text(json.dumps(document | {"error": "KeyboardInterrupt"}))
     out, _ = said(capsys, "watch", "results/a", code=1)
     assert "ended by KeyboardInterrupt" in out
+
+
+def test_of_a_long_training_the_last_steps_are_shown_first(place: Path, capsys: Capture) -> None:
+    train(Path("results/long"), steps=30, depth=2)
+    out, _ = said(capsys, "watch", "results/long")
+    assert out.splitlines()[0] == "results/long: Sequential, 30 steps measured, the last 10"
+    assert [line.split("  ")[0] for line in out.splitlines()[1:-1]] == [f"step {step}" for step in range(20, 30)]
+    out, _ = said(capsys, "report", "results/long")  # which reads the blocks of some steps alone
+    assert out.startswith(gl.load("results/long").report(None))
 
 
 def test_a_loss_that_comes_after_the_update_is_waited_for_once(place: Path) -> None:

@@ -18,9 +18,11 @@ from gradlab.report.model.module_comparison import ComparedModel
 from gradlab.report.model.module_report import ModuleReport
 from gradlab.report.model.watch_rows import places_without_gradient
 
-__all__ = ["WatchedTraining", "evenly_spaced"]
+__all__ = ["STEPS_DRAWN", "STEPS_LISTED", "WatchedTraining", "evenly_spaced", "shown_steps"]
 
 _LN10 = math.log(10)
+STEPS_LISTED, STEPS_DRAWN = 12, 24
+"""Steps with a profile in the terminal's table, and with a line in the picture; of more, some evenly spaced."""
 _THRESHOLDS = 1e-3, 1e3
 """Those of the verdicts in the directory of a watched training."""
 _IN_A_SECOND_PASS = (
@@ -32,7 +34,8 @@ _IN_A_SECOND_PASS = (
 
 @dataclass(frozen=True)
 class WatchedTraining:
-    """The measured steps of a training loop. `steps` and `blocks` are the rows of its two tables, in their order."""
+    """The measured steps of a training loop: the rows of its two tables in their order, `blocks` of `shown_steps` at
+    least."""
 
     name: str
     model: str
@@ -124,6 +127,12 @@ def evenly_spaced(length: int, most: int) -> list[int]:
     if length <= most:
         return list(range(length))
     return sorted({round(place * (length - 1) / (most - 1)) for place in range(most)})
+
+
+def shown_steps(steps: Sequence[Mapping[str, Any]]) -> set[int]:
+    """Return the steps whose blocks a report shows, the first and the last among them."""
+    places = {*evenly_spaced(len(steps), STEPS_LISTED), *evenly_spaced(len(steps), STEPS_DRAWN)}
+    return {int(steps[place]["step"]) for place in places}
 
 
 def _rows(rows: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], ...]:

@@ -13,15 +13,14 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 
 from gradlab.record import Floats
-from gradlab.report.model.watched_training import WatchedTraining
+from gradlab.report.model.watched_training import STEPS_DRAWN, WatchedTraining, evenly_spaced
 from gradlab.report.plots.module import NAMED, block_axis
 from gradlab.report.plots.style import COLOURS, GREY, log_axis, new, plain_text
 
 __all__ = ["survival", "training"]
 
-_LINES = 24
-"""Steps with a line of their own; of more, some evenly spaced."""
-_TICKS = 7
+_TICKS = 8
+"""Labels of steps at most, beside the picture of the blocks."""
 _WIDE = 20
 """Ratio of the largest to the smallest gradient from which on its axis is logarithmic."""
 _VANISH, _EXPLODE = -3.0, 3.0
@@ -36,8 +35,7 @@ def training(watched: WatchedTraining) -> Figure | None:
     if not watched.steps:
         return None
     every = [int(step["step"]) for step in watched.steps]
-    places = np.linspace(0, len(every) - 1, min(len(every), _LINES)).round().astype(int)
-    steps = [every[place] for place in np.unique(places)]
+    steps = [every[place] for place in evenly_spaced(len(every), STEPS_DRAWN)]
     with plain_text():
         figure = new(7.2, 4.2)
         figure.set_layout_engine("constrained")
@@ -62,10 +60,22 @@ def training(watched: WatchedTraining) -> Figure | None:
         block_axis(axes, [str(row["name"]) for row in watched.rows_at(steps[-1])])
         if len(steps) > 1:
             bar = figure.colorbar(ScalarMappable(norm, colours), ax=axes, aspect=25, pad=0.02)
-            ticks = [steps[round(at)] for at in np.linspace(0, len(steps) - 1, min(len(steps), _TICKS))]
-            bar.set_ticks([float(np.log2(step + 1)) for step in ticks], labels=[f"{step:,}" for step in ticks])
+            ticks = _apart([float(np.log2(step + 1)) for step in steps])
+            bar.set_ticks(
+                [float(np.log2(steps[place] + 1)) for place in ticks], labels=[f"{steps[at]:,}" for at in ticks]
+            )
             bar.set_label("step of training")
     return figure
+
+
+def _apart(values: Sequence[float]) -> list[int]:
+    """Return the places of rising values that lie apart enough for labels, the last among them."""
+    least = (values[-1] - values[0]) / _TICKS
+    places = [len(values) - 1]
+    for place in range(len(values) - 2, -1, -1):
+        if values[places[-1]] - values[place] >= least:
+            places.append(place)
+    return places[::-1]
 
 
 def survival(watched: WatchedTraining) -> Figure | None:

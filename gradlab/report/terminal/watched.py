@@ -10,7 +10,7 @@ from rich.text import Text
 
 from gradlab.report.formatting import count, number_text
 from gradlab.report.glyphs import Glyphs
-from gradlab.report.model.watched_training import WatchedTraining, evenly_spaced
+from gradlab.report.model.watched_training import STEPS_LISTED, WatchedTraining, evenly_spaced
 from gradlab.report.terminal.entries import mark_entry, wrapped
 from gradlab.report.terminal.module import block_lines, sentence_lines
 from gradlab.report.terminal.sparkline import spark
@@ -18,7 +18,6 @@ from gradlab.report.terminal.table import Column, Entry, fold
 
 __all__ = ["step_lines", "watched_report"]
 
-_STEPS_SHOWN = 12
 _SPARK = 24
 Row = Mapping[str, Any]
 
@@ -44,7 +43,7 @@ def watched_report(training: WatchedTraining, glyphs: Glyphs, width: int | None)
 
 def _steps(training: WatchedTraining, glyphs: Glyphs, width: int | None) -> list[Text]:
     steps = training.steps
-    rows = [steps[place] for place in evenly_spaced(len(steps), _STEPS_SHOWN)]
+    rows = [steps[place] for place in evenly_spaced(len(steps), STEPS_LISTED)]
     room = _SPARK if width is None else min(max(width // 4, 6), _SPARK)
     profiles = [[row["log10_grad_norm"] for row in training.rows_at(step["step"])] for step in rows]
     columns = [
