@@ -16,12 +16,13 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 
-from gradlab.mean_field.activations import NUMPY_ACTIVATIONS, NumpyActivation
+from gradlab.components import Named
+from gradlab.mean_field.activations import NumpyActivation, numpy_activation
 from gradlab.mean_field.quadrature import expect_pair, normal_nodes
 
-__all__ = ["FeedForward", "Norm", "Pair"]
+__all__ = ["RELU", "FeedForward", "Norm", "Pair", "kernels"]
 
-_RELU = NUMPY_ACTIVATIONS["relu"]()
+RELU = numpy_activation(Named("relu"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ class FeedForward:
     first: float = 2.0
     """Variance of W1 x fan_in."""
     second: float = 1.0
-    activation: NumpyActivation = _RELU
+    activation: NumpyActivation = RELU
     gated: float | None = None
     """Variance of W3 x fan_in; None: without."""
     first_bias: float = 0.0
@@ -113,12 +114,13 @@ class FeedForward:
     def _kernels(self, u: Pair) -> tuple[Pair, Pair]:
         """Return E φ'(a)φ'(b) and E φ(a)φ(b), of one token and of two."""
         h = u.scaled(self.first).shifted(self.first_bias)
-        return _kernels(self.activation, h.square, h.cosine)
+        return kernels(self.activation, h.square, h.cosine)
 
 
 @lru_cache(maxsize=65536)
-def _kernels(phi: NumpyActivation, variance: float, c: float) -> tuple[Pair, Pair]:
-    if phi is _RELU:  # in closed form: the arc-cosine kernels of degree 0 and 1
+def kernels(phi: NumpyActivation, variance: float, c: float) -> tuple[Pair, Pair]:
+    """Return E φ'(a)φ'(b) and E φ(a)φ(b) for normal a, b of this variance: b = a, and of the cosine c."""
+    if phi is RELU:  # in closed form: the arc-cosine kernels of degree 0 and 1
         angle = math.acos(max(-1.0, c))
         slope = (math.pi - angle) / (2 * math.pi)
         value = variance * (math.sin(angle) + (math.pi - angle) * c) / (2 * math.pi)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -25,6 +25,8 @@ __all__ = ["numbers_of"]
 _NO_GRADIENT = BlockGradient(-math.inf, 1.0, 0.0, math.nan)
 _DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 """From the least precise to the most."""
+_SAMPLED, _SAMPLED_TOKENS = 8, 64
+"""Sequences and tokens of each whose cosines are looked at pair by pair."""
 
 
 def numbers_of(
@@ -46,12 +48,8 @@ def numbers_of(
     segments, above = _segments(graph, edges, parameters, capture)
     gradients = go_back(loss, graph, edges, parameters, leaves)
     numbers = []
-    normed = [
-        any(step.kind == "batch" for steps in segments[edge].form.branches for step in steps)
-        or any(step.kind == "batch" for step in segments[edge].form.after)
-        for edge in edges
-    ]
-    before = {edge for edge, above in zip(edges, normed[1:], strict=False) if above}
+    kinds = [{step.kind for step in segments[edge].form.steps} for edge in edges]
+    before = dict(zip(edges, kinds[1:], strict=False))
     for block, edge in blocks:
         segment = segments[edge] if edge is not None else _Segment()
         gradient = gradients.blocks.get(edge, _NO_GRADIENT) if edge is not None else _NO_GRADIENT
@@ -65,7 +63,7 @@ def numbers_of(
                 copy.frozen,
                 parameters,
                 gradients.parameters,
-                before_batch_norm=edge in before,
+                above=before.get(edge, frozenset()) if edge is not None else frozenset(),
             )
         )
     head = {name: parameters[name] for name in above}
@@ -164,8 +162,9 @@ def _lowest_precision(nodes: Sequence[Node]) -> torch.dtype | None:
 def _block(
     block: Block, edge: Edge | None, segment: _Segment, gradient: BlockGradient, capture: Capture,
     frozen: frozenset[str], all_parameters: Mapping[str, Tensor], parameter_grads: dict[str, float], *,
-    before_batch_norm: bool = False,
+    above: Collection[str] = (),
 ) -> BlockNumbers:  # fmt: skip
+    """Return the numbers of one block; `above` are the kinds of the steps of the next one."""
     parameters = {name: all_parameters[name].detach() for name in segment.parameters}
     weights = {name: tensor for name, tensor in parameters.items() if tensor.ndim > 1}
     output = capture.values.get(edge) if edge is not None else None
@@ -206,7 +205,9 @@ def _block(
         norms=segment.norms,
         batch_values=segment.batch_values,
         untouched_statistics=segment.untouched_statistics,
-        batch_variance=_batch_variance(value, rms) if value is not None and before_batch_norm else math.nan,
+        batch_variance=_batch_variance(value, rms) if value is not None and "batch" in above else math.nan,
+        size_ratio=_size_ratio(value) if value is not None and "attention" in above else math.nan,
+        cosine_spread=_cosine_spread(value) if value is not None and "attention" in above else math.nan,
         sample_spread=spread,
         form=segment.form,
         nonfinite_values=0.0 if math.isfinite(rms) else _nonfinite(value) if value is not None else math.nan,
@@ -255,3 +256,20 @@ def _token_cosine(value: Tensor) -> float:
     directions = nn.functional.normalize(value, dim=-1)
     pairs = (directions.sum(1).square().sum(-1) - directions.square().sum((1, 2))) / (tokens * (tokens - 1))
     return float(pairs.mean())
+
+
+def _cosine_spread(value: Tensor) -> float:
+    """Return the deviation of the cosines between two tokens over the pairs of a sequence, of some of the tokens."""
+    if value.ndim != 3 or value.shape[1] < 2 or not value.is_floating_point():
+        return math.nan
+    chosen = value[:_SAMPLED, :: max(1, value.shape[1] // _SAMPLED_TOKENS)]
+    directions = nn.functional.normalize(chosen, dim=-1)
+    places = torch.triu_indices(directions.shape[1], directions.shape[1], 1, device=value.device)
+    cosines = (directions @ directions.mT)[:, places[0], places[1]]
+    return float(cosines.var(1, correction=0).mean().sqrt())
+
+
+def _size_ratio(value: Tensor) -> float:
+    """Return the mean square of a token times the mean of its inverse; infinite where a token is zero."""
+    squares = value.double().square().mean(-1)
+    return float(squares.mean() * squares.reciprocal().mean())

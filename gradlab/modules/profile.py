@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-__all__ = ["BlockNumbers", "Form", "Head", "ModuleProfile", "Recurrence", "Slopes", "Step", "Taps", "WeightUse"]
+from gradlab.mean_field.attention import Attention
+
+__all__ = [
+    "BlockNumbers", "Form", "Head", "ModuleProfile", "Part", "Recurrence", "Slopes", "Step", "Taps", "TokenMixing",
+    "WeightUse",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +42,24 @@ class Taps:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenMixing:
+    """Softmax attention of the tokens of a sequence to one another, without the map of its output."""
+
+    weights: Attention
+    samples: int
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One of the parts that a block is made of."""
 
     kind: str
-    """``map``, ``activation``, or the norm: ``batch`` (by the batch's statistics), ``layer``, ``rms``."""
+    """``map``, ``activation``, ``attention``, ``scale`` (a product with numbers), ``shift`` (a sum with
+    them), ``dropout``, ``pool`` (without overlaps), or the norm: ``batch`` (by the batch's statistics), ``layer``,
+    ``rms``, ``group``."""
     gain: float = 1.0
-    """Of a map the root of (variance of its weights x fan_in), of a norm the rms of its scales."""
+    """Of a map the root of (variance of its weights x fan_in), of a norm and a scale the rms of the factors."""
     bias: float = 0.0
     """Its rms."""
     eps: float = 0.0
@@ -52,17 +68,44 @@ class Step:
     parameters: tuple[float, ...] = ()
     taps: tuple[Taps, ...] = ()
     """One for each axis of positions; empty without zero padding."""
+    keep: float = 1.0
+    """Share of the elements that dropout keeps."""
+    variance: float = 0.0
+    """Of a group norm, what squares of the gradient are divided by: the harmonic mean of the measured variances with ε,
+    and what few numbers lose."""
+    mixing: TokenMixing | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Branches that are added, and what comes after the add."""
+
+    branches: tuple[tuple[Step, ...], ...] = ()
+    """One without an add; an empty one is a skip."""
+    after: tuple[Step, ...] = ()
+
+    @property
+    def steps(self) -> Iterator[Step]:
+        """All of them."""
+        for branch in self.branches:
+            yield from branch
+        yield from self.after
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What a block is made of: branches that are added, and what comes after the add."""
+    """What a block is made of: parts on top of one another, each with an add or none."""
 
-    branches: tuple[tuple[Step, ...], ...] = ()
-    """One for a block without an add; an empty one is a skip."""
-    after: tuple[Step, ...] = ()
+    parts: tuple[Part, ...] = ()
+    """The lowest first."""
     unknown: str = ""
     """What is in it that theory does not know; empty where it knows everything."""
+
+    @property
+    def steps(self) -> Iterator[Step]:
+        """All of them."""
+        for part in self.parts:
+            yield from part.steps
 
 
 _NOT_READ = Form(unknown="its parts were not read")
@@ -128,6 +171,11 @@ class BlockNumbers:
     """Variance of a feature of its output over the batch, the mean over the features; where a batch norm comes next."""
     sample_spread: float = math.nan
     """Deviation of the mean square of a sample (of a token, of values `[batch, tokens, features]`) over its mean."""
+    cosine_spread: float = math.nan
+    """Standard deviation of the cosines between two tokens, over the pairs of each
+    sequence; where attention comes next."""
+    size_ratio: float = math.nan
+    """Mean square of a token times the mean of its inverse: 1 for tokens of one size; where attention comes next."""
     form: Form = _NOT_READ
 
 

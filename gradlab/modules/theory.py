@@ -2,8 +2,9 @@
 
 A map with weights of variance σ_w²/fan_in multiplies the square of the gradient's norm by σ_w², whatever the widths,
 the kernel and the stride (Xiao 2018, arXiv 1806.05393); an activation by E φ'(√q z)²; a norm by γ² over the variance
-that it divides by; branches that are added have independent gradients. The weights and the mean square at the block's
-input are those measured. What zero padding takes follows the positions: a tap that falls on it has no gradient.
+that it divides by; dropout keeping a share κ by 1/κ; branches that are added have independent gradients. The weights
+and the mean square at the block's input are those measured. What zero padding takes follows the positions: a tap that
+falls on it has no gradient. Blocks with attention, and those between them, are in `token_theory`.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from gradlab.mean_field.activations import NUMPY_ACTIVATIONS, NumpyActivation
 from gradlab.mean_field.quadrature import normal_nodes
-from gradlab.modules.profile import BlockNumbers, Form, ModuleProfile, Step, Taps
+from gradlab.modules.profile import BlockNumbers, Form, ModuleProfile, Part, Step, Taps
+from gradlab.modules.token_theory import log_token_factors, twin
 from gradlab.record import Floats
 
 __all__ = ["log_theory_factors", "theory_notes"]
@@ -54,26 +55,52 @@ class _State:
 
 def log_theory_factors(profile: ModuleProfile) -> Floats:
     """Return ln of the factor of each block on the gradient's norm, `[L]`; NaN where theory does not know it."""
-    return np.array([value for value, _ in _factors(profile.blocks)][::-1])
+    return np.array([value for value, _ in _factors(_independent(profile))][::-1])
 
 
 def theory_notes(profile: ModuleProfile) -> tuple[str, ...]:
     """Return for how many blocks there is no prediction and why; nothing where all have one."""
-    reasons = Counter(reason for _, reason in _factors(profile.blocks[1:]) if reason)
+    reasons = Counter(reason for _, reason in [*_factors(_independent(profile))][:-1] if reason)
     return tuple(
         f"no theory for {count} block{'s' if count > 1 else ''}: {reason}" for reason, count in reasons.most_common()
     )
+
+
+def _independent(profile: ModuleProfile) -> tuple[BlockNumbers, ...]:
+    """Return the blocks, those with adds or attention marked as unknown whose weights are not drawn on their own.
+
+    Their branches are then not independent of the stream. Six pre-LN layers as nn.TransformerEncoder copies them
+    amplify a gradient by 1.43, drawn one by one by 1.15.
+    """
+    groups = {name: group for group, names in enumerate(profile.copies) for name in names}
+    owned = [{groups[name] for name in block.weights if name in groups} for block in profile.blocks]
+    owners = Counter(group for own in owned for group in own)
+    called = Counter(block.name for block in profile.blocks)
+    blocks = []
+    for block, own in zip(profile.blocks, owned, strict=True):
+        attends = any(step.mixing for step in block.form.steps)
+        adds = any(len(part.branches) > 1 for part in block.form.parts)
+        copied = any(owners[group] > 1 for group in own)
+        if (attends and (copied or called[block.name] > 1)) or (adds and copied):
+            block = replace(block, form=Form(unknown="weights that are those of another block too"))
+        blocks.append(block)
+    return tuple(blocks)
 
 
 def _factors(blocks: Sequence[BlockNumbers]) -> Iterator[tuple[float, str]]:
     """Yield ln of the factor and the reason why there is none, from the last block down."""
     positions: Floats | None = None
     starts = _outputs(blocks)
+    of_tokens = log_token_factors(blocks)
     for place in range(len(blocks) - 1, -1, -1):
         block = blocks[place]
         if block.form.unknown or not place:
             positions = None
             yield math.nan, block.form.unknown
+            continue
+        if place in of_tokens:
+            positions = None
+            yield of_tokens[place]
             continue
         start = starts[place - 1]
         spatial = block.shape[2:] if len(block.shape) > 2 else ()
@@ -109,7 +136,16 @@ def _outputs(blocks: Sequence[BlockNumbers]) -> list[_State]:
 
 
 def _end(form: Form, start: _State) -> _State:
-    return _forward(form.after, _joined([_forward(steps, start)[1] for steps in form.branches]))[1]
+    for part in form.parts:
+        start = _through(part, start)[2]
+    return start
+
+
+def _through(part: Part, start: _State) -> tuple[list[list[float]], list[float], _State]:
+    """Return the factors of the steps of each branch and of those after the add, and the tensor after them."""
+    branches = [_forward(steps, start) for steps in part.branches]
+    after, end = _forward(part.after, _joined([end for _, end in branches]))
+    return [scales for scales, _ in branches], after, end
 
 
 def _joined(ends: Sequence[_State]) -> _State:
@@ -123,16 +159,28 @@ def _joined(ends: Sequence[_State]) -> _State:
 
 def _factor(form: Form, start: _State, positions: Floats) -> tuple[float, Floats]:
     """Return what a block does to the square of the gradient's norm, and where its gradient lies, of sum 1."""
-    branches = [_forward(steps, start) for steps in form.branches]
-    if len(branches) > 1 and sum(not any(step.kind == "map" for step in steps) for steps in form.branches) > 1:
+    passed = []
+    for part in form.parts:
+        branches, after, start = _through(part, start)
+        passed.append((part, branches, after))
+    square = 1.0
+    for part, branches, after in reversed(passed):
+        square, positions = _down(part, branches, after, square, positions)
+    return square, positions
+
+
+def _down(
+    part: Part, branches: Sequence[Sequence[float]], after: Sequence[float], square: float, positions: Floats
+) -> tuple[float, Floats]:  # fmt: skip
+    mapless = [steps for steps in part.branches if not any(step.kind == "map" for step in steps)]
+    if len(mapless) > 1:
         raise _Unknown("branches without a map, whose gradients depend on one another")
-    scales, _ = _forward(form.after, _joined([end for _, end in branches]))
-    share, after = _backward(form.after, scales, 1.0, positions)
-    parts = [_backward(steps, own, share, after) for steps, (own, _) in zip(form.branches, branches, strict=True)]
-    if len({part.shape for _, part in parts}) > 1:
+    square, positions = _backward(part.after, after, square, positions)
+    ends = [_backward(steps, scales, square, positions) for steps, scales in zip(part.branches, branches, strict=True)]
+    if len({end.shape for _, end in ends}) > 1:
         raise _Unknown("branches of different shapes")
-    total = sum(square for square, _ in parts)
-    where = sum(square * part for square, part in parts) / total if total > 0 else parts[0][1]
+    total = sum(square for square, _ in ends)
+    where = sum(square * end for square, end in ends) / total if total > 0 else ends[0][1]
     return total, np.asarray(where)
 
 
@@ -140,6 +188,8 @@ def _forward(steps: Sequence[Step], state: _State) -> tuple[list[float], _State]
     """Return by what each step multiplies the square of a gradient, and the tensor after them."""
     scales = []
     for step in steps:
+        if step.kind == "activation" and math.isnan(state.square):
+            raise _Unknown("the values at its input are not known")
         scale, state = _step(step, state)
         if not math.isfinite(scale):
             raise _Unknown("the values at its input are not known")
@@ -152,6 +202,19 @@ def _step(step: Step, state: _State) -> tuple[float, _State]:
     if step.kind == "map":
         after = gain2 * state.square + bias2
         return gain2, _State(after, 0.0, gain2 * state.batch_variance, state.spread, is_normal=True)
+    if step.kind in ("scale", "shift"):
+        shifted = gain2 * state.square + bias2
+        mean = state.mean * (step.parameters[0] if step.parameters else 1.0)
+        return gain2, replace(state, square=shifted, mean=mean, batch_variance=gain2 * state.batch_variance)
+    if step.kind == "dropout":
+        after, kept = state.square / step.keep, state.batch_variance
+        return 1 / step.keep, replace(state, square=after, batch_variance=kept + after - state.square, is_normal=False)
+    if step.kind == "pool":  # what is next depends on how alike the positions are
+        return gain2, _State(math.nan, math.nan, math.nan, math.nan, is_normal=False)
+    if step.kind == "group":
+        return gain2 / step.variance, _State(gain2 + bias2, 0.0, math.nan, 0.0, state.is_normal)
+    if step.kind == "attention":
+        raise _Unknown("attention")
     if step.kind == "activation":
         if not state.is_normal:
             raise _Unknown("an activation of what does not come out of a map")
@@ -206,12 +269,7 @@ def _reach(taps: Taps) -> Floats:
 @lru_cache(maxsize=4096)
 def _moments(name: str, parameters: tuple[float, ...], variance: float) -> tuple[float, float, float]:
     """Return E φ'², E φ and E φ² for a normal argument."""
-    phi = _twin(name, parameters)
+    phi = twin(name, parameters)
     nodes = normal_nodes(phi, variance)
     values = phi.value(nodes.h)
     return nodes.mean(phi.slope(nodes.h) ** 2), nodes.mean(values), nodes.mean(values**2)
-
-
-@lru_cache(maxsize=256)
-def _twin(name: str, parameters: tuple[float, ...]) -> NumpyActivation:
-    return NUMPY_ACTIVATIONS[name](*parameters)
