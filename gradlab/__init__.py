@@ -42,6 +42,7 @@ _MODULES = {
     "family": "plugins",
     "init": "plugins",
     "load": "python.functions",
+    "module": "plugins",
     "norm": "plugins",
     "optimizer": "plugins",
     "plan": "python.functions",

@@ -12,6 +12,7 @@ from gradlab.mean_field.activations import NumpyActivation as NumpyActivation
 from gradlab.plugins import activation as activation
 from gradlab.plugins import family as family
 from gradlab.plugins import init as init
+from gradlab.plugins import module as module
 from gradlab.plugins import norm as norm
 from gradlab.plugins import optimizer as optimizer
 from gradlab.plugins import plugin as plugin

@@ -214,6 +214,9 @@ class Cell:
     """SHA-256 of the user's data file, so that changed data are new cells; empty for the built-in tasks."""
     plugin_digest: str = ""
     """SHA-256 of the source of the components of the user that the cell names; empty where all are gradlab's own."""
+    profile_length: int | None = None
+    """Blocks of the profile where a plugin has said how many; kept so that results can be read without the plugin, and
+    not hashed, as it follows from the rest."""
 
     @property
     def blocks(self) -> int:
@@ -221,6 +224,8 @@ class Cell:
 
         Raises ValueError for a cell of sequences whose `seq_len` the grid has not filled in.
         """
+        if self.profile_length is not None:
+            return self.profile_length
         family = FAMILIES.get(self.model.name)
         if family is None:  # of a plugin that is not loaded; `grid` leaves a seq_len to what has time steps alone
             return self.depth if self.seq_len is None else self.seq_len

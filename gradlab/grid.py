@@ -88,6 +88,9 @@ def _cells(spec: Spec, subgrid: Subgrid, digests: dict[str, str]) -> Iterator[Ce
             values["data_digest"] = digests[path]
         if custom:
             values["plugin_digest"] = _plugin_digest(values, custom)
+            declared = FAMILIES[values.get("model", _DEFAULTS["model"]).name].declared_length
+            if declared is not None:
+                values["profile_length"] = declared(Cell(**values))
         yield Cell(**values | seeds[index])
 
 

@@ -45,6 +45,10 @@ MAY_IMPORT = {
         "errors", "components", "cell", "columns", "record", "definitions", "mean_field", "spec", "grid", "store",
     },
     "modules": {"errors", "record", "definitions", "results", "mean_field"},
+    "module_banks": {
+        "errors", "components", "streams", "cell", "families", "nn", "tasks", "plugins", "probing", "training",
+        "modules",
+    },
     "execution": {
         "__init__", "errors", "components", "cell", "columns", "plugins", "record", "definitions", "planning",
         "training", "store", "results",
@@ -88,6 +92,7 @@ OUTSIDE = {
         "training",
         "execution",
         "modules",
+        "module_banks",
         "api",
         "python",
         "lightning",
@@ -105,7 +110,7 @@ OUTSIDE = {
     "matplotlib": {"report"},
     "tensorboard": {"report"},
 }
-NUMERICAL = {"nn", "tasks", "optim", "probing", "training", "streams"}
+NUMERICAL = {"module_banks", "nn", "tasks", "optim", "probing", "training", "streams"}
 
 
 def imports() -> list[tuple[str, str, str]]:

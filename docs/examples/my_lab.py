@@ -73,6 +73,25 @@ class SignSGD(torch.optim.Optimizer):
                     parameter.sub_(group["lr"] * parameter.grad.sign())
 
 
+class Residual(torch.nn.Module):
+    """x + W relu(V norm(x))."""
+
+    def __init__(self, width):
+        super().__init__()
+        maps = torch.nn.Linear(width, 2 * width), torch.nn.ReLU(), torch.nn.Linear(2 * width, width)
+        self.branch = torch.nn.Sequential(torch.nn.LayerNorm(width), *maps)
+
+    def forward(self, x):
+        return x + self.branch(x)
+
+
+@gl.module("residual_stack", blocks="Residual")
+def residual_stack(in_features, out_features, depth, width, dropout: float = 0.0):
+    """Pre-norm residual blocks as torch.nn has them."""
+    blocks = [layer for _ in range(depth) for layer in (Residual(width), torch.nn.Dropout(dropout))]
+    return torch.nn.Sequential(torch.nn.Linear(in_features, width), *blocks, torch.nn.Linear(width, out_features))
+
+
 @gl.family("highway", params={"gate_bias": gl.Param(-1.0)}, mixes_activations=True)
 class Highway(Network):
     """x' = g*act(Wx + b) + (1 - g)*x with gates g = sigmoid(Gx + gate_bias) (Srivastava 2015)."""

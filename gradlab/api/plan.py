@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -177,6 +178,7 @@ def prepare(spec: Spec, options: PlanOptions, *, verify: bool = True) -> Plan:
     done = frozenset(ids) & stored.keys()
     left = {name: cell for name, cell in zip(ids, cells, strict=True) if name not in done}
     data = _checked(left.values())
+    _try(left.values())
     failed = failures.remembered(directory, left, options.device) if exists and not options.rerun_failed else ()
     for failure in failed:
         del left[cell_id(failure.cell)]
@@ -205,6 +207,17 @@ def _checked(cells: Iterable[Cell]) -> tuple[Checked, ...]:
                 raise DataError(f"{result.read.partition(':')[0]}: {refused[0]}", refused[1])
         results.append(result)
     return tuple(dict.fromkeys(results))
+
+
+def _try(cells: Iterable[Cell]) -> None:
+    """Try the cells of families that ask for it. Raises what is wrong with them."""
+    by_check: dict[str, list[Cell]] = {}
+    for cell in cells:
+        if trial := FAMILIES[cell.model.name].check:
+            by_check.setdefault(trial, []).append(cell)
+    for trial, tried in by_check.items():
+        module, _, attribute = trial.partition(":")
+        getattr(importlib.import_module(module), attribute)(tried)
 
 
 def _banks(cells: tuple[Cell, ...], left: set[Cell], limits: Limits) -> Iterator[Bank]:

@@ -138,6 +138,10 @@ class Family(Component):
     """By setting, what `gradlab theory` has where nothing is said and no training limits the size."""
     activations: bool = field(default=True, kw_only=True)
     """Whether theory compares activations where none is named; gated cells are made for one."""
+    declared_length: Callable[[Sizes], int] | None = field(default=None, kw_only=True)
+    """Of the user's, where `length` is not known without the plugin: what the grid puts down in each cell."""
+    check: str | None = field(default=None, kw_only=True)
+    """``"module:function"`` that tries its cells before a run, and raises what is wrong with them."""
     compared: bool = field(default=False, kw_only=True)
     """Whether a sweep of a task that it can have compares it when no model is named."""
 

@@ -12,7 +12,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from gradlab.families.network import ByHand, Context, Network, State
+from gradlab.families.network import ByHand, Context, Model, Network, State
 from gradlab.nn.parameters import Params
 from gradlab.nn.vjp import vjp
 
@@ -43,10 +43,13 @@ def forward(
     return entered, torch.stack(tops, 1) if network.read_at_links else tops[0]
 
 
-def outputs(network: Network, params: Params, inputs: Tensor, ctx: Context) -> Tensor:
+def outputs(network: Model, params: Params, inputs: Tensor, ctx: Context) -> Tensor:
     """Return the outputs `[R, N, C]`, or `[R, N, T, C]`, for inputs `[R, N, I]`, of sequences `[R, N, T, I]`."""
     whole = network.whole(params, inputs, ctx)
-    return network.leave(params, forward(network, params, inputs, ctx)[1]) if whole is None else whole
+    if whole is not None:
+        return whole
+    assert isinstance(network, Network)
+    return network.leave(params, forward(network, params, inputs, ctx)[1])
 
 
 def by_link(network: Network, direct: Tensor) -> list[Tensor | None]:
@@ -83,7 +86,7 @@ class Gradients:
     `grads` is where their gradients are written.
     """
 
-    def __init__(self, network: Network, params: Params, leaves: Sequence[Tensor], grads: Params) -> None:
+    def __init__(self, network: Model, params: Params, leaves: Sequence[Tensor], grads: Params) -> None:
         self._network, self._params, self._leaves, self._grads = network, params, leaves, grads
         self._in_order = [grads[slot.layer][slot.name] for slot in network.layout.slots]
         self._batch = -1
@@ -95,16 +98,19 @@ class Gradients:
             self._batch = inputs.shape[1]
             self._by_hand = self._network.by_hand(self._params, self._grads, self._batch)
         if self._by_hand is not None:
-            return self._walked(self._by_hand, inputs, ctx, objective)
+            assert isinstance(self._network, Network)
+            return self._walked(self._network, self._by_hand, inputs, ctx, objective)
         with torch.enable_grad():
             output = outputs(self._network, self._params, inputs, ctx)
         loss_R, grad = objective(output.detach())
-        torch._foreach_copy_(self._in_order, vjp([output], self._leaves, [grad]))
+        torch._foreach_copy_(
+            self._in_order, vjp([output], self._leaves, [grad], allow_unused=True, materialize_grads=True)
+        )
         return loss_R
 
     @torch.no_grad()
-    def _walked(self, chain: ByHand, inputs: Tensor, ctx: Context, objective: Objective) -> Tensor:
-        links, network = chain.links, self._network
+    def _walked(self, network: Network, chain: ByHand, inputs: Tensor, ctx: Context, objective: Objective) -> Tensor:
+        links = chain.links
         _, top = forward(network, self._params, inputs, ctx, lambda i, x: links[i].forward(x, ctx))
         loss_R, grad = objective(chain.readout.forward(top))
         direct = by_link(network, chain.readout.back(grad))

@@ -23,7 +23,7 @@ from gradlab.nn.buffers import Buffers
 from gradlab.nn.norms import Mode, Norm
 from gradlab.nn.parameters import Layout, Params
 
-__all__ = ["ActivationMap", "Architecture", "ByHand", "Context", "Link", "Network", "Readout", "State"]
+__all__ = ["ActivationMap", "Architecture", "ByHand", "Context", "Link", "Model", "Network", "Readout", "State"]
 
 ActivationMap = Activation | Mixture
 """An activation, as a function of its input and of its learned parameter, if it has one."""
@@ -61,6 +61,8 @@ class Architecture:
     """Of every replica, where they may differ inside a bank; empty: all have `activation`."""
     shape: tuple[int, ...] = ()
     """Of a sample of images: channels, then positions along each axis. Empty: samples have no shape."""
+    seeds: tuple[int, ...] = ()
+    """Of every replica, for what begins as the user's code draws it."""
     layer_scale: float = 1.0
     """Of the residual form ``layer_scale``: the factors of the units at the start."""
 
@@ -162,21 +164,48 @@ class ByHand:
     readout: Readout
 
 
-class Network(ABC):
-    """A stacked network of R replicas. It owns no parameters: they are views of a flat buffer that the caller holds."""
+class Model(ABC):
+    """What training asks of R replicas. Its parameters are views of a flat buffer that the caller holds."""
 
     arch: Architecture
     layout: Layout
     length: int
-    """L, the links of the chain."""
+    """L, the elements of a profile."""
     shared: bool = False
     """Whether all links have the same parameters, those of every `block`; else link i has those of block i."""
+    dropped: tuple[tuple[int, ...], ...] = ()
+    """Shapes that dropout acts on, of one sample, by place."""
+    recordable: bool = True
+    """Whether a step can be recorded as a CUDA graph: the outputs are a fixed sequence of operations on the device."""
+
+    @property
+    def read_at_links(self) -> bool:
+        """Whether the readout sees what every link hands up: where links are time steps with a target each."""
+        return False
+
+    def running(self, replicas: int, dtype: torch.dtype, device: torch.device) -> list[Tensor]:
+        """Return fresh tensors, each `[R, ...]`, that a step changes and that no gradient does: running statistics of
+        norms by place, `[R, 2, O]`; empty where none are kept."""
+        return []
+
+    def by_hand(self, params: Params, grads: Params, batch: int) -> ByHand | None:
+        """Return the chain in a form that goes back by hand, for batches of one size; None: there is none.
+
+        It keeps both: `params`, whose values may change in place, and `grads`, where it writes the gradients."""
+        return None
+
+    @abstractmethod
+    def whole(self, params: Params, inputs: Tensor, ctx: Context) -> Tensor | None:
+        """Return the outputs `[R, N, C]`, or `[R, N, T, C]`, all at once; None: walk along the links of a network."""
+
+
+class Network(Model):
+    """A stacked network of R replicas as a chain of links, which a probe walks along."""
+
     per_layer: int = 1
     """Tensors of a state for each stacked layer: the hidden state, whose gradient is g_l, and a cell state (LSTM)."""
     tokens: bool = False
     """Whether a state is `[R, N, T, D]`, of T tokens."""
-    dropped: tuple[tuple[int, ...], ...] = ()
-    """Shapes that dropout acts on, of one sample, by place."""
 
     @abstractmethod
     def enter(self, params: Params, inputs: Tensor, ctx: Context) -> State:
@@ -191,11 +220,6 @@ class Network(ABC):
         """Return the outputs `[R, N, C]`, or `[R, N, T, C]` where the task has a target for each time step, of what the
         last link hands up; where `read_at_links`, of what all links do, stacked as `[R, L, N, ...]`."""
 
-    @property
-    def read_at_links(self) -> bool:
-        """Whether the readout sees what every link hands up: where links are time steps with a target each."""
-        return False
-
     def recompute(self, inputs: Tensor) -> bool:
         """Return whether a probe keeps the states alone and makes the graph of each link anew: for long chains."""
         return False
@@ -204,22 +228,12 @@ class Network(ABC):
         """Return whether no gradient goes from link i back to link i - 1."""
         return False
 
-    def running(self, replicas: int, dtype: torch.dtype, device: torch.device) -> list[Tensor]:
-        """Return fresh running statistics of its norms by place, each `[R, 2, O]`; empty where none are kept."""
-        return []
-
     @abstractmethod
     def steepest(self) -> Tensor:
         """Return the largest |slope| of each replica's activation, `[R]` or, of all alike, `[1]`; float64, CPU."""
 
     def recurrent_matrix(self, params: Params) -> Tensor | None:
         """Return the square matrix `[R, H, H]` that is applied at every link, or None."""
-        return None
-
-    def by_hand(self, params: Params, grads: Params, batch: int) -> ByHand | None:
-        """Return the chain in a form that goes back by hand, for batches of one size; None: there is none.
-
-        It keeps both: `params`, whose values may change in place, and `grads`, where it writes the gradients."""
         return None
 
     def whole(self, params: Params, inputs: Tensor, ctx: Context) -> Tensor | None:

@@ -23,7 +23,7 @@ __all__ = ["IRRELEVANT_AT_START", "Components", "Coverage", "Numbers"]
 IRRELEVANT_AT_START = frozenset(
     {
         *(setting.attribute for setting in SETTINGS.values() if setting.training),
-        *("task", "input_scale", "data_digest", "plugin_digest"),
+        *("task", "input_scale", "data_digest", "plugin_digest", "profile_length"),
     }
 )
 """Fields of `Cell` without a meaning before the first update. What a theory needs of a task are its inputs' shape and

@@ -38,6 +38,8 @@ class BlockGradient:
     common_share: float
     """‖mean over tokens‖² T / ‖g‖² of a gradient `[batch, tokens, features]`: 1 where all tokens have the same. NaN
     elsewhere."""
+    underflow_share: float = 0.0
+    """Of elements that are not zero, yet below the smallest magnitude that was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +54,12 @@ class Gradients:
 
 
 def go_back(
-    loss: Tensor, graph: Graph, edges: Sequence[Edge], parameters: Mapping[str, Tensor], sources: Sequence[Tensor] = ()
-) -> Gradients:
+    loss: Tensor, graph: Graph, edges: Sequence[Edge], parameters: Mapping[str, Tensor], sources: Sequence[Tensor] = (),
+    smallest: float = 0.0,
+) -> Gradients:  # fmt: skip
     """Differentiate `loss` once and return the gradients at `edges` and of `parameters`. The graph is freed.
 
-    `sources` are leaves of the data, which autograd is to reach as well.
+    `sources` are leaves of the data, which autograd is to reach as well; elements below `smallest` in size underflow.
     """
     cuts = {edge.node: edge.output for edge in graph.cuts}
     wanted: defaultdict[Node, list[Edge]] = defaultdict(list)
@@ -78,7 +81,7 @@ def go_back(
         for edge in wanted[node]:
             if (gradient := scaled[edge.output]) is not None:
                 norm = norms[edge.output] if edge.output in norms else _norm(gradient)
-                blocks[edge] = _block_gradient(gradient, norm, exponent + shift)
+                blocks[edge] = _block_gradient(gradient, norm, exponent + shift, smallest)
         if not shift:
             return None
         shifts[node] = shift
@@ -140,7 +143,7 @@ def _exponents(graph: Graph, shifts: Mapping[Node, int]) -> dict[Node, int | Non
     return exponents
 
 
-def _block_gradient(gradient: Tensor, norm: float, exponent: int) -> BlockGradient:
+def _block_gradient(gradient: Tensor, norm: float, exponent: int, smallest: float) -> BlockGradient:
     count = max(1, gradient.numel())
     zero = count - int(gradient.count_nonzero())
     # the norm is finite only where every element is
@@ -150,7 +153,17 @@ def _block_gradient(gradient: Tensor, norm: float, exponent: int) -> BlockGradie
         zero_share=zero / count,
         nonfinite_share=nonfinite / count,
         common_share=_common(gradient),
+        underflow_share=max(0.0, _below(gradient, smallest, exponent) - zero / count) if smallest else 0.0,
     )
+
+
+def _below(gradient: Tensor, smallest: float, exponent: int) -> float:
+    """Return the share of elements below `smallest` where the true gradient is this one times 2^exponent."""
+    try:
+        bound = math.ldexp(smallest, -exponent)
+    except OverflowError:
+        bound = math.inf
+    return int((gradient.abs() < bound).count_nonzero()) / max(1, gradient.numel()) if bound else 0.0
 
 
 def _norm(gradient: Tensor) -> float:

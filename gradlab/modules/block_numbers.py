@@ -20,7 +20,7 @@ from gradlab.modules.graph import Edge, Graph, edge_of, operation
 from gradlab.modules.isolation import Isolated
 from gradlab.modules.profile import BlockNumbers, Form, Head, Slopes
 
-__all__ = ["numbers_of"]
+__all__ = ["joint", "numbers_of"]
 
 _NO_GRADIENT = BlockGradient(-math.inf, 1.0, 0.0, math.nan)
 _DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -31,12 +31,12 @@ _SAMPLED, _SAMPLED_TOKENS = 8, 64
 
 def numbers_of(
     copy: Isolated, capture: Capture, graph: Graph | None, blocks: Sequence[tuple[Block, Edge | None]], loss: Tensor,
-    leaves: Sequence[Tensor],
+    leaves: Sequence[Tensor], smallest: float = 0.0,
 ) -> tuple[tuple[BlockNumbers, ...], Head, dict[str, float]]:  # fmt: skip
     """Return the numbers of every block, the head, and ln of the norms of the parameters' gradients by name.
 
     `blocks`: each with the tensor of its output in `graph`; None where the loss does not depend on it. `graph` is None
-    where the loss depends on nothing, and freed otherwise.
+    where the loss depends on nothing, and freed otherwise. `smallest`: see `backward.go_back`.
     """
     parameters = dict(copy.model.named_parameters())
     edges = [edge for _, edge in blocks if edge is not None]
@@ -46,7 +46,7 @@ def numbers_of(
         )
         return nothing, Head(0, (), ()), {}
     segments, above = _segments(graph, edges, parameters, capture)
-    gradients = go_back(loss, graph, edges, parameters, leaves)
+    gradients = go_back(loss, graph, edges, parameters, leaves, smallest)
     numbers = []
     kinds = [{step.kind for step in segments[edge].form.steps} for edge in edges]
     before = dict(zip(edges, kinds[1:], strict=False))
@@ -186,6 +186,7 @@ def _block(
         log_grad_norm=gradient.log_norm,
         zero_grad=gradient.zero_share,
         nonfinite=gradient.nonfinite_share,
+        underflow=gradient.underflow_share,
         common=math.nan if block.is_state else gradient.common_share,
         act_mean=float(value.mean()) if value is not None and value.numel() else math.nan,
         act_rms=rms,
@@ -193,7 +194,7 @@ def _block(
         attention_entropy=segment.attention_entropy,
         saturated=segment.saturated,
         dead=segment.dead,
-        log_weight_grad_norm=_joint(logs) if complete else math.nan,
+        log_weight_grad_norm=joint(logs) if complete else math.nan,
         weight_norm=math.hypot(*(float(torch.linalg.vector_norm(tensor)) for tensor in weights.values()))
         if weights
         else math.nan,
@@ -238,7 +239,7 @@ def _nonfinite(value: Tensor) -> float:
     return 1 - int(value.isfinite().count_nonzero()) / max(1, value.numel())
 
 
-def _joint(logs: Sequence[float]) -> float:
+def joint(logs: Sequence[float]) -> float:
     """Return ln sqrt(sum exp(2 x)) of natural logarithms, NaN where one is."""
     if any(math.isnan(value) for value in logs):
         return math.nan

@@ -153,6 +153,8 @@ class BlockNumbers:
     """Names of its matrices and kernels."""
     zero_weights: tuple[str, ...]
     """Those of them that are zero in every element."""
+    underflow: float = 0.0
+    """Share of the gradient's elements that are not zero, yet below the smallest magnitude that was asked for."""
     operation: str = ""
     """What made its output: ``Add``, ``NativeLayerNorm``."""
     joined: bool = False

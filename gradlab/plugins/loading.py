@@ -28,7 +28,7 @@ from gradlab.components import ALIASES, Activation, Component, Origin
 from gradlab.errors import GradlabError, PluginError, shorten
 from gradlab.plugins.digest import digest_of
 
-__all__ = ["load", "plugin", "register", "shipped"]
+__all__ = ["failure", "load", "plugin", "register", "shipped"]
 
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _OWN_FILE = "put it into a file and load that: gl.plugin('my_lab.py')"
@@ -147,23 +147,27 @@ def _run(origin: Origin) -> list[_Entry]:
             exec(compile(origin.content, origin.path, "exec", dont_inherit=True), module.__dict__)
     except (Exception, SystemExit) as error:
         del sys.modules[module.__name__]
-        raise _failure(origin, error) from error
+        raise failure(origin, error) from error
     finally:
         _staged.reset(token)
     return entries
 
 
-def _failure(origin: Origin, error: BaseException) -> PluginError:
-    """Return an exception of the file as one message that begins with the file and the line."""
+def failure(origin: Origin, error: BaseException, subject: str = "", place: str = "") -> PluginError:
+    """Return an exception of the file as one message that begins with the file and the line.
+
+    `subject` is said next, as ``model mynet: ``; `place` is where it comes from if no line of the file is running.
+    """
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == origin.path]
     line = frames[-1].lineno if frames else error.lineno if isinstance(error, SyntaxError) else None
-    where = f"{origin.path}:{line}" if line else origin.path
+    where = f"{origin.path}:{line}" if line else place or origin.path
     if isinstance(error, GradlabError):
         return PluginError(f"{where}: {error.message}", error.hint)
     reason = error.msg if isinstance(error, SyntaxError) else str(error).partition("\n")[0]
     lines = origin.content.decode("utf-8", "replace").splitlines()
     code = lines[line - 1].strip() if line and line <= len(lines) else ""
-    return PluginError(f"{where}: {type(error).__name__}: {reason}".rstrip(": "), code)
+    message = f"{subject}{type(error).__name__}: {reason}".rstrip(": ")
+    return PluginError(f"{where}: {message}" if where else message, code)
 
 
 def _pickled(entry: _Entry) -> bytes:

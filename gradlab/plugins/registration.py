@@ -19,8 +19,9 @@ from gradlab.components import Activation, Component, InputKind, Lengths, Optimi
 from gradlab.errors import PluginError
 from gradlab.families import FAMILIES, Cost, Family
 from gradlab.plugins.loading import register
+from gradlab.plugins.modules import GIVEN, Length, factory_of
 
-__all__ = ["activation", "family", "init", "norm", "optimizer", "task"]
+__all__ = ["activation", "family", "init", "module", "norm", "optimizer", "task"]
 
 _Code = Callable[..., Any]
 _Params = Mapping[str, Param]
@@ -180,6 +181,74 @@ def family(
     return _register("model", name, network, 1, params, made)
 
 
+def module(
+    name: str,
+    factory: _Code | None = None,
+    *,
+    params: _Params | None = None,
+    summary: str = "",
+    inputs: Sequence[InputKind] = (),
+    blocks: str = "auto",
+    length: Length = None,
+    parameters: Callable[[Any], int] | None = None,
+) -> Any:
+    """Register an architecture as a factory of modules, ``factory(in_features, out_features, depth, width, **options)``
+    → `torch.nn.Module`, or a class of them.
+
+    It is given those of `in_features`, `out_features`, `depth`, `width`, `shape` (of images), `seq_len` and
+    `vocabulary` that it has arguments for; its other arguments are options of the model. The module maps `[N, I]`,
+    images `[N, C, H, W]`, sequences `[N, T, I]` or tokens `[N, T]` to `[N, O]`, or `[N, T, O]` where the task has a
+    target for each step. Weights begin as the module draws them, in a stream of the seed; init, activation and norm
+    are its own. It has no prediction.
+
+    Args:
+        name, factory, params, summary: as in `activation`.
+        inputs: the kinds of inputs it takes; empty: told by its arguments: images with `shape`, tokens with
+            `vocabulary`, sequences with `seq_len`, else features.
+        blocks: which cuts of its graph are the blocks of the profile, as in `gl.probe`: ``auto``, ``joins``, the name
+            of a class, a pattern of names.
+        length: how many blocks there are, or a function to that of those of depth, width, seq_len and the options that
+            it has arguments for; None: `depth`. It is checked before a run.
+        parameters: about how many it has, of a cell, for estimates; None: as many as an MLP of its depth and width.
+
+    Raises:
+        PluginError: see `activation`; or nothing tells the number of its blocks.
+    """
+
+    def registered(factory: _Code) -> _Code:
+        if not callable(factory):
+            raise PluginError(f"{name} must be a function or a class, found {type(factory).__name__}")
+        made = factory_of(name, factory, tuple(inputs), blocks, length)
+        own = {key: param for key, param in _params(name, factory, 0, params or {}, GIVEN).items() if key not in GIVEN}
+        known = FAMILIES["mlp"]
+        idle = ("activation", "init", "bias_std", *_OPTIONAL.values())
+        unused = [key for key in ("depth", "width", "seq_len") if key not in made.takes]
+        if "seq_len" in unused and {"tokens", "sequences"}.intersection(made.inputs):
+            unused.remove("seq_len")
+        family = Family(
+            made,
+            summary,
+            axis=known.axis,
+            length=made.profile_length,
+            inputs=made.inputs,
+            cost=known.cost if parameters is None else _cost_of(known.cost, parameters),
+            allows=dict.fromkeys((*_OPTIONAL, "branch_init"), ("none",)),
+            ignores=(*idle, *unused),
+            defaults={"depth": length} if "depth" in unused and isinstance(length, int) else {},
+            sweep=known.sweep,
+            declared_length=None if length is None else made.profile_length,
+            check="gradlab.module_banks.trial:check",
+        )
+        documented = (inspect.getdoc(factory) or "").partition("\n")[0].rstrip(".")
+        described = summary or documented or "a module of the user"
+        register("model", name, replace(family, summary=described, params=own))
+        return factory
+
+    if not isinstance(name, str):
+        raise PluginError("gl.module needs a name first", 'write gl.module("mine", …), or @gl.module("mine")')
+    return registered if factory is None else registered(factory)
+
+
 def _cost_of(known: Cost, parameters: Callable[[Any], int]) -> Cost:
     """Return a cost with other parameters, each used as often as those of `known` are."""
 
@@ -216,8 +285,9 @@ def _register(
     return registered if target is None else registered(target)
 
 
-def _params(name: str, target: Any, positional: int, given: _Params) -> dict[str, Param]:
-    """Return the parameters of a component: `given` ones, and the arguments of `target` behind the first few.
+def _params(name: str, target: Any, positional: int, given: _Params, others: Sequence[str] = ()) -> dict[str, Param]:
+    """Return the parameters of a component: `given` ones, and the arguments of `target` behind the first few, without
+    `others`.
 
     Raises PluginError for an argument that a spec must give but whose kind nobody tells, and for a parameter in
     `given` that `target` does not take.
@@ -230,7 +300,9 @@ def _params(name: str, target: Any, positional: int, given: _Params) -> dict[str
     own = {
         argument.name: param
         for argument in arguments[positional:]
-        if argument.kind not in variable and (param := given.get(argument.name) or _param(name, argument)) is not None
+        if argument.kind not in variable
+        and argument.name not in others
+        and (param := given.get(argument.name) or _param(name, argument)) is not None
     }
     if any(argument.kind is inspect.Parameter.VAR_KEYWORD for argument in arguments):
         return {**own, **given}

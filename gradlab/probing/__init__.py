@@ -14,17 +14,18 @@ from dataclasses import fields
 import torch
 from torch import Tensor
 
-from gradlab.families.network import Network, State
+from gradlab.families.network import Model, Network, State
 from gradlab.nn.buffers import Buffers
 from gradlab.nn.parameters import Params
 from gradlab.probing.gradient import log, norm
+from gradlab.probing.own_profile import OwnProfile
 from gradlab.probing.profile import SATURATED, Loss, Numbers, ProbeContext, Profile, activation_numbers, by_link
 from gradlab.probing.walk import Walk
 
 __all__ = ["Loss", "Profile", "probe", "probe_profile", "weight_norms"]
 
 
-def weight_norms(network: Network, flat_RP: Tensor, since_RP: Tensor | None = None) -> Tensor:
+def weight_norms(network: Model, flat_RP: Tensor, since_RP: Tensor | None = None) -> Tensor:
     """Return the Frobenius norm of each link's matrices, `[R, L]`, float64; where links share them, of all together.
 
     With `since_RP`, earlier parameters, the norm of what they have changed by.
@@ -39,11 +40,12 @@ def weight_norms(network: Network, flat_RP: Tensor, since_RP: Tensor | None = No
     of_block: dict[object, list[Tensor]] = {}
     for matrix, slot in zip(matrices, slots, strict=True):
         of_block.setdefault(slot.parameter.block, []).append(matrix)
-    return torch.stack([norm(block) for block in of_block.values()], 1)
+    missing_R = torch.full((len(flat_RP),), torch.nan, dtype=torch.float64, device=flat_RP.device)
+    return torch.stack([norm(of_block[i]) if i in of_block else missing_R for i in range(network.length)], 1)
 
 
 def probe(
-    network: Network,
+    network: Model,
     flat_RP: Tensor,
     x: Tensor,
     target: Tensor,
@@ -52,6 +54,7 @@ def probe(
     smallest_R: Tensor | None = None,
     probe_loss: Loss | None = None,
     buffers: Buffers | None = None,
+    running: Sequence[Tensor] = (),
 ) -> Profile:
     """Measure the gradient of the mean loss along the links of every replica.
 
@@ -64,7 +67,12 @@ def probe(
         probe_loss: what the profile differentiates where that is not `loss`: of a sequence with a loss at every
             step, that of the last one. `loss_R` and the gradient's norm over all parameters are still those of `loss`.
         buffers: memory that the next probe may write over; nothing of the profile lies in it.
+        running: see `Model.running`; read by a model that measures itself, never written.
     """
+    if isinstance(network, OwnProfile):
+        own = network.profile(flat_RP, x, target, loss, running, smallest_R, everything=True)
+        return _profile(own | {"weight_norm_RL": weight_norms(network, flat_RP)})
+    assert isinstance(network, Network)
     buffers = Buffers() if buffers is None else buffers
     double = torch.empty(0, dtype=torch.float64, device=flat_RP.device)
     flat_RP = buffers.get("parameters", flat_RP.shape, double).copy_(flat_RP.detach())
@@ -99,19 +107,23 @@ def probe(
 
 
 def probe_profile(
-    network: Network,
+    network: Model,
     flat_RP: Tensor,
     x: Tensor,
     target: Tensor,
     loss: Loss,
     masks: Sequence[Tensor] = (),
     probe_loss: Loss | None = None,
+    running: Sequence[Tensor] = (),
 ) -> Profile:
     """Measure the loss and the norms of its gradient at the states along the links, to the bit those of `probe`.
 
     No gradient of a parameter is formed and no activation looked at: every other field of the profile is NaN. The
     arguments are those of `probe`.
     """
+    if isinstance(network, OwnProfile):
+        return _profile(network.profile(flat_RP, x, target, loss, running, None, everything=False))
+    assert isinstance(network, Network)
     params = network.layout.views(flat_RP.detach().double())
     with torch.enable_grad():
         walk = Walk(network, params, (), x, ProbeContext("probe", masks=masks), lambda state, ctx: {})

@@ -18,6 +18,8 @@ __all__ = ["UnknownSetting", "decode", "encode"]
 def encode(cell: Cell) -> str:
     """Return a cell as JSON text from which `decode` makes an equal cell; a component is a list [name, params]."""
     values = {f.name: _plain(getattr(cell, f.name)) for f in dataclasses.fields(Cell)}
+    if values["profile_length"] is None:
+        del values["profile_length"]
     return json.dumps(values, separators=(",", ":"))
 
 
@@ -62,6 +64,8 @@ def _decoded(text: str) -> Cell:
 
 def _value(name: str, value: Any, custom: bool) -> Any:
     default, setting = _FIELDS[name]
+    if name == "profile_length":
+        return int(value)
     if setting is None:
         return str(value)
     if setting.registry is not None:
@@ -94,7 +98,9 @@ def _plain(value: Any) -> Any:
 
 
 _SEED = re.compile(
-    r',"seed":(0|[1-9][0-9]{0,19})(?=,"data_digest":"[0-9a-f]*","plugin_digest":"[0-9a-f]*"\}\Z)', re.ASCII
+    r',"seed":(0|[1-9][0-9]{0,19})'
+    r'(?=,"data_digest":"[0-9a-f]*","plugin_digest":"[0-9a-f]*"(?:,"profile_length":[0-9]{1,9})?\}\Z)',
+    re.ASCII,
 )
 """The seed as `encode` writes it, near the end of a text: at its top level if the text is JSON at all."""
 

@@ -14,7 +14,7 @@ from gradlab.components import NORMS, RESIDUALS, TASKS
 from gradlab.errors import DataError, UsageError
 from gradlab.families import FAMILIES
 from gradlab.families.chain import Gradients, outputs
-from gradlab.families.network import Architecture, Context, Network
+from gradlab.families.network import Architecture, Context, Model
 from gradlab.nn.buffers import Buffers
 from gradlab.nn.parameters import Start
 from gradlab.optim import BankOptimizer, Clips, Penalty, Rule, schedule
@@ -28,7 +28,7 @@ from gradlab.training.graph import Replay
 from gradlab.training.measurements import Measurements
 from gradlab.training.precision import LossScale, Precision
 
-__all__ = ["Trainer", "train_bank"]
+__all__ = ["Trainer", "architecture", "train_bank"]
 
 JUDGED_AT_ONCE = 1024
 """Held-out samples in one forward pass: the states of long sequences take memory."""
@@ -71,13 +71,15 @@ def train_bank(
         return Trainer(cells, torch.device(device), graph=graph).train(checkpoint)
 
 
-def _architecture(cells: Sequence[Cell], data: Data) -> Architecture:
+def architecture(cells: Sequence[Cell], data: Data) -> Architecture:
+    """Return what fixes the tensors of a bank of these cells with the data of their task."""
     cell = cells[0]
     return Architecture(
         cell.model, data.in_features, data.out_features, cell.depth, cell.width, cell.activation, cell.norm,
         cell.norm_position.name, cell.residual.name, cell.residual_scale, cell.dropout,
         cell.seq_len, data.vocabulary, data.per_step, tuple(cell.activation for cell in cells),
-        shape=data.shape, layer_scale=cell.residual.resolve(RESIDUALS).get("start", 1.0),
+        shape=data.shape, seeds=tuple(cell.seed for cell in cells),
+        layer_scale=cell.residual.resolve(RESIDUALS).get("start", 1.0),
     )  # fmt: skip
 
 
@@ -100,7 +102,7 @@ class Trainer:
         shaped = FAMILIES[self.shared.model.name], TASKS[self.shared.task.name]
         if (refused := shaped[0].refuses_shape(self.shared.model, shaped[1], self.data.shape)) is not None:
             raise DataError(*refused)
-        self.model: Network = FAMILIES[self.shared.model.name].load()(_architecture(cells, self.data))
+        self.model: Model = FAMILIES[self.shared.model.name].load()(architecture(cells, self.data))
         if self.shared.dropout and not self.model.dropped:
             raise UsageError(f"model {self.shared.model.name} has nothing that dropout acts on", "leave dropout out")
         starts = [Start(cell.seed, cell.init, cell.bias_std, cell.branch_init) for cell in cells]
@@ -136,6 +138,7 @@ class Trainer:
         self.measurements = Measurements(len(cells), self.shared.steps, device)
         # masks come from streams of our own and a left-out step is decided on the CPU: neither can be recorded
         graphable = self.shared.dropout == 0 and not self.precision.scaled and self.optimizer.recordable
+        graphable = graphable and self.model.recordable
         self.replay = Replay(self._update) if graph and device.type == "cuda" and graphable else None
 
     def train(self, checkpoint: Checkpoint | None = None) -> tuple[Record, ...]:
@@ -173,9 +176,10 @@ class Trainer:
         batch = (self.model, self.flat_RP, self.probe_x, self.probe_y, data.loss, self.probe_masks)
         if self.measures_all:
             smallest_R = self.precision.smallest(self.device) / scale_R.double()
-            profile = probe(*batch, smallest_R=smallest_R, probe_loss=watched, buffers=self.probe_buffers)
+            options = {"buffers": self.probe_buffers, "running": self.running}
+            profile = probe(*batch, smallest_R=smallest_R, probe_loss=watched, **options)
         else:
-            profile = probe_profile(*batch, probe_loss=watched)
+            profile = probe_profile(*batch, probe_loss=watched, running=self.running)
         with _subnormals_flushed(), torch.no_grad():
             metric_R = self.data.criterion.metric(self._judged(), self.test_y)
         self.measurements.probed(profile, metric_R, scale_R, self._displacement(profile))

@@ -70,7 +70,11 @@ def test_another_name_is_of_a_component_and_hides_none(key: str) -> None:
 
 def test_every_field_of_a_cell_is_a_setting_with_help_and_a_default_out_of_its_registry() -> None:
     fields = {f.name for f in dataclasses.fields(Cell)}
-    assert {setting.attribute for setting in SETTINGS.values()} == fields - {"data_digest", "plugin_digest"}
+    assert {setting.attribute for setting in SETTINGS.values()} == fields - {
+        "data_digest",
+        "plugin_digest",
+        "profile_length",
+    }
     for key, setting in SETTINGS.items():
         assert setting.help, key
         assert getattr(Cell(), setting.attribute) == setting.default

@@ -1,21 +1,9 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from gradlab.cell import REGISTRIES
-
-
-@pytest.fixture(autouse=True)
-def registries() -> Iterator[None]:
-    """Take what a test registers away again."""
-    before = {key: dict(registry) for key, registry in REGISTRIES.items()}
-    yield
-    for key, registry in REGISTRIES.items():
-        registry.clear()
-        registry.update(before[key])
+from registered import registries  # noqa: F401
 
 
 @pytest.fixture

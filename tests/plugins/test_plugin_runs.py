@@ -45,7 +45,7 @@ def test_the_example_trains_in_workers_as_it_does_here(lab: Path) -> None:
     assert run(Path("here"), "--executor", "inline") == 0
     tables = [[rows(Path(out, "my_lab", name)) for name in ("layers.csv", "steps.csv")] for out in ("workers", "here")]
     assert tables[0] == tables[1]
-    assert len({row["cell"] for row in tables[0][0]}) == 10
+    assert len({row["cell"] for row in tables[0][0]}) == 11
 
 
 def test_the_digest_of_the_example_is_in_its_cell_ids(lab: Path) -> None:
