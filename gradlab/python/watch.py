@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,6 +55,8 @@ class Watch(WatchedLoop):
         self._notes: list[str] = []
         super().__init__(out, WatchedTraining(name, "", self._steps, self._blocks))
         self._directory = WatchedDirectory(out) if out is not None else None
+        self._writing = True
+        """Whether the directory can be written, as far as is known."""
         self._document: dict[str, Any] = {
             "name": name, "gradlab": __version__, "every": every, "started": _now(), "ended": None,
         }  # fmt: skip
@@ -124,8 +127,11 @@ class Watch(WatchedLoop):
         if self._watcher is not None:
             self._watcher.close()
             self._document |= {"ended": _now(), "error": error, "notes": list(self.notes)}
-            self._store(lambda directory: directory.describe(self._document))
             if self._directory is not None:
+                if not self._writing:  # there may be room again for how it ended
+                    with suppress(StoreError):
+                        self._directory.describe(self._document)
+                self._store(lambda directory: directory.describe(self._document))
                 self._directory.release()
 
     # taking
@@ -146,12 +152,14 @@ class Watch(WatchedLoop):
                 for block in watched.profile.blocks
             ]
             self._document["rule"] = watched.profile.rule
+        if len(self._steps) == 1 or self._document.get("notes") != list(self.notes):  # a kill must not lose them
+            self._document["notes"] = list(self.notes)
             self._store(lambda directory: directory.describe(self._document))
         self._store(lambda directory: directory.append(step, blocks))
 
     def _store(self, write: Any) -> None:
         """Write into the directory; a full disk stops the writing, never the training."""
-        if self._directory is None:
+        if self._directory is None or not self._writing:
             return
         try:
             write(self._directory)
@@ -159,7 +167,7 @@ class Watch(WatchedLoop):
             text = f"{error.message}: nothing more is written, the numbers are in the frames only"
             warnings.warn(text, stacklevel=2)
             self._notes.append(text)
-            self._directory = None
+            self._writing = False
 
 
 def watch(

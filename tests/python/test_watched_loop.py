@@ -180,6 +180,23 @@ def test_a_directory_that_cannot_be_written_any_more_stops_no_training(tmp_path:
             model(torch.randn(4, 8)).sum().backward()
             watched.step()
     assert len(watched.steps) == 3
+    document = json.loads((tmp_path / "mine" / "run.json").read_text())
+    assert document["ended"] is not None
+    assert "nothing more is written" in document["notes"][-1]
+    assert not (tmp_path / "mine" / "run.lock").exists()
+
+
+def test_notes_are_written_with_the_step_that_they_are_about(tmp_path: Path) -> None:
+    model = stack()
+    model[0].requires_grad_(False)
+    watched = gl.watch(model, every=1, out=tmp_path / "mine")
+    model(torch.randn(4, 8)).sum().backward()
+    watched.step()
+    loaded = gl.load(tmp_path / "mine")
+    assert loaded.notes == watched.notes == ("no gradient is computed at 0: no parameter at or below needs one",)
+    assert loaded.training.state == "still at work"
+    watched.close()
+    assert gl.load(tmp_path / "mine").training.state.startswith("ended")
 
 
 def test_frozen_blocks_have_no_gradient_and_do_not_count(tmp_path: Path) -> None:
