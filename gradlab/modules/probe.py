@@ -15,6 +15,7 @@ from gradlab.modules.block_numbers import numbers_of
 from gradlab.modules.blocks import Block, Chain
 from gradlab.modules.capture import Call, Capture, captured
 from gradlab.modules.chain import Blocks, choose
+from gradlab.modules.distributed import check_whole
 from gradlab.modules.exceptional_chains import other_chains
 from gradlab.modules.graph import Edge, Graph, walk
 from gradlab.modules.inputs import Batch, Loss, Run, limited, objective
@@ -106,6 +107,7 @@ def check_model(model: nn.Module) -> None:
         raise UsageError(
             "a compiled ScriptModule shows nothing of its inside", "give the module that it was traced or scripted from"
         )
+    check_whole(model)
     for name, parameter in model.named_parameters():
         if isinstance(parameter, nn.parameter.UninitializedParameter):
             raise UsageError(f"parameter {name} is not initialised", "call the model with a batch once before")

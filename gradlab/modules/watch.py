@@ -18,6 +18,7 @@ from torch.optim import Optimizer
 
 from gradlab.errors import UsageError
 from gradlab.modules.chain import Blocks
+from gradlab.modules.distributed import AVERAGED, in_several_processes
 from gradlab.modules.isolation import unwrapped
 from gradlab.modules.probe import check_model, names_of
 from gradlab.modules.watch_chain import WatchedChain, watched_chain
@@ -83,7 +84,10 @@ class Watcher:
         self.step_number = 0
         self._every, self._blocks, self._publish = every, blocks, publish
         self.optimizer, self._scaler = optimizer, scaler
-        self._twice = isinstance(model, nn.parallel.DistributedDataParallel)
+        # the wrapper averages at the end of a backward as well, also where the module inside was given
+        self._twice = in_several_processes()
+        if isinstance(model, nn.parallel.DistributedDataParallel) and self._twice:
+            self.note(AVERAGED)
         self._compiled = is_compiled(model)
         self._reading: Reading | None = None
         self._loss: float | None = None

@@ -48,6 +48,7 @@ class Watch(WatchedLoop):
         self, model: nn.Module, every: int, out: Path | None, optimizer: Optimizer | None, scaler: Any, blocks: Blocks,
         name: str,
     ) -> None:  # fmt: skip
+        from gradlab.modules.distributed import check_whole
         from gradlab.modules.watch import Watcher
 
         self._steps: list[dict[str, Any]] = []
@@ -64,6 +65,7 @@ class Watch(WatchedLoop):
         self._closed = False
         self._noted = -1
         """The last step whose loss was given."""
+        check_whole(model)  # in every process: the others would wait for the first
         if not _is_first_process():
             self._notes.append("only the first process of a distributed run measures")
             return
