@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check lint format experiments bench clean
+.PHONY: demo test check lint format experiments papers bench clean
 
 demo: $(VENV)/installed ## install, run the first experiment on real data, print its report
 	$(BIN)/gradlab run experiments/sigmoid_vs_relu.yaml
@@ -26,6 +26,9 @@ format: $(VENV)/installed-dev
 
 experiments: $(VENV)/installed ## run every experiment (half an hour) and write experiments/README.md
 	$(BIN)/python experiments/regenerate.py
+
+papers: $(VENV)/installed ## run the spec of every paper (twenty minutes) and write experiments/papers/README.md
+	$(BIN)/python experiments/regenerate.py --papers
 
 bench: $(VENV)/installed
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/bank_vs_loop.py

@@ -1,8 +1,9 @@
 """Run every experiment and write README.md: each claim, the command that tests it, and what came out.
 
-    python experiments/regenerate.py [--out results] [--only NAME ...]
+    python experiments/regenerate.py [--papers] [--out results] [--only NAME ...]
 
-What is done already is not run again. With --only the other experiments are taken as they lie in --out.
+What is done already is not run again. With --only the other experiments are taken as they lie in --out. --papers runs
+those of papers/ and writes papers/README.md, where with --only the others stay as the page has them.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import papers_page
 import yaml
 
 HERE = Path(__file__).parent
@@ -86,11 +88,31 @@ def says(one: dict[str, Any]) -> str:
     return text + (f" at {one['where']}" if one["where"] else "")
 
 
+def papers(out: Path, only: list[str] | None) -> None:
+    """Run the specs of papers/, or those named, and write the page of all of them."""
+    page = HERE / "papers" / "README.md"
+    entries = papers_page.entries(page.read_text() if page.exists() else "")
+    specs = sorted((HERE / "papers").glob("*.yaml"))
+    for spec in specs:
+        if only is None or spec.stem in only:
+            print(spec.stem, file=sys.stderr)
+            document = run(spec, out)
+            entries[spec.stem] = papers_page.entry(spec, document, out / spec.stem, seconds(out, spec.stem))
+    missing = [spec.stem for spec in specs if spec.stem not in entries]
+    if missing:
+        sys.exit(f"not run yet: {', '.join(missing)}")
+    page.write_text(papers_page.page([entries[spec.stem] for spec in specs]))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--papers", action="store_true")
     parser.add_argument("--out", type=Path, default=Path("results"))
     parser.add_argument("--only", nargs="*", default=None, metavar="NAME")
     chosen = parser.parse_args()
+    if chosen.papers:
+        papers(chosen.out, chosen.only)
+        return
     documents: dict[str, dict[str, Any]] = {}
     for spec in specs():
         if chosen.only is None or spec.stem in chosen.only or (chosen.out / spec.stem).is_dir():

@@ -31,15 +31,21 @@ from gradlab import grid, spec
 from gradlab.cell import cell_id
 from gradlab.cli import invoke
 
-__all__ = ["EXPERIMENTS", "HERE", "IDS", "SPECS", "TABLES", "identities", "recorded"]
+__all__ = ["EXPERIMENTS", "HERE", "IDS", "SPECS", "TABLES", "identities", "named", "recorded"]
 
 HERE = Path(__file__).resolve().parent
-EXPERIMENTS = sorted((HERE.parents[1] / "experiments").glob("*.yaml"))
+LIBRARY = HERE.parents[1] / "experiments"
+EXPERIMENTS = [*sorted(LIBRARY.glob("*.yaml")), *sorted((LIBRARY / "papers").glob("*.yaml"))]
 SPECS = sorted((HERE / "specs").glob("*.yaml"))
 IDS = HERE / "ids.json"
 TABLES = ("cells", "layers", "steps", "summary")
 WIDTH = "120"
 """Columns of the terminal that the reports are made for."""
+
+
+def named(path: Path) -> str:
+    """Return how an experiment is called in `IDS`: its path in the library without the suffix."""
+    return path.relative_to(LIBRARY).with_suffix("").as_posix()
 
 
 def identities(path: Path) -> dict[str, Any]:
@@ -62,7 +68,7 @@ def recorded(path: Path, directory: Path) -> tuple[dict[str, bytes], str]:
 def write(parts: Iterable[str]) -> None:
     """Write the named parts of the golden files."""
     if "ids" in parts:
-        IDS.write_text(json.dumps({path.stem: identities(path) for path in EXPERIMENTS}, indent=1) + "\n")
+        IDS.write_text(json.dumps({named(path): identities(path) for path in EXPERIMENTS}, indent=1) + "\n")
     if not {"tables", "reports"} & set(parts):
         return
     for path in SPECS:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from regenerate import EXPERIMENTS, HERE, IDS, SPECS, TABLES, identities, recorded
+from regenerate import EXPERIMENTS, HERE, IDS, SPECS, TABLES, identities, named, recorded
 
 RTOL, ATOL = 1e-5, 1e-6
 """Between machines the order of sums differs, and with it the rounding of float32, 2^-24. These specs have products
@@ -26,7 +26,7 @@ NUMBER = re.compile(r"(?<![\w.…=(/-])[-+±]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?(?
 
 def test_the_cell_ids_of_every_experiment_are_the_same() -> None:
     expected = json.loads(IDS.read_text())
-    assert {path.stem: identities(path) for path in EXPERIMENTS} == expected
+    assert {named(path): identities(path) for path in EXPERIMENTS} == expected
 
 
 @pytest.fixture(scope="module", params=SPECS, ids=lambda path: path.stem)

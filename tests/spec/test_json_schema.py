@@ -46,7 +46,7 @@ def validator() -> Any:
     return jsonschema.Draft202012Validator(schema)
 
 
-SPECS = sorted([*(ROOT / "experiments").glob("*.yaml"), *(ROOT / "tests" / "golden" / "specs").glob("*.yaml")])
+SPECS = sorted([*(ROOT / "experiments").rglob("*.yaml"), *(ROOT / "tests" / "golden" / "specs").glob("*.yaml")])
 
 
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
