@@ -88,6 +88,7 @@ TRANSFORMER = Family(
     length=cost.length,
     inputs=("sequences", "tokens", "images"),
     cost=cost.COST,
+    theory="gradlab.mean_field.transformer:THEORY",
     defaults={
         "depth": 4, "norm": Named("layer"), "residual": Named("pre_norm"), "init": Named("xavier_normal"),
     },
@@ -108,4 +109,5 @@ TRANSFORMER = Family(
         "seeds": 3,
     },
     init_of_activation=False,
+    explored={"depth": 24, "task": {"images": {"channels": 8}}},
 )  # fmt: skip
