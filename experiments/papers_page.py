@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import yaml
 
-from gradlab.analysis.expectations.judge import GEOMETRIC
+from gradlab.analysis.expectations.aggregates import GEOMETRIC
 from gradlab.cell import SETTINGS, plain_value
 from gradlab.columns import columns_of
 from gradlab.query import Quantity, evaluate

@@ -31,12 +31,15 @@ from gradlab.query.expressions import (
     names,
     value_of,
 )
-from gradlab.query.parser import parse, parse_statement
+from gradlab.query.parser import parse
 from gradlab.query.scanner import Operand, QueryError
-from gradlab.query.statements import COLUMNS, Expectation, Quantity, Statement
+from gradlab.query.statement_parser import parse_statement
+from gradlab.query.statements import BLOCK_COLUMNS, COLUMNS, LAST_BLOCK, Expectation, Quantity, Statement
 
 __all__ = [
+    "BLOCK_COLUMNS",
     "COLUMNS",
+    "LAST_BLOCK",
     "NUMBER",
     "TEXT",
     "TRUTH",

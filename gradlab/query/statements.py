@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from gradlab.query.expressions import And, Expression, Or
 
-__all__ = ["AGGREGATES", "COLUMNS", "Expectation", "Quantity", "Statement"]
+__all__ = ["AGGREGATES", "BLOCK_COLUMNS", "COLUMNS", "LAST_BLOCK", "Expectation", "Quantity", "Statement"]
 
 AGGREGATES = ("mean", "min", "max")
 COLUMNS = {
@@ -39,6 +39,19 @@ COLUMNS = {
     "log10_cell_survival": "its log10",
 }
 """What a statement can speak of: a number of each configuration."""
+BLOCK_COLUMNS = {
+    "grad_norm": "g_l, geometric mean over seeds",
+    "weight_grad_norm": "norm of the gradient of the block's weights, geometric mean over seeds",
+    "weight_norm": "norm of the block's weights, mean over seeds",
+    "act_mean": "mean activation, mean over seeds",
+    "act_std": "standard deviation of the activations, mean over seeds",
+    "token_cosine": "mean cosine between two tokens of a sequence, mean over seeds",
+    "attn_entropy": "mean entropy of the attention, mean over seeds",
+    "common": "share of the squared gradient that is the same for all tokens, mean over seeds",
+}
+"""Numbers of one block of each configuration, before training."""
+LAST_BLOCK = 0
+"""What stands for the last block, whatever the depth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +64,12 @@ class Quantity:
     selection: Expression | None = None
     """The expression in brackets; None without brackets: the configurations of the other side, or all."""
     aggregate: str = ""
-    """One of `AGGREGATES` makes one number of the configurations; empty: each of them counts."""
+    """One of `AGGREGATES` makes one number of the configurations, and so does ``slope``, that of the logarithm against
+    the logarithm of `along`; empty: each of them counts."""
+    block: int | None = None
+    """Of `BLOCK_COLUMNS`: which one, counted from 1, or `LAST_BLOCK`."""
+    along: str = ""
+    """A setting."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal
 
+from gradlab.analysis.expectations.aggregates import aggregate
 from gradlab.analysis.expectations.configurations import Configuration, configurations, layer_columns
 from gradlab.analysis.expectations.pairs import partners
 from gradlab.cell import Cell
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Judgement", "judge", "judge_run"]
 
-GEOMETRIC = frozenset({"survival", "survival_final", "theory_survival", "cell_survival", "decay", "theory_decay"})
-"""Columns whose mean is that of their logarithm, as everywhere in gradlab."""
 NO_CELL = "no such cell"
 
 
@@ -67,7 +66,7 @@ def judge(
     a run of it has left so far."""
     if not expectations:
         return ()
-    every = configurations(cells, ids, tables, _columns(expectations))
+    every = configurations(cells, ids, tables, _quantities(expectations))
     return tuple(_judge(expectation, every) for expectation in expectations)
 
 
@@ -78,14 +77,14 @@ def judge_run(run: Run, tables: Tables) -> tuple[Judgement, ...]:
     """
     if run.spec is None or not run.spec.expect:
         return ()
-    needed = layer_columns(_columns(run.spec.expect))
+    needed = layer_columns(_quantities(run.spec.expect))
     if not needed <= set(tables.layers):
-        tables = replace(tables, layers=run.table("layers", ("cell", "step", *needed)))
+        tables = replace(tables, layers=run.table("layers", ("cell", "step", "layer", *needed)))
     return judge(run.spec.expect, tuple(run.cells.values()), tuple(run.cells), tables)
 
 
-def _columns(expectations: Sequence[Expectation]) -> set[str]:
-    return {side.column for expectation in expectations for side in expectation.statement.quantities}
+def _quantities(expectations: Sequence[Expectation]) -> list[Quantity]:
+    return [side for expectation in expectations for side in expectation.statement.quantities]
 
 
 def _judge(expectation: Expectation, every: Sequence[Configuration]) -> Judgement:
@@ -156,7 +155,7 @@ def _chosen(side: Quantity, every: Sequence[Configuration]) -> list[Configuratio
 
 
 def _value(side: Quantity, configuration: Configuration) -> _Value:
-    number, why = configuration.value(side.column)
+    number, why = configuration.value(side.column, side.block)
     return _Value(None if number is None else _times(side.factor, number), configuration, why)
 
 
@@ -168,22 +167,8 @@ def _number(side: Quantity, every: Sequence[Configuration]) -> _Value:
     """Return the one number of a side: it is written there, or comes of all chosen configurations."""
     if not side.column:
         return _Value(side.factor, None)
-    numbers = []
-    for configuration in _chosen(side, every):
-        number, why = configuration.value(side.column)
-        if number is None:
-            return _Value(None, None, why)
-        numbers.append(number)
-    if side.aggregate == "min":
-        number = min(numbers)
-    elif side.aggregate == "max":
-        number = max(numbers)
-    elif side.column in GEOMETRIC and all(number >= 0 for number in numbers):
-        zero = not all(numbers)
-        number = Decimal(0) if zero else (sum((number.ln() for number in numbers), Decimal(0)) / len(numbers)).exp()
-    else:
-        number = sum(numbers, Decimal(0)) / len(numbers)
-    return _Value(_times(side.factor, number), None)
+    number, why = aggregate(side, _chosen(side, every))
+    return _Value(None if number is None else _times(side.factor, number), None, why)
 
 
 def _holds(statement: Statement, left: Decimal | None, right: Decimal | None) -> bool:
