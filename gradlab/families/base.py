@@ -84,6 +84,8 @@ class Cost:
     """Name of the rate of one map of one layer (`planning.cost.RATES`)."""
     bank: Callable[[Sizes], Mapping[str, float]]
     """What is done once for a bank, and (``per_cell`` names) once for each of its cells, by the name of its rate."""
+    kind: str = ""
+    """What stands before the names of the rates of its operations and units, where they have rates of their own."""
 
 
 Refusal = tuple[str, str]

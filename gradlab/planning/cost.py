@@ -62,7 +62,9 @@ RATES: dict[str, float] = {
     "probe_batch_unit": 1.12e-08, "probe_layer_unit": 8.33e-09, "probe_rms_unit": 6.20e-09,
     "probe_residual_unit": 2.56e-09, "probe_dropout_unit": 2.58e-09, "probe_bfloat16_unit": 0.0,
     "probe_float16_unit": 6.45e-08, "probe_time_block": 2.97e-04, "cell": 3.51e-04, "drawn": 1.57e-08,
-    "turned": 1.93e-10, "bank": 2.55e-03, "time_bank": 8.69e-04, "sequence": 2.39e-05,
+    "turned": 1.93e-10, "bank": 2.55e-03, "time_bank": 8.69e-04, "sequence": 2.39e-05, "conv_flop": 2.87e-12,
+    "conv_unit": 4.80e-09, "conv_block": 2.81e-04, "probe_conv_flop": 2.07e-11, "probe_conv_unit": 3.74e-08,
+    "probe_conv_block": 1.38e-03,
 }  # fmt: skip
 """Seconds of one of each feature, on one thread of a shared 2-core AMD EPYC (2026): within a factor of 1.5 for 96 %
 of the banks measured. A run corrects them by how long its first banks took."""
@@ -151,13 +153,13 @@ def bank_features(cells: Sequence[Cell]) -> dict[str, float]:
 def _pass(cells: Sequence[Cell], batch: int, prefix: str, precision: str) -> dict[str, float]:
     """Return what one forward and backward pass counts, of a training step or (with the prefix) of a probe."""
     cell, replicas = cells[0], len(cells)
-    maps = _cost(cell).maps(cell)
+    maps, kind = _cost(cell).maps(cell), _cost(cell).kind
     mapped = batch * units(cell)
     wide = 2 if precision == "float64" and not prefix else 1
     counts: dict[str, float] = {
         # a sample: 2 for each product forward, 4 backward
-        f"{prefix}flop": 6 * wide * _cost(cell).products(cell) * replicas * batch,
-        f"{prefix}unit": wide * mapped * replicas,
+        f"{prefix}{kind}flop": 6 * wide * _cost(cell).products(cell) * replicas * batch,
+        f"{prefix}{kind}unit": wide * mapped * replicas,
     }
     if cell.precision.name in ("bfloat16", "float16"):  # beside a probe too: the held-out samples are judged in it
         counts[f"{prefix}{cell.precision.name}_unit"] = mapped * replicas
