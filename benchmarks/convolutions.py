@@ -3,12 +3,12 @@
     python benchmarks/convolutions.py            # the whole table, some minutes
     python benchmarks/convolutions.py --quick    # R = 8 alone, fewer repetitions
 
-One process, one thread, float32, the digits as images of 8 x 8 (and noise of 16 x 16), depth 6, kernel 3, zero padding,
-SGD. The loop is a torch.nn.Sequential trained one network after another. The bank is gradlab's, which takes the way that
-is fastest for its size; **calls** and **grouped** are the same bank with one convolution for each replica and with
-one grouped convolution for all. **vmap** is ``torch.func.vmap`` of the gradient of the module over stacked parameters,
-**im2col** the convolution as unfolded patches times a matrix, batched over the replicas. All make the whole step and
-alternate; medians of the repetitions in seconds of the CPU.
+One process, one thread, float32, the digits as images of 8 x 8 (and noise of 16 x 16), depth 6, kernel 3, zero
+padding, SGD. The loop is a torch.nn.Sequential trained one network after another. The bank is gradlab's, which takes
+the way that is fastest for its size; **calls** and **grouped** are the same bank with one convolution for each
+replica and with one grouped convolution for all. **vmap** is ``torch.func.vmap`` of the gradient of the module over
+stacked parameters, **im2col** the convolution as unfolded patches times a matrix, batched over the replicas. All make
+the whole step and alternate; medians of the repetitions in seconds of the CPU.
 """
 
 from __future__ import annotations

@@ -54,7 +54,8 @@ def configurations() -> Iterator[tuple[str, int]]:
         for count in counts:
             yield shape, count
     for shape, count in {
-        "depth=4 width=8": 1, "depth=8 width=16": 8, "depth=20 width=16": 4, "depth=8 width=32": 8, "depth=4 width=64": 4,
+        "depth=4 width=8": 1, "depth=8 width=16": 8, "depth=20 width=16": 4, "depth=8 width=32": 8,
+        "depth=4 width=64": 4,
         "depth=8 width=16 norm=batch": 4, "depth=12 width=16 residual=add": 2,
     }.items():  # fmt: skip
         yield f"model=conv {shape}", count

@@ -14,8 +14,8 @@ __all__ = ["Padding", "convolve", "output_size", "pool"]
 Padding = Literal["zeros", "circular", "reflect", "replicate"]
 
 FEW_PRODUCTS = 10**7
-"""Up to so many multiplications for each replica one grouped call for all is faster on a CPU than a call for each: 1.2 to
-1.5 times with 8 and 16 channels at 8 x 8 positions and 32 samples; above it the calls are level or up to 1.2 times
+"""Up to so many multiplications for each replica one grouped call for all is faster on a CPU than a call for each: 1.2
+to 1.5 times with 8 and 16 channels at 8 x 8 positions and 32 samples; above it the calls are level or up to 1.2 times
 faster. It does not depend on how many replicas there are, so that a cell's last bits do not either."""
 
 _CONVOLUTIONS: dict[int, Callable[..., Tensor]] = {1: F.conv1d, 2: F.conv2d}
