@@ -149,7 +149,8 @@ def family(
     Args:
         name, network, summary: as in `activation`.
         params: its options, which it finds in ``arch.options``.
-        like: the family whose profile has the same axis: ``mlp``, one block after another, or ``rnn``, time steps.
+        like: the family whose profile has the same axis: ``mlp``, one block after another, ``transformer``, blocks on
+            sequences, or ``rnn``, time steps.
         inputs: the kinds of inputs it takes; empty: numbers.
         uses: of "norm" and "residual" those that it has; with any other than none it is refused else.
         mixes_activations: it applies ``arch.activations``, one a replica, so that a bank may hold several.
@@ -171,7 +172,7 @@ def family(
         length=known.length,
         inputs=tuple(inputs) or tuple(kind for kind in known.inputs if kind in ("features", "sequences")),
         cost=known.cost if parameters is None else _cost_of(known.cost, parameters),
-        defaults=known.defaults,
+        defaults={name: value for name, value in known.defaults.items() if name not in (*unused, *unused.values())},
         allows=dict.fromkeys((*unused, "branch_init"), ("none",)),
         ignores=(*known.ignores, *unused.values()),
         mixes_activations=mixes_activations,

@@ -100,15 +100,20 @@ def _yaml(texts: Sequence[str]) -> str:
 
 
 def idle_seq_len(subgrids: Iterable[Subgrid]) -> str:
-    """Return a warning where a spec has a `seq_len` and no model of sequences; empty otherwise."""
+    """Return a warning where a spec has a `seq_len` and no model, or no task, of sequences; empty otherwise."""
     able = [name for name, family in FAMILIES.items() if "seq_len" not in family.ignores]
     models: dict[str, None] = {}
+    tasks: dict[str, None] = {}
     given = False
     for subgrid in subgrids:
         models |= dict.fromkeys(model.name for model in subgrid.values("model"))
+        tasks |= dict.fromkeys(task.name for task in subgrid.values("task"))
         given = given or "seq_len" in dict(subgrid.fixed) or "seq_len" in subgrid.varied
-    if not given or models.keys() & set(able):
+    if not given:
         return ""
+    if models.keys() & set(able):
+        of_samples = not any(TASKS[task].of_sequences for task in tasks)
+        return f"seq_len means nothing to {_listed(tasks)}, whose samples are no sequences" if of_samples else ""
     return f"seq_len means nothing to {_listed(models)}; models of sequences are {_listed(able, 'and')}"
 
 

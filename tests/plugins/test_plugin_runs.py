@@ -23,6 +23,7 @@ from gradlab.cli import invoke
 from gradlab.errors import PluginError, SpecError, UsageError
 from gradlab.families.chain import outputs
 from gradlab.families.network import Context
+from gradlab.planning.banks import bank_of, estimate
 from gradlab.training.loop import Trainer, train_bank
 
 LAB = ROOT / "docs" / "examples" / "my_lab.py"
@@ -227,6 +228,16 @@ def test_dropout_of_a_family_that_drops_nothing_is_refused(lab: Path) -> None:
     (cell,) = grid.expand(spec.loads("name: x\nmodel: highway\ndropout: 0.1")).cells
     with pytest.raises(UsageError, match="model highway has nothing that dropout acts on"):
         train_bank([cell], "cpu")
+
+
+def test_a_family_like_a_transformer_takes_sequences_and_images(lab: Path) -> None:
+    gl.family("mine", type("Mine", (), {}), like="transformer", inputs=("sequences", "images"))
+    shallow = spec.loads("name: x\nmodel: mine\ntask: {adding: 64}\nseq_len: 7")
+    (cell,) = grid.expand(shallow).cells
+    assert (cell.blocks, cell.depth, cell.norm.name, cell.residual.name) == (4, 4, "none", "none")
+    assert estimate(bank_of([cell])).seconds > 0
+    with pytest.raises(SpecError, match="mine cannot have norm layer"):
+        spec.loads("name: x\nmodel: mine\nnorm: layer")
 
 
 def test_a_family_along_time_has_time_steps_without_its_plugin_too(lab: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from expanded import expand
 
 from gradlab import grid, spec
-from gradlab.cell import probe_steps
+from gradlab.cell import Cell, probe_steps
 from gradlab.errors import SpecError
 
 FOLDED = {
@@ -94,6 +94,25 @@ def test_a_seq_len_without_a_recurrent_model_is_warned_of() -> None:
     assert warning.startswith("a.yaml: seq_len means nothing to mlp; models of sequences are rnn, lstm")
     assert not spec.loads("name: x\ngrid: {seq_len: 10..40*2, model: [mlp, rnn]}").warnings
     assert not spec.loads("name: x\ninclude: [{depth: 2}, {model: rnn, seq_len: 4}]").warnings
+    (warning,) = spec.loads("name: x\nmodel: transformer\nseq_len: 4", "a.yaml").warnings
+    assert warning == "a.yaml: seq_len means nothing to digits, whose samples are no sequences"
+    assert not spec.loads("name: x\nmodel: transformer\ntask: adding\nseq_len: 4").warnings
+
+
+def test_transformers_have_defaults_of_their_own_and_fold_what_means_nothing() -> None:
+    def cells(text: str) -> list[Cell]:
+        return list(grid.expand(spec.loads(f"name: x\nmodel: transformer\n{text}")).cells)
+
+    (plain,) = cells("")
+    assert (plain.depth, plain.norm.name, plain.residual.name, plain.init.name, plain.seq_len) == (
+        4, "layer", "pre_norm", "xavier_normal", None
+    )  # fmt: skip
+    assert cells("seq_len: 8") == cells("norm_position: post_activation") == [plain]
+    assert {cell.norm.name for cell in cells("residual: add\ngrid: {norm: [none, layer]}")} == {"none"}
+    assert cells("model.patch: 2\nmodel.embedding_std: 3") == [plain]
+    assert len(cells("model.attention: none\ngrid: {model.heads: [1, 2]}")) == 1
+    (sequences,) = cells("model.patch: 4\ntask: adding")
+    assert (sequences.seq_len, sequences.blocks, sequences.model.params) == (50, 4, ())
 
 
 def test_the_limit_can_be_raised_and_counts_every_sub_grid() -> None:

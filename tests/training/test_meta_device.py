@@ -38,6 +38,16 @@ SETTINGS: dict[str, dict[str, Any]] = {
         name: {"model": named(FAMILIES, name), **(ALONG_TIME if "sequences" in FAMILIES[name].inputs else {})}
         for name in FAMILIES
     },
+    **{
+        f"transformer {name}": {"model": Named("transformer", params), **ALONG_TIME, **more}
+        for name, params, more in (
+            ("shaped, causal", (("attention", "shaped"), ("causal", True)), {"norm": Named("rms")}),
+            ("gated", (("gate", True), ("qk_norm", True), ("softcap", 3.0)), {"residual": Named("fixup")}),
+            ("sinusoids", (("positions", "sinusoidal"), ("pool", "last")), {"residual": Named("layer_scale")}),
+            ("of images", (("patch", 4),), {"task": Named("digits"), "seq_len": None, "dropout": 0.1}),
+            ("of characters", (), {"task": Named("char_lm"), "precision": Named("bfloat16")}),
+        )
+    },
     "gelu": {"activation": Named("gelu")},
     "prelu": {"activation": Named("prelu")},
     "decay of matrices": {"optimizer": Named("adamw", (("decay", "matrices"),)), "weight_decay": 0.01},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gradlab.components import TASKS, Named, Task
@@ -25,6 +25,11 @@ def _idle(options: Mapping[str, Any], task: Task, residual: str) -> Iterable[str
         yield from ("gate", "in_gain", "out_gain")
 
 
+def _listed(numbers: Sequence[int]) -> str:
+    *first, last = map(str, numbers)
+    return " or ".join(filter(None, [", ".join(first), last]))
+
+
 def _of_width(options: Mapping[str, Any], width: int) -> Refusal | None:
     heads = options["heads"]
     if options["attention"] == "none":
@@ -34,7 +39,7 @@ def _of_width(options: Mapping[str, Any], width: int) -> Refusal | None:
         near = sorted(sorted(divisors, key=lambda n: abs(n - heads))[:4])
         return (
             f"{heads} heads do not divide the width {width}",
-            f"heads can be {', '.join(map(str, near))}, or take a width of {-(-width // heads) * heads}",
+            f"take {_listed(near)} heads, or a width of {-(-width // heads) * heads}",
         )
     if options["qk_norm"] and width == heads:
         return (
@@ -75,7 +80,7 @@ def _shapes(options: Mapping[str, Any], shape: tuple[int, ...]) -> Refusal | Non
     if any(side % patch for side in sides):
         size = " x ".join(map(str, sides))
         common = [n for n in range(1, min(sides) + 1) if all(side % n == 0 for side in sides)]
-        return f"patches of {patch} do not divide images of {size}", f"patch can be {', '.join(map(str, common))}"
+        return f"patches of {patch} do not divide images of {size}", f"patch can be {_listed(common)}"
     return None
 
 
