@@ -9,7 +9,7 @@ a_i'j = ρ':
 Both are ratios of log-normal means, right for e^s/T → 0 and at T = 1; `Attention.require` refuses what is further from
 both. A token of the output has ρ of one value and 1-ρ of what all values have in common. Down, the
 values get P (ρ) and R (ρ'); queries and keys get what the derivative of a softmax, centred by (1-ρ) at each end,
-leaves of it (docs/derivations.md, section 13).
+leaves of it (docs/derivations.md, section 14).
 """
 
 from __future__ import annotations
@@ -62,17 +62,23 @@ class Attention:
         if not self.mixing or tokens == 1:
             return
         if self.causal:
-            raise NoPrediction("the tokens of a causal sequence see different numbers of others")
+            raise NoPrediction(
+                "the tokens of a causal sequence see different numbers of others: one cosine does not do for them"
+            )
         if tokens < _FEWEST_TOKENS:
             raise NoPrediction(f"{tokens} tokens are too few for the theory of attention (from {_FEWEST_TOKENS} on)")
+        self.require_heads()
+        if self.spread(u) > LARGEST_SPREAD:
+            raise NoPrediction(
+                f"the scores of the attention vary by more than {LARGEST_SPREAD:g} between the keys: a few tokens get "
+                "the most"
+            )
+
+    def require_heads(self) -> None:
+        """Raise NoPrediction where the scores of a head are a sum of too few products."""
         if self.head_dim is not None and self.head_dim < _FEWEST_DIMENSIONS:
             raise NoPrediction(
                 f"a head has {self.head_dim} dimensions: its scores are not normal (from {_FEWEST_DIMENSIONS} on)"
-            )
-        if (spread := self.spread(u)) > LARGEST_SPREAD:
-            raise NoPrediction(
-                f"the scores of the attention vary by {spread:.3g} between the keys: a few of {tokens} tokens get the "
-                f"most, and theory goes up to {LARGEST_SPREAD:g}"
             )
 
     def forward(self, u: Pair, tokens: int) -> Pair:

@@ -8,7 +8,7 @@ LayerScale a small r; without a skip a = 0. A norm divides by the variance V of 
 
 with b = r²/V for N_i, 1/var for N_b, and D = V' for N_s. The mean over tokens and the rest of the gradient live
 differently: a norm after the add and an attention between tokens that are alike halve the rest in each block
-(docs/derivations.md, 13).
+(docs/derivations.md, section 14).
 """
 
 from __future__ import annotations

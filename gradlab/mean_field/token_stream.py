@@ -20,7 +20,7 @@ from gradlab.components import Named
 from gradlab.mean_field.activations import NumpyActivation, numpy_activation
 from gradlab.mean_field.quadrature import expect_pair, normal_nodes
 
-__all__ = ["RELU", "FeedForward", "Norm", "Pair", "kernels"]
+__all__ = ["RELU", "FeedForward", "Norm", "Pair"]
 
 RELU = numpy_activation(Named("relu"))
 
@@ -55,6 +55,18 @@ class Pair:
         """Return the moments of a sum of two independent tensors."""
         return Pair(self.square + other.square, self.product + other.product)
 
+    def times(self, other: Pair) -> Pair:
+        """Return the moments of an elementwise product of two independent tensors."""
+        return Pair(self.square * other.square, self.product * other.product)
+
+    def norm_factor(self, gain: float, eps: float) -> float:
+        """Return what a norm multiplies the moments by."""
+        return gain / (self.square + eps)
+
+    def kernels(self, phi: NumpyActivation) -> tuple[Pair, Pair]:
+        """Return E φ'(a)φ'(b) and E φ(a)φ(b) for the normal elements of one token and of two."""
+        return _kernels(phi, self.square, self.cosine)
+
 
 @dataclass(frozen=True, slots=True)
 class Norm:
@@ -72,7 +84,7 @@ class Norm:
 
     def factor(self, x: Pair) -> float:
         """Return what the squares of a gradient are multiplied by; the one direction it projects out is left out."""
-        return self.gain / (x.square + self.eps)
+        return x.norm_factor(self.gain, self.eps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +107,7 @@ class FeedForward:
         """Return the moments of what W2 reads."""
         values = self._kernels(u)[1]
         if self.gated is not None:
-            values = Pair(self.gated * values.square * u.square, self.gated * values.product * u.product)
+            values = values.times(u).scaled(self.gated)
         return values.dropped(self.keep)
 
     def forward(self, u: Pair, tokens: int) -> Pair:
@@ -105,21 +117,18 @@ class FeedForward:
     def backward(self, u: Pair, g: Pair, tokens: int) -> Pair:
         """Return the moments of the gradient at its input, from those at its output."""
         slopes, values = self._kernels(u)
-        square, product = self.first * slopes.square, self.first * slopes.product
+        factor = slopes.scaled(self.first)
         if self.gated is not None:
-            square = self.gated * (square * u.square + values.square)
-            product = self.gated * (product * u.product + values.product)
-        return Pair(self.second * square * g.square / self.keep, self.second * product * g.product)
+            factor = factor.times(u).plus(values).scaled(self.gated)
+        return factor.times(g).scaled(self.second).dropped(self.keep)
 
     def _kernels(self, u: Pair) -> tuple[Pair, Pair]:
         """Return E φ'(a)φ'(b) and E φ(a)φ(b), of one token and of two."""
-        h = u.scaled(self.first).shifted(self.first_bias)
-        return kernels(self.activation, h.square, h.cosine)
+        return u.scaled(self.first).shifted(self.first_bias).kernels(self.activation)
 
 
 @lru_cache(maxsize=65536)
-def kernels(phi: NumpyActivation, variance: float, c: float) -> tuple[Pair, Pair]:
-    """Return E φ'(a)φ'(b) and E φ(a)φ(b) for normal a, b of this variance: b = a, and of the cosine c."""
+def _kernels(phi: NumpyActivation, variance: float, c: float) -> tuple[Pair, Pair]:
     if phi is RELU:  # in closed form: the arc-cosine kernels of degree 0 and 1
         angle = math.acos(max(-1.0, c))
         slope = (math.pi - angle) / (2 * math.pi)

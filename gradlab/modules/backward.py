@@ -13,18 +13,22 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.graph import Node
 
 from gradlab.modules.graph import Edge, Graph, edge_of
+from gradlab.record import Floats
 
-__all__ = ["BlockGradient", "Gradients", "accumulator", "go_back"]
+__all__ = ["BlockGradient", "Gradients", "accumulator", "go_back", "token_products"]
 
 _RESCALE_BEYOND = 300
 """Binary exponents; float64 ends at -1022 and 1023, and what is between two cuts must stay within."""
 _LEAST, _MOST = 2.0**-250, 2.0**250
 _LN2 = math.log(2)
+_MOST_TOKENS = 256
+"""Of a sequence whose products between tokens are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,8 @@ class BlockGradient:
     elsewhere."""
     underflow_share: float = 0.0
     """Of elements that are not zero, yet below the smallest magnitude that was asked for."""
+    products: Floats | None = None
+    """Mean products of the elements of two tokens over the mean square, `[tokens, tokens]`; where asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +61,12 @@ class Gradients:
 
 def go_back(
     loss: Tensor, graph: Graph, edges: Sequence[Edge], parameters: Mapping[str, Tensor], sources: Sequence[Tensor] = (),
-    smallest: float = 0.0,
+    smallest: float = 0.0, *, products: bool = False,
 ) -> Gradients:  # fmt: skip
     """Differentiate `loss` once and return the gradients at `edges` and of `parameters`. The graph is freed.
 
     `sources` are leaves of the data, which autograd is to reach as well; elements below `smallest` in size underflow.
+    `products`: whether to keep the products of tokens.
     """
     cuts = {edge.node: edge.output for edge in graph.cuts}
     wanted: defaultdict[Node, list[Edge]] = defaultdict(list)
@@ -81,7 +88,7 @@ def go_back(
         for edge in wanted[node]:
             if (gradient := scaled[edge.output]) is not None:
                 norm = norms[edge.output] if edge.output in norms else _norm(gradient)
-                blocks[edge] = _block_gradient(gradient, norm, exponent + shift, smallest)
+                blocks[edge] = _block_gradient(gradient, norm, exponent + shift, smallest, products=products)
         if not shift:
             return None
         shifts[node] = shift
@@ -143,7 +150,7 @@ def _exponents(graph: Graph, shifts: Mapping[Node, int]) -> dict[Node, int | Non
     return exponents
 
 
-def _block_gradient(gradient: Tensor, norm: float, exponent: int, smallest: float) -> BlockGradient:
+def _block_gradient(gradient: Tensor, norm: float, exponent: int, smallest: float, *, products: bool) -> BlockGradient:
     count = max(1, gradient.numel())
     zero = count - int(gradient.count_nonzero())
     # the norm is finite only where every element is
@@ -154,7 +161,26 @@ def _block_gradient(gradient: Tensor, norm: float, exponent: int, smallest: floa
         nonfinite_share=nonfinite / count,
         common_share=_common(gradient),
         underflow_share=max(0.0, _below(gradient, smallest, exponent) - zero / count) if smallest else 0.0,
+        products=_token_products(gradient) if products else None,
     )
+
+
+def _token_products(gradient: Tensor) -> Floats | None:
+    products = token_products(gradient)
+    if products is None or not (trace := np.trace(products)) or not np.isfinite(trace):
+        return None
+    normed: Floats = products * (len(products) / trace)
+    return normed
+
+
+def token_products(tensor: Tensor) -> Floats | None:
+    """Return the mean products of the elements of two tokens, `[tokens, tokens]`, of a tensor of three axes."""
+    if tensor.ndim != 3 or not 1 < tensor.shape[1] <= _MOST_TOKENS or not tensor.is_floating_point():
+        return None
+    wide = tensor.detach().to(accumulator(tensor))
+    products = torch.einsum("btd,bsd->ts", wide, wide) / (wide.shape[0] * wide.shape[2])
+    values: Floats = products.cpu().double().numpy()
+    return values
 
 
 def _below(gradient: Tensor, smallest: float, exponent: int) -> float:

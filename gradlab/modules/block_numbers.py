@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import Node
 
 from gradlab.modules.activations import NORMS, attention_entropy, unit_counts
-from gradlab.modules.backward import BlockGradient, go_back
+from gradlab.modules.backward import BlockGradient, go_back, token_products
 from gradlab.modules.blocks import Block
 from gradlab.modules.capture import Capture
 from gradlab.modules.forms import Forms
@@ -46,7 +46,12 @@ def numbers_of(
         )
         return nothing, Head(0, (), ()), {}
     segments, above = _segments(graph, edges, parameters, capture)
-    gradients = go_back(loss, graph, edges, parameters, leaves, smallest)
+    causal = any(
+        step.mixing is not None and step.mixing.weights.causal
+        for segment in segments.values()
+        for step in segment.form.steps
+    )
+    gradients = go_back(loss, graph, edges, parameters, leaves, smallest, products=causal)
     numbers = []
     kinds = [{step.kind for step in segments[edge].form.steps} for edge in edges]
     before = dict(zip(edges, kinds[1:], strict=False))
@@ -64,6 +69,7 @@ def numbers_of(
                 parameters,
                 gradients.parameters,
                 above=before.get(edge, frozenset()) if edge is not None else frozenset(),
+                causal=causal,
             )
         )
     head = {name: parameters[name] for name in above}
@@ -162,9 +168,9 @@ def _lowest_precision(nodes: Sequence[Node]) -> torch.dtype | None:
 def _block(
     block: Block, edge: Edge | None, segment: _Segment, gradient: BlockGradient, capture: Capture,
     frozen: frozenset[str], all_parameters: Mapping[str, Tensor], parameter_grads: dict[str, float], *,
-    above: Collection[str] = (),
+    above: Collection[str] = (), causal: bool = False,
 ) -> BlockNumbers:  # fmt: skip
-    """Return the numbers of one block; `above` are the kinds of the steps of the next one."""
+    """Return the numbers of one block; `above`: kinds of steps of the next one; `causal`: of attention in the chain."""
     parameters = {name: all_parameters[name].detach() for name in segment.parameters}
     weights = {name: tensor for name, tensor in parameters.items() if tensor.ndim > 1}
     output = capture.values.get(edge) if edge is not None else None
@@ -207,6 +213,8 @@ def _block(
         batch_values=segment.batch_values,
         untouched_statistics=segment.untouched_statistics,
         batch_variance=_batch_variance(value, rms) if value is not None and "batch" in above else math.nan,
+        token_products=token_products(value) if value is not None and causal else None,
+        gradient_products=gradient.products,
         size_ratio=_size_ratio(value) if value is not None and "attention" in above else math.nan,
         cosine_spread=_cosine_spread(value) if value is not None and "attention" in above else math.nan,
         sample_spread=spread,

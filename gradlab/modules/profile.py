@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gradlab.mean_field.attention import Attention
+from gradlab.record import Floats
 
 __all__ = [
     "BlockNumbers", "Form", "Head", "ModuleProfile", "Part", "Recurrence", "Slopes", "Step", "Taps", "TokenMixing",
@@ -178,6 +179,11 @@ class BlockNumbers:
     sequence; where attention comes next."""
     size_ratio: float = math.nan
     """Mean square of a token times the mean of its inverse: 1 for tokens of one size; where attention comes next."""
+    token_products: Floats | None = field(default=None, compare=False)
+    """Mean product of the elements of two tokens, `[tokens, tokens]`, the mean over samples; of a chain with causal
+    attention."""
+    gradient_products: Floats | None = field(default=None, compare=False)
+    """The same of the gradient, its mean square taken as 1."""
     form: Form = _NOT_READ
 
 

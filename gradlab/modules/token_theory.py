@@ -1,24 +1,31 @@
 """What mean-field theory says of blocks with attention: by the moments of their tokens, from one block to the next.
 
-Runs of blocks on the same tokens are taken together. The variance of the stream and the cosine between tokens are
-measured below the lowest block of a run, the share of the gradient that tokens have in common above its highest; all
-between follows from the gains of the weights (docs/derivations.md, section 13).
+With causal attention the moments are those of every pair of positions. Runs of blocks on the same tokens are taken
+together. The variance of the stream and the cosine between tokens are measured below the lowest block of a run, the
+share of the gradient that tokens have in common above its highest; all between follows from the gains of the weights
+(docs/derivations.md, sections 14 and 15).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Generic, TypeVar
+
+import numpy as np
 
 from gradlab.mean_field.activations import NUMPY_ACTIVATIONS, NumpyActivation
 from gradlab.mean_field.arithmetic import checked_arithmetic
 from gradlab.mean_field.prediction import NoPrediction
-from gradlab.mean_field.token_stream import RELU, Norm, Pair, kernels
+from gradlab.mean_field.token_matrix import TokenAttention, TokenMatrix
+from gradlab.mean_field.token_stream import RELU, Pair
 from gradlab.modules.profile import BlockNumbers, Part, Step
 
 __all__ = ["log_token_factors", "twin"]
+
+Tokens = TypeVar("Tokens", Pair, TokenMatrix)
 
 _ALIKE = 0.25
 """Deviation of the cosines between tokens, beyond that of random directions; theory has one cosine for all pairs. With
@@ -30,14 +37,14 @@ _MEAN = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class _Passed:
+class _Passed(Generic[Tokens]):
     """A step, what it read, and the number of tokens."""
 
     step: Step
-    read: Pair
+    read: Tokens
     tokens: int
 
-    def forward(self) -> Pair:
+    def forward(self) -> Tokens:
         step, read = self.step, self.read
         match step.kind:
             case "map":
@@ -49,53 +56,60 @@ class _Passed:
             case "dropout":
                 return read.dropped(step.keep)
             case "layer" | "rms":
-                return self._norm.forward(read)
+                return read.scaled(read.norm_factor(step.gain**2, step.eps)).shifted(step.bias**2)
             case "activation":
-                return kernels(twin(step.activation, step.parameters), read.square, read.cosine)[1]
+                return read.kernels(twin(step.activation, step.parameters))[1]
             case "attention":
                 assert step.mixing is not None
-                step.mixing.weights.require(read, self.tokens)
-                return step.mixing.weights.forward(read, self.tokens)
+                weights = step.mixing.weights
+                if isinstance(read, TokenMatrix):
+                    return TokenAttention(weights, read).forward()
+                weights.require(read, self.tokens)
+                return weights.forward(read, self.tokens)
         raise NoPrediction(f"{step.kind} norm of tokens" if step.kind in ("batch", "group") else step.kind)
 
-    def backward(self, g: Pair) -> Pair:
-        step = self.step
+    def backward(self, g: Tokens) -> Tokens:
+        step, read = self.step, self.read
         match step.kind:
             case "map" | "scale":
                 return g.scaled(step.gain**2)
             case "dropout":
                 return g.dropped(step.keep)
             case "layer" | "rms":
-                return g.scaled(self._norm.factor(self.read))
+                return g.scaled(read.norm_factor(step.gain**2, step.eps))
             case "activation":
-                slopes = kernels(twin(step.activation, step.parameters), self.read.square, self.read.cosine)[0]
-                return Pair(slopes.square * g.square, slopes.product * g.product)
+                return read.kernels(twin(step.activation, step.parameters))[0].times(g)
             case "attention":
                 assert step.mixing is not None
-                return step.mixing.weights.backward(self.read, g, self.tokens)
+                if isinstance(read, TokenMatrix):
+                    return TokenAttention(step.mixing.weights, read).backward(g)
+                return step.mixing.weights.backward(read, g, self.tokens)
         return g
-
-    @property
-    def _norm(self) -> Norm:
-        return Norm(self.step.gain**2, self.step.bias**2, self.step.eps)
 
 
 @dataclass(frozen=True, slots=True)
-class _PassedPart:
-    branches: tuple[tuple[_Passed, ...], ...]
-    after: tuple[_Passed, ...]
+class _PassedPart(Generic[Tokens]):
+    branches: tuple[tuple[_Passed[Tokens], ...], ...]
+    after: tuple[_Passed[Tokens], ...]
 
-    def backward(self, g: Pair) -> Pair:
+    def backward(self, g: Tokens) -> Tokens:
         """Return the moments of the gradient below, from those above."""
         for passed in reversed(self.after):
             g = passed.backward(g)
-        total = Pair(0.0, 0.0)
+        ends = []
         for branch in self.branches:
             inner = g
             for passed in reversed(branch):
                 inner = passed.backward(inner)
-            total = total.plus(inner)
-        return total
+            ends.append(inner)
+        return _sum(ends)
+
+
+def _sum(parts: Sequence[Tokens]) -> Tokens:
+    total = parts[0]
+    for part in parts[1:]:
+        total = total.plus(part)
+    return total
 
 
 def log_token_factors(blocks: Sequence[BlockNumbers]) -> dict[int, tuple[float, str]]:
@@ -127,42 +141,76 @@ def _has_attention(block: BlockNumbers) -> bool:
 
 
 def _factors(blocks: Sequence[BlockNumbers], run: Sequence[int]) -> Iterator[tuple[int, tuple[float, str]]]:
-    """Yield the factors of one run; where a block has none, the next begins at what is measured above it."""
-    state: Pair | None = None
-    passed: dict[int, list[_PassedPart]] = {}
+    """Yield the factors of one run."""
+    if any(step.mixing and step.mixing.weights.causal for place in run for step in blocks[place].form.steps):
+        yield from _follow(blocks, run, _positions_below, _positions_above)
+    else:
+        yield from _follow(blocks, run, _tokens_below, _tokens_above)
+
+
+def _follow(
+    blocks: Sequence[BlockNumbers], run: Sequence[int], below: Callable[[BlockNumbers], Tokens],
+    above: Callable[[BlockNumbers], Tokens],
+) -> Iterator[tuple[int, tuple[float, str]]]:  # fmt: skip
+    """Yield the factors of one run; where a block has none, the next begins at what is measured above it.
+
+    `below` and `above` return the measured moments of the tokens that a block gives, and of the gradient there.
+    """
+    state: Tokens | None = None
+    passed: dict[int, list[_PassedPart[Tokens]]] = {}
     for place in run:
-        block = blocks[place]
         try:
             with checked_arithmetic():
-                if state is None:
-                    state = _measured(blocks[place - 1])
-                passed[place], state = _up(block, state)
+                state = below(blocks[place - 1]) if state is None else state
+                passed[place], state = _up(blocks[place], state)
         except NoPrediction as none:
-            yield from _down(blocks, passed)
+            yield from _down(blocks, passed, above)
             yield place, (math.nan, str(none))
             passed, state = {}, None
-    yield from _down(blocks, passed)
+    yield from _down(blocks, passed, above)
 
 
-def _measured(block: BlockNumbers) -> Pair:
+def _tokens_below(block: BlockNumbers) -> Pair:
     """Return the moments of the tokens that a block gives. Raises NoPrediction where they do not describe them."""
     square, cosine = block.act_rms**2, block.token_cosine
     if not (math.isfinite(square) and math.isfinite(cosine)) or square == 0:
         raise NoPrediction("the values at its input are not known")
-    if block.act_mean**2 > _MEAN * square:
-        raise NoPrediction("attention to values whose mean is not 0")
+    _require_no_mean(block)
     # the inverse of a mean of d squares of normal numbers has a mean that is 2/d larger
     if block.size_ratio - 1 > _SIZES + 4 / block.shape[-1]:
-        raise NoPrediction(f"tokens of different sizes (mean square times mean inverse: {block.size_ratio:.3g})")
+        raise NoPrediction("tokens of different sizes, of which a norm amplifies the small ones")
     random = (1 - cosine**2) / math.sqrt(block.shape[-1])
     if math.isfinite(block.cosine_spread) and block.cosine_spread**2 - random**2 > _ALIKE**2:
-        raise NoPrediction(
-            f"some tokens are copies of others: the cosines of their pairs scatter by {block.cosine_spread:.2f}"
-        )
+        raise NoPrediction("some tokens are copies of others: the cosines of their pairs differ too much")
     return Pair(square, cosine * square)
 
 
-def _up(block: BlockNumbers, state: Pair) -> tuple[list[_PassedPart], Pair]:
+def _tokens_above(block: BlockNumbers) -> Pair:
+    tokens, share = block.shape[1], block.common
+    if not math.isfinite(share):
+        raise NoPrediction("how the gradient differs between tokens is not known")
+    return Pair(1.0, (tokens * share - 1) / (tokens - 1))
+
+
+def _positions_below(block: BlockNumbers) -> TokenMatrix:
+    if block.token_products is None or not (np.diag(block.token_products) > 0).all():
+        raise NoPrediction("causal attention between tokens whose products are not known (up to 256 tokens are)")
+    _require_no_mean(block)
+    return TokenMatrix(block.token_products)
+
+
+def _positions_above(block: BlockNumbers) -> TokenMatrix:
+    if block.gradient_products is None:
+        raise NoPrediction("how the gradient differs between tokens is not known")
+    return TokenMatrix(block.gradient_products)
+
+
+def _require_no_mean(block: BlockNumbers) -> None:
+    if block.act_mean**2 > _MEAN * block.act_rms**2:
+        raise NoPrediction("attention to values whose mean is not 0")
+
+
+def _up(block: BlockNumbers, state: Tokens) -> tuple[list[_PassedPart[Tokens]], Tokens]:
     parts = []
     for part in block.form.parts:
         passed, state = _part_up(part, state, block)
@@ -170,20 +218,17 @@ def _up(block: BlockNumbers, state: Pair) -> tuple[list[_PassedPart], Pair]:
     return parts, state
 
 
-def _part_up(part: Part, state: Pair, block: BlockNumbers) -> tuple[_PassedPart, Pair]:
+def _part_up(part: Part, state: Tokens, block: BlockNumbers) -> tuple[_PassedPart[Tokens], Tokens]:
     if sum(not any(step.kind in ("map", "attention") for step in branch) for branch in part.branches) > 1:
         raise NoPrediction("branches without a map, whose gradients depend on one another")
-    total = Pair(0.0, 0.0)
-    branches = []
-    for steps in part.branches:
-        passed, end = _steps_up(steps, state, block)
-        branches.append(passed)
-        total = total.plus(end)
-    after, end = _steps_up(part.after, total, block)
-    return _PassedPart(tuple(branches), after), end
+    branches = [_steps_up(steps, state, block) for steps in part.branches]
+    after, end = _steps_up(part.after, _sum([end for _, end in branches]), block)
+    return _PassedPart(tuple(passed for passed, _ in branches), after), end
 
 
-def _steps_up(steps: Sequence[Step], state: Pair, block: BlockNumbers) -> tuple[tuple[_Passed, ...], Pair]:
+def _steps_up(
+    steps: Sequence[Step], state: Tokens, block: BlockNumbers
+) -> tuple[tuple[_Passed[Tokens], ...], Tokens]:  # fmt: skip
     samples, tokens = block.shape[:2]
     passed = []
     normal = False
@@ -200,25 +245,23 @@ def _steps_up(steps: Sequence[Step], state: Pair, block: BlockNumbers) -> tuple[
 
 
 def _down(
-    blocks: Sequence[BlockNumbers], passed: dict[int, list[_PassedPart]]
-) -> Iterator[tuple[int, tuple[float, str]]]:
-    if not passed:
-        return
-    top = blocks[max(passed)]
-    tokens, share = top.shape[1], top.common
-    if not math.isfinite(share):
-        yield from ((place, (math.nan, "how the gradient differs between tokens is not known")) for place in passed)
-        return
-    g = Pair(1.0, (tokens * share - 1) / (tokens - 1))
-    for place in sorted(passed, reverse=True):
-        below = g
-        for part in reversed(passed[place]):
-            below = part.backward(below)
-        if not 0 < below.square < math.inf:
-            yield place, (-math.inf if below.square == 0 else math.nan, "")
-            return
-        yield place, (math.log(below.square / g.square) / 2, "")
-        g = below.scaled(1 / below.square)
+    blocks: Sequence[BlockNumbers], passed: dict[int, list[_PassedPart[Tokens]]],
+    above: Callable[[BlockNumbers], Tokens],
+) -> Iterator[tuple[int, tuple[float, str]]]:  # fmt: skip
+    """Yield the factors of blocks whose forward pass is known, from the highest."""
+    places = sorted(passed, reverse=True)
+    try:
+        with checked_arithmetic():
+            g = above(blocks[places[0]]) if places else None
+            while places and g is not None:
+                below = g
+                for part in reversed(passed[places[0]]):
+                    below = part.backward(below)
+                ratio = below.square / g.square
+                yield places.pop(0), (math.log(ratio) / 2 if ratio > 0 else -math.inf, "")
+                g = below.scaled(1 / below.square) if ratio > 0 else None
+    except NoPrediction as none:
+        yield from ((place, (math.nan, str(none))) for place in places)
 
 
 @lru_cache(maxsize=256)

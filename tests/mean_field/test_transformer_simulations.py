@@ -1,7 +1,7 @@
 """Mean-field theory of transformers against networks in plain torch.
 
 A tolerance is 3 standard errors of the mean over the seeds, with the scatter of one seed as it was simulated at
-first, and the bias that docs/derivations.md (section 13) states for finite numbers of tokens.
+first, and the bias that docs/derivations.md (section 14) states for finite numbers of tokens.
 """
 
 from __future__ import annotations

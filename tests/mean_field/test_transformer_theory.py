@@ -158,7 +158,7 @@ def test_the_closed_kernels_of_relu_are_its_integrals() -> None:
     [
         (Attention(causal=True), TOKENS, "causal"),
         (Attention(head_dim=2), TOKENS, "a head has 2 dimensions"),
-        (Attention(query=4.0), TOKENS, "vary by 4 between the keys"),
+        (Attention(query=4.0), TOKENS, "vary by more than 1.25 between the keys"),
         (Attention(), 3, "3 tokens are too few"),
     ],
 )

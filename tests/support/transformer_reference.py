@@ -47,6 +47,7 @@ class Setting:
     keep: float = 1.0
     """Of dropout on attention weights, hidden units and branches."""
     final_norm: bool = False
+    causal: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,10 @@ def _network(setting: Setting, seed: int) -> tuple[list[float], ...]:
         )
         if setting.normed:
             q, k = (normalize(y, dim=-1) * math.sqrt(width // heads) for y in (q, k))
-        a = torch.softmax(q @ k.transpose(-1, -2) / math.sqrt(width // heads), -1)
+        scores = q @ k.transpose(-1, -2) / math.sqrt(width // heads)
+        if setting.causal:
+            scores = scores.masked_fill(~torch.ones(tokens, tokens, dtype=torch.bool).tril(), -math.inf)
+        a = torch.softmax(scores, -1)
         entropy.append(float(-(a * a.clamp_min(1e-300).log()).sum(-1).mean().detach()) / math.log(max(2, tokens)))
         mixed = (dropped(a) @ v).transpose(1, 2).reshape(samples, tokens, width)
         return linear(mixed, width, setting.output, setting.biases)
