@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from gradlab.families import FAMILIES, Axis, family_of
 
-__all__ = ["axis_of", "known_axes", "length_settings", "models_by_axis"]
+__all__ = ["axis_of", "idle_attributes", "known_axes", "length_settings", "models_by_axis"]
 
 
 def known_axes() -> list[Axis]:
@@ -18,6 +18,13 @@ def known_axes() -> list[Axis]:
 def length_settings() -> frozenset[str]:
     """Return the settings that are a length of networks: `depth`, and those of the families' axes."""
     return frozenset({"depth", *(family.axis.setting for family in FAMILIES.values())})
+
+
+def idle_attributes(models: Collection[str]) -> frozenset[str]:
+    """Return the attributes of a cell that mean nothing to any of some models; none where one is not known here."""
+    families = [family_of(str(model)) for model in set(models)]
+    ignored = [frozenset(family.ignores if family else ()) for family in families]
+    return frozenset.intersection(*ignored) if ignored else frozenset()
 
 
 def models_by_axis(models: Collection[str]) -> dict[Axis, list[str]]:

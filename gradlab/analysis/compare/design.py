@@ -16,7 +16,7 @@ from gradlab.analysis.compare.seed_means import joint
 from gradlab.cell import REGISTRIES, SETTINGS, parameter_of
 from gradlab.definitions import measures
 from gradlab.families import Axis
-from gradlab.families.axes import length_settings
+from gradlab.families.axes import idle_attributes, length_settings
 from gradlab.record import Floats
 from gradlab.store.records import Integers
 
@@ -80,10 +80,12 @@ class Design:
 def design_of(cells: pd.DataFrame) -> Design:
     """Return the design of `cells`, whose levels are in the order of numbers or of the registries."""
     varied, fixed = [], {}
+    idle = idle_attributes(cells["model"].unique())
     for key in (*SETTINGS, *(str(column) for column in cells if parameter_of(str(column)) is not None)):
         codes, values = pd.factorize(cells[key], use_na_sentinel=False)
         if len(values) < 2:
-            fixed[key] = values[0]
+            if key not in idle:
+                fixed[key] = values[0]
         elif key not in ASIDE:
             order = sorted(range(len(values)), key=lambda index: _place(key, values[index]))
             rank = np.empty(len(values), dtype=np.int64)

@@ -12,7 +12,7 @@ import pandas as pd
 from gradlab.analysis.compare.design import setting_text
 from gradlab.cell import SETTINGS, setting_behind
 from gradlab.families import Axis
-from gradlab.families.axes import axis_of, models_by_axis
+from gradlab.families.axes import axis_of, idle_attributes, models_by_axis
 from gradlab.report.model.labels import name_of, short_labels
 from gradlab.report.model.marks import Point, learned
 from gradlab.report.model.outcomes import TrainingOutcome, outcomes_by
@@ -163,6 +163,7 @@ def rows_of(tables: Tables) -> RowGroup:
     varying = [key for key in settings if len({setting_text(value) for value in cells[key].unique()}) > 1]
     axis = axis_of(cells["model"].unique().tolist(), varying)
     keys = [key for key in varying if key != axis.setting]
+    idle = idle_attributes(cells["model"].unique())
     points: dict[Hashable, dict[int, Point]] = {}
     for point in points_of(tables.summary):
         points.setdefault(_labels(point, keys), {})[int(point[axis.setting])] = point
@@ -189,7 +190,7 @@ def rows_of(tables: Tables) -> RowGroup:
         ),
         lengths=tuple(sorted({int(length) for length in cells[axis.setting]})),
         metric=metric_name(cells["metric_name"]),
-        fixed={key: cells[key].iloc[0] for key in settings if key not in varying},
+        fixed={key: cells[key].iloc[0] for key in settings if key not in varying and key not in idle},
         seeds=tuple(sorted(set(cells["seed"].tolist()))),
     )
 

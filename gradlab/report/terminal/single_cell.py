@@ -14,7 +14,7 @@ from gradlab.analysis.compare.design import setting_text
 from gradlab.cell import SETTINGS, Cell, settings_of
 from gradlab.columns import Table, column
 from gradlab.families import Axis
-from gradlab.families.axes import axis_of
+from gradlab.families.axes import axis_of, idle_attributes
 from gradlab.report.formatting import capital, count, decade, duration, fixed_text, log_text, number_text, power
 from gradlab.report.glyphs import Glyphs
 from gradlab.report.model.caveats import UNRECORDED
@@ -59,7 +59,8 @@ def cell_report(tables: Tables, cell: Cell, run: str, glyphs: Glyphs, width: int
 
 def _setting(cell: Cell, width: int | None) -> list[Text]:
     settings = settings_of(cell).items()
-    texts = {key: setting_text(value) for key, value in settings if value is not None and key != "seed"}
+    idle = {"seed", *idle_attributes([cell.model.name])}
+    texts = {key: setting_text(value) for key, value in settings if value is not None and key not in idle}
     plain = {key: setting_text(setting.default) for key, setting in SETTINGS.items()}
     always = ("model", "task", "depth", "width", "activation", "init", "optimizer", "lr", "train.steps")
     chosen = [key for key in texts if key in always or texts[key] != plain[key]]
