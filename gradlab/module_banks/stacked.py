@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 __all__ = ["Tensors", "default_dtype", "one_by_one", "random_state", "stacked"]
 
@@ -63,9 +64,22 @@ def stacked(module: nn.Module, params: Tensors, state: Tensors, x: Tensor) -> Te
         output = functional_call(module, tensors, (x,))
         return output, {name: tensors[name] for name in state}
 
-    output, after = vmap(single, randomness="error")(params, state, x)
+    with _unfused_attention():
+        output, after = vmap(single, randomness="error")(params, state, x)
     _keep(state, after)
     return output
+
+
+@contextmanager
+def _unfused_attention() -> Iterator[None]:
+    """As a context: attention as products and a softmax, as torch has no batched form of its fused kernels."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
 
 
 @torch.no_grad()

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from gradlab.module_banks.stacked import Tensors, one_by_one, stacked
+from gradlab.modules.isolation import without_checkpointing
 
 __all__ = ["Stacking", "stacking"]
 
@@ -27,9 +28,10 @@ class Stacking:
 
     def __call__(self, module: nn.Module, params: Tensors, state: Tensors, x: Tensor, streams: Tensor | None) -> Tensor:
         """Return the outputs `[R, N, ...]`; see `one_by_one`."""
-        if self.in_training if module.training else self.in_evaluation:
-            return stacked(module, params, state, x)
-        return one_by_one(module, params, state, x, streams)
+        with without_checkpointing(lambda: None):  # it would compute again when the module has its own tensors back
+            if self.in_training if module.training else self.in_evaluation:
+                return stacked(module, params, state, x)
+            return one_by_one(module, params, state, x, streams)
 
 
 def stacking(module: nn.Module, params: Tensors, state: Tensors, x: Tensor, streams: Tensor) -> Stacking:
@@ -38,14 +40,15 @@ def stacking(module: nn.Module, params: Tensors, state: Tensors, x: Tensor, stre
     Outputs, gradients and state of the batched computation must be those of one replica after another to 1e-9, which is
     the rounding of sums in another order.
     """
-    module.train()
     begun = streams.clone()
-    expected = _results(lambda p, s: one_by_one(module, p, s, x, streams), params, state)
+    looped, batched = Stacking(True, False, False), Stacking(False, True, True)
+    module.train()
+    expected = _results(lambda p, s: looped(module, p, s, x, streams), params, state)
     draws = not torch.equal(begun, streams)
-    in_training = not draws and _agrees(lambda p, s: stacked(module, p, s, x), params, state, expected)
+    in_training = not draws and _agrees(lambda p, s: batched(module, p, s, x, None), params, state, expected)
     module.eval()
-    expected = _results(lambda p, s: one_by_one(module, p, s, x, begun), params, state)
-    in_evaluation = _agrees(lambda p, s: stacked(module, p, s, x), params, state, expected)
+    expected = _results(lambda p, s: looped(module, p, s, x, begun), params, state)
+    in_evaluation = _agrees(lambda p, s: batched(module, p, s, x, None), params, state, expected)
     return Stacking(draws, in_training, in_evaluation)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import nn
+from torch.nn.utils.parametrize import ParametrizationList
 
 from gradlab.modules.capture import Call
 from gradlab.modules.graph import Edge, Graph
@@ -74,9 +75,13 @@ def block_of(call: Call, edge: Edge, *, is_cut: bool = True) -> Block:
 
 
 def has_weight(call: Call) -> bool:
-    own = call.module._parameters.values()  # asked of every call: `parameters()` takes twenty times as long
+    module = call.module
+    own = module._parameters.values()  # asked of every call: `parameters()` takes twenty times as long
     any_matrix = any(weight is not None and weight.ndim > 1 for weight in own)
-    return any_matrix and not isinstance(call.module, nn.Embedding | nn.EmbeddingBag)
+    # the weight of a module with weight norm, say, is computed of those of a module inside
+    if isinstance(computed := module._modules.get("parametrizations"), nn.ModuleDict):
+        any_matrix = any_matrix or any(weight.ndim > 1 for weight in computed.parameters())
+    return any_matrix and not isinstance(module, nn.Embedding | nn.EmbeddingBag | ParametrizationList)
 
 
 def longest(

@@ -15,7 +15,7 @@ from torch.utils import checkpoint
 
 from gradlab.modules.copies import converted, deep_copy
 
-__all__ = ["Isolated", "isolated", "unwrapped"]
+__all__ = ["Isolated", "isolated", "unwrapped", "without_checkpointing"]
 
 
 @dataclass(slots=True)
@@ -81,7 +81,7 @@ def isolated(
         if train is not None:
             working.train(train)
         stack.enter_context(_without_autocast())
-        stack.enter_context(_without_checkpointing(lambda: notes.append(_CHECKPOINTING)))
+        stack.enter_context(without_checkpointing(lambda: notes.append(_CHECKPOINTING)))
         stack.enter_context(torch.enable_grad())
         yield Isolated(working, frozen, dtypes, notes)
 
@@ -128,7 +128,7 @@ def _without_autocast() -> Iterator[None]:
 
 
 @contextmanager
-def _without_checkpointing(switched_off: Callable[[], None]) -> Iterator[None]:
+def without_checkpointing(switched_off: Callable[[], None]) -> Iterator[None]:
     """Run what a forward wants to checkpoint as if it had not asked for it.
 
     Both ways of `torch.utils.checkpoint` are replaced below its function `checkpoint`, which modules have imported by

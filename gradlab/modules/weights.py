@@ -35,7 +35,8 @@ def weight_uses(capture: Capture, graph: Graph) -> tuple[WeightUse, ...]:
     uses: dict[str, WeightUse] = {}
     for call in capture.calls:
         edges = [edge for edge in call.outputs if graph.depends(edge)]
-        weight = getattr(call.module, "weight", None)
+        # one that is computed of others would be computed anew, and spectral norm changes its vectors at that
+        weight = None if "parametrizations" in call.module._modules else getattr(call.module, "weight", None)
         if call.name in uses or not edges or not has_weight(call) or not isinstance(weight, torch.Tensor):
             continue
         if weight.ndim < 2 or not weight.numel() or "Transpose" in call.kind:  # whose fan is not that of its shape

@@ -116,3 +116,15 @@ def test_a_module_registered_from_python_is_made_anew(plugin: Path) -> None:
         gl.module("own", namespace["own"])
         digests.append(REGISTRIES["model"]["own"].origin.digest)
     assert digests[0] != digests[1]
+
+
+def test_what_means_nothing_to_a_module_does_not_stand_in_a_heading(
+    plugin: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--plugin", "lab.py", "--out", "out", "--executor", "inline", "--no-plots"]
+    settings = "task: {name: teacher, inputs: 6, samples: 32}\nwidth: 8\ntrain: {steps: 3}\ndepth: 2\nseeds: 2\n"
+    for name, models, named in (("alone", "[stages, fixed]", False), ("both", "[stages, mlp]", True)):
+        Path("own.yaml").write_text(f"name: {name}\n{settings}grid: {{model: {models}}}\n")
+        assert invoke(["run", "own.yaml", *options]) == 0
+        heading = next(line for line in capsys.readouterr().out.splitlines() if line.startswith(name))
+        assert ("he_normal" in heading) == ("relu" in heading) == named

@@ -9,7 +9,7 @@ import pytest
 import torch
 from contract import assert_independent
 from torch.nn import functional as F
-from user_modules import Gated, Recurrent, cell, register, stack
+from user_modules import Attention, Checkpointed, Gated, Recurrent, cell, parametrized, register, stack
 
 from gradlab.cell import Cell
 from gradlab.components import Named
@@ -26,12 +26,17 @@ SEQUENCES = {"task": Named("adding", (("samples", 32),)), "seq_len": 5, "depth":
 def modules() -> None:
     register("stack", stack)
     register("gated", Gated, blocks="Residual")
-    register("recurrent", Recurrent, length=lambda seq_len=5: 5)
+    register("recurrent", Recurrent, length=5)
+    register("checkpointed", Checkpointed)
+    register("attention", Attention, blocks="TransformerEncoderLayer")
+    register("parametrized", parametrized)
 
 
 CASES = {
     "plain": {}, "batch norm": {"norm": True}, "dropout": {"drop": 0.3}, "both": {"norm": True, "drop": 0.3},
     "branches": {"name": "gated"}, "recurrent": {"name": "recurrent", **SEQUENCES},
+    "checkpointed": {"name": "checkpointed"}, "parametrized": {"name": "parametrized"},
+    "attention": {"name": "attention", **SEQUENCES, "depth": 2},
 }  # fmt: skip
 
 
@@ -52,7 +57,8 @@ def test_a_replica_does_not_depend_on_its_bank_mates(case: str) -> None:
     ("case", "draws", "batched"),
     [
         ("plain", False, True), ("batch norm", False, True), ("dropout", True, False), ("branches", False, False),
-        ("recurrent", False, False),
+        ("recurrent", False, False), ("checkpointed", False, True), ("parametrized", False, False),
+        ("attention", False, True),
     ],
 )  # fmt: skip
 def test_replicas_are_batched_where_that_is_the_same(case: str, draws: bool, batched: bool) -> None:
@@ -71,7 +77,7 @@ def test_batched_replicas_are_those_one_after_another(case: str) -> None:
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("case", ["both", "branches", "recurrent"])
+@pytest.mark.parametrize("case", ["both", "branches", "recurrent", "checkpointed", "attention", "parametrized"])
 def test_training_is_that_of_a_loop_in_torch(case: str) -> None:
     one = cell(seed=7, optimizer=Named("adam"), lr=0.01, **CASES[case])
     trainer = Trainer([one], torch.device("cpu"))

@@ -8,6 +8,7 @@ import math
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import weight_norm
 
 import gradlab as gl
 from gradlab.cell import Cell, Named
@@ -233,3 +234,18 @@ def test_what_does_not_fit_is_one_message(arguments: dict[str, object], message:
 def test_what_the_model_raises_comes_through() -> None:
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
         gl.probe(stack(3, 4, nn.Tanh), torch.randn(2, 5))
+
+
+def test_a_layer_whose_weight_is_computed_is_a_block_like_another() -> None:
+    """Weight norm at its start leaves the weight as it was: so the profile is that of the plain stack."""
+    torch.manual_seed(0)
+    plain = stack(4, 8, nn.Tanh)
+    normed = copy.deepcopy(plain)
+    for layer in normed[:-1:2]:
+        weight_norm(layer)
+    x = torch.randn(16, 8)
+    wanted, got = measure(plain, x), measure(normed, x)
+    assert [block.name for block in got.blocks] == [block.name for block in wanted.blocks] == ["0", "2", "4", "6"]
+    for one, other in zip(got.blocks, wanted.blocks, strict=True):
+        assert one.log_grad_norm == pytest.approx(other.log_grad_norm, abs=1e-6)  # g and v are float32
+    assert [len(block.weights) for block in got.blocks] == [2, 2, 2, 2]

@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm, weight_norm
+from torch.utils.checkpoint import checkpoint
 
 import gradlab as gl
 from gradlab.cell import Cell
@@ -83,6 +85,43 @@ class Recurrent(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.leave(self.lstm(x)[0][:, -1])
+
+
+class Checkpointed(nn.Module):
+    """Residual blocks whose activations are computed again on the way back."""
+
+    def __init__(self, in_features: int, out_features: int, depth: int, width: int) -> None:
+        super().__init__()
+        self.enter, self.leave = nn.Linear(in_features, width), nn.Linear(width, out_features)
+        self.blocks = nn.ModuleList(nn.Sequential(nn.Linear(width, width), nn.Tanh()) for _ in range(depth))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.enter(x)
+        for block in self.blocks:
+            x = x + checkpoint(block, x, use_reentrant=False)
+        return self.leave(x)
+
+
+def parametrized(in_features: int, out_features: int, depth: int, width: int) -> nn.Module:
+    """A stack whose weights have a weight norm or, every second one, a spectral norm."""
+    layers: list[nn.Module] = []
+    for block in range(depth):
+        norm = spectral_norm if block % 2 else weight_norm
+        layers += [norm(nn.Linear(width if block else in_features, width)), nn.Tanh()]
+    return nn.Sequential(*layers, nn.Linear(width, out_features))
+
+
+class Attention(nn.Module):
+    """Blocks of `torch.nn.TransformerEncoderLayer` and the mean over tokens."""
+
+    def __init__(self, in_features: int, out_features: int, seq_len: int, depth: int, width: int) -> None:
+        super().__init__()
+        self.enter, self.leave = nn.Linear(in_features, width), nn.Linear(width, out_features)
+        layers = (nn.TransformerEncoderLayer(width, 2, 8, 0.0, batch_first=True) for _ in range(depth))
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.leave(self.layers(self.enter(x)).mean(1))
 
 
 def register(name: str, factory: Callable[..., nn.Module], **declared: Any) -> None:
