@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from gradlab.mean_field.attention import Attention
-from gradlab.modules.form_steps import PASSED, Reader, UnknownPart, rms
+from gradlab.modules.form_steps import PASSED, Reader
 from gradlab.modules.graph import Edge
-from gradlab.modules.profile import Step, TokenMixing
+from gradlab.modules.module_steps import UnknownPart, rms
+from gradlab.modules.parts import Step, TokenMixing
 
 __all__ = ["attention"]
 

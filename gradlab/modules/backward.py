@@ -13,22 +13,20 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.graph import Node
 
 from gradlab.modules.graph import Edge, Graph, edge_of
+from gradlab.modules.token_numbers import accumulator, normed_products
 from gradlab.record import Floats
 
-__all__ = ["BlockGradient", "Gradients", "accumulator", "go_back", "token_products"]
+__all__ = ["BlockGradient", "Gradients", "go_back"]
 
 _RESCALE_BEYOND = 300
 """Binary exponents; float64 ends at -1022 and 1023, and what is between two cuts must stay within."""
 _LEAST, _MOST = 2.0**-250, 2.0**250
 _LN2 = math.log(2)
-_MOST_TOKENS = 256
-"""Of a sequence whose products between tokens are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,26 +159,8 @@ def _block_gradient(gradient: Tensor, norm: float, exponent: int, smallest: floa
         nonfinite_share=nonfinite / count,
         common_share=_common(gradient),
         underflow_share=max(0.0, _below(gradient, smallest, exponent) - zero / count) if smallest else 0.0,
-        products=_token_products(gradient) if products else None,
+        products=normed_products(gradient) if products else None,
     )
-
-
-def _token_products(gradient: Tensor) -> Floats | None:
-    products = token_products(gradient)
-    if products is None or not (trace := np.trace(products)) or not np.isfinite(trace):
-        return None
-    normed: Floats = products * (len(products) / trace)
-    return normed
-
-
-def token_products(tensor: Tensor) -> Floats | None:
-    """Return the mean products of the elements of two tokens, `[tokens, tokens]`, of a tensor of three axes."""
-    if tensor.ndim != 3 or not 1 < tensor.shape[1] <= _MOST_TOKENS or not tensor.is_floating_point():
-        return None
-    wide = tensor.detach().to(accumulator(tensor))
-    products = torch.einsum("btd,bsd->ts", wide, wide) / (wide.shape[0] * wide.shape[2])
-    values: Floats = products.cpu().double().numpy()
-    return values
 
 
 def _below(gradient: Tensor, smallest: float, exponent: int) -> float:
@@ -200,13 +180,6 @@ def _log(norm: float) -> float:
     if not math.isfinite(norm):
         return math.nan
     return math.log(norm) if norm else -math.inf
-
-
-def accumulator(tensor: Tensor) -> torch.dtype:
-    """Return the dtype that sums of squares are made in: float64 where the device has it."""
-    if tensor.is_complex():
-        return torch.complex128
-    return torch.float32 if tensor.device.type == "mps" else torch.float64
 
 
 def _common(gradient: Tensor) -> float:

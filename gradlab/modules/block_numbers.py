@@ -12,21 +12,21 @@ from torch import Tensor, nn
 from torch.autograd.graph import Node
 
 from gradlab.modules.activations import NORMS, attention_entropy, unit_counts
-from gradlab.modules.backward import BlockGradient, go_back, token_products
+from gradlab.modules.backward import BlockGradient, go_back
 from gradlab.modules.blocks import Block
 from gradlab.modules.capture import Capture
 from gradlab.modules.forms import Forms
 from gradlab.modules.graph import Edge, Graph, edge_of, operation
 from gradlab.modules.isolation import Isolated
-from gradlab.modules.profile import BlockNumbers, Form, Head, Slopes
+from gradlab.modules.parts import Form
+from gradlab.modules.profile import BlockNumbers, Head, Slopes
+from gradlab.modules.token_numbers import cosine_spread, size_ratio, token_cosine, token_products
 
 __all__ = ["joint", "numbers_of"]
 
 _NO_GRADIENT = BlockGradient(-math.inf, 1.0, 0.0, math.nan)
 _DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 """From the least precise to the most."""
-_SAMPLED, _SAMPLED_TOKENS = 8, 64
-"""Sequences and tokens of each whose cosines are looked at pair by pair."""
 
 
 def numbers_of(
@@ -196,7 +196,7 @@ def _block(
         common=math.nan if block.is_state else gradient.common_share,
         act_mean=float(value.mean()) if value is not None and value.numel() else math.nan,
         act_rms=rms,
-        token_cosine=_token_cosine(value) if value is not None and not block.is_state else math.nan,
+        token_cosine=token_cosine(value) if value is not None and not block.is_state else math.nan,
         attention_entropy=segment.attention_entropy,
         saturated=segment.saturated,
         dead=segment.dead,
@@ -215,8 +215,8 @@ def _block(
         batch_variance=_batch_variance(value, rms) if value is not None and "batch" in above else math.nan,
         token_products=token_products(value) if value is not None and causal else None,
         gradient_products=gradient.products,
-        size_ratio=_size_ratio(value) if value is not None and "attention" in above else math.nan,
-        cosine_spread=_cosine_spread(value) if value is not None and "attention" in above else math.nan,
+        size_ratio=size_ratio(value) if value is not None and "attention" in above else math.nan,
+        cosine_spread=cosine_spread(value) if value is not None and "attention" in above else math.nan,
         sample_spread=spread,
         form=segment.form,
         nonfinite_values=0.0 if math.isfinite(rms) else _nonfinite(value) if value is not None else math.nan,
@@ -255,30 +255,3 @@ def joint(logs: Sequence[float]) -> float:
     if largest == -math.inf:
         return largest
     return largest + math.log(sum(math.exp(2 * (value - largest)) for value in logs)) / 2
-
-
-def _token_cosine(value: Tensor) -> float:
-    """Return the mean cosine between two different tokens of one sequence, of a value `[batch, tokens, features]`."""
-    if value.ndim != 3 or value.shape[1] < 2 or not value.is_floating_point():
-        return math.nan
-    tokens = value.shape[1]
-    directions = nn.functional.normalize(value, dim=-1)
-    pairs = (directions.sum(1).square().sum(-1) - directions.square().sum((1, 2))) / (tokens * (tokens - 1))
-    return float(pairs.mean())
-
-
-def _cosine_spread(value: Tensor) -> float:
-    """Return the deviation of the cosines between two tokens over the pairs of a sequence, of some of the tokens."""
-    if value.ndim != 3 or value.shape[1] < 2 or not value.is_floating_point():
-        return math.nan
-    chosen = value[:_SAMPLED, :: max(1, value.shape[1] // _SAMPLED_TOKENS)]
-    directions = nn.functional.normalize(chosen, dim=-1)
-    places = torch.triu_indices(directions.shape[1], directions.shape[1], 1, device=value.device)
-    cosines = (directions @ directions.mT)[:, places[0], places[1]]
-    return float(cosines.var(1, correction=0).mean().sqrt())
-
-
-def _size_ratio(value: Tensor) -> float:
-    """Return the mean square of a token times the mean of its inverse; infinite where a token is zero."""
-    squares = value.double().square().mean(-1)
-    return float(squares.mean() * squares.reciprocal().mean())

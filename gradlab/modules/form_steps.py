@@ -12,9 +12,11 @@ from torch.nn.utils.parametrize import type_before_parametrizations
 
 from gradlab.modules.capture import Call
 from gradlab.modules.graph import Edge, Graph, operation
-from gradlab.modules.profile import Step, Taps
+from gradlab.modules.module_steps import UnknownPart, of_module, rms
+from gradlab.modules.operation_steps import of_operation
+from gradlab.modules.parts import Step
 
-__all__ = ["PASSED", "Reader", "UnknownPart", "rms"]
+__all__ = ["PASSED", "Reader"]
 
 PASSED = frozenset({
     "View", "UnsafeView", "Reshape", "ReshapeAlias", "Transpose", "Permute", "T", "Squeeze", "Unsqueeze", "Clone",
@@ -22,14 +24,6 @@ PASSED = frozenset({
 })  # fmt: skip
 """Operations that move numbers and change none, so that the norm of a gradient stays."""
 _TAKEN = frozenset({"View", "Select", "Slice", "Split", "SplitWithSizes", "Unbind"})
-_ACTIVATIONS: dict[str, str] = {
-    "Relu": "relu", "Tanh": "tanh", "Sigmoid": "sigmoid", "Silu": "silu", "Mish": "mish", "Hardswish": "hardswish",
-    "Hardsigmoid": "hardsigmoid", "LogSigmoid": "logsigmoid", "Erf": "erf",
-}  # fmt: skip
-"""Operations without parameters, by the names of their numpy twins."""
-_WRITTEN_OUT = {"NewGELUActivation": "gelu_tanh", "FastGELUActivation": "gelu_tanh", "ReluSquared": "relu_squared"}
-"""Modules of other packages that are an activation in several operations."""
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _WORDS = {
     "Softmax": "attention", "SafeSoftmax": "attention", "Cat": "a concatenation", "NativeBatchNorm":
     "batch norm of no module", "Mul": "a product", "Div": "a quotient", "Addmm": "a product of two tensors",
@@ -37,10 +31,6 @@ _WORDS = {
     # after a ReLU they are positive more often than not: the slopes that a gradient meets are not those of the average
     "MaxPool2d": "max pooling, whose gradient goes where the values are largest",
 }  # fmt: skip
-
-
-class UnknownPart(Exception):
-    """What theory does not know, in words."""
 
 
 class Reader:
@@ -82,8 +72,8 @@ class Reader:
         Raises:
             UnknownPart: theory does not know it.
         """
-        call, node, name = self._made.get(edge), edge.node, edge.operation
-        step = _of_module(call) if call is not None else None
+        call, name = self._made.get(edge), edge.operation
+        step = of_module(call) if call is not None else None
         if step is not None and call is not None:
             following = call.inputs[0] if call.inputs else None
             if following is None or not self._graph.depends(following):
@@ -98,7 +88,7 @@ class Reader:
             return self._product(edge), self.below(edge)
         if name == "Add":
             return Step("shift", bias=rms(self._added(edge))), self.below(edge)
-        step = _activation(node, name) or _norm_of_no_module(node, name) or _pool(edge, self.below(edge))
+        step = of_operation(edge, self.below(edge))
         if step is None:
             raise self.unknown(edge)
         return step, self.below(edge)
@@ -177,137 +167,9 @@ class Reader:
         return Step("scale", rms(factor), parameters=(float(factor.mean()),))
 
 
-def rms(values: Tensor) -> float:
-    """Return the root of the mean square; 0 of nothing."""
-    return float(torch.linalg.vector_norm(values.detach().double())) / math.sqrt(max(1, values.numel()))
-
-
 def _leaf(node: Node | None) -> Tensor | None:
     """Return the parameter, or other leaf, that a node accumulates the gradient of, or a part of it that it took."""
     while node is not None and operation(node) in _TAKEN:
         node = node.next_functions[0][0]
     variable = getattr(node, "variable", None)
     return variable.detach() if isinstance(variable, Tensor) else None
-
-
-def _of_module(call: Call) -> Step | None:
-    """Return what a module does; None for one that is known by its operation. Raises UnknownPart."""
-    module = call.module
-    kind = type_before_parametrizations(module)
-    if kind is nn.Linear or kind in _CONVOLUTIONS:
-        return _map(module, call)
-    if kind in (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d):
-        if not module.training and module.running_mean is not None:
-            raise UnknownPart("batch norm by running statistics")
-        return _norm("batch", module)
-    if isinstance(module, nn.LayerNorm) and kind is nn.LayerNorm:
-        if len(module.normalized_shape) > 1:
-            raise UnknownPart("layer norm over positions")
-        return _norm("layer", module)
-    if kind is nn.RMSNorm:
-        return _norm("rms", module)
-    if kind is nn.Dropout:
-        assert isinstance(module, nn.Dropout)
-        return Step("dropout", keep=1 - module.p) if module.p < 1 else None
-    if call.kind in _WRITTEN_OUT:
-        return Step("activation", activation=_WRITTEN_OUT[call.kind])
-    return None
-
-
-def _map(module: nn.Module, call: Call) -> Step:
-    weight, bias = module.weight, module.bias
-    assert isinstance(weight, Tensor)
-    taps: tuple[Taps, ...] = ()
-    if isinstance(module, _CONVOLUTIONS) and module.padding_mode == "zeros" and call.inputs[0] and call.outputs[0]:
-        sizes = zip(call.inputs[0].shape[2:], call.outputs[0].shape[2:], strict=True)
-        taps = tuple(
-            Taps(below, above, module.kernel_size[axis], module.stride[axis], _padding(module, axis),
-                 module.dilation[axis])
-            for axis, (below, above) in enumerate(sizes)
-        )  # fmt: skip
-    elif isinstance(module, _CONVOLUTIONS) and module.padding_mode != "circular":
-        raise UnknownPart(f"{module.padding_mode} padding")
-    gain = rms(weight) * math.sqrt(weight[0].numel())
-    return Step("map", gain, rms(bias) if isinstance(bias, Tensor) else 0.0, taps=taps)
-
-
-def _padding(module: nn.Conv1d | nn.Conv2d | nn.Conv3d, axis: int) -> int:
-    if module.padding == "same":
-        return module.dilation[axis] * (module.kernel_size[axis] - 1) // 2
-    return 0 if isinstance(module.padding, str) else module.padding[axis]
-
-
-def _norm(kind: str, module: nn.Module) -> Step:
-    weight, bias = getattr(module, "weight", None), getattr(module, "bias", None)
-    eps = getattr(module, "eps", 0.0) or 0.0
-    return Step(
-        kind, rms(weight) if isinstance(weight, Tensor) else 1.0, rms(bias) if isinstance(bias, Tensor) else 0.0, eps
-    )
-
-
-def _norm_of_no_module(node: Node, name: str) -> Step | None:
-    """Return a layer or group norm that was called as a function; its ε is what it added to the variance."""
-
-    def saved(parameter: str) -> Tensor | None:
-        value = getattr(node, f"_saved_{parameter}", None)
-        return value.detach() if isinstance(value, Tensor) else None
-
-    weight, bias = saved("weight"), saved("bias")
-    gain, shift = 1.0 if weight is None else rms(weight), 0.0 if bias is None else rms(bias)
-    inverse = saved("result2")
-    if inverse is None:
-        return None
-    if name == "NativeGroupNorm":
-        numbers = math.prod(node._input_metadata[0].shape) / inverse.numel()
-        kept = 1 - 2 / numbers  # the gradient loses its mean over a group and what is along the values
-        return Step("group", gain, shift, variance=1 / (float(inverse.double().square().mean()) * kept))
-    value = saved("input")
-    if name != "NativeLayerNorm" or value is None or len(node._saved_normalized_shape) > 1:  # type: ignore[attr-defined]
-        return None
-    added = inverse.double().flatten() ** -2 - value.double().var(-1, correction=0).flatten()
-    return Step("layer", gain, shift, max(0.0, float(added.median())))
-
-
-def _pool(edge: Edge, below: Edge) -> Step | None:
-    """Return an average pooling without overlaps and padding: the mean of k numbers passes on 1/k of the square."""
-    node = edge.node
-    if edge.operation != "AvgPool2D":
-        return None
-    kernel, stride, padding = (tuple(getattr(node, f"_saved_{name}")) for name in ("kernel_size", "stride", "padding"))
-    if (stride and stride != kernel) or any(padding) or getattr(node, "_saved_ceil_mode", False):
-        raise UnknownPart("pooling with overlaps or padding")
-    taps = tuple(
-        Taps(inside, outside, size, size, 0, 1)
-        for inside, outside, size in zip(below.shape[2:], edge.shape[2:], kernel, strict=True)
-    )
-    return Step("pool", math.prod(kernel) ** -0.5, taps=taps)
-
-
-def _activation(node: Node, name: str) -> Step | None:
-    """Return the activation that an operation is, by the name and the parameters of its numpy twin."""
-
-    def saved(*names: str) -> tuple[float, ...]:
-        return tuple(float(getattr(node, f"_saved_{parameter}")) for parameter in names)
-
-    if name in _ACTIVATIONS:
-        return Step("activation", activation=_ACTIVATIONS[name])
-    if name == "Gelu":
-        tanh = getattr(node, "_saved_approximate", "none") == "tanh"
-        return Step("activation", activation="gelu_tanh" if tanh else "gelu")
-    if name == "LeakyRelu":
-        return Step("activation", activation="leaky_relu", parameters=saved("negative_slope"))
-    if name == "Hardtanh":
-        return Step("activation", activation="hardtanh", parameters=saved("min_val", "max_val"))
-    if name == "Celu":
-        return Step("activation", activation="celu", parameters=saved("alpha"))
-    if name == "Softplus":
-        return Step("activation", activation="softplus", parameters=saved("beta"))
-    if name == "Elu":
-        alpha, scale, inner = saved("alpha", "scale", "input_scale")
-        if scale == inner == 1:
-            return Step("activation", activation="elu", parameters=(alpha,))
-        if inner == 1 and abs(scale - 1.0507009873554805) < 1e-9 and abs(alpha - 1.6732632423543772) < 1e-9:
-            return Step("activation", activation="selu")
-    if name == "NativeDropout":
-        return Step("dropout", keep=1 - float(node._saved_p))  # type: ignore[attr-defined]
-    return None

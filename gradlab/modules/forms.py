@@ -6,9 +6,10 @@ from torch import nn
 
 from gradlab.modules.attention_form import attention
 from gradlab.modules.capture import Call, Capture
-from gradlab.modules.form_steps import Reader, UnknownPart
+from gradlab.modules.form_steps import Reader
 from gradlab.modules.graph import Edge, Graph
-from gradlab.modules.profile import Form, Part, Step
+from gradlab.modules.module_steps import UnknownPart
+from gradlab.modules.parts import Form, Part, Step
 
 __all__ = ["Forms"]
 

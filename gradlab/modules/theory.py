@@ -13,44 +13,21 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 
-from gradlab.mean_field.quadrature import normal_nodes
-from gradlab.modules.profile import BlockNumbers, Form, ModuleProfile, Part, Step, Taps
-from gradlab.modules.token_theory import log_token_factors, twin
+from gradlab.modules.parts import Form, Part, Step, Taps
+from gradlab.modules.profile import BlockNumbers, ModuleProfile
+from gradlab.modules.step_theory import NotKnown, State, through
+from gradlab.modules.token_theory import log_token_factors
 from gradlab.record import Floats
 
 __all__ = ["log_theory_factors", "theory_notes"]
 
-_DIFFERS = 0.1
-"""Of the mean square slope, between a sample of the mean size and one that is a deviation larger. With GELU at
-σ_w² = 2 and a width of 128 it comes to be more, and a factor taken at the mean size is 6 % off, as simulated."""
-_HOMOGENEOUS = ("relu", "leaky_relu")
-"""Activations whose slopes do not depend on the size of a sample."""
 _SUMS = ("Add", "Addmm", "Convolution")
 """Operations that make the output of the first block normal: a map, or a sum of maps and data."""
-
-
-class _Unknown(Exception):
-    """Why there is no prediction."""
-
-
-@dataclass(frozen=True, slots=True)
-class _State:
-    """A tensor between two steps."""
-
-    square: float
-    """Mean square."""
-    mean: float
-    batch_variance: float
-    """Of a feature over the samples and positions of the batch, the mean over the features; NaN: not known."""
-    spread: float
-    """Deviation of the mean square of a sample, or token, over its mean; NaN: not known."""
-    is_normal: bool
-    """Whether it comes out of maps, so that its elements are normal."""
 
 
 def log_theory_factors(profile: ModuleProfile) -> Floats:
@@ -109,24 +86,24 @@ def _factors(blocks: Sequence[BlockNumbers]) -> Iterator[tuple[float, str]]:
         try:
             square, positions = _factor(block.form, start, positions)
             yield (math.log(square) / 2 if square > 0 else -math.inf), ""
-        except _Unknown as unknown:
+        except NotKnown as unknown:
             positions = None
             yield math.nan, str(unknown)
 
 
-def _outputs(blocks: Sequence[BlockNumbers]) -> list[_State]:
+def _outputs(blocks: Sequence[BlockNumbers]) -> list[State]:
     """Return the outputs of the blocks: of mean squares as measured, of the form that theory gives them.
 
     The variance over the batch is a part of the mean square, and theory's part is the better one where it is known:
     what is measured of a batch of some hundred is off by 2 %.
     """
-    outputs: list[_State] = []
+    outputs: list[State] = []
     for place, block in enumerate(blocks):
         square, mean = block.act_rms**2, block.act_mean
-        state = _State(square, mean, block.batch_variance, block.sample_spread,
+        state = State(square, mean, block.batch_variance, block.sample_spread,
                        is_normal=not place and block.operation in _SUMS)  # fmt: skip
         if place and not block.form.unknown:
-            with suppress(_Unknown):
+            with suppress(NotKnown):
                 end = _end(block.form, outputs[-1])
                 share = end.batch_variance / end.square if end.square > 0 else math.nan
                 variance = block.batch_variance if math.isnan(share) else share * square
@@ -135,29 +112,29 @@ def _outputs(blocks: Sequence[BlockNumbers]) -> list[_State]:
     return outputs
 
 
-def _end(form: Form, start: _State) -> _State:
+def _end(form: Form, start: State) -> State:
     for part in form.parts:
         start = _through(part, start)[2]
     return start
 
 
-def _through(part: Part, start: _State) -> tuple[list[list[float]], list[float], _State]:
+def _through(part: Part, start: State) -> tuple[list[list[float]], list[float], State]:
     """Return the factors of the steps of each branch and of those after the add, and the tensor after them."""
     branches = [_forward(steps, start) for steps in part.branches]
     after, end = _forward(part.after, _joined([end for _, end in branches]))
     return [scales for scales, _ in branches], after, end
 
 
-def _joined(ends: Sequence[_State]) -> _State:
+def _joined(ends: Sequence[State]) -> State:
     if len(ends) == 1:
         return ends[0]
-    return _State(
+    return State(
         sum(end.square for end in ends), sum(end.mean for end in ends), sum(end.batch_variance for end in ends),
         max(end.spread for end in ends), is_normal=all(end.is_normal for end in ends),
     )  # fmt: skip
 
 
-def _factor(form: Form, start: _State, positions: Floats) -> tuple[float, Floats]:
+def _factor(form: Form, start: State, positions: Floats) -> tuple[float, Floats]:
     """Return what a block does to the square of the gradient's norm, and where its gradient lies, of sum 1."""
     passed = []
     for part in form.parts:
@@ -174,70 +151,27 @@ def _down(
 ) -> tuple[float, Floats]:  # fmt: skip
     mapless = [steps for steps in part.branches if not any(step.kind == "map" for step in steps)]
     if len(mapless) > 1:
-        raise _Unknown("branches without a map, whose gradients depend on one another")
+        raise NotKnown("branches without a map, whose gradients depend on one another")
     square, positions = _backward(part.after, after, square, positions)
     ends = [_backward(steps, scales, square, positions) for steps, scales in zip(part.branches, branches, strict=True)]
     if len({end.shape for _, end in ends}) > 1:
-        raise _Unknown("branches of different shapes")
+        raise NotKnown("branches of different shapes")
     total = sum(square for square, _ in ends)
     where = sum(square * end for square, end in ends) / total if total > 0 else ends[0][1]
     return total, np.asarray(where)
 
 
-def _forward(steps: Sequence[Step], state: _State) -> tuple[list[float], _State]:
+def _forward(steps: Sequence[Step], state: State) -> tuple[list[float], State]:
     """Return by what each step multiplies the square of a gradient, and the tensor after them."""
     scales = []
     for step in steps:
         if step.kind == "activation" and math.isnan(state.square):
-            raise _Unknown("the values at its input are not known")
-        scale, state = _step(step, state)
+            raise NotKnown("the values at its input are not known")
+        scale, state = through(step, state)
         if not math.isfinite(scale):
-            raise _Unknown("the values at its input are not known")
+            raise NotKnown("the values at its input are not known")
         scales.append(scale)
     return scales, state
-
-
-def _step(step: Step, state: _State) -> tuple[float, _State]:
-    gain2, bias2 = step.gain**2, step.bias**2
-    if step.kind == "map":
-        after = gain2 * state.square + bias2
-        return gain2, _State(after, 0.0, gain2 * state.batch_variance, state.spread, is_normal=True)
-    if step.kind in ("scale", "shift"):
-        shifted = gain2 * state.square + bias2
-        mean = state.mean * (step.parameters[0] if step.parameters else 1.0)
-        return gain2, replace(state, square=shifted, mean=mean, batch_variance=gain2 * state.batch_variance)
-    if step.kind == "dropout":
-        after, kept = state.square / step.keep, state.batch_variance
-        return 1 / step.keep, replace(state, square=after, batch_variance=kept + after - state.square, is_normal=False)
-    if step.kind == "pool":  # what is next depends on how alike the positions are
-        return gain2, _State(math.nan, math.nan, math.nan, math.nan, is_normal=False)
-    if step.kind == "group":
-        return gain2 / step.variance, _State(gain2 + bias2, 0.0, math.nan, 0.0, state.is_normal)
-    if step.kind == "attention":
-        raise _Unknown("attention")
-    if step.kind == "activation":
-        if not state.is_normal:
-            raise _Unknown("an activation of what does not come out of a map")
-        slope2, mean, square = _moments(step.activation, step.parameters, state.square)
-        if step.activation not in _HOMOGENEOUS and not math.isnan(state.spread):
-            larger, _, _ = _moments(step.activation, step.parameters, state.square * (1 + state.spread))
-            if abs(larger - slope2) > _DIFFERS * slope2:
-                raise _Unknown(f"samples of so different sizes that {step.activation} has different slopes for them")
-        # what is normal over the batch is so after a norm over it
-        alike = math.isclose(state.batch_variance, state.square, rel_tol=1e-9)
-        variance = square - mean**2 if alike else math.nan
-        return slope2, _State(square, mean, variance, state.spread, is_normal=False)
-    if step.kind == "batch":
-        variance = state.batch_variance
-    else:
-        variance = state.square - (state.mean**2 if step.kind == "layer" else 0.0)
-    if math.isnan(variance):
-        raise _Unknown("the variance over the batch before a batch norm is not known")
-    held = variance / (variance + step.eps) if variance > 0 else 0.0
-    after = gain2 * held + bias2
-    by_batch = step.kind == "batch"
-    end = _State(after, 0.0, after if by_batch else math.nan, state.spread if by_batch else 0.0, state.is_normal)
-    return gain2 / (variance + step.eps), end
 
 
 def _backward(steps: Sequence[Step], scales: Sequence[float], square: float, positions: Floats) -> tuple[float, Floats]:
@@ -246,7 +180,7 @@ def _backward(steps: Sequence[Step], scales: Sequence[float], square: float, pos
         square *= scale
         for axis, taps in enumerate(step.taps):
             if positions.ndim != len(step.taps) or positions.shape[axis] != taps.above:
-                raise _Unknown("a convolution over positions that the block's output has not")
+                raise NotKnown("a convolution over positions that the block's output has not")
             positions = np.moveaxis(np.tensordot(_reach(taps), positions, (0, axis)), 0, axis)
         if step.taps:
             kept = float(positions.sum())
@@ -264,12 +198,3 @@ def _reach(taps: Taps) -> Floats:
             if 0 <= below < taps.below:
                 shares[above, below] += 1 / taps.kernel
     return shares
-
-
-@lru_cache(maxsize=4096)
-def _moments(name: str, parameters: tuple[float, ...], variance: float) -> tuple[float, float, float]:
-    """Return E φ'², E φ and E φ² for a normal argument."""
-    phi = twin(name, parameters)
-    nodes = normal_nodes(phi, variance)
-    values = phi.value(nodes.h)
-    return nodes.mean(phi.slope(nodes.h) ** 2), nodes.mean(values), nodes.mean(values**2)

@@ -10,22 +10,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Generic, TypeVar
 
 import numpy as np
 
-from gradlab.mean_field.activations import NUMPY_ACTIVATIONS, NumpyActivation
 from gradlab.mean_field.arithmetic import checked_arithmetic
 from gradlab.mean_field.prediction import NoPrediction
-from gradlab.mean_field.token_matrix import TokenAttention, TokenMatrix
-from gradlab.mean_field.token_stream import RELU, Pair
-from gradlab.modules.profile import BlockNumbers, Part, Step
+from gradlab.mean_field.token_matrix import TokenMatrix
+from gradlab.mean_field.token_stream import Pair
+from gradlab.modules.parts import Part, Step
+from gradlab.modules.profile import BlockNumbers
+from gradlab.modules.token_steps import Passed, PassedPart, Tokens, joined
 
-__all__ = ["log_token_factors", "twin"]
+__all__ = ["log_token_factors"]
 
-Tokens = TypeVar("Tokens", Pair, TokenMatrix)
 
 _ALIKE = 0.25
 """Deviation of the cosines between tokens, beyond that of random directions; theory has one cosine for all pairs. With
@@ -34,82 +31,6 @@ _SIZES = 0.1
 """Of the mean square times the mean inverse square over tokens, less 1: what a norm amplifies small tokens by."""
 _MEAN = 0.02
 """Of the square of the mean over the mean square: norms take a mean off that theory does not follow."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Passed(Generic[Tokens]):
-    """A step, what it read, and the number of tokens."""
-
-    step: Step
-    read: Tokens
-    tokens: int
-
-    def forward(self) -> Tokens:
-        step, read = self.step, self.read
-        match step.kind:
-            case "map":
-                return read.scaled(step.gain**2).shifted(step.bias**2)
-            case "scale":
-                return read.scaled(step.gain**2)
-            case "shift":
-                return read.shifted(step.bias**2)
-            case "dropout":
-                return read.dropped(step.keep)
-            case "layer" | "rms":
-                return read.scaled(read.norm_factor(step.gain**2, step.eps)).shifted(step.bias**2)
-            case "activation":
-                return read.kernels(twin(step.activation, step.parameters))[1]
-            case "attention":
-                assert step.mixing is not None
-                weights = step.mixing.weights
-                if isinstance(read, TokenMatrix):
-                    return TokenAttention(weights, read).forward()
-                weights.require(read, self.tokens)
-                return weights.forward(read, self.tokens)
-        raise NoPrediction(f"{step.kind} norm of tokens" if step.kind in ("batch", "group") else step.kind)
-
-    def backward(self, g: Tokens) -> Tokens:
-        step, read = self.step, self.read
-        match step.kind:
-            case "map" | "scale":
-                return g.scaled(step.gain**2)
-            case "dropout":
-                return g.dropped(step.keep)
-            case "layer" | "rms":
-                return g.scaled(read.norm_factor(step.gain**2, step.eps))
-            case "activation":
-                return read.kernels(twin(step.activation, step.parameters))[0].times(g)
-            case "attention":
-                assert step.mixing is not None
-                if isinstance(read, TokenMatrix):
-                    return TokenAttention(step.mixing.weights, read).backward(g)
-                return step.mixing.weights.backward(read, g, self.tokens)
-        return g
-
-
-@dataclass(frozen=True, slots=True)
-class _PassedPart(Generic[Tokens]):
-    branches: tuple[tuple[_Passed[Tokens], ...], ...]
-    after: tuple[_Passed[Tokens], ...]
-
-    def backward(self, g: Tokens) -> Tokens:
-        """Return the moments of the gradient below, from those above."""
-        for passed in reversed(self.after):
-            g = passed.backward(g)
-        ends = []
-        for branch in self.branches:
-            inner = g
-            for passed in reversed(branch):
-                inner = passed.backward(inner)
-            ends.append(inner)
-        return _sum(ends)
-
-
-def _sum(parts: Sequence[Tokens]) -> Tokens:
-    total = parts[0]
-    for part in parts[1:]:
-        total = total.plus(part)
-    return total
 
 
 def log_token_factors(blocks: Sequence[BlockNumbers]) -> dict[int, tuple[float, str]]:
@@ -157,7 +78,7 @@ def _follow(
     `below` and `above` return the measured moments of the tokens that a block gives, and of the gradient there.
     """
     state: Tokens | None = None
-    passed: dict[int, list[_PassedPart[Tokens]]] = {}
+    passed: dict[int, list[PassedPart[Tokens]]] = {}
     for place in run:
         try:
             with checked_arithmetic():
@@ -210,7 +131,7 @@ def _require_no_mean(block: BlockNumbers) -> None:
         raise NoPrediction("attention to values whose mean is not 0")
 
 
-def _up(block: BlockNumbers, state: Tokens) -> tuple[list[_PassedPart[Tokens]], Tokens]:
+def _up(block: BlockNumbers, state: Tokens) -> tuple[list[PassedPart[Tokens]], Tokens]:
     parts = []
     for part in block.form.parts:
         passed, state = _part_up(part, state, block)
@@ -218,17 +139,17 @@ def _up(block: BlockNumbers, state: Tokens) -> tuple[list[_PassedPart[Tokens]], 
     return parts, state
 
 
-def _part_up(part: Part, state: Tokens, block: BlockNumbers) -> tuple[_PassedPart[Tokens], Tokens]:
+def _part_up(part: Part, state: Tokens, block: BlockNumbers) -> tuple[PassedPart[Tokens], Tokens]:
     if sum(not any(step.kind in ("map", "attention") for step in branch) for branch in part.branches) > 1:
         raise NoPrediction("branches without a map, whose gradients depend on one another")
     branches = [_steps_up(steps, state, block) for steps in part.branches]
-    after, end = _steps_up(part.after, _sum([end for _, end in branches]), block)
-    return _PassedPart(tuple(passed for passed, _ in branches), after), end
+    after, end = _steps_up(part.after, joined([end for _, end in branches]), block)
+    return PassedPart(tuple(passed for passed, _ in branches), after), end
 
 
 def _steps_up(
     steps: Sequence[Step], state: Tokens, block: BlockNumbers
-) -> tuple[tuple[_Passed[Tokens], ...], Tokens]:  # fmt: skip
+) -> tuple[tuple[Passed[Tokens], ...], Tokens]:  # fmt: skip
     samples, tokens = block.shape[:2]
     passed = []
     normal = False
@@ -238,14 +159,14 @@ def _steps_up(
             raise NoPrediction("attention between other tokens than those of the second axis")
         if step.kind == "activation" and not normal:
             raise NoPrediction("an activation of what does not come out of a map")
-        passed.append(_Passed(step, state, tokens))
+        passed.append(Passed(step, state, tokens))
         state = passed[-1].forward()
         normal = step.kind == "map" or (normal and step.kind in ("scale", "shift", "layer", "rms"))
     return tuple(passed), state
 
 
 def _down(
-    blocks: Sequence[BlockNumbers], passed: dict[int, list[_PassedPart[Tokens]]],
+    blocks: Sequence[BlockNumbers], passed: dict[int, list[PassedPart[Tokens]]],
     above: Callable[[BlockNumbers], Tokens],
 ) -> Iterator[tuple[int, tuple[float, str]]]:  # fmt: skip
     """Yield the factors of blocks whose forward pass is known, from the highest."""
@@ -262,9 +183,3 @@ def _down(
                 g = below.scaled(1 / below.square) if ratio > 0 else None
     except NoPrediction as none:
         yield from ((place, (math.nan, str(none))) for place in places)
-
-
-@lru_cache(maxsize=256)
-def twin(name: str, parameters: tuple[float, ...] = ()) -> NumpyActivation:
-    """Return the numpy twin of an activation with these parameters."""
-    return RELU if name == "relu" else NUMPY_ACTIVATIONS[name](*parameters)

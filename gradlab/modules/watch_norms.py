@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from gradlab.modules.backward import accumulator
+from gradlab.modules.token_numbers import accumulator
 
 __all__ = ["Number", "norm", "norms"]
 
