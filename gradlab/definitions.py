@@ -10,18 +10,19 @@ from numpy.typing import NDArray
 from gradlab.record import Floats
 from gradlab.thresholds import ABSURD_METRIC
 
-__all__ = ["fitted_blocks", "measures", "reach", "reach_interval", "verdicts"]
+__all__ = ["REACH_FACTOR", "SHORTEST_WITHOUT_ENDS", "fitted_blocks", "measures", "reach", "reach_interval", "verdicts"]
 
-_SHORTEST_WITHOUT_ENDS = 6
+SHORTEST_WITHOUT_ENDS = 6
 """Blocks from which a profile is fitted without its first and its last one, where input and loss have their effect."""
-_FACTOR = 1e3
+REACH_FACTOR = 1e3
+"""Factor on the gradient whose distance in blocks is the reach."""
 _ROUNDING = 1e-12
 """A slope of ln g this near 0 is the rounding of a least-squares fit to a constant profile."""
 
 
 def fitted_blocks(log_g: Floats) -> Floats:
     """Return the part of profiles [..., L] that the decay is fitted to: from six blocks on without both ends."""
-    return log_g[..., 1:-1] if log_g.shape[-1] >= _SHORTEST_WITHOUT_ENDS else log_g
+    return log_g[..., 1:-1] if log_g.shape[-1] >= SHORTEST_WITHOUT_ENDS else log_g
 
 
 def measures(metric: Floats) -> NDArray[np.bool_]:
@@ -37,7 +38,7 @@ def reach(log_decay: Floats) -> Floats:
     """
     distance = np.abs(log_decay)
     flat = distance <= _ROUNDING
-    return np.where(flat, np.inf, log(_FACTOR) / np.where(flat, 1.0, distance))
+    return np.where(flat, np.inf, log(REACH_FACTOR) / np.where(flat, 1.0, distance))
 
 
 def reach_interval(low: Floats, high: Floats) -> tuple[Floats, Floats]:

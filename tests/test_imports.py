@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "columns": {"cell"},
     "record": {"columns"},
     "definitions": {"record", "thresholds"},
+    "terms": {"columns", "definitions", "thresholds"},
     "plugins": {"errors", "components", "families", "cell"},
     "query": {"errors", "components", "cell"},
     "spec": {"errors", "components", "families", "cell", "query"},
@@ -62,8 +63,8 @@ MAY_IMPORT = {
         "spec", "grid", "query", "store", "results", "analysis", "modules",
     },
     "api": {
-        "errors", "components", "families", "cell", "datafiles", "record", "spec", "query", "grid", "planning",
-        "mean_field", "store", "results", "execution", "analysis", "report", "modules",
+        "errors", "components", "families", "cell", "columns", "terms", "datafiles", "record", "spec", "query", "grid",
+        "planning", "mean_field", "store", "results", "execution", "analysis", "report", "modules",
     },
     "terminal": {"errors", "execution", "report"},
     "python": {

@@ -11,6 +11,8 @@ from gradlab.errors import OptionError, UsageError
 
 __all__ = ["LOSSES", "VERDICTS", "BatchOptions", "ModelOptions", "ProbeOptions", "WidthOptions"]
 
+BATCH, MEASUREMENT, TRAINING = "Model, batch and loss", "Measurement", "Training"
+"""Sections of a command's help."""
 LOSSES = ("cross_entropy", "mse", "normal", "token", "common")
 VERDICTS = ("vanishing", "exploding", "dead", "masked", "detached", "nonfinite")
 _SHAPE, _TOKENS = re.compile(r"[1-9]\d{0,8}(x[1-9]\d{0,8})*"), re.compile(r"[1-9]\d{0,8}(x[1-9]\d{0,8})*:[1-9]\d{0,8}")
@@ -20,14 +22,19 @@ _SHAPE, _TOKENS = re.compile(r"[1-9]\d{0,8}(x[1-9]\d{0,8})*"), re.compile(r"[1-9
 class BatchOptions(Options):
     """Where a command gets the batch and the loss of a model of the user from; FILE.py:NAME or package.module:NAME."""
 
-    batch: str | None = option(None, "Function that returns the batch.", metavar="FILE.py:NAME")
-    input: str | None = option(None, "A standard normal input of this shape.", metavar="4x3x64x64")
-    tokens: str | None = option(None, "Random tokens: their shape, and how many there are.", metavar="2x64:1000")
+    batch: str | None = option(None, "Function that returns the batch.", metavar="FILE.py:NAME", panel=BATCH)
+    input: str | None = option(None, "Shape of a standard normal input: 4x3x64x64.", metavar="SHAPE", panel=BATCH)
+    tokens: str | None = option(
+        None, "Shape of random tokens, and size of the vocabulary: 2x64:1000.", metavar="SHAPE:N", panel=BATCH
+    )
     loss: str | None = option(
-        None, "A loss, or a random gradient at the output; left out: the model's own loss, else normal.",
-        metavar="cross_entropy|mse|normal|token|common|FILE.py:NAME", offers=LOSSES,
+        None, "cross_entropy, mse, a function FILE.py:NAME, or a random gradient at the output: normal, token, common; "
+        "left out: the model's own loss, else normal.",
+        metavar="LOSS", offers=LOSSES, panel=BATCH
     )  # fmt: skip
-    arg: tuple[str, ...] = option((), "An argument of the function that makes the model.", metavar="NAME=VALUE")
+    arg: tuple[str, ...] = option(
+        (), "An argument of the function that makes the model.", metavar="NAME=VALUE", panel=BATCH
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -55,7 +62,7 @@ class ModelOptions(BatchOptions):
 
     blocks: tuple[str, ...] = option(
         ("auto",), "auto, cuts, joins, weights, a class, or patterns of module names.", metavar="NAME,...",
-        offers=("auto", "cuts", "joins", "weights"), separated=True,
+        offers=("auto", "cuts", "joins", "weights"), separated=True, panel=MEASUREMENT
     )  # fmt: skip
 
     def __post_init__(self) -> None:
@@ -68,13 +75,24 @@ class ModelOptions(BatchOptions):
 class ProbeOptions(Options):
     """How a model of the user is measured."""
 
-    source: str | None = option(None, "The input that the blocks are counted from.", metavar="NAME")
-    seeds: int = option(1, "How many models to build and measure, each with its seed.", metavar="N", low=1)
-    dtype: str = option("float64", "What is computed in; own: what the model has.", choices=("float64", "own"))
-    train: bool | None = option(None, "The mode; left out: the model's own.", bool, off="--eval")
-    samples: int | None = option(None, "At most N samples of the batch.", int, metavar="N", low=1)
-    vanish: float = option(1e-3, "A survival below it is vanishing.", low=0, above=True)
-    explode: float = option(1e3, "A survival above it is exploding.", low=1)
+    source: str | None = option(None, "The input that the blocks are counted from.", metavar="NAME", panel=MEASUREMENT)
+    seeds: int = option(
+        1, "Number of models to build and measure, each with its seed.", metavar="N", low=1, panel=MEASUREMENT
+    )
+    dtype: str = option(
+        "float64",
+        "Number format of the computation; own: that of the model.",
+        choices=("float64", "own"),
+        panel=MEASUREMENT,
+    )
+    train: bool | None = option(
+        None, "Mode of the model; left out: the one it is in.", bool, off="--eval", panel=MEASUREMENT
+    )
+    samples: int | None = option(
+        None, "Number of samples of the batch to take at most.", int, metavar="N", low=1, panel=MEASUREMENT
+    )
+    vanish: float = option(1e-3, "Survival below which the verdict is vanishing.", low=0, above=True, panel=MEASUREMENT)
+    explode: float = option(1e3, "Survival above which the verdict is exploding.", low=1, panel=MEASUREMENT)
 
 
 @dataclass(frozen=True)
@@ -82,13 +100,20 @@ class WidthOptions(Options):
     """How models of several widths are trained for a coordinate check."""
 
     optimizer: str = option(
-        "adam", "adam (eps 1e-30), sgd, or a function of a model.", metavar="adam|sgd|FILE.py:NAME",
-        offers=("adam", "sgd"),
+        "adam", "adam (eps 1e-30), sgd, or a function of a model FILE.py:NAME.", metavar="OPTIMIZER",
+        offers=("adam", "sgd"), panel=TRAINING
     )  # fmt: skip
-    lr: float = option(1e-3, "Learning rate.", low=0, above=True)
-    steps: int = option(3, "Updates; the verdict is on the first.", metavar="N", low=1, high=1000)
-    seeds: int = option(3, "Models of each width.", metavar="N", low=1, high=1000)
-    dtype: str = option("float64", "What is computed in; own: what the models have.", choices=("float64", "own"))
+    lr: float = option(1e-3, "Learning rate.", low=0, above=True, panel=TRAINING)
+    steps: int = option(
+        3, "Number of updates; the verdict is about the first.", metavar="N", low=1, high=1000, panel=TRAINING
+    )
+    seeds: int = option(3, "Number of models of each width.", metavar="N", low=1, high=1000, panel=TRAINING)
+    dtype: str = option(
+        "float64",
+        "Number format of the computation; own: that of the models.",
+        choices=("float64", "own"),
+        panel=TRAINING,
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -25,7 +25,8 @@ __all__ = [
     "WatchOptions", "option", "options_of",
 ]  # fmt: skip
 
-"""Of a measured model that is not healthy."""
+CELLS, COMPUTATION, COMPARED = "Cells to compute", "Computation", "What is compared"
+"""Sections of a command's help."""
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+(,\d+)*)?")
 _SIZE, _MEAN_SQUARE = Param(kind=int, low=1), Param(low=0)
 
@@ -49,6 +50,8 @@ class Option:
     joined: bool = False
     """Of a text: whether it is names or conditions with commas between them, so that Python may give a list of them, or
     a mapping of settings to values."""
+    panel: str = ""
+    """The section of a command's help; empty: that of the output."""
 
     def check(self, value: Any) -> Any:
         """Return a value in its canonical form; scalars and lists of numpy, pandas and torch are what they mean.
@@ -119,18 +122,22 @@ class Options:
 class GridOptions(Options):
     """How a grid of settings is read."""
 
-    limit: int = option(LIMIT, "Most cells a grid may have.", low=1)
+    limit: int = option(LIMIT, "Largest number of cells of a grid.", low=1, panel=CELLS)
 
 
 @dataclass(frozen=True)
 class PlanOptions(GridOptions):
     """Which cells of a spec are to be run, where their results go, and on what device."""
 
-    out: Path = option(Path("results"), "Where the run directories are.", Path, metavar="DIR")
-    device: str = option("auto", "auto, cpu, cuda, or some GPUs: cuda:0,1.", offers=("auto", "cpu", "cuda"))
-    seed_offset: int = option(0, "Add N to every seed.", metavar="N", low=0, high=SETTINGS["seed"].param.high)
-    fresh: bool = option(False, "Start over; what was done before is kept as parts.old.")
-    rerun_failed: bool = option(False, "Also cells that failed in an earlier run.")
+    out: Path = option(Path("results"), "The directory of the run directories.", Path, metavar="DIR")
+    device: str = option(
+        "auto", "auto, cpu, cuda, or a list of GPUs: cuda:0,1.", offers=("auto", "cpu", "cuda"), panel=COMPUTATION
+    )
+    seed_offset: int = option(
+        0, "Add N to each seed.", metavar="N", low=0, high=SETTINGS["seed"].param.high, panel=CELLS
+    )
+    fresh: bool = option(False, "Compute all cells again; the earlier results are kept in parts.old.", panel=CELLS)
+    rerun_failed: bool = option(False, "Compute cells that failed in an earlier run again.", panel=CELLS)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -143,24 +150,45 @@ class RunOptions(PlanOptions):
     """How the banks of a run are computed, and what is made of its tables."""
 
     workers: int | Literal["auto"] = option(
-        "auto", "Processes; auto: one a CPU or GPU.", int, metavar="N", low=1, high=4096, choices=("auto",)
+        "auto",
+        "Number of worker processes; auto: one for each CPU or GPU.",
+        int,
+        metavar="N",
+        low=1,
+        high=4096,
+        choices=("auto",),
+        panel=COMPUTATION,
     )
     executor: str = option(
         "local",
-        "local (processes), inline (none), ray (a cluster).",
+        "local (worker processes), inline (this process) or ray (a cluster).",
         metavar="NAME",
         choices=("local", "inline", "ray"),
+        panel=COMPUTATION,
     )
-    address: str | None = option(None, "Of the Ray cluster; left out: a local one.", metavar="HOST:PORT")
+    address: str | None = option(
+        None, "Address of the Ray cluster; left out: a local cluster.", metavar="HOST:PORT", panel=COMPUTATION
+    )
     bank_timeout: float | None = option(
-        None, "A bank that takes longer has failed.", float, metavar="SECONDS", low=0, above=True
+        None,
+        "A bank that takes longer counts as failed.",
+        float,
+        metavar="SECONDS",
+        low=0,
+        above=True,
+        panel=COMPUTATION,
     )
     retries: int | None = option(
-        None, "Try failed banks again; left out: once, if the worker died.", int, metavar="N", low=0
+        None,
+        "How often a failed bank is tried again; left out: once, where its worker died.",
+        int,
+        metavar="N",
+        low=0,
+        panel=COMPUTATION,
     )
-    fail_fast: bool = option(False, "Stop at the first failure.")
-    plots: bool = option(True, "Draw no pictures.")
-    tensorboard: bool = option(False, "Also write what TensorBoard reads, into RESULTS/tensorboard.")
+    fail_fast: bool = option(False, "Stop at the first failed bank.", panel=COMPUTATION)
+    plots: bool = option(True, "Draw no pictures into RESULTS/plots.")
+    tensorboard: bool = option(False, "Write files for TensorBoard into RESULTS/tensorboard.")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -196,15 +224,28 @@ class TheoryOptions(GridOptions):
 class CompareOptions(Options):
     """What is asked of the cells of some runs."""
 
-    by: str | None = option(None, "Settings that make the rows.", metavar="KEY,...", joined=True)
-    metric: str = option(
-        "survival", f"{', '.join(list(RESPONSES)[:-1])} or {list(RESPONSES)[-1]}.", offers=tuple(RESPONSES)
+    by: str | None = option(
+        None, "Settings whose values make the rows: depth,norm.", metavar="KEY,...", joined=True, panel=COMPARED
     )
-    where: str | None = option(None, "Only these cells: 'depth>=16 and norm=none'.", joined=True)
-    baseline: str | None = option(None, "Compare all else with this, in pairs.", metavar="KEY=VALUE,...", joined=True)
-    sort: str | None = option(None, "Largest first; -COLUMN: last.", metavar="COLUMN")
-    top: int | None = option(None, "Only the first N rows.", int, metavar="N", low=1)
-    fail_on: tuple[str, ...] = option((), "Leave with 3: 'survival<1e-3'.", metavar="CONDITION")
+    metric: str = option(
+        "survival",
+        f"{', '.join(list(RESPONSES)[:-1])} or {list(RESPONSES)[-1]}.",
+        offers=tuple(RESPONSES),
+        panel=COMPARED,
+    )
+    where: str | None = option(None, "Condition on the cells: 'depth>=16 and norm=none'.", joined=True, panel=COMPARED)
+    baseline: str | None = option(
+        None,
+        "Compare the other configurations with this, in pairs: norm=none.",
+        metavar="KEY=VALUE,...",
+        joined=True,
+        panel=COMPARED,
+    )
+    sort: str | None = option(
+        None, "Sort the rows, the largest first; -COLUMN: the smallest first.", metavar="COLUMN", panel=COMPARED
+    )
+    top: int | None = option(None, "Show the first N rows only.", int, metavar="N", low=1, panel=COMPARED)
+    fail_on: tuple[str, ...] = option((), "Exit code 3 where it holds for a row: 'survival<1e-3'.", metavar="CONDITION")
 
 
 @dataclass(frozen=True)
@@ -217,7 +258,7 @@ class PlotOptions(Options):
     format: tuple[str, ...] = option(
         FORMATS, "File formats.", metavar=",".join(FORMATS), offers=FORMATS, separated=True
     )
-    out: Path | None = option(None, "Instead of RESULTS/plots.", Path, metavar="DIR")
+    out: Path | None = option(None, "Directory of the pictures; left out: RESULTS/plots.", Path, metavar="DIR")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -229,7 +270,7 @@ class PlotOptions(Options):
 class ReportOptions(Options):
     """Where the page goes."""
 
-    out: Path | None = option(None, "Instead of RESULTS/report.html.", Path, metavar="FILE")
+    out: Path | None = option(None, "Path of the page; left out: RESULTS/report.html.", Path, metavar="FILE")
 
 
 @dataclass(frozen=True)
@@ -243,4 +284,4 @@ class TensorboardOptions(Options):
 class WatchOptions(Options):
     """How a run is followed."""
 
-    every: float = option(1.0, "How often to look.", metavar="SECONDS", low=0.1)
+    every: float = option(1.0, "Seconds between two looks at the directory.", metavar="SECONDS", low=0.1)

@@ -10,8 +10,10 @@ import typer
 from gradlab import __version__
 from gradlab.cli.catalogue import init, list_names, schema
 from gradlab.cli.compare import compare
+from gradlab.cli.explain import explain
 from gradlab.cli.exports import plot, report, tensorboard
 from gradlab.cli.flags import with_flags
+from gradlab.cli.help import HelpedCommand, HelpedGroup
 from gradlab.cli.probe import probe
 from gradlab.cli.run import plan, run, sweep
 from gradlab.cli.show import show
@@ -23,8 +25,8 @@ __all__ = ["COMMANDS", "app"]
 
 app = typer.Typer(
     name="gradlab",
-    help="A command-line laboratory: do gradients survive in a deep network, why not, and what mends it?",
-    no_args_is_help=True,
+    cls=HelpedGroup,
+    help="Gradients in deep networks: whether they survive, why they do not, and what helps.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -48,7 +50,7 @@ def _gradlab(
 COMMANDS: dict[str, Callable[..., int]] = {
     "run": run, "sweep": sweep, "theory": theory, "probe": probe, "width": width, "plan": plan, "plot": plot,
     "report": report, "compare": compare, "show": show, "watch": watch, "tensorboard": tensorboard,
-    "list": list_names, "schema": schema, "init": init,
+    "list": list_names, "schema": schema, "init": init, "explain": explain,
 }  # fmt: skip
 for _name, _command in COMMANDS.items():
-    app.command(_name)(with_flags(_command))
+    app.command(_name, cls=HelpedCommand)(with_flags(_command))

@@ -12,6 +12,7 @@ import typer
 
 from gradlab.api.options import CompareOptions
 from gradlab.cli.flags import CompareOutput, Results
+from gradlab.cli.help import OUTPUT
 from gradlab.cli.run import DID_NOT_HOLD
 from gradlab.terminal.console import err, out, warn
 
@@ -33,7 +34,10 @@ def compare(
     results: Results,
     options: CompareOptions,
     output: CompareOutput,
-    csv: Annotated[str | None, typer.Option("--csv", metavar="FILE", help="The table as CSV; - for stdout.")] = None,
+    csv: Annotated[
+        str | None,
+        typer.Option("--csv", metavar="FILE", rich_help_panel=OUTPUT, help="Write the table as CSV; -: to stdout."),
+    ] = None,
 ) -> int:
     """Compare any number of runs: what survives and learns, which factor matters, what is more than chance.
 

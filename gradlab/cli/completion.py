@@ -14,7 +14,7 @@ from pathlib import Path
 from gradlab.api import catalogue
 from gradlab.cell import REGISTRIES, SETTINGS, Named
 
-__all__ = ["cells", "choices", "kinds", "overrides", "overrides_or_files", "parameters", "values_of"]
+__all__ = ["cells", "choices", "explained", "kinds", "overrides", "overrides_or_files", "parameters", "values_of"]
 
 Offers = list[tuple[str, str]]
 """What can stand there, each with a line of help."""
@@ -69,6 +69,13 @@ def overrides_or_files(incomplete: str) -> Offers:
 def kinds(incomplete: str) -> Offers:
     """Offer the kinds of `gradlab list`."""
     return [(kind, "") for kind in catalogue.kinds() if kind.startswith(incomplete)]
+
+
+def explained(incomplete: str) -> Offers:
+    """Offer the names of `gradlab explain`; those with blanks are no single word of a shell."""
+    from gradlab.api.explain import explained_names
+
+    return [(name, "") for name in explained_names() if name.startswith(incomplete) and " " not in name]
 
 
 def cells(incomplete: str) -> Offers:

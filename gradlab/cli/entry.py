@@ -40,6 +40,7 @@ def invoke(arguments: Sequence[str]) -> int:
     70 a bug in gradlab; 130 after Ctrl-C.
     """
     _mend_streams()
+    arguments = list(arguments) or ["--help"]
     verbose = "--verbose" in arguments or "-v" in arguments
     try:
         code = _dispatch(arguments)

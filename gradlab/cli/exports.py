@@ -11,6 +11,7 @@ import typer
 
 from gradlab.api.options import PlotOptions, ReportOptions, TensorboardOptions
 from gradlab.cli.flags import Results
+from gradlab.cli.help import OUTPUT
 from gradlab.terminal.console import best_effort, err, out, warn
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def tensorboard(results: Results, options: TensorboardOptions) -> int:
 def report(
     results: Results,
     options: ReportOptions,
-    show: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
+    show: Annotated[bool, typer.Option("--open", rich_help_panel=OUTPUT, help="Show the page in the browser.")] = False,
 ) -> int:
     """Write one HTML page about finished runs: tables that sort, profiles beside theory, every CSV behind a button.
 

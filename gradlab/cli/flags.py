@@ -15,12 +15,24 @@ from typing import Annotated, Any
 
 import typer
 
-from gradlab.api.options import Option, Options, option, options_of
+from gradlab.api.options import CELLS, Option, Options, option, options_of
 from gradlab.cell import SETTINGS, parameter_of
 from gradlab.cli import completion
+from gradlab.cli.help import OUTPUT, VALUES
 from gradlab.errors import PluginError, UsageError
 
-__all__ = ["Action", "Output", "Overrides", "PlanOutput", "Results", "RunOutput", "Settings", "Specs", "with_flags"]
+__all__ = [
+    "Action",
+    "Output",
+    "Overrides",
+    "PlanOutput",
+    "Results",
+    "RunOutput",
+    "Settings",
+    "Specs",
+    "setting_flag",
+    "with_flags",
+]
 
 Action = Callable[[], int]
 """What typer gives back for a command line: it does what the command says and returns the exit code."""
@@ -38,7 +50,7 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option(
         "-s", "--set", metavar="KEY=VALUE", help="Override the spec: -s depth=2..16 -s train.steps=50.",
-        autocompletion=completion.overrides,
+        autocompletion=completion.overrides, rich_help_panel=CELLS,
     ),
 ]  # fmt: skip
 Results = Annotated[list[Path], typer.Argument(metavar="RESULTS...", help="Run directories, or one above them.")]
@@ -56,14 +68,19 @@ def _load_plugins(context: typer.Context, paths: list[Path] | None) -> list[Path
 _Plugins = Annotated[
     list[Path] | None,
     typer.Option(  # read before all other flags, so that their values can be named
-        "--plugin", metavar="FILE.py", help="Run a Python file with components of your own first: docs/plugins.md.",
+        "--plugin", metavar="FILE.py", help="A Python file with components of your own, which is run first.",
         is_eager=True, callback=_load_plugins,
     ),
 ]  # fmt: skip
 
 _SETTING_NAMES = {key: f"setting_{key.replace('.', '_')}" for key in (*SETTINGS, "seeds") if key != "seed"}
 _PARAMETER = "parameter"
-_PANEL = "Settings: a value, a list (a,b) or a range (2..64, 1e-3..1e-1*10)"
+_PANELS = (
+    ("Settings: data and seeds", ("task", "seq_len", "seeds", "inputs.", "targets.")),
+    ("Settings: measurement", ("probe.", "thresholds.")),
+    ("Settings: training", ("train.",)),
+)
+"""Sections of the help for the settings whose keys are these or begin with them."""
 
 
 @dataclass(frozen=True)
@@ -77,23 +94,23 @@ class Output(Options):
 class CompareOutput(Output):
     """What a comparison prints."""
 
-    verbose: bool = option(False, "Every remark, and tracebacks.", flags=("-v",))
+    verbose: bool = option(False, "Every table and every remark, and tracebacks.", flags=("-v",))
 
 
 @dataclass(frozen=True)
 class PlanOutput(Output):
     """What a command about banks prints."""
 
-    verbose: bool = option(False, "Every bank, every remark, and tracebacks.", flags=("-v",))
+    verbose: bool = option(False, "Every bank, every table, every remark, and tracebacks.", flags=("-v",))
 
 
 @dataclass(frozen=True)
 class RunOutput(PlanOutput):
     """What a run prints, and what its exit code says."""
 
-    quiet: bool = option(False, "Nothing but errors.", flags=("-q",))
-    dry_run: bool = option(False, "Only say what would be done, like plan.")
-    check: bool = option(False, "Leave with 3 when something the spec expects does not hold.")
+    quiet: bool = option(False, "Print errors only.", flags=("-q",))
+    dry_run: bool = option(False, "Print the plan, as gradlab plan does, and compute nothing.")
+    check: bool = option(False, "Exit code 3 where an expectation of the spec does not hold.")
 
 
 def with_flags(command: Callable[..., int]) -> Callable[..., Action]:
@@ -141,7 +158,7 @@ def _option_flags(options: type[Options]) -> Iterator[inspect.Parameter]:
         flag = f"--{parsed_name.replace('_', '-')}" + (f"/{described.off}" if described.off else "")
         shown = typer.Option(
             *described.flags, flag, help=param.help,
-            metavar=described.metavar or ("PATH" if param.kind is Path else None),
+            metavar=described.metavar or _placeholder(name, described), rich_help_panel=described.panel or OUTPUT,
             autocompletion=completion.choices(*offers) if offers else None,
         )  # fmt: skip
         yield _flag(parsed_name, default, Annotated[kind, shown])
@@ -149,19 +166,42 @@ def _option_flags(options: type[Options]) -> Iterator[inspect.Parameter]:
 
 def _setting_flags() -> Iterator[inspect.Parameter]:
     for key, name in _SETTING_NAMES.items():
-        short = SETTINGS[key].attribute.replace("_", "-") if key in SETTINGS else key
         shown = typer.Option(
-            *dict.fromkeys((f"--{short}", f"--{key}")), metavar="VALUES",
-            help=SETTINGS[key].help if key in SETTINGS else "how many seeds, or a list or range of them",
-            rich_help_panel=_PANEL, autocompletion=completion.values_of(key),
+            setting_flag(key), metavar=VALUES, help=_setting_help(key),
+            rich_help_panel=_panel_of(key), autocompletion=completion.values_of(key),
         )  # fmt: skip
         yield _flag(name, None, Annotated[str | None, shown])
     shown = typer.Option(
-        "--parameter", metavar="KEY=VALUES", rich_help_panel=_PANEL,
-        help="A parameter of a component, in short --optimizer.eps 1e-8,1e-4.",
+        "--parameter", metavar="KEY=VALUES", rich_help_panel="Settings: parameters",
+        help="A parameter of a component; shorter: --optimizer.eps 1e-8,1e-4.",
         autocompletion=completion.parameters,
     )  # fmt: skip
     yield _flag(_PARAMETER, None, Annotated[list[str] | None, shown])
+
+
+def setting_flag(key: str) -> str:
+    """Return the flag of a setting: its last name, with hyphens."""
+    return f"--{SETTINGS[key].attribute.replace('_', '-') if key in SETTINGS else key}"
+
+
+def _setting_help(key: str) -> str:
+    text = SETTINGS[key].help if key in SETTINGS else "number of seeds, or a list or range of them"
+    return (text if text.startswith("torch.") else f"{text[:1].upper()}{text[1:]}") + "."
+
+
+def _panel_of(key: str) -> str:
+    for panel, beginnings in _PANELS:
+        if any(key == beginning or (beginning.endswith(".") and key.startswith(beginning)) for beginning in beginnings):
+            return panel
+    return "Settings: training" if key in SETTINGS and SETTINGS[key].training else "Settings: network"
+
+
+def _placeholder(name: str, described: Option) -> str | None:
+    """Return what stands for the value of an option in its help."""
+    kind, choices = described.param.kind, described.param.choices
+    if kind in (int, float, Path):
+        return {int: "N", float: "NUMBER", Path: "PATH"}[kind]
+    return "|".join(choices) if 0 < len(choices) < 4 else None if kind is bool else name.upper()
 
 
 def _parsed_name(name: str, described: Option) -> str:

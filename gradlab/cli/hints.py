@@ -25,6 +25,7 @@ def with_parameters(arguments: Sequence[str]) -> list[str]:
     """
     if not arguments or arguments[0] not in WITH_SETTINGS:
         return list(arguments)
+    arguments = [arguments[0], *map(_named_once, arguments[1:])]
     spread = [arguments[0]]
     at = 1
     while at < len(arguments):
@@ -44,6 +45,21 @@ def with_parameters(arguments: Sequence[str]) -> list[str]:
         spread += ["--parameter", f"{match[1]}={values}"] if parameter else [f"--{match[1]}={values}"]
         at = end
     return spread
+
+
+def _named_once(argument: str) -> str:
+    """Return an argument with the flag of a setting as help has it, also for ``--train.steps`` and ``--batch_size``."""
+    match = _FLAG.fullmatch(argument)
+    if match is None:
+        return argument
+    flag = _other_forms().get(match[1], match[1])
+    return f"--{flag}" if match[2] is None else f"--{flag}={match[2]}"
+
+
+def _other_forms() -> dict[str, str]:
+    """Return the flags of settings by their keys in a spec and by the names of their fields."""
+    flags = {key: setting.attribute.replace("_", "-") for key, setting in SETTINGS.items() if key != "seed"}
+    return flags | {SETTINGS[key].attribute: flag for key, flag in flags.items()}
 
 
 def _setting_flags() -> set[str]:

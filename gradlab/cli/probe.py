@@ -21,10 +21,12 @@ __all__ = ["probe"]
 class ProbeOutput(CompareOutput):
     """What a measurement prints and writes, and what its exit code says."""
 
-    cure: bool = option(False, "Try what may mend it, each change on a copy, and measure that too.")
-    out: Path | None = option(None, "Write probe.html, blocks.csv and probe.json there.", Path, metavar="DIR")
+    cure: bool = option(False, "Measure changes that may help too, each on a copy of the model.")
+    out: Path | None = option(
+        None, "Write probe.html, blocks.csv and probe.json into this directory.", Path, metavar="DIR"
+    )
     fail_on: tuple[str, ...] = option(
-        (), "Leave with 3 at these verdicts: vanishing,dead.", metavar="VERDICT,...", offers=VERDICTS, separated=True
+        (), "Exit code 3 at these verdicts: vanishing,dead.", metavar="VERDICT,...", offers=VERDICTS, separated=True
     )
 
     def __post_init__(self) -> None:
@@ -36,7 +38,10 @@ class ProbeOutput(CompareOutput):
 
 def probe(
     model: Annotated[
-        str, typer.Argument(metavar="FILE.py:NAME", help="Function that makes the model; or package.module:NAME.")
+        str,
+        typer.Argument(
+            metavar="FILE.py:NAME", help="Function that makes the model, in a file or as package.module:NAME."
+        ),
     ],
     given: ModelOptions,
     options: ProbeOptions,

@@ -11,6 +11,7 @@ import typer
 
 from gradlab.api.options import PlanOptions, RunOptions
 from gradlab.cli.flags import Overrides, PlanOutput, RunOutput, Settings, Specs
+from gradlab.cli.help import OUTPUT
 from gradlab.terminal.console import best_effort, console, err, out, print_json, print_report, warn
 
 if TYPE_CHECKING:
@@ -38,9 +39,20 @@ def sweep(
     settings: Settings,
     options: RunOptions,
     output: RunOutput,
-    name: Annotated[str, typer.Option("--name", help="Name of the run; made of what varies if left out.")] = "",
+    name: Annotated[
+        str,
+        typer.Option(
+            "--name",
+            metavar="NAME",
+            rich_help_panel=OUTPUT,
+            help="Name of the run; left out: made of the settings that vary.",
+        ),
+    ] = "",
     save: Annotated[
-        Path | None, typer.Option("--save", metavar="FILE", help="Write the sweep as a spec, and run nothing.")
+        Path | None,
+        typer.Option(
+            "--save", metavar="FILE", rich_help_panel=OUTPUT, help="Write the sweep as a spec, and compute nothing."
+        ),
     ] = None,
 ) -> int:
     """Run a grid given by flags: gradlab sweep --depth 2..64 --activation sigmoid,relu.

@@ -8,6 +8,7 @@ import typer
 
 from gradlab.api.options import TheoryOptions
 from gradlab.cli.flags import Output, Settings
+from gradlab.cli.help import OUTPUT
 
 __all__ = ["theory"]
 
@@ -18,7 +19,11 @@ def theory(
     output: Output,
     critical: Annotated[
         bool,
-        typer.Option("--critical", help="The order-to-chaos line instead, for --activation and --bias-std or --init."),
+        typer.Option(
+            "--critical",
+            rich_help_panel=OUTPUT,
+            help="The order-to-chaos line instead, for --activation and --bias-std or --init.",
+        ),
     ] = False,
 ) -> int:
     """Predict survival by mean-field theory, without training: gradlab theory --activation tanh --depth 2..64*2.

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gradlab.api.model_options import BatchOptions, WidthOptions
+from gradlab.api.model_options import TRAINING, BatchOptions, WidthOptions
 from gradlab.api.options import option
 from gradlab.cli.flags import CompareOutput
 from gradlab.cli.run import DID_NOT_HOLD
@@ -23,7 +23,7 @@ class WidthOutput(CompareOutput):
     """What a coordinate check prints, and what its exit code says."""
 
     fail_on: tuple[str, ...] = option(
-        (), "Leave with 3 at these verdicts: grows,shrinks.", metavar="VERDICT,...", offers=_VERDICTS, separated=True
+        (), "Exit code 3 at these verdicts: grows,shrinks.", metavar="VERDICT,...", offers=_VERDICTS, separated=True
     )
 
     def __post_init__(self) -> None:
@@ -36,10 +36,18 @@ class WidthOutput(CompareOutput):
 def width(
     model: Annotated[
         str,
-        typer.Argument(metavar="FILE.py:NAME", help="Function of a width that makes a model; or package.module:NAME."),
+        typer.Argument(
+            metavar="FILE.py:NAME", help="Function of a width that makes a model, in a file or as package.module:NAME."
+        ),
     ],
     widths: Annotated[
-        str, typer.Option("--widths", metavar="N,...", help="At least three: 64..1024*2, or 64,128,256.")
+        str,
+        typer.Option(
+            "--widths",
+            metavar="N,...",
+            rich_help_panel=TRAINING,
+            help="At least three widths: 64..1024*2, or 64,128,256.",
+        ),
     ],
     given: BatchOptions,
     options: WidthOptions,
