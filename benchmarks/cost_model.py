@@ -91,6 +91,16 @@ def configurations() -> Iterator[tuple[str, int]]:
             ("seq_len=50 width=64", 8), ("seq_len=30 width=32 depth=2", 6),
         ):  # fmt: skip
             yield f"model={model} task=adding activation=tanh depth=1 {shape}", count
+    for shape, counts in {
+        "task=sequential_digits seq_len=16 depth=4 width=64 batch_size=16": (1, 8, 16),
+        "task=sequential_digits seq_len=16 depth=4 width=64": (1, 4),
+        "task=sequential_digits seq_len=16 depth=4 width=32 batch_size=16": (1, 16),
+        "task=sequential_digits seq_len=64 depth=4 width=64 batch_size=16": (4,),
+        "task=sequential_digits seq_len=16 depth=8 width=128 batch_size=16": (4,),
+        "task=digits depth=4 width=64": (2,),
+    }.items():
+        for count in counts:
+            yield f"model=transformer norm=layer residual=pre_norm {shape}", count
 
 
 def cells_of(settings: str, replicas: int) -> list[Cell]:

@@ -151,6 +151,8 @@ class Mixture:
         self._sizes = [size for _, size in runs]
         if any(part.start is not None for part in self._parts):
             raise ValueError("an activation with a learned parameter cannot share a bank with others")
+        self.in_place = all(part.in_place for part in self._parts)
+        """Whether `with_pullback` needs no other memory than it is given."""
 
     def __call__(self, x_RNO: Tensor, learned_R: Tensor | None) -> Tensor:
         """Return each replica's activation of its `x_RNO`; nothing is learned, so `learned_R` is None."""
@@ -162,7 +164,7 @@ class Mixture:
 
         Both may write over what they are given.
         """
-        whole = all(part.in_place for part in self._parts)
+        whole = self.in_place
         pieces = [
             # a graph that keeps its input does not suffer that a neighbour in the same memory is written over
             part.with_pullback(piece if whole or part.in_place else piece.clone(), None)
@@ -186,7 +188,7 @@ class Mixture:
 
     def slope_magnitude(self, x: Tensor, y: Tensor, out: Tensor) -> Tensor:
         """Write |dy/dx| to `out`, element by element, and return it; `x` and `y` are input and output, in one graph."""
-        if not all(part.in_place for part in self._parts):
+        if not self.in_place:
             return torch.abs(derivative(y, x), out=out)
         pieces = (torch.split(tensor, self._sizes) for tensor in (x, y, out))
         for part, *piece in zip(self._parts, *pieces, strict=True):

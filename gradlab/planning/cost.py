@@ -62,6 +62,7 @@ RATES: dict[str, float] = {
     "probe_batch_unit": 1.12e-08, "probe_layer_unit": 8.33e-09, "probe_rms_unit": 6.20e-09,
     "probe_residual_unit": 2.56e-09, "probe_dropout_unit": 2.58e-09, "probe_bfloat16_unit": 0.0,
     "probe_float16_unit": 6.45e-08, "probe_time_block": 2.97e-04, "cell": 3.51e-04, "drawn": 1.57e-08,
+    "token_block": 1.50e-04, "probe_token_block": 2.00e-04,
     "turned": 1.93e-10, "bank": 2.55e-03, "time_bank": 8.69e-04, "sequence": 2.39e-05, "conv_flop": 2.87e-12,
     "conv_unit": 4.80e-09, "conv_block": 2.81e-04, "probe_conv_flop": 2.07e-11, "probe_conv_unit": 3.74e-08,
     "probe_conv_block": 1.38e-03,

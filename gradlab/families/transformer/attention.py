@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gradlab.families.network import Architecture, Context
+from gradlab.families.transformer.by_hand import MOST_TOKENS, mixed
 from gradlab.families.transformer.factors import Factors
 from gradlab.nn.inits import bias_draw, weight_draw
 from gradlab.nn.linear import linear
@@ -66,22 +67,28 @@ class Attention:
         # one product for all three: the matrices are small beside the tokens, and stay parameters of their own
         weight = torch.cat([own[name] for name in _PROJECTIONS], 1)
         bias = torch.cat([own[f"{name}_bias"] for name in _PROJECTIONS], 1)
-        joint = linear(x.flatten(1, 2), weight, bias).view(replicas, batch, tokens, 3, self.heads, self.size)
-        q, k, v = joint.unbind(3)
-        if self.qk_norm:
-            q, k = self._normed(q, own["query_norm"]), self._normed(k, own["key_norm"])
-        q, k, v = (part.transpose(2, 3) for part in (q, k, v))
-        mixed = self._mixed(q, k, v, ctx).transpose(2, 3).reshape(replicas, batch * tokens, width)
-        return linear(mixed, own["output"], own["output_bias"]).view(x.shape)
+        joint = linear(x.flatten(1, 2), weight, bias)
+        plain = ctx.mode != "probe" and not self.shaped and not self.softcap  # a probe looks at the weights
+        if plain and not self.qk_norm and tokens <= MOST_TOKENS and x.device.type == "cpu":
+            mix = mixed(joint, batch, self.heads, self.causal)
+        else:
+            q, k, v = joint.view(replicas, batch, tokens, 3, self.heads, self.size).unbind(3)
+            if self.qk_norm:
+                q, k = self._normed(q, own["query_norm"]), self._normed(k, own["key_norm"])
+            q, k, v = (part.transpose(2, 3) for part in (q, k, v))
+            mix = self._by_torch(q, k, v) if plain else self._weighted(q, k, v, ctx)
+            mix = mix.transpose(2, 3).reshape(replicas, batch * tokens, width)
+        return linear(mix, own["output"], own["output_bias"]).view(x.shape)
 
     def _normed(self, x: Tensor, scale: Tensor) -> Tensor:
         return F.rms_norm(x, x.shape[-1:], eps=_EPS) * scale.view(-1, 1, 1, 1, self.size)
 
-    def _mixed(self, q: Tensor, k: Tensor, v: Tensor, ctx: Context) -> Tensor:
+    def _by_torch(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        q, k, v, shape = q.flatten(0, 1), k.flatten(0, 1), v.flatten(0, 1), q.shape
+        return F.scaled_dot_product_attention(q, k, v, is_causal=self.causal).view(shape)
+
+    def _weighted(self, q: Tensor, k: Tensor, v: Tensor, ctx: Context) -> Tensor:
         """Return what the tokens of each head get, `[R, N, heads, T, d]`."""
-        if ctx.mode != "probe" and not self.shaped and not self.softcap:  # a probe looks at the weights
-            q, k, v, shape = q.flatten(0, 1), k.flatten(0, 1), v.flatten(0, 1), q.shape
-            return F.scaled_dot_product_attention(q, k, v, is_causal=self.causal).view(shape)
         scores = q @ k.mT / math.sqrt(self.size * (self.width if self.shaped else 1))
         if self.softcap:
             scores = self.softcap * torch.tanh(scores / self.softcap)

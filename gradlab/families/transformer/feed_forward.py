@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from gradlab.families.network import ActivationMap, Architecture, Context
+from gradlab.families.transformer.by_hand import feed_forward
 from gradlab.families.transformer.factors import Factors
 from gradlab.nn.inits import bias_draw, weight_draw
 from gradlab.nn.linear import linear
@@ -50,6 +51,8 @@ class FeedForward:
     def __call__(self, x: Tensor, own: dict[str, Tensor], ctx: Context) -> Tensor:
         """Return the MLP of every token."""
         rows = x.flatten(1, 2)
+        if ctx.mode != "probe" and not self.gated and self.activation.in_place:  # a probe looks at the activations
+            return feed_forward(rows, own, self.activation).view(x.shape)
         if self.gated:
             weight = torch.cat([own["gate"], own["first"]], 1)
             gate, up = linear(rows, weight, torch.cat([own["gate_bias"], own["first_bias"]], 1)).chunk(2, 2)
