@@ -110,14 +110,13 @@ def _means(phi: NumpyActivation, q: float, c: float) -> _Means:
 
 
 def coherent_shift(steps: Sequence[CoherentStep], channels: int, r: Floats) -> Floats:
-    """Return the shift of ln g_l - ln g_L for networks with these r_L = e + 1, `[L, networks]`; `steps` bottom first.
-
-    The first block's step is not used.
+    """Return the shift of ln g_l - ln g_L for networks with these r_L = e + 1, `[L, networks]`; `steps` of blocks 2 to
+    L, the lowest first.
     """
-    shift = np.zeros((len(steps), len(r)))
+    shift = np.zeros((len(steps) + 1, len(r)))
     e = r - 1
-    for at in range(len(steps) - 1, 0, -1):
-        step = steps[at]
+    for at in range(len(steps), 0, -1):
+        step = steps[at - 1]
         factor = np.maximum(1 + (step.delta[0] + step.delta[1] * e) / channels, _LEAST)
         shift[at - 1] = shift[at] + np.log(factor) / 2
         e = np.clip((1 + step.below[0] + step.below[1] * e) / factor, 0, channels) - 1

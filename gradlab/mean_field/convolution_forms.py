@@ -32,21 +32,31 @@ class BlockForm:
     """Whether a kernel is one orthogonal matrix at its middle (Xiao et al. 2018): a window of one position"""
     norm: Literal["none", "layer", "rms", "batch"] = "none"
     eps: float = 0.0
+    norm_after: bool = False
+    """Whether a plain block has the norm behind the activation"""
     channels_below: int = 0
     """Of the map that the block reads, where they are others; 0: the same"""
     stride: int = 1
     """Of the block's first convolution"""
     average: int = 0
     """Positions along each axis that are averaged before it; 0: none"""
-    gain_below: float = 0.0
-    """σ_w² of that convolution, where it is another; 0: the same"""
+    gain_below: float | None = None
+    """σ_w² of that convolution, where it is another"""
+    bias_below: float | None = None
+    gain_skip: float | None = None
+    """σ_w² of the convolution of a skip that changes the shape, where it is another than that of the first"""
 
     def convolution(self, first: bool = True) -> Convolution:
         """Return the first convolution of a block, or one of the others."""
         window = self.window(first)
         if first:
-            return Convolution(window, self.gain_below or self.gain, self.bias, self.channels_below or self.channels,
-                               self.delta_orthogonal)  # fmt: skip
+            return Convolution(
+                window,
+                self.gain if self.gain_below is None else self.gain_below,
+                self.bias if self.bias_below is None else self.bias_below,
+                self.channels_below or self.channels,
+                self.delta_orthogonal,
+            )
         return Convolution(window, self.gain, self.bias, self.channels, self.delta_orthogonal)
 
     def window(self, first: bool) -> Window:
@@ -60,25 +70,24 @@ class BlockForm:
         """Return the pooling before the first convolution."""
         return Pooling(Window(self.sizes, self.average, self.average, "none"), self.channels_below or self.channels)
 
-    def normed_activation(self, first: bool) -> tuple[Step, ...]:
+    def normed_activation(self, first: bool = False) -> tuple[Step, ...]:
         """Return φ(N(·)), before a block's first convolution of a residual branch or behind one."""
         channels = (self.channels_below or self.channels) if first else self.channels
-        if self.norm == "none":
-            return (Activation(self.phi, channels, fixed_lengths=self.delta_orthogonal),)
-        normed = "" if self.norm == "batch" else self.norm
-        return (Norm(self.norm, self.eps, channels), Activation(self.phi, channels, normed, self.delta_orthogonal))
+        activation = Activation(self.phi, channels, self.delta_orthogonal)
+        return (activation,) if self.norm == "none" else (Norm(self.norm, self.eps, channels), activation)
 
 
 def plain_block(form: BlockForm) -> StepBlock:
-    """Return φ(N(conv(x) + b))."""
+    """Return φ(N(conv(x) + b)), or N(φ(conv(x) + b))."""
     pooled = (form.pooling(),) if form.average else ()
-    branch = (*pooled, form.convolution(), *form.normed_activation(first=False))
+    steps = form.normed_activation()
+    branch = (*pooled, form.convolution(), *(reversed(steps) if form.norm_after else steps))
     return StepBlock(branch, channels=form.channels_below or form.channels)
 
 
 def residual_block(form: BlockForm, convolutions: int = 2, scale: float = 1.0,
                    last_gain: float | None = None) -> StepBlock:  # fmt: skip
-    """Return x + s·branch with the branch φ(N(·)), conv, … (He et al. 2016, arXiv 1603.05027); no biases.
+    """Return x + s·branch with the branch φ(N(·)), conv, … (He et al. 2016, arXiv 1603.05027).
 
     `last_gain`: σ_w² of the branch's last convolution where it is another: 0 in Fixup (Zhang et al. 2019, arXiv
     1901.09321). A block that changes the shape has a convolution of one position with its stride on the skip.
@@ -95,5 +104,6 @@ def residual_block(form: BlockForm, convolutions: int = 2, scale: float = 1.0,
     skip: list[Step] = [form.pooling()] if form.average else []
     if form.stride > 1 or below != form.channels:
         window = replace(form.window(first=True), kernel=1)
-        skip.append(Convolution(window, form.gain_below or form.gain, form.bias, below))
+        gain = form.convolution().gain if form.gain_skip is None else form.gain_skip
+        skip.append(Convolution(window, gain, 0.0, below))
     return StepBlock(tuple(branch), tuple(skip), scale, channels=below)

@@ -1,9 +1,8 @@
 """Profile and scatter of a convolutional network that is given as the steps of its blocks.
 
-    window = Window((8, 8), padding="circular")
-    block = StepBlock((Convolution(window, 2.0, channels=64), Activation(relu, 64)), channels=64)
+    block = plain_block(BlockForm(relu, 2.0, channels=64, sizes=(8, 8), padding="circular"))
     network = ConvolutionNetwork((block,) * 20, Batch(samples=8), head="flatten")
-    convolution_profile(network, square=1.0).log_grad_norm
+    convolution_profile(network, forward_pass(network)).log_grad_norm
 
 docs/derivations.md, section 13, derives what is computed here and says what is assumed.
 """
@@ -23,13 +22,21 @@ from gradlab.mean_field.coherent_component import CoherentStep, coherent_shift
 from gradlab.mean_field.convolution_blocks import StepBlock, is_plain, plain_coherent_step, plain_line
 from gradlab.mean_field.convolution_forward import ForwardLine
 from gradlab.mean_field.convolution_gradient import Gradient, NetworkBlock, Statistics, below
-from gradlab.mean_field.convolution_steps import Activation, Convolution, Down, Pooling, start
+from gradlab.mean_field.convolution_steps import Activation, Convolution, Down, Pooling, Step, start
 from gradlab.mean_field.echoes import Echoes
 from gradlab.mean_field.position_state import MapState
 from gradlab.mean_field.positions import REPEATING
 from gradlab.mean_field.prediction import NoPrediction
 
-__all__ = ["Batch", "ConvolutionNetwork", "ConvolutionProfile", "StepBlock", "convolution_profile"]
+__all__ = [
+    "Batch",
+    "ConvolutionNetwork",
+    "ConvolutionProfile",
+    "ForwardPass",
+    "StepBlock",
+    "convolution_profile",
+    "forward_pass",
+]
 
 Floats = NDArray[np.float64]
 
@@ -64,6 +71,8 @@ class ConvolutionNetwork:
     batch: Batch = Batch()
     head: Literal["mean", "flatten"] = "flatten"
     """``mean``: the gradient at the top is the same at all positions; ``flatten``: it is independent between them."""
+    leave: tuple[Step, ...] = ()
+    """Between the last block and the head"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +89,10 @@ class ConvolutionProfile:
     """E g²_{l-1}/E g²_l; block 1's leads down to the data"""
     q: Floats
     """Mean square of the last convolution's output in each block"""
-    coherent: tuple[CoherentStep, ...] | None
-    """What a gradient along the map's mean does, for plain networks without norms"""
+    coherent: tuple[CoherentStep, ...]
+    """What a gradient along the map does in each block but the first, where `shift` is known"""
     line: ForwardLine | None
-    """What the noise of the map's size adds, of the same networks; contained in `shift` and `variance`"""
-    top: MapState
-    """The output of the last block"""
+    """What the noise of the map's size adds, contained in `shift` and `variance`"""
 
     def over_seeds(self, channels: int, r: Floats, size: Floats | None = None) -> tuple[Floats, Floats | None]:
         """Return the mean of ln g_l - ln g_L over seeds and its standard deviation; None where it is not known.
@@ -93,7 +100,7 @@ class ConvolutionProfile:
         `r` are values of C (x̄·δ̄)²/(|x̄|²|δ̄|²) at the top of some networks; of a gradient that does not know the network
         their mean is 1. `size`: what these networks' ln of the outputs' variance deviates by, in standard deviations.
         """
-        if self.shift is None or self.variance is None or self.coherent is None or self.line is None:
+        if self.shift is None or self.variance is None or self.line is None:
             return self.log_grad_norm, None
         along = coherent_shift(self.coherent, channels, r)
         variance = self.variance + along.var(axis=1)
@@ -103,20 +110,31 @@ class ConvolutionProfile:
         return self.log_grad_norm + self.shift + along.mean(axis=1), sd
 
 
-def convolution_profile(network: ConvolutionNetwork, state: MapState | None = None, *, square: float = 1.0,
-                        positions: int | None = None) -> ConvolutionProfile:  # fmt: skip
-    """Return the profile for data of this mean square; `state`: the map that the first block reads, else made here.
+@dataclass(frozen=True, slots=True)
+class ForwardPass:
+    """The maps of a network on its data."""
+
+    downs: tuple[NetworkBlock, ...]
+    """What each block does to a gradient"""
+    leave: tuple[Down, ...]
+    inner: tuple[MapState, ...]
+    """Output of the last convolution of each block"""
+    outputs: tuple[MapState, ...]
+    line: ForwardLine | None
+    """What the noise of the map's size does, of plain networks without norms"""
+
+
+def forward_pass(network: ConvolutionNetwork, square: float = 1.0) -> ForwardPass:
+    """Return the maps of a network for white data of this mean square.
 
     Raises:
-        NoPrediction: a step is not known for what stands before it, or the gradient is zero.
+        NoPrediction: a step is not known for what stands before it.
     """
     weights = network.batch.weights()
-    if state is None:
-        count = positions or _positions(network.blocks[0])
-        followed = count <= _MOST_POSITIONS and all(block.skip is None for block in network.blocks)
-        state = start(count, square, (0.0,) * len(weights) if followed else None)
+    count = _positions(network.blocks[0])
+    followed = count <= _MOST_POSITIONS
+    state = start(count, square, (0.0,) * len(weights) if followed else None)
     downs: list[NetworkBlock] = []
-    q: list[float] = []
     inner: list[MapState] = []
     outputs: list[MapState] = []
     for block in network.blocks:
@@ -125,22 +143,37 @@ def convolution_profile(network: ConvolutionNetwork, state: MapState | None = No
         inner.append(middle)
         outputs.append(state)
         state = _representable(state, block)
-        q.append(float(middle.square.mean()))
-    gradient = _top(network, state, network.blocks[-1].channels)
+    leave: list[Down] = []
+    for step in network.leave:
+        state, behind = step.forward(state)
+        leave.append(behind)
+    plain = is_plain(network.blocks) and not leave and followed
+    line = plain_line(network.blocks, downs, inner, weights) if plain else None
+    return ForwardPass(tuple(downs), tuple(leave), tuple(inner), tuple(outputs), line)
+
+
+def convolution_profile(network: ConvolutionNetwork, forward: ForwardPass) -> ConvolutionProfile:
+    """Return the profile of a network whose forward pass is given.
+
+    Raises:
+        NoPrediction: the gradient is zero, or not known behind this padding.
+    """
+    weights, line = network.batch.weights(), forward.line
+    gradient = _top(network, forward, network.blocks[-1].channels)
     if network.head == "mean" and gradient.statistics is None and _repeats(network):
         raise NoPrediction(
-            "with padding that repeats positions a gradient alike at all of them has a prediction only in plain "
-            f"networks without batch norm, of at most {_MOST_POSITIONS} positions"
+            "with padding that repeats positions, a gradient alike at all of them has a prediction only in plain "
+            f"networks without norms, of at most {_MOST_POSITIONS} positions"
         )
-    plain = is_plain(network.blocks)
-    depth = len(downs)
+    depth = len(network.blocks)
     logs, shift, variance, chi = (np.zeros(depth) for _ in range(4))
-    steps: list[CoherentStep | None] = [None] * depth
+    steps: list[CoherentStep] = []
     for at in range(depth - 1, -1, -1):
-        if plain and gradient.statistics is not None:
+        if gradient.statistics is not None and at:
             pairs = gradient.statistics.pairs[0]
-            steps[at] = plain_coherent_step(network.blocks[at], inner[at], outputs[at], gradient.energy, pairs)
-        gradient = below(downs[at], gradient)
+            steps.insert(0, plain_coherent_step(network.blocks[at], forward.inner[at], forward.outputs[at],
+                                                gradient.energy, pairs))  # fmt: skip
+        gradient = below(forward.downs[at], gradient)
         total = float(gradient.energy.sum())
         if not (math.isfinite(total) and total > 0):
             raise NoPrediction("no slope is left: the gradient is exactly zero or not finite")
@@ -149,18 +182,16 @@ def convolution_profile(network: ConvolutionNetwork, state: MapState | None = No
         if at:
             logs[at - 1] = logs[at] + math.log(total)
             shift[at - 1], variance[at - 1] = gradient.log_shift_and_variance(weights)
-    known = gradient.statistics is not None
-    line = plain_line(network.blocks, downs, inner, weights) if plain and known else None
-    if line is not None:
-        shift, variance = shift + line.shift, variance + line.variance
+    q = np.array([state.square.mean() for state in forward.inner])
+    if line is None:
+        return ConvolutionProfile(logs / 2, None, None, chi, q, (), None)
     return ConvolutionProfile(
-        logs / 2, shift / 2 if known else None, variance / 4 if known else None, chi, np.array(q),
-        tuple(step for step in steps if step is not None) if plain and None not in steps else None,
-        line, state,
-    )  # fmt: skip
+        logs / 2, (shift + line.shift) / 2, (variance + line.variance) / 4, chi, q, tuple(steps), line
+    )
 
 
 def _positions(block: StepBlock) -> int:
+    """Return the positions of the map that a block reads."""
     for step in block.branch:
         if isinstance(step, Convolution | Pooling):
             return math.prod(step.window.sizes)
@@ -207,9 +238,7 @@ def _representable(state: MapState, block: StepBlock) -> MapState:
     wanted = min(max(size, SMALLEST), LARGEST)
     if size == wanted or not size > 0:
         return state
-    if wanted == LARGEST and not all(
-        _is_homogeneous(step.phi) for step in block.branch if isinstance(step, Activation)
-    ):
+    if wanted == LARGEST and not all(is_homogeneous(step.phi) for step in block.branch if isinstance(step, Activation)):
         raise NoPrediction(f"the variance along the depth grows beyond {LARGEST:.0e}")
     factor = wanted / size
     pairs = None if state.pairs is None else factor * state.pairs
@@ -217,27 +246,34 @@ def _representable(state: MapState, block: StepBlock) -> MapState:
                    common=factor * state.common, pairs=pairs)  # fmt: skip
 
 
-def _is_homogeneous(phi: NumpyActivation) -> bool:
+def is_homogeneous(phi: NumpyActivation) -> bool:
     x = np.array([-2.0, -1.0, 1.0, 2.0])
     return np.allclose(phi.value(x), phi.slope(x) * x, rtol=1e-12, atol=1e-300)
 
 
 def _sum(skip: MapState, branch: MapState, scale: float) -> MapState:
     """Return the map of an add whose branch ends in a convolution, and so is independent of the skip."""
+    pairs = None
+    if skip.pairs is not None and branch.pairs is not None:
+        pairs = skip.pairs + scale**2 * branch.pairs
     return MapState(
         skip.square + 2 * scale * skip.mean * branch.mean + scale**2 * branch.square,
         skip.mean + scale * branch.mean,
         skip.common + scale**2 * branch.common,
         skip.is_normal and branch.is_normal,
         False,
+        pairs,
     )
 
 
-def _top(network: ConvolutionNetwork, state: MapState, channels: int) -> Gradient:
-    count = len(state.square)
+def _top(network: ConvolutionNetwork, forward: ForwardPass, channels: int) -> Gradient:
+    count = len(forward.outputs[-1].square)
     energy = np.full(count, 1 / count)
-    if state.pairs is None:
-        return Gradient(energy)
+    if forward.line is None:
+        gradient = Gradient(energy)
+        for step in reversed(forward.leave):
+            gradient = gradient.through(step)
+        return gradient.scaled(1 / float(gradient.energy.sum()))
     rho2 = network.batch.correlations2()
     kinds = len(rho2)
     alike = np.ones((count, count)) if network.head == "mean" else np.eye(count)

@@ -33,7 +33,7 @@ class Slopes:
     spread: Floats
     """Cov(φ'²_A, φ'²_B)/(E φ'²)²: what two equal gradients see of the slopes beside their mean"""
     eta: Floats
-    """The same for gradients that do not know one another, and what a norm before the activation measures"""
+    """The same for gradients that do not know one another"""
     epsilon: Floats
     """C times the covariance of the mean of φ² over channels, `[kinds + 1]`: mean over pairs of positions of each
     kind, and the variance at one position"""
@@ -90,10 +90,12 @@ class Convolution:
     def forward(self, state: MapState) -> tuple[MapState, Down]:
         """Return the map behind the step, and what the step does to a gradient."""
         shares, at = reach(self.window), taps(self.window)
-        common = math.nan
+        common = np.full(len(shares), math.nan)
         if state.independent:  # each tap reads the mean, where it does not read a zero
-            padded = np.append(state.mean, 0.0)
-            common = self.gain * float(np.mean(padded[at].mean(1) ** 2))
+            read = np.append(state.mean, 0.0)[at]
+            common = self.gain * (read * read.mean(1, keepdims=True)).mean(0)
+        elif self.window.kernel == 1:  # with a stride the positions that are read stand for all of them
+            common = self.gain * shares @ state.common
         pairs = None if state.pairs is None else self.gain * gather_pairs(self.window, state.pairs) + self.bias
         square = self.gain * shares @ state.square + self.bias
         after = MapState(square, np.zeros(len(square)), common + self.bias, True, False, pairs)
@@ -103,11 +105,10 @@ class Convolution:
 
 @dataclass(frozen=True, slots=True)
 class Activation:
-    """φ on each element. `normed`: a norm over the channels stands before it, with Gaussian weights before that."""
+    """φ on each element."""
 
     phi: NumpyActivation
     channels: int = 1
-    normed: Literal["", "layer", "rms"] = ""
     fixed_lengths: bool = False
     """Whether orthogonal weights stand before it"""
 
@@ -115,31 +116,30 @@ class Activation:
         """Return the map behind the step, and what the step does to a gradient.
 
         Raises:
-            NoPrediction: the map is not normal: an activation of an activation.
+            NoPrediction: the map is not normal: an activation of an activation; or its size is not known.
         """
         if not state.is_normal:
             raise NoPrediction("the argument of an activation does not come out of a convolution")
+        if not np.isfinite(state.square).all():
+            raise NoPrediction("the mean square of an average over positions is not known")
         units = Gaussians(self.phi, state.square)
         pairs, slopes = None, None
         if state.pairs is not None:
             c = units.correlations(state.pairs)
             pairs = units.values(c)
-            without = [0]
-            if self.normed or self.fixed_lengths:  # the sum of h² over the channels is given: `block_noise`
-                without.append(2)
-            if self.normed == "layer":
-                without.append(1)
-            eta = units.squared_slopes(c, tuple(without))
-            if self.normed and not self.fixed_lengths:
-                eta = eta + 2 * c**2
-            sphere = -math.sqrt(24) / 4 if self.normed or self.fixed_lengths else 0.0
+            without = (0, 2) if self.fixed_lengths else (0,)  # the sum of h² over the channels is given: `block_noise`
+            sphere = -math.sqrt(24) / 4 if self.fixed_lengths else 0.0
             slope4, value4 = units.fourth()
             slopes = Slopes(
-                units.slopes(c), units.squared_slopes(c), eta,
-                _means(units.squared_values(c, tuple(without))), _means(units.slopes_by_values(c, tuple(without))),
-                sphere * slope4 + (2.0 if self.normed and not self.fixed_lengths else 0.0), sphere * value4,
-            )  # fmt: skip
-        common = float(units.mean.mean() ** 2) if state.independent else math.nan
+                units.slopes(c),
+                units.squared_slopes(c),
+                units.squared_slopes(c, without),
+                _means(units.squared_values(c, without)),
+                _means(units.slopes_by_values(c, without)),
+                sphere * slope4,
+                sphere * value4,
+            )
+        common = units.mean * (units.mean.mean() if state.independent else math.nan)
         after = MapState(units.square, units.mean, common, False, state.independent, pairs)
         return after, Down(units.slope2, self.channels, slopes=slopes)
 
@@ -159,12 +159,14 @@ class Norm:
             NoPrediction: a batch norm of a map whose elements are not known to be uncorrelated.
         """
         if self.kind == "batch":
-            variance = np.full(len(state.square), float(state.square.mean()) - state.common)
-            if math.isnan(state.common):
+            if not np.isfinite(state.common).all():
                 raise NoPrediction("the variance over the batch before a batch norm is not known")
-            after = MapState((state.square - state.common) / (variance + self.eps), np.zeros(len(variance)), 0.0,
-                             state.is_normal, True)  # fmt: skip
-            return after, Down(1 / (variance + self.eps), self.channels)
+            nothing = np.zeros(len(state.square))
+            centred = state.square - 2 * state.common + state.common.mean()
+            divisor = nothing + centred.mean() + self.eps
+            return MapState(centred / divisor, nothing, nothing, state.is_normal, True), Down(
+                1 / divisor, self.channels
+            )
         centre = state.mean if self.kind == "layer" else np.zeros(len(state.mean))
         variance = state.square - centre**2
         divisor = variance + self.eps
@@ -172,7 +174,9 @@ class Norm:
         pairs = state.pairs
         if pairs is not None:
             pairs = (pairs - centre[:, None] * centre) / (root[:, None] * root)
-        after = MapState(variance / divisor, (state.mean - centre) / root, math.nan, state.is_normal, False, pairs)
+        after = MapState(
+            variance / divisor, (state.mean - centre) / root, centre * math.nan, state.is_normal, False, pairs
+        )
         return after, Down(1 / divisor, self.channels)
 
 
@@ -197,7 +201,8 @@ class Pooling:
             square = (shares**2) @ (state.square - state.mean**2) + (shares @ state.mean) ** 2
         else:
             square = np.full(len(shares), math.nan)
-        after = replace(state, square=square, mean=shares @ state.mean, pairs=pairs)
+        mean, common = shares @ state.mean, shares @ state.common
+        after = replace(state, square=square, mean=mean, common=common, pairs=pairs)
         return after, Down((shares**2).T, self.channels, average=shares)
 
 
@@ -215,4 +220,5 @@ def start(positions: int, square: float, c: tuple[float, ...] | None = None) -> 
     if c is not None:
         pairs = square * np.tile(np.array(c)[:, None, None], (1, positions, positions))
         np.einsum("ii->i", pairs[0])[:] = square
-    return MapState(np.full(positions, square), np.zeros(positions), 0.0, True, True, pairs)
+    nothing = np.zeros(positions)
+    return MapState(nothing + square, nothing, nothing, True, True, pairs)

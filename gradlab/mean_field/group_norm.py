@@ -41,14 +41,14 @@ def instance_norm_chi(elements: int) -> float:
     Raises:
         NoPrediction: fewer than 4 elements.
     """
-    return float(group_norm_chi(1, elements, 1, 2)[1])
+    return float(group_norm_chi(1, elements, 1, 3)[1])
 
 
-def group_norm_chi(channels: int, positions: int, groups: int, blocks: int, c: float = 0.0) -> Floats:
-    """Return χ of each of a stack of blocks with group norm before relu, `[blocks]`.
+def group_norm_chi(channels: int, positions: int, groups: int, blocks: int, shared: float = 0.0) -> Floats:
+    """Return χ of each of a stack of blocks with group norm before relu, `[blocks]`, for white data.
 
-    `c` is the correlation of two positions of the first block's preactivations; block 1's χ leads down to the data.
-    The gradient differs between positions, as it does some blocks below any head.
+    `shared` is the correlation of the gradient at the top between two positions, 1 behind a mean over them. Block 1's χ
+    leads down to the data.
 
     Raises:
         NoPrediction: fewer than 4 elements in a group.
@@ -57,13 +57,20 @@ def group_norm_chi(channels: int, positions: int, groups: int, blocks: int, c: f
     elements = m * positions
     if elements < _FEWEST:
         raise NoPrediction(f"a norm over {elements} numbers has no prediction: 1/variance has no mean")
-    chi = np.empty(blocks)
+    inverse, values, slopes = (np.empty(blocks) for _ in range(3))
+    c = 0.0
     for at in range(blocks):
         across, within = (c + (1 - c) / positions) / m, (1 - c) / elements
-        values, slopes = _after_relu(across, m - 1, within * m * (positions - 1), positions)
-        lost = 2 - (values + slopes) / m
-        chi[at] = _inverse(across, m - 1, within, m * (positions - 1)) * (1 - lost / elements)
-        c = values
+        inverse[at] = _inverse(across, m - 1, within, m * (positions - 1))
+        values[at], slopes[at] = _after_relu(across, m - 1, within * m * (positions - 1), positions)
+        c = values[at]
+    chi = np.empty(blocks)
+    others = positions - 1
+    for at in range(blocks - 1, -1, -1):
+        in_channel = 1 + others * shared * slopes[at]  # (Σ over positions of u)², of P independent ones
+        lost = (in_channel + 1 + others * shared * values[at]) / elements
+        chi[at] = inverse[at] * (1 - lost)
+        shared = (in_channel * (1 - 1 / m) / (1 - lost) - 1) / others if others else 0.0
     return chi
 
 

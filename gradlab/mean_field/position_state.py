@@ -32,8 +32,9 @@ class MapState:
     """Mean square, `[P]`"""
     mean: Floats
     """`[P]`"""
-    common: float
-    """Mean covariance of two different elements of a batch of maps, which a batch norm takes out; NaN: not known"""
+    common: Floats
+    """Mean covariance of an element with the others of a batch of maps, which a batch norm takes out, `[P]`; NaN: not
+    known"""
     is_normal: bool
     """Whether an activation sees normal numbers: the map is a sum of many terms."""
     independent: bool

@@ -38,21 +38,21 @@ class Window:
     kernel: int = 3
     stride: int = 1
     padding: Padding = "zeros"
-    """Of (kernel - 1)//2 positions on both sides; ``none``: no padding at all."""
+    """So that the output has as many positions, over the stride: (kernel - 1)//2 before and kernel//2 behind; ``none``:
+    no padding at all."""
 
     @property
     def above(self) -> tuple[int, ...]:
         """Positions of its output along each axis."""
-        return tuple((size + 2 * self._border - self.kernel) // self.stride + 1 for size in self.sizes)
+        return tuple(self._above(size) for size in self.sizes)
 
-    @property
-    def _border(self) -> int:
-        return 0 if self.padding == "none" else (self.kernel - 1) // 2
+    def _above(self, size: int) -> int:
+        return (size - self.kernel) // self.stride + 1 if self.padding == "none" else -(-size // self.stride)
 
     def axis(self, size: int) -> Indices:
         """Return the input position of each tap and output along an axis, `[kernel, above]`; -1: a zero."""
-        above = (size + 2 * self._border - self.kernel) // self.stride + 1
-        at: Indices = np.arange(above) * self.stride - self._border + np.arange(self.kernel)[:, None]
+        border = 0 if self.padding == "none" else (self.kernel - 1) // 2
+        at: Indices = np.arange(self._above(size)) * self.stride - border + np.arange(self.kernel)[:, None]
         if self.padding == "circular":
             return at % size
         if self.padding == "reflect":

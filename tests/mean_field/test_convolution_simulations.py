@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from gradlab.mean_field.activations import NUMPY_ACTIVATIONS
 from gradlab.mean_field.convolution_forms import BlockForm, plain_block, residual_block
-from gradlab.mean_field.convolution_network import Batch, ConvolutionNetwork, convolution_profile
+from gradlab.mean_field.convolution_network import Batch, ConvolutionNetwork, convolution_profile, forward_pass
 from gradlab.mean_field.group_norm import group_norm_chi, instance_norm_chi
 
 PHI = {"relu": torch.relu, "tanh": torch.tanh, "sigmoid": torch.sigmoid, "linear": lambda x: x}
@@ -58,7 +58,8 @@ def predicted(
     """Return the mean of ln g_1 - ln g_L over seeds, and its standard deviation."""
     del alike
     form = BlockForm(NUMPY_ACTIVATIONS[activation](), variance, channels, (size,) * axes, kernel, padding)
-    profile = convolution_profile(ConvolutionNetwork((plain_block(form),) * depth, Batch(samples), head))
+    network = ConvolutionNetwork((plain_block(form),) * depth, Batch(samples), head)
+    profile = convolution_profile(network, forward_pass(network))
     r = np.random.default_rng(0).normal(size=(2000, samples)) ** 2  # (x·δ)² of a gradient that knows nothing of x
     mean, sd = profile.over_seeds(channels, r.mean(1))
     return float(mean[0]), float(sd[0])
@@ -127,7 +128,8 @@ def test_a_gradient_that_is_the_same_everywhere_grows_at_a_border_that_repeats(p
     The scatter is not known there; one seed's was simulated to be 0.30.
     """
     form = BlockForm(RELU, 2.0, 64, (8, 8), padding=padding)
-    profile = convolution_profile(ConvolutionNetwork((plain_block(form),) * 20, Batch(2), "mean"))
+    network = ConvolutionNetwork((plain_block(form),) * 20, Batch(2), "mean")
+    profile = convolution_profile(network, forward_pass(network))
     log_g = profiles(24, samples=2, padding=padding, head="mean")[:, 0]
     assert log_g.mean() == pytest.approx(profile.log_grad_norm[0], abs=3 * 0.30 / math.sqrt(24))
 
@@ -143,8 +145,8 @@ def test_group_and_instance_norm(groups, sd):
     log_g = profiles(4, norm=lambda h: F.group_norm(h, groups, eps=0.0))
     wanted = np.log(group_norm_chi(64, 64, groups, 20)[1:]).mean() / 2
     assert log_g[:, 0].mean() / 19 == pytest.approx(wanted, abs=3 * sd / math.sqrt(4))
-    if groups == 64:
-        assert wanted == pytest.approx(math.log(instance_norm_chi(64)) / 2, abs=1e-12)
+    if groups == 64:  # but for the block at the top, which no norm stands above
+        assert wanted == pytest.approx(math.log(instance_norm_chi(64)) / 2, abs=1 / (64 * 19))
 
 
 @pytest.mark.parametrize("smooth", [False, True])
@@ -165,7 +167,8 @@ def test_batch_norm(smooth):
         gradients = torch.autograd.grad((h * torch.randn_like(h)).sum(), outputs)
         logs.append((math.log(gradients[0].norm()) - math.log(gradients[-1].norm())) / (blocks - 1))
     form = BlockForm(RELU, 2.0, 64, (8, 8), padding="circular", norm="batch")
-    chi = convolution_profile(ConvolutionNetwork((plain_block(form),) * 3)).chi[-1]
+    network = ConvolutionNetwork((plain_block(form),) * 3)
+    chi = convolution_profile(network, forward_pass(network)).chi[-1]
     assert np.mean(logs) == pytest.approx(math.log(chi) / 2, abs=3 * 0.003 / math.sqrt(4))
 
 
@@ -198,7 +201,8 @@ def test_a_residual_network_without_norm():
     """One seed scatters by 0.14 over the 15 blocks (50 seeds; their mean was 3.040 ± 0.020)."""
     log_g = np.mean([residual_profile(seed, 16, False, 1.0, 8)[0] for seed in range(8)])
     form = BlockForm(RELU, 2.0, 64, (8, 8), padding="circular")
-    profile = convolution_profile(ConvolutionNetwork((residual_block(form, last_gain=1.0),) * 16, Batch(8)))
+    network = ConvolutionNetwork((residual_block(form, last_gain=1.0),) * 16, Batch(8))
+    profile = convolution_profile(network, forward_pass(network))
     assert log_g == pytest.approx(profile.log_grad_norm[0], abs=3 * 0.14 / math.sqrt(8))
 
 

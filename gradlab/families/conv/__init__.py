@@ -100,6 +100,7 @@ CONV = Family(
     idle=_idle,
     conflicts={"depth": _of_depth},
     shapes=refused_shape,
+    theory="gradlab.mean_field.convolution:THEORY",
     unnormed=("fixup",),
     mixes_activations=True,
     sweep={"width": 16, "lr": 0.05, "train.steps": 100, "train.batch_size": 32, "probe.at": [0], "seeds": 3},

@@ -133,7 +133,7 @@ class Conv(Network):
 
     def _draw(self, block: int, *, last: bool = False) -> Draw:
         if self.form != "fixup" or not block:
-            return weight_draw("blocks", branch=block if last else 0)
+            return weight_draw("blocks", branch=block if last else None)
         if last:
             return Draw(lambda start, z: torch.zeros_like(z), ("blocks",))
         branches = self.arch.depth - 1
