@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import itertools
 import re
 from datetime import UTC, datetime
@@ -70,28 +71,56 @@ def page(papers: list[Entry]) -> str:
 def entry(spec: Path, document: dict[str, Any], directory: Path, took: float) -> Entry:
     """Return what the page says of a spec: `document` is that of ``gradlab run --json``, `took` its time in seconds."""
     text = spec.read_text()
-    paper, _, claim = yaml.safe_load(text)["description"].partition(": ")
+    comment = itertools.takewhile(lambda line: line.startswith("#"), text.splitlines())
     judged, run = document["expected"], Run(directory)
+    measured = [
+        judgement["reason"] or _measured(judgement, expectation.statement.left, run)
+        for judgement, expectation in zip(judged, run.spec.expect if run.spec else (), strict=True)
+    ]
+    command = f"gradlab run experiments/papers/{spec.name}"
+    description = yaml.safe_load(text)["description"]
+    return _entry(spec.stem, description, [line[1:].strip() for line in comment], command, document, measured, took)
+
+
+def script_entry(script: Path, document: dict[str, Any], took: float) -> Entry:
+    """Return what the page says of a script, whose docstring is the description and what follows it.
+
+    `document` is what it prints: as that of ``gradlab run --json``, but with what was measured as text.
+    """
+    description, _, comment = (ast.get_docstring(ast.parse(script.read_text())) or "").partition("\n\n")
+    measured = [judgement["measured"] for judgement in document["expected"]]
+    command = f"python experiments/papers/{script.name}"
+    return _entry(script.stem, description, comment.splitlines(), command, document, measured, took)
+
+
+def _entry(
+    name: str,
+    description: str,
+    comment: list[str],
+    command: str,
+    document: dict[str, Any],
+    measured: list[str],
+    took: float,
+) -> Entry:
+    paper, _, claim = description.partition(": ")
+    judged = document["expected"]
     held = sum(judgement["outcome"] == "held" for judgement in judged)
     section = [
-        f"### {spec.stem}",
+        f"### {name}",
         "",
         f"{paper}: {claim}",
         "",
-        *[line[1:].strip() for line in itertools.takewhile(lambda line: line.startswith("#"), text.splitlines())],
+        *comment,
         "",
-        f"`gradlab run experiments/papers/{spec.name}` · {document['cells']} networks, {took:.0f} s, "
-        f"{datetime.now(UTC):%Y-%m-%d}",
+        f"`{command}` · {document['cells']} networks, {took:.0f} s, {datetime.now(UTC):%Y-%m-%d}",
         "",
         "| | statement | measured | against | because |",
         "| --- | --- | --- | --- | --- |",
     ]
-    for judgement, expectation in zip(judged, run.spec.expect if run.spec else (), strict=True):
-        measured = judgement["reason"] or _measured(judgement, expectation.statement.left, run)
-        against = _shown(judgement["against"])
+    for judgement, number in zip(judged, measured, strict=True):
         statement = f"| {MARKS[judgement['outcome']]} | `{judgement['that']}` |"
-        section.append(f"{statement} {measured} | {against} | {judgement['because']} |")
-    row = f"| {paper} | {claim} | [{spec.stem}](#{spec.stem}) | {held} of {len(judged)} | {took:.0f} s |"
+        section.append(f"{statement} {number} | {_shown(judgement['against'])} | {judgement['because']} |")
+    row = f"| {paper} | {claim} | [{name}](#{name}) | {held} of {len(judged)} | {took:.0f} s |"
     return Entry(row, "\n".join(section))
 
 

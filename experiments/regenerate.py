@@ -13,6 +13,7 @@ import json
 import platform
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -89,13 +90,20 @@ def says(one: dict[str, Any]) -> str:
 
 
 def papers(out: Path, only: list[str] | None) -> None:
-    """Run the specs of papers/, or those named, and write the page of all of them."""
+    """Run the specs and scripts of papers/, or those named, and write the page of all of them."""
     page = HERE / "papers" / "README.md"
     entries = papers_page.entries(page.read_text() if page.exists() else "")
-    specs = sorted((HERE / "papers").glob("*.yaml"))
+    specs = sorted([*(HERE / "papers").glob("*.yaml"), *(HERE / "papers").glob("*.py")])
     for spec in specs:
-        if only is None or spec.stem in only:
-            print(spec.stem, file=sys.stderr)
+        if only is not None and spec.stem not in only:
+            continue
+        print(spec.stem, file=sys.stderr)
+        if spec.suffix == ".py":
+            begun = time.monotonic()
+            done = subprocess.run([sys.executable, str(spec)], stdout=subprocess.PIPE, text=True, check=True)
+            took = time.monotonic() - begun
+            entries[spec.stem] = papers_page.script_entry(spec, json.loads(done.stdout), took)
+        else:
             document = run(spec, out)
             entries[spec.stem] = papers_page.entry(spec, document, out / spec.stem, seconds(out, spec.stem))
     missing = [spec.stem for spec in specs if spec.stem not in entries]

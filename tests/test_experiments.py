@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 from pathlib import Path
 
@@ -62,6 +63,15 @@ def test_the_page_of_the_papers_has_each_with_every_statement() -> None:
         stale = f"{path.name}: run experiments/regenerate.py --papers --only {path.stem}"
         judged = [line.split("`")[1] for line in section.splitlines() if line[:2] == "| " and line[2] in "✓✗?"]
         assert judged == [expectation.text for expectation in spec.load(path).expect], stale
+
+
+def test_the_page_of_the_papers_has_those_that_no_spec_can_say() -> None:
+    page = (ROOT / "experiments" / "papers" / "README.md").read_text()
+    for path in sorted((ROOT / "experiments" / "papers").glob("*.py")):
+        section = page.partition(f"\n### {path.stem}\n")[2].partition("\n### ")[0]
+        assert f"`python experiments/papers/{path.name}`" in section
+        comment = (ast.get_docstring(ast.parse(path.read_text())) or "").partition("\n\n")[2]
+        assert comment in section
 
 
 @pytest.mark.slow
