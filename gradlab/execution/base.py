@@ -95,6 +95,11 @@ class Executor(Protocol):
         """How many banks it computes at the same time, as far as is known."""
         ...
 
+    @property
+    def ready(self) -> bool:
+        """Whether some worker takes banks by now. Safe in another thread."""
+        ...
+
     def submit(self, bank: Bank, checkpoint: str = "") -> None:
         """Queue a bank with the file for its checkpoint (see `Job`). Returns at once; allowed between outcomes too."""
 

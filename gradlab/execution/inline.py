@@ -18,6 +18,7 @@ class InlineExecutor:
     """An `Executor` without processes. `outcomes` computes a bank whenever it is asked for the next one."""
 
     workers = 1
+    ready = True
 
     def __init__(self, work: str, device: str) -> None:
         """`work` is ``"module:function"``, see `Work`; the first of the devices that `device` stands for is used."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import log
 from typing import Protocol
@@ -18,6 +18,10 @@ from gradlab.planning.banks import Bank, estimate
 from gradlab.record import Record
 
 __all__ = ["Listener", "Progress", "ProgressTracker", "initial_verdicts"]
+
+
+def _always() -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,10 @@ class Progress:
     diverged: int = 0
     verdicts: tuple[tuple[str, int], ...] = ()
     """Cells with each verdict before training, most common first."""
+    work: float | None = None
+    """Share of the work that is done, by the estimates of the plan; None: by cells."""
+    ready: Callable[[], bool] = _always
+    """Whether a worker takes banks by now: before that none can be done."""
 
 
 class Listener(Protocol):
@@ -65,8 +73,9 @@ def initial_verdicts(cells: Sequence[Cell], records: Sequence[Record]) -> list[s
 class ProgressTracker:
     """Counts what is done, and estimates the time left."""
 
-    def __init__(self, banks: Sequence[Bank], workers: int) -> None:
-        self._left_s = sum(estimate(bank).seconds for bank in banks)
+    def __init__(self, banks: Sequence[Bank], workers: int, ready: Callable[[], bool] = _always) -> None:
+        self._left_s = self._whole_s = sum(estimate(bank).seconds for bank in banks)
+        self._ready = ready
         self._total = sum(len(bank.cells) for bank in banks)
         self._workers = workers
         self._measured_s = self._estimated_s = 0.0
@@ -90,7 +99,9 @@ class ProgressTracker:
 
     def halve(self, bank: Bank, halves: Sequence[Bank]) -> None:
         """Expect the halves in place of a bank."""
-        self._left_s += sum(estimate(half).seconds for half in halves) - estimate(bank).seconds
+        more_s = sum(estimate(half).seconds for half in halves) - estimate(bank).seconds
+        self._left_s += more_s
+        self._whole_s += more_s
 
     def progress(self) -> Progress:
         """Return the progress now."""
@@ -98,4 +109,7 @@ class ProgressTracker:
         left_s = pace * max(0.0, self._left_s) / self._workers
         elapsed_s = time.perf_counter() - self._begun
         common = tuple(self._verdicts.most_common())
-        return Progress(self._cells, self._total, elapsed_s, left_s, self._failed, self._diverged, common)
+        work = 1 - max(0.0, self._left_s) / self._whole_s if self._whole_s > 0 else None
+        return Progress(
+            self._cells, self._total, elapsed_s, left_s, self._failed, self._diverged, common, work, self._ready
+        )

@@ -134,6 +134,11 @@ class RayExecutor:
             self._refreshed = time.monotonic()
         return min(self._slots, self._most) if self._most else self._slots
 
+    @property
+    def ready(self) -> bool:
+        """True: there is a cluster from the beginning."""
+        return True
+
     def submit(self, bank: Bank, checkpoint: str = "") -> None:
         """Queue a bank. `checkpoint` is not used: the nodes of a cluster need not share a disk."""
         self._waiting.append((bank, 0))

@@ -56,7 +56,7 @@ class Scheduler:
 
     def run(self, banks: Sequence[Bank]) -> None:
         """Run `banks`, the longest first. An interrupt ends that early, and so does a GradlabError, which is raised."""
-        tracker = ProgressTracker(banks, self._executor.workers)
+        tracker = ProgressTracker(banks, self._executor.workers, lambda: self._executor.ready)
         try:
             for bank in sorted(banks, key=lambda bank: -estimate(bank).seconds):
                 self._submit(bank)

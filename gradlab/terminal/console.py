@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 __all__ = ["best_effort", "console", "drop_output", "err", "out", "print_json", "print_report", "warn"]
 
 
+WIDEST = 120
+"""Columns of a report in a pipe or a file, unless COLUMNS says otherwise."""
+
+
 def out(text: str = "") -> None:
     """Print lines on stdout. Raises OSError where they cannot be written."""
     print(printable_lines(text))
@@ -70,20 +74,21 @@ class _BestEffort:
 def print_report(lines: Callable[[Glyphs, int | None], Iterable[Text]]) -> None:
     """Print what `lines` makes for the signs that stdout can carry and for its width.
 
-    The width is that of the terminal or COLUMNS; None in a pipe, where nothing is folded. Raises OSError where it
+    The width is that of the terminal or COLUMNS, in a pipe or file without either `WIDEST`. Raises OSError where it
     cannot be written.
     """
     from gradlab.report.glyphs import glyphs_for, shown
+    from gradlab.report.terminal.colours import with_colours
 
     target = console()
-    folded = target.is_terminal or os.environ.get("COLUMNS", "").isdigit()
+    known = target.is_terminal or os.environ.get("COLUMNS", "").isdigit()
     # rich takes every dumb terminal for one of 80 columns
     columns = shutil.get_terminal_size().columns if target.is_dumb_terminal else target.width
     with target.capture() as capture:  # rich would leave the process where the reader of a pipe has gone
-        for line in lines(glyphs_for(target.encoding), columns if folded else None):
+        for line in lines(glyphs_for(target.encoding), columns if known else WIDEST):
             if not target.is_terminal:
                 line.rstrip()
-            target.print(shown(line), soft_wrap=True)
+            target.print(with_colours(shown(line), target.color_system), soft_wrap=True)
     sys.stdout.write(capture.get())
 
 

@@ -15,6 +15,7 @@ from gradlab.report.formatting import count, duration
 if TYPE_CHECKING:
     from rich.console import Console, Group
     from rich.live import Live
+    from rich.progress_bar import ProgressBar
 
     from gradlab.execution.base import Outcome
     from gradlab.execution.progress import Progress
@@ -24,10 +25,13 @@ __all__ = ["ProgressDisplay", "result_counts"]
 _SECONDS_BETWEEN_LINES = 10.0
 _ALIKE = 5
 """Failures for one reason that are told one by one; all of them are in run.log."""
-_COLOURS = {
-    "healthy": "green", "vanishing": "yellow", "exploding": "magenta", "dead": "yellow", "nonfinite": "magenta",
-    "diverged": "magenta", "failed": "red",
+_STYLES = {
+    "healthy": "", "vanishing": "bold", "exploding": "bold", "dead": "bold", "nonfinite": "bold magenta",
+    "diverged": "bold magenta", "failed": "bold red",
 }  # fmt: skip
+"""Magenta and red are legible on light and on dark backgrounds, in 16 colours too; green, yellow and blue are not."""
+_LATE = 0.1
+"""Share of the time passed by which an estimate may be exceeded before that is said."""
 
 
 class ProgressDisplay:
@@ -72,7 +76,7 @@ class ProgressDisplay:
             self._draw()
         elif time.monotonic() - self._spoken >= _SECONDS_BETWEEN_LINES and progress.cells < progress.total:
             self._spoken = time.monotonic()
-            self.say(", ".join([*_counts(progress), _left(progress.remaining_s), *result_counts(progress)]))
+            self.say(", ".join([*_counts(progress), *result_counts(progress)]))
 
     def rest(self) -> None:
         """Take the display away: what comes now, the tables, is another matter."""
@@ -105,42 +109,60 @@ class ProgressDisplay:
 
     def _picture(self) -> Group:
         from rich.console import Group
-        from rich.progress_bar import ProgressBar
         from rich.table import Table
         from rich.text import Text
 
         progress = self._progress
         assert progress is not None
         passed = time.monotonic() - self._at
-        words = [*_counts(progress, passed), _left(progress.remaining_s - passed)]
+        done = progress.cells / max(progress.total, 1) if progress.work is None else progress.work
+        words = _counts(progress, passed)
         line = Table.grid(expand=True, padding=(0, 1))
         line.add_column(ratio=1)
         line.add_column(no_wrap=True)
-        line.add_row(ProgressBar(total=progress.total, completed=progress.cells), Text("  ".join(words)))
+        line.add_row(_bar(done), Text("  ".join(words)))
         results = Text("  ", overflow="ellipsis", no_wrap=True)
-        for text, colour in result_counts(progress).items():
-            results.append(text, colour).append("  ")
+        for text, style in result_counts(progress).items():
+            results.append(text, style).append("  ")
         note = [Text(f"  {self._note}", "bold")] if self._note else []
         return Group(line, results, *note)
 
 
+def _bar(done: float) -> ProgressBar:
+    from rich.progress_bar import ProgressBar
+
+    return ProgressBar(
+        total=1.0, completed=done, style="dim", complete_style="bold", finished_style="bold", pulse_style="bold"
+    )
+
+
 def _counts(progress: Progress, passed: float = 0.0) -> list[str]:
-    words = [f"{progress.cells:,} of {count(progress.total, 'cell')}"]
-    if progress.cells:
-        rate = progress.cells / max(progress.elapsed_s + passed, 1e-9)
-        words.append(f"{60 * rate:.1f} a minute" if rate < 0.95 else f"{rate:,.{rate < 9.5:d}f} a second")
-    return words
+    """Return how far it is, `passed` seconds after that was told, and the time left by the estimates."""
+    if not progress.ready():
+        about = f", about {duration(progress.remaining_s)} of work" if progress.remaining_s >= 1 else ""
+        return [f"starting workers: {count(progress.total, 'cell')}{about}"]
+    if not progress.cells:
+        return [f"first of {count(progress.total, 'cell')} in work", _left(progress, passed)]
+    rate = progress.cells / max(progress.elapsed_s + passed, 1e-9)
+    pace = f"{60 * rate:.1f} a minute" if rate < 0.95 else f"{rate:,.{rate < 9.5:d}f} a second"
+    return [f"{progress.cells:,} of {count(progress.total, 'cell')}", pace, _left(progress, passed)]
 
 
-def _left(seconds: float) -> str:
-    return f"{duration(seconds)} left" if seconds >= 1 else "almost done"
+def _left(progress: Progress, passed: float) -> str:
+    seconds = progress.remaining_s - passed
+    if seconds >= 1:
+        return f"{'' if progress.cells else 'about '}{duration(seconds)} left"
+    if progress.cells >= progress.total:
+        return "done"
+    late = not progress.cells or seconds < -max(1.0, _LATE * (progress.elapsed_s + passed))
+    return "longer than estimated" if late else "less than 1 s left"
 
 
 def result_counts(progress: Progress) -> dict[str, str]:
-    """Return how many cells have which verdict, diverged or failed, ``12 healthy``, each with its colour."""
+    """Return how many cells have which verdict, diverged or failed, ``12 healthy``, each with its style."""
     numbers = {**dict(progress.verdicts), "diverged": progress.diverged, "failed": progress.failed}
     return {
-        f"{numbers[name]:,} {'not finite' if name == 'nonfinite' else name}": colour
-        for name, colour in _COLOURS.items()
+        f"{numbers[name]:,} {'not finite' if name == 'nonfinite' else name}": style
+        for name, style in _STYLES.items()
         if numbers.get(name)
     }

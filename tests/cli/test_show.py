@@ -39,8 +39,10 @@ def test_a_cell_with_its_setting_profile_theory_and_history(gradlab: Call) -> No
     assert f"10^{39 * log10(0.2525):.1f}, vanishing (theory 10^" in out
     table = [line.split() for line in lines[lines.index("") :] if line.strip()[:1].isdigit()]
     blocks = [row for row in table if len(row) > 6]
-    assert [row[0] for row in blocks[:40]] == [str(block) for block in range(1, 41)]  # nothing is left out in a pipe
-    for row in (blocks[0], blocks[20], blocks[39]):
+    shown = [int(row[0]) for row in blocks[:33]]
+    assert (shown[0], shown[-1], len(set(shown))) == (1, 40, 33)
+    assert max(map(len, lines)) <= 120  # in a pipe
+    for row in (blocks[0], blocks[20], blocks[32]):
         assert float(row[1]) == pytest.approx((40 - int(row[0])) * log10(0.2525) - log10(2.718281828), abs=0.006)
     steps = out[out.index("Step by step") :]
     assert [line.split()[0] for line in steps.splitlines()[2:5]] == ["0", "1", "5"]
@@ -102,7 +104,7 @@ def test_a_terminal_gets_what_fits(gradlab: Call, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("COLUMNS", "80")
     _, out, _ = gradlab("show", DEEP)
     assert max(len(line) for line in out.splitlines()) <= 80
-    assert "33 of 40 blocks are shown; all are in a pipe and with --json" in out
+    assert "33 of 40 blocks are shown; all are with --json" in out
 
 
 def test_a_damaged_part_is_told(gradlab: Call) -> None:

@@ -31,10 +31,27 @@ def test_every_metric_has_a_report_that_keeps_to_its_width(collection: Collectio
     found = compare(collection, Question(metric=metric, baseline="activation=sigmoid"))
     for width in (None, 80, 120, 200):
         for glyphs in (UNICODE, ASCII):
-            lines = [line.plain for line in comparison_report(found, glyphs, width)]
+            lines = [line.plain for line in comparison_report(found, glyphs, width, verbose=True)]
             assert max(map(len, lines)) <= (width or 10_000)
             assert any("Share of the variance" in line for line in lines)
             assert glyphs is UNICODE or all(line.isascii() for line in lines)
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_many_rows_keep_to_a_screen_and_a_half_and_name_what_is_left_out(tmp_path: Path, width: int) -> None:
+    names = ("relu", "selu", "tanh", "sigmoid")
+    wide = [cells_of(names, depths=(2, 4, 8, 16), seeds=3, width=units) for units in (16, 32, 64, 128)]
+    found = asked(tmp_path, [cell for cells in wide for cell in cells])
+    whole = [line.plain for line in comparison_report(found, UNICODE, width, verbose=True)]
+    lines = [line.plain for line in comparison_report(found, UNICODE, width)]
+    assert len(whole) > 100
+    assert len(lines) <= 60
+    note = " ".join(" ".join(lines[-3:]).split())
+    assert "all tables with --verbose: " in note
+    assert "main effects" in note
+    assert max(map(len, lines)) <= width
+    (rows,) = [line for line in lines if " rows; all with --verbose" in line]
+    assert rows.split()[2] == "32"
 
 
 def test_one_configuration_and_one_cell_still_have_a_report(tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ def test_the_block_that_changes_most_is_the_one_that_was_scaled() -> None:
     assert outstanding(measured(stack(9, nn.Tanh)).report) is None
 
 
-def test_a_deep_model_is_folded_and_a_pipe_has_all_of_it() -> None:
+def test_a_deep_model_is_folded_without_a_width_it_is_whole() -> None:
     model = stack(100, nn.Tanh)
     with torch.no_grad():
         model[100].weight.mul_(1e-4)
@@ -134,7 +134,7 @@ def test_a_deep_model_is_folded_and_a_pipe_has_all_of_it() -> None:
     numbers = [row.number for row in table.rows]
     assert {1, 100, 51, 50, 52} <= set(numbers)
     assert len(block_table(result.report, None).rows) == 100
-    assert any("are shown; all are in a pipe" in line for line in lines(result, 80))
+    assert any("are shown; all are with --json" in line for line in lines(result, 80))
 
 
 def test_columns_that_say_nothing_are_left_out() -> None:

@@ -9,8 +9,8 @@ from rich.console import Console
 
 from gradlab.cell import Cell
 from gradlab.execution.base import Outcome
-from gradlab.execution.progress import Progress
-from gradlab.planning.banks import bank_of
+from gradlab.execution.progress import Progress, ProgressTracker
+from gradlab.planning.banks import bank_of, estimate
 from gradlab.terminal import progress as displayed
 from gradlab.terminal.progress import ProgressDisplay
 
@@ -47,6 +47,34 @@ def test_failures_for_one_reason_are_told_five_times_in_each_run() -> None:
     shown.rest()
     shown.advance(Progress(8, 20, 1.0, 1.0), outcome("RuntimeError: cell 8"))
     assert len(text.getvalue().splitlines()) == 7
+
+
+SECOND = [
+    (Progress(0, 40, 0.0, 8.0, work=0.0, ready=lambda: False), 0.5, "starting workers: 40 cells, about 8.0 s of work"),
+    (Progress(0, 40, 0.0, 8.0, work=0.0), 0.5, "first of 40 cells in work, about 7.5 s left"),
+    (Progress(0, 40, 0.0, 8.0, work=0.0), 8.5, "first of 40 cells in work, longer than estimated"),
+    (Progress(20, 40, 10.0, 8.0, work=0.6), 7.5, "20 of 40 cells, 1.1 a second, less than 1 s left"),
+    (Progress(20, 40, 10.0, 8.0, work=0.6), 20.0, "20 of 40 cells, 40.0 a minute, longer than estimated"),
+    (Progress(40, 40, 10.0, 0.0, work=1.0), 0.0, "40 of 40 cells, 4.0 a second, done"),
+]
+
+
+@pytest.mark.parametrize(("state", "passed", "words"), SECOND)
+def test_the_time_left_is_an_estimate_and_one_that_is_exceeded_says_so(
+    state: Progress, passed: float, words: str
+) -> None:
+    assert ", ".join(displayed._counts(state, passed)) == words
+
+
+def test_the_bar_is_the_share_of_the_work_not_of_the_cells() -> None:
+    """Two banks, one of which takes hundreds of times as long as the other."""
+    small, large = bank_of([Cell(lr=0.1, depth=2, steps=1)]), bank_of([Cell(lr=0.1, depth=64, width=512, steps=300)])
+    tracker = ProgressTracker([small, large], 1)
+    assert tracker.progress().work == 0
+    tracker.count(Outcome(small, None, "RuntimeError: no", "", 0.1, "worker 0"))
+    share = estimate(small).seconds / (estimate(small).seconds + estimate(large).seconds)
+    assert tracker.progress().work == pytest.approx(share)
+    assert tracker.progress().cells == 1
 
 
 def test_quiet_says_nothing_and_verbose_everything() -> None:

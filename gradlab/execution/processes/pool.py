@@ -67,6 +67,11 @@ class LocalExecutor:
         """Number of workers; before the first is ready, the expected number."""
         return self._wanted
 
+    @property
+    def ready(self) -> bool:
+        """Whether some worker has been ready: it tells the devices."""
+        return bool(self._devices)
+
     def expect(self, banks: int) -> None:
         """Keep no more workers than there will be banks."""
         self._wanted = max(1, min(self._most, banks))

@@ -37,6 +37,9 @@ def comparison_rows(comparison: Comparison) -> list[RowGroup]:
             kept = [at for at in kept if len({label[at] for label in rows}) > 1]
             first = next(iter(rows))
             shared = [f"{key} {first[at]}" for at, key in enumerate(keys) if at not in kept and key not in axes]
+        if not comparison.question.by:  # a setting that follows another tells no two rows apart
+            follows = comparison.design.follows
+            kept = [at for at in kept if follows.get(keys[at]) not in keys]
         kept_keys = [keys[at] for at in kept]
         texts_of_rows = [tuple(label[at] for at in kept) for label in rows]
         groups.append(

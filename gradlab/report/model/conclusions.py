@@ -67,6 +67,7 @@ def _name(comparison: Comparison, point: Point[Any], only: Sequence[str] | None 
     # the lengths of the other networks have no meaning for these
     others = {axis for axis in comparison.design.axes if axis != over and axis not in comparison.by}
     varied = [factor.name for factor in comparison.design.varied]
+    others |= {key for key, leader in comparison.design.follows.items() if leader in varied}
     shown = [key for key in varied if key != over and key not in others and (only is None or key in only)]
     pairs = [(key, setting_text(point[key])) for key in shown]
     name = name_of(pairs) or (_ALIKE if only is not None and not only else "the plain network")

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from gradlab.analysis.compare.comparison import Comparison
 from gradlab.analysis.compare.design import setting_text
-from gradlab.report.formatting import count
+from gradlab.report.formatting import count, joined
 from gradlab.report.glyphs import Glyphs
 from gradlab.report.model.comparison_rows import comparison_rows
 from gradlab.report.model.conclusions import conclusions
@@ -20,6 +20,10 @@ from gradlab.report.terminal.table import fold
 
 __all__ = ["comparison_report"]
 
+_MOST_LINES = 60
+"""Lines of a report that is not verbose: one screen and a half."""
+_FEWER_ROWS = (20, 12, 8, 5)
+"""Rows of the first table where all of them do not fit."""
 _MOST_LEVELS = 12
 """Factors with more levels than this have no list of main effects."""
 
@@ -31,20 +35,55 @@ def comparison_report(
 
     The conclusions come first, at most six unless `verbose`.
     """
-    groups = comparison_rows(comparison)
     lines = _heading(comparison, glyphs, width)
     sentences = [glyphs.plain(sentence) for sentence in conclusions(comparison)]
     lines += conclusion_lines(sentences, width, most=None if verbose else MOST_CONCLUSIONS)
+    tables = _tables(comparison, glyphs, width, None)
+    if not verbose and tables and len(lines) + sum(len(table) for _, table in tables) > _MOST_LINES:
+        return [*lines, *_within(comparison, glyphs, width, _MOST_LINES - len(lines) - 3)]
+    return [*lines, *(line for _, table in tables for line in table)][:-1]
+
+
+def _tables(
+    comparison: Comparison, glyphs: Glyphs, width: int | None, rows: int | None
+) -> list[tuple[str, list[Text]]]:
+    """Return each table with its name, in the order of a report; those by length have at most so many `rows`."""
+    groups, tables = comparison_rows(comparison), []
+    metric = comparison.metric_name or "metric"
+    if paired := _paired(comparison, glyphs, width):
+        tables.append(("paired differences", paired))
     if comparison.response.name not in ("metric", "learned"):
         for group in groups:
-            lines += response_lines(comparison, group, glyphs, width)
+            tables.append(
+                (
+                    f"{comparison.response.name} by {group.axis.setting}",
+                    response_lines(comparison, group, glyphs, width, rows),
+                )
+            )
     if comparison.design.fixed.get("train.steps") != 0:
         for group in groups:
-            lines += training_lines(comparison, group, glyphs, width)
-    lines += _variance(comparison, glyphs, width)
-    lines += _effects(comparison, glyphs, width)
-    lines += _paired(comparison, glyphs, width)
-    return lines[:-1]
+            tables.append((f"{metric} by {group.axis.setting}", training_lines(comparison, group, glyphs, width, rows)))
+    tables.append(("shares of the variance", _variance(comparison, glyphs, width)))
+    tables.append(("main effects", _effects(comparison, glyphs, width)))
+    return [(name, table) for name, table in tables if table]
+
+
+def _within(comparison: Comparison, glyphs: Glyphs, width: int | None, most: int) -> list[Text]:
+    """Return the tables that fit into `most` lines, the first with fewer rows where it must, and what was left out."""
+    for rows in (None, *_FEWER_ROWS):
+        tables = _tables(comparison, glyphs, width, rows)
+        if len(tables[0][1]) <= most:
+            break
+    lines = list(tables[0][1])
+    left_out: list[str] = []
+    for name, table in tables[1:]:
+        if not left_out and len(lines) + len(table) <= most:
+            lines += table
+        else:
+            left_out.append(name)
+    names = joined(list(dict.fromkeys(left_out)))
+    note = f"all tables with --verbose: {names}" if left_out else "all rows with --verbose"
+    return [*lines, *wrapped(note, width, "dim")]
 
 
 def _heading(comparison: Comparison, glyphs: Glyphs, width: int | None) -> list[Text]:
@@ -67,8 +106,11 @@ def _heading(comparison: Comparison, glyphs: Glyphs, width: int | None) -> list[
     lines += wrapped(dot.join(part for part in parts if part), width)
     if comparison.question.where:
         lines += wrapped(f"where {comparison.question.where}", width)
-    for name, leader in plan.follows.items():
-        lines += wrapped(f"confounded: {name} changes only with {leader}, effects are of both together", width, "dim")
+    for leader in dict.fromkeys(plan.follows.values()):
+        names = [name for name in plan.follows if plan.follows[name] == leader]
+        change, these = ("change", "all") if len(names) > 1 else ("changes", "both")
+        text = f"confounded: {joined(names)} {change} only with {leader}, effects are of {these} together"
+        lines += wrapped(text, width, "dim")
     return [*lines, Text()]
 
 

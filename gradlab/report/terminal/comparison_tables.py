@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import isnan
 
 from rich.text import Text
 
 from gradlab.analysis.compare.axes import labels_of, over_of
 from gradlab.analysis.compare.comparison import Comparison
-from gradlab.report.formatting import capital, joined, metric_text, number_text
+from gradlab.report.formatting import capital, count, joined, metric_text, number_text
 from gradlab.report.glyphs import Glyphs
 from gradlab.report.model.marks import Point, learned, mark, mark_of, reach_text, sign_names, verdict_of
 from gradlab.report.model.outcomes import TrainingOutcome
@@ -66,7 +67,7 @@ def _by_length(
 
 
 def _counts(rows: Sequence[Row]) -> list[Column]:
-    """Return the seeds of each row and, where some row averages several, its configurations."""
+    """Return the seeds of each row where they differ and, where some row averages several, its configurations."""
 
     def column(header: str, name: str) -> Column:
         numbers = [sorted({int(point[name]) for point in row.points.values()}) for row in rows]
@@ -74,7 +75,35 @@ def _counts(rows: Sequence[Row]) -> list[Column]:
         return Column(header, tuple(map(Entry, texts)))
 
     several = any(point["configurations"] > 1 for row in rows for point in row.points.values())
-    return [*([column("averaged", "configurations")] if several else []), column("n", "n")]
+    averaged = [column("averaged", "configurations")] if several else []
+    return [*averaged, *([] if _one_number(rows) else [column("n", "n")])]
+
+
+def _one_number(rows: Sequence[Row]) -> int | None:
+    """Return the number of seeds of all points; None where they differ."""
+    numbers = {int(point["n"]) for row in rows for point in row.points.values()}
+    return numbers.pop() if len(numbers) == 1 else None
+
+
+def _seeds(rows: Sequence[Row]) -> str:
+    number = _one_number(rows)
+    return "n seeds" if number is None else count(number, "seed")
+
+
+def _some(comparison: Comparison, rows: tuple[Row, ...], most: int | None) -> tuple[Row, ...]:
+    """Return at most `most` rows: the first of those that are sorted, otherwise some from the first to the last."""
+    if most is None or most >= len(rows):
+        return rows
+    if comparison.question.sort:
+        return rows[:most]
+    return tuple(rows[round(at * (len(rows) - 1) / (most - 1))] for at in range(most))
+
+
+def _fewer(group: RowGroup, whole: RowGroup, width: int | None) -> list[Text]:
+    """Return a line about rows that are not shown; none where all are."""
+    if len(group.rows) == len(whole.rows):
+        return []
+    return wrapped(f"{len(group.rows)} of {len(whole.rows)} rows; all with --verbose and --csv", width, "dim")
 
 
 def _reach(rows: Sequence[Row], glyphs: Glyphs) -> Column:
@@ -97,10 +126,13 @@ def _fits(columns: Sequence[Column], width: int | None) -> bool:
     return width is None or sum(column.width + GAP for column in columns) - GAP <= width
 
 
-def response_lines(comparison: Comparison, whole: RowGroup, glyphs: Glyphs, width: int | None) -> list[Text]:
-    """Return the table of the response asked for by length, with its legend."""
+def response_lines(
+    comparison: Comparison, whole: RowGroup, glyphs: Glyphs, width: int | None, most: int | None = None
+) -> list[Text]:
+    """Return the table of the response asked for by length, with its legend; at most `most` rows of it."""
     response = comparison.response
-    group = whole.before_training if response.name in _BEFORE_TRAINING else whole
+    full = whole.before_training if response.name in _BEFORE_TRAINING else whole
+    group = replace(full, rows=_some(comparison, full.rows, most))
     rows, axis = group.rows, group.axis
     column = response.column if response.column in comparison.table else response.name
     lengths = _lengths(group, width)
@@ -115,12 +147,14 @@ def response_lines(comparison: Comparison, whole: RowGroup, glyphs: Glyphs, widt
     inside = largest is not None and _fits([*labels(group), *columns(True)], width)
     mean = "log10 of the geometric mean" if column.startswith("log10") else "geometric mean" if response.log else "mean"
     mean = "of the geometric mean of the decay" if column == "reach" else mean
+    seeds = _seeds(rows)
     name = response.title.format(ratio=axis.ratio, unit=axis.unit, units=axis.units)
-    title = glyphs.plain(f"{capital(name)} ({mean} over n seeds){_of_all(lengths, group)}")
+    title = glyphs.plain(f"{capital(name)} ({mean} over {seeds}){_of_all(lengths, group)}")
     shown = _combinations(comparison)
     if shown < comparison.rows:
         title += f" ({shown} of {comparison.rows} rows)"
     lines = _titled(title, group, width) + fold(_row_labels(group), columns(inside), width, glyphs)
+    lines += _fewer(group, full, width)
     if dropped := [key for key in whole.keys if key not in group.keys]:
         lines += wrapped(f"the same before training with every {joined(dropped)}", width, "dim")
     if response.name in ("survival", "survival_final"):
@@ -175,8 +209,12 @@ def _legend(comparison: Comparison, rows: Sequence[Row], glyphs: Glyphs) -> str:
     return legend_text(names, glyphs)
 
 
-def training_lines(comparison: Comparison, group: RowGroup, glyphs: Glyphs, width: int | None) -> list[Text]:
-    """Return the table of what was learned by length, with the largest length that was beside the reach."""
+def training_lines(
+    comparison: Comparison, whole: RowGroup, glyphs: Glyphs, width: int | None, most: int | None = None
+) -> list[Text]:
+    """Return the table of what was learned by length, with the largest length that was beside the reach; at most `most`
+    rows of it."""
+    group = replace(whole, rows=_some(comparison, whole.rows, most))
     rows, lengths = group.rows, _lengths(group, width)
 
     def entry(point: Point, outcome: TrainingOutcome | None, intervals: bool) -> Entry:
@@ -193,7 +231,8 @@ def training_lines(comparison: Comparison, group: RowGroup, glyphs: Glyphs, widt
     inside = _fits([*labels(group), *columns(True)], width)
     title = f"After training: {group.metric} on held-out samples, and how many seeds learned"
     title += f" ({glyphs.learned} most of them){_of_all(lengths, group)}"
-    return [*_titled(title, group, width), *fold(labels(group), columns(inside), width, glyphs), Text()]
+    table = fold(labels(group), columns(inside), width, glyphs)
+    return [*_titled(title, group, width), *table, *_fewer(group, whole, width), Text()]
 
 
 def _titled(title: str, group: RowGroup, width: int | None) -> list[Text]:

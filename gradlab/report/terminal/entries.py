@@ -15,6 +15,7 @@ from gradlab.report.model.evidence import steps_text
 from gradlab.report.model.marks import Mark, Point, Sign, reach_text
 from gradlab.report.model.outcomes import TrainingOutcome
 from gradlab.report.model.rows import Row, RowGroup
+from gradlab.report.terminal.colours import EXPLODING, VANISHING
 from gradlab.report.terminal.table import Column, Entry
 
 __all__ = [
@@ -96,19 +97,13 @@ def largest_half_width(rows: Sequence[Row], column: str) -> tuple[float, Row, in
     return max(halves, key=lambda entry: entry[0]) if halves else None
 
 
-# ColorBrewer RdBu (Brewer 2003): told apart with every common colour blindness. Each carries its own text colour,
-# so that it reads on dark and on light terminals alike.
-_VANISHING = ("black on #d1e5f0", "black on #92c5de", "black on #4393c3", "white on #2166ac", "white on #053061")
-_EXPLODING = ("black on #fddbc7", "black on #f4a582", "black on #d6604d", "white on #b2182b", "white on #67001f")
-
-
 def style(mark: Mark) -> str:
     """Return the rich style of a survival: none near 1, then bluer or redder with each shade away from it."""
     if mark.sign == "nonfinite" or (mark.sign == "dead" and mark.shade is None):
         return "bold reverse"
     if not mark.shade:
         return ""
-    return (_VANISHING if mark.shade < 0 else _EXPLODING)[abs(mark.shade) - 1]
+    return (VANISHING if mark.shade < 0 else EXPLODING)[abs(mark.shade) - 1]
 
 
 _WORDS = {"nan": "not finite", "": "none"}

@@ -89,7 +89,7 @@ def _table(table: BlockTable, glyphs: Glyphs, width: int | None) -> list[Text]:
     lines = fold([], [*labels, *columns], width, glyphs) if fits else fold(labels, columns, width, glyphs)
     if left:
         names_left = ", ".join(glyphs.plain(column.title) for column in left)
-        lines += wrapped(f"not shown here: {names_left}; a wider terminal, a pipe and --json have them", width, "dim")
+        lines += wrapped(f"not shown here: {names_left}; a wider terminal and --json have them", width, "dim")
     return lines
 
 
@@ -133,7 +133,7 @@ def _fitting(
 def _legend(table: BlockTable, result: ModuleReport, glyphs: Glyphs, width: int | None) -> list[Text]:
     lines = []
     if table.total > len(table.rows):
-        shown = f"{len(table.rows)} of {count(table.total, 'block')} are shown; all are in a pipe and with --json"
+        shown = f"{len(table.rows)} of {count(table.total, 'block')} are shown; all are with --json"
         lines += wrapped(shown, width, "dim")
     signs = {row.mark.sign for row in table.rows}
     names = sign_names(result.vanish, result.explode, {"dead", "nonfinite"})

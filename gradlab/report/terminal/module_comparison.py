@@ -83,7 +83,7 @@ def _blocks(
     labels = [Column("block", tuple(Entry(block.name) for block in blocks), right=False)]
     lines = fold(labels, columns, width, glyphs)
     if len(blocks) < total:
-        shown = f"{len(blocks)} of {total:,} blocks are shown; all are in a pipe, with --csv and with --json"
+        shown = f"{len(blocks)} of {total:,} blocks are shown; all are with --csv and with --json"
         lines += wrapped(shown, width, "dim")
     limits = {(model.report.vanish, model.report.explode) for model in models}
     vanish, explode = limits.pop() if len(limits) == 1 else (None, None)

@@ -95,7 +95,7 @@ def _along_one_axis(tables: Tables, group: RowGroup, glyphs: Glyphs, width: int 
     lines = conclusion_lines(sentences, width, most=None if verbose else MOST_CONCLUSIONS)
     if len(shown.lengths) < len(group.lengths):
         part = f"{len(shown.lengths)} of {len(group.lengths)} {group.lengths_name} are shown"
-        lines += [*wrapped(f"{part}; all are in summary.csv, and in a pipe", width, "dim"), Text()]
+        lines += [*wrapped(f"{part}; all are in summary.csv", width, "dim"), Text()]
     return [
         *lines,
         *_survival(tables, shown, glyphs, width),

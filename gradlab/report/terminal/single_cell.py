@@ -27,7 +27,7 @@ from gradlab.results.tables import Tables
 __all__ = ["cell_report"]
 
 _ROWS = 33
-"""Blocks of a profile that a terminal shows; the others are in the CSV, the JSON and a pipe."""
+"""Blocks of a profile that a terminal shows; the others are in the CSV and the JSON."""
 
 _LAYERS = (
     "log10_grad_norm", "theory_log10_grad_norm", "weight_grad_norm", "weight_norm", "update_ratio", "act_mean",
@@ -132,9 +132,7 @@ def _profile(tables: Tables, axis: Axis, glyphs: Glyphs, width: int | None) -> l
     note: list[Text] = []
     if width is not None and len(profile) > _ROWS:
         shown = np.unique(np.linspace(0, len(profile) - 1, _ROWS).round().astype(int))
-        note = wrapped(
-            f"{len(shown)} of {axis.count(len(profile))} are shown; all are in a pipe and with --json", width
-        )
+        note = wrapped(f"{len(shown)} of {axis.count(len(profile))} are shown; all are with --json", width)
         profile = profile.iloc[shown]
     return [*title, *_table(profile, "layer", columns, glyphs, width), *note]
 
