@@ -26,10 +26,10 @@ HEAD = """\
 # Papers
 
 One spec for each paper. Each says in its `expect:` block what the paper publishes, or what follows from its formulas,
-with a tolerance from the scatter over seeds; it was written before the result was seen. What did not come out stands
-here as such. The settings are the smallest that show the effect on two cores, and the text says what they do not show.
-Where a statement speaks of several configurations, the number is that of the one nearest to failing, in brackets its
-95 % interval over seeds (Student t).
+with a tolerance from the scatter over seeds; it was written before the result was seen, and where a setting was changed
+after a first run the text says so. What did not come out stands here as such. The settings are the smallest that show
+the effect on two cores, and the text says what they do not show. Where a statement speaks of several configurations,
+the number is that of the one nearest to failing, in brackets its 95 % interval over seeds (Student t).
 This page is written by `make papers`, which runs them all.
 """
 

@@ -139,6 +139,7 @@ def main() -> None:
         "its `expect:` block what must come out, which `gradlab run` judges (`--check` makes it an exit code). Where a",
         "statement speaks of several configurations, the number is that of the one nearest to failing.",
         "This page is written by `make experiments`, which runs them all.",
+        "The field's papers have specs and a page of their own: [papers](papers/README.md).",
         "",
         f"Last written {datetime.now(UTC):%Y-%m-%d} on {platform.machine()}: {held} of "
         f"{sum(map(len, judged.values()))} statements held.",

@@ -155,6 +155,9 @@ COLUMNS: tuple[Column, ...] = (
            ("layers",), kept="layer", heading="attention entropy", since="0.2"),
     Column("common", "share of the squared gradient that is the same for all tokens of a sequence", ("layers",),
            kept="layer", heading="common share", since="0.2"),
+    Column("grad_cosine", "likeness of the gradients of different samples as a share of that at the last block: slope "
+           "of the cosines of pairs of samples against those there (Balduzzi 2017); empty with stacked recurrent "
+           "layers and a cell state", ("layers",), kept="layer", heading="gradient cosine", since="0.2"),
     Column("log_grad_norm_by_layer", "as `log_grad_norm`, with respect to the states of each stacked layer of a "
            "recurrent network by itself, the lowest first", kept="stacked", compared=True, since="0.2"),
     # of a bank, as it is published
@@ -253,6 +256,8 @@ COLUMNS: tuple[Column, ...] = (
     Column("theory_decay", "predicted `decay`", ("cells", "summary"), heading="theory", compared=True),
     Column("theory_z", "(measured - predicted) ln survival in predicted standard deviations; in `summary` of the mean",
            ("cells", "summary"), heading="z", compared=True),
+    Column("log10_survival_sd", "standard deviation of `log10_survival` over the seeds, with n - 1; beside it "
+           "`theory_log10_sd`", ("summary",), heading="scatter", since="0.2"),
     Column("theory_note", "why there is no prediction", ("summary",), kind="text"),
     Column("theory_log10_grad_norm", "predicted log10 of g_l/g_L, at step 0", ("layers",), heading="theory"),
     Column("theory_log10_cell_survival", "predicted log10 of `cell_survival`", ("cells", "summary")),

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gradlab.families.network import ActivationMap, Context, Network, State
-from gradlab.probing import tokens
+from gradlab.probing import samples, tokens
 from gradlab.probing.gradient import LN2, bound, count, log, norm
 
 __all__ = [
@@ -64,6 +64,9 @@ class Profile:
     without attention."""
     common_RL: Tensor
     """Share of the squared gradient that is the same for all tokens of a sequence; NaN where there are none."""
+    grad_cosine_RL: Tensor
+    """Likeness of the gradients of different samples, as a share of that at the last link; NaN where a state has
+    several tensors."""
     spectral_radius_R: Tensor
     """Of the recurrent matrix of the top layer, in gated cells of its block for the candidate (of a minimal cell,
     its only one): the largest modulus of an eigenvalue. NaN elsewhere."""
@@ -190,11 +193,14 @@ def by_link(links: Sequence[Numbers]) -> Numbers:
     """
     missing_R = torch.full_like(links[0]["exponent"], torch.nan)
     steepest = [link.pop("steepest", None) for link in links]
+    cosines = [link.pop("pair_cosines") for link in links if "pair_cosines" in link]
     names = dict.fromkeys(name for link in links for name in link)
     numbers = {name: torch.stack([link.get(name, missing_R) for link in links], 1) for name in names}
     exponent_RL = numbers.pop("exponent")
     if any(part is not None for part in steepest):
         numbers["dead"] = _dead(steepest, missing_R)
+    if len(cosines) == len(links):
+        numbers["grad_cosine"] = samples.kept_share(cosines)
     for name in [name for name in numbers if name.startswith("log_")]:
         exponent = exponent_RL if numbers[name].ndim == 2 else exponent_RL.unsqueeze(2)
         numbers[name] = log(numbers[name]) + exponent * LN2

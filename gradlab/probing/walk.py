@@ -12,7 +12,7 @@ from gradlab.families import chain
 from gradlab.families.network import Network, State
 from gradlab.nn.parameters import Params
 from gradlab.nn.vjp import vjp
-from gradlab.probing import tokens
+from gradlab.probing import samples, tokens
 from gradlab.probing.gradient import LN2, Gradient, log, norm
 from gradlab.probing.profile import Numbers, ProbeContext, gradient_norms, gradient_shares
 
@@ -108,6 +108,8 @@ class Walk:
             if network.tokens:
                 numbers[-1]["common"] = tokens.common_share(at[0])
             matrices = [grad for (slot, _), grad in zip(slots, added, strict=True) if slot.parameter.profiled]
+            if len(at) == 1:
+                numbers[-1]["pair_cosines"] = samples.neighbour_cosines(at[0], self._ctx.scratch(at[0]))
             numbers[-1] |= gradient_shares(at, down.exponent_R, network.per_layer, smallest_R, self._ctx)
             numbers[-1]["log_weight_grad_norm"] = norm(matrices)
             if network.shared:

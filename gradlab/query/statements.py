@@ -13,6 +13,7 @@ AGGREGATES = ("mean", "min", "max")
 COLUMNS = {
     "survival": "g_1/g_L before training, geometric mean over seeds",
     "log10_survival": "its log10",
+    "log10_survival_sd": "standard deviation of it over the seeds",
     "survival_final": "g_1/g_L after training, geometric mean over seeds",
     "log10_survival_final": "its log10",
     "decay": "factor per block, before training",
@@ -20,6 +21,7 @@ COLUMNS = {
     "theory_survival": "what mean-field theory predicts",
     "theory_log10_survival": "its log10",
     "theory_decay": "what mean-field theory predicts",
+    "theory_log10_sd": "what it predicts for log10_survival_sd",
     "theory_z": "deviation of the measured survival from theory, in standard deviations",
     "metric": "after training, mean over seeds",
     "loss": "after training, mean over seeds",
@@ -47,6 +49,7 @@ BLOCK_COLUMNS = {
     "act_std": "standard deviation of the activations, mean over seeds",
     "token_cosine": "mean cosine between two tokens of a sequence, mean over seeds",
     "attn_entropy": "mean entropy of the attention, mean over seeds",
+    "grad_cosine": "likeness of the gradients of samples as a share of that at the last block, mean over seeds",
     "common": "share of the squared gradient that is the same for all tokens, mean over seeds",
 }
 """Numbers of one block of each configuration, before training."""

@@ -11,7 +11,7 @@ from scipy.special import stdtrit
 from gradlab.record import Floats
 from gradlab.store.records import Integers
 
-__all__ = ["Interval", "mean_interval", "slope"]
+__all__ = ["Interval", "deviation", "mean_interval", "slope"]
 
 
 def slope(y: Floats) -> tuple[Floats, Floats]:
@@ -64,3 +64,13 @@ def mean_interval(values: Floats, group: Integers, groups: int, level: float = 0
     quantile = stdtrit(np.maximum(count - 1, 1), (1 + level) / 2)
     half = np.where(several, quantile * np.sqrt(variance / np.maximum(count, 1)), np.nan)
     return Interval(mean, mean - half, mean + half, count)
+
+
+def deviation(values: Floats, group: Integers, groups: int) -> Floats:
+    """Return the standard deviation (with n - 1) of the finite `values` of each group; NaN for fewer than two."""
+    usable = np.isfinite(values)
+    chosen, member = values[usable], group[usable]
+    count = np.bincount(member, minlength=groups)
+    mean = np.bincount(member, chosen, groups) / np.maximum(count, 1)
+    squares = np.bincount(member, np.square(chosen - mean[member]), groups)
+    return np.where(count > 1, np.sqrt(squares / np.maximum(count - 1, 1)), np.nan)

@@ -14,7 +14,7 @@ from gradlab.columns import Column
 from gradlab.definitions import measures, reach, reach_interval, verdicts
 from gradlab.record import Floats
 from gradlab.results.frames import frame_of
-from gradlab.results.statistics import Interval, mean_interval
+from gradlab.results.statistics import Interval, deviation, mean_interval
 from gradlab.results.survival import LN10, number
 from gradlab.results.theory import Predicted, deviations
 from gradlab.store.records import Integers
@@ -66,6 +66,7 @@ def summary_table(
         "log10_survival": lambda: survival.mean / LN10,
         "log10_survival_lo": lambda: survival.low / LN10,
         "log10_survival_hi": lambda: survival.high / LN10,
+        "log10_survival_sd": lambda: deviation(cells["log10_survival"].to_numpy(np.float64), group, groups),
         "n_survival": lambda: survival.count,
         "decay": lambda: number(decay.mean),
         "decay_lo": lambda: number(decay.low),

@@ -9,9 +9,9 @@ from gradlab.columns import field_names
 
 NOT_OF_THESE = {
     "log_cell_grad_norm", "spectral_radius", "recurrent_norm", "token_cosine", "attn_entropy", "common", "loss_scale",
-    "clip_coef",
+    "clip_coef", "grad_cosine",
 }  # fmt: skip
-"""Of recurrent networks, of transformers and of 16 bits; and a quotient of two others."""
+"""Of recurrent networks, of transformers and of 16 bits; a quotient of two others; and what is between samples."""
 PROFILE = {"log_grad_norm", "loss", "metric", "clip_before", "clip_after"}
 
 

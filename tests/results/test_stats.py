@@ -62,3 +62,12 @@ def test_the_interval_of_logarithms_covers_the_truth_as_often_as_it_says() -> No
     random = np.random.default_rng(11)
     found = statistics.mean_interval(random.normal(0.7, 2.0, 10_000), np.repeat(np.arange(2000), 5), 2000)
     assert np.mean((found.low < 0.7) & (found.high > 0.7)) == pytest.approx(0.95, abs=0.015)
+
+
+def test_the_deviation_is_that_of_numpy_group_by_group_and_of_finite_values_alone() -> None:
+    values = np.random.default_rng(0).normal(3.0, 2.0, 12)
+    group = np.repeat([0, 1, 2], [6, 5, 1])
+    values[2] = -np.inf
+    found = statistics.deviation(values, group, 3)
+    assert_allclose(found[:2], [np.delete(values[:6], 2).std(ddof=1), values[6:11].std(ddof=1)], rtol=1e-12)
+    assert np.isnan(found[2])

@@ -134,7 +134,7 @@ def test_columns_stand_in_the_order_of_the_design() -> None:
     assert " ".join(found.layers.columns) == (
         "cell step layer grad_norm weight_grad_norm weight_norm update_ratio act_mean act_std saturated dead zero_grad "
         "log10_grad_norm theory_log10_grad_norm underflow cell_grad_norm log10_cell_grad_norm displacement "
-        "token_cosine attn_entropy common"
+        "token_cosine attn_entropy common grad_cosine"
     )
     assert " ".join(found.steps.columns) == (
         "cell step loss metric survival decay grad_norm_total clip_coef log10_survival clip_norm_before "
