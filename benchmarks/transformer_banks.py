@@ -1,7 +1,7 @@
 """The training step of transformers: a bank against a plain loop over torch.nn.TransformerEncoder, and against vmap.
 
-    python benchmarks/transformers.py            # the whole table, some minutes
-    python benchmarks/transformers.py --quick    # R = 16 alone, fewer repetitions
+    python benchmarks/transformer_banks.py            # the whole table, some minutes
+    python benchmarks/transformer_banks.py --quick    # R = 16 alone, fewer repetitions
 
 One process, one thread, float32, the digits as sequences of 16 tokens, pre-LN with a final norm, depth 4, 4 heads,
 hidden units 4 times the width, Adam. The loop is written as a user would write it, one network after another; vmap is
