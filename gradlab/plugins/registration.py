@@ -20,12 +20,12 @@ from gradlab.errors import PluginError
 from gradlab.families import FAMILIES, Cost, Family
 from gradlab.plugins.loading import register
 from gradlab.plugins.modules import GIVEN, Length, factory_of
+from gradlab.plugins.parameters import params_of
 
 __all__ = ["activation", "family", "init", "module", "norm", "optimizer", "task"]
 
 _Code = Callable[..., Any]
 _Params = Mapping[str, Param]
-_KINDS = {kind.__name__: kind for kind in (bool, int, float, str)}
 
 
 def activation(
@@ -220,7 +220,9 @@ def module(
         if not callable(factory):
             raise PluginError(f"{name} must be a function or a class, found {type(factory).__name__}")
         made = factory_of(name, factory, tuple(inputs), blocks, length)
-        own = {key: param for key, param in _params(name, factory, 0, params or {}, GIVEN).items() if key not in GIVEN}
+        own = {
+            key: param for key, param in params_of(name, factory, 0, params or {}, GIVEN).items() if key not in GIVEN
+        }
         known = FAMILIES["mlp"]
         idle = ("activation", "init", "bias_std", *_OPTIONAL.values())
         unused = [key for key in ("depth", "width", "seq_len") if key not in made.takes]
@@ -273,7 +275,7 @@ def _register(
     def registered(target: Any) -> Any:
         if not callable(target):
             raise PluginError(f"{name} must be a function or a class, found {type(target).__name__}")
-        own = dict(params or {}) if key == "model" else _params(name, target, positional, params or {})
+        own = dict(params or {}) if key == "model" else params_of(name, target, positional, params or {})
         fields: dict[str, Any] = {}
         if isinstance(component, Optimizer):  # a setting of its own
             fields["weight_decay"] = own.pop("weight_decay", None) is not None
@@ -284,43 +286,3 @@ def _register(
         return target
 
     return registered if target is None else registered(target)
-
-
-def _params(name: str, target: Any, positional: int, given: _Params, others: Sequence[str] = ()) -> dict[str, Param]:
-    """Return the parameters of a component: `given` ones, and the arguments of `target` behind the first few, without
-    `others`.
-
-    Raises PluginError for an argument that a spec must give but whose kind nobody tells, and for a parameter in
-    `given` that `target` does not take.
-    """
-    try:
-        arguments = list(inspect.signature(target).parameters.values())
-    except (TypeError, ValueError):  # compiled, like torch.sin
-        return dict(given)
-    variable = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
-    own = {
-        argument.name: param
-        for argument in arguments[positional:]
-        if argument.kind not in variable
-        and argument.name not in others
-        and (param := given.get(argument.name) or _param(name, argument)) is not None
-    }
-    if any(argument.kind is inspect.Parameter.VAR_KEYWORD for argument in arguments):
-        return {**own, **given}
-    if unknown := [key for key in given if key not in own]:
-        raise PluginError(f"{name} has a parameter {unknown[0]!r}, but its function has no such argument")
-    return own
-
-
-def _param(name: str, argument: inspect.Parameter) -> Param | None:
-    """Return an argument as a parameter, None for one whose default no spec can write."""
-    noted = argument.annotation
-    kind = _KINDS.get(noted if isinstance(noted, str) else getattr(noted, "__name__", ""))
-    default = argument.default
-    if default is not inspect.Parameter.empty:
-        kind = kind or _KINDS.get(type(default).__name__)
-        return Param(kind(default), kind) if kind and isinstance(default, bool | int | float | str) else None
-    if kind is None:
-        hint = f"give it a default, an annotation, or params={{{argument.name!r}: gl.Param(…)}}"
-        raise PluginError(f"the argument {argument.name!r} of {name} has no default", hint)
-    return Param(kind=kind, required=True)
