@@ -51,7 +51,7 @@ def test_the_report_is_that_of_python_and_there_is_a_page(place: Path, capsys: C
     for name in ("a", "p"):
         out, err = said(capsys, "report", f"results/{name}")
         report, end = out.rstrip("\n").rsplit("\n\n", 1)
-        assert report == gl.load(f"results/{name}").report(None).rstrip()
+        assert report == gl.load(f"results/{name}").report(120).rstrip()
         assert end.startswith(f"results/{name}/report.html (")
         assert err == ""
         page = (place / "results" / name / "report.html").read_text(encoding="utf-8")
@@ -186,7 +186,7 @@ def test_steps_whose_gradients_overflowed_are_told(place: Path, capsys: Capture)
     assert rows[3][-3:] == ["256", "2", "6"]
     assert [row[-1] for row in rows[:3]] == ["1024"] * 3
     out, _ = said(capsys, "watch", "results/a")
-    assert out.splitlines()[4].endswith("2 overflows before, first at 6")
+    assert "2 overflows before, first at 6" in " ".join(out.split())
     said(capsys, "report", "results/a")
     assert "overflows before" in Path("results/a/report.html").read_text(encoding="utf-8")
 
@@ -210,12 +210,9 @@ def test_where_locks_are_unknown_nothing_is_said_about_a_process(place: Path, ca
     assert "ended early" in said(capsys, "report", "results/a")[0]
 
 
-def test_a_deep_comparison_is_folded_and_a_pipe_has_all_of_it(
-    place: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_deep_comparison_is_folded(place: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in "cd":
         train(Path(f"results/{name}"), steps=1, depth=100)
-    assert said(capsys, "compare", "results/c", "results/d")[0].count(" 0.0") >= 100
     monkeypatch.setenv("COLUMNS", "80")
     out, _ = said(capsys, "compare", "results/c", "results/d")
     assert "40 of 100 blocks are shown" in out
@@ -354,7 +351,7 @@ def test_of_a_long_training_the_last_steps_are_shown_first(place: Path, capsys: 
     assert out.splitlines()[0] == "results/long: Sequential, 30 steps measured, the last 10"
     assert [line.split("  ")[0] for line in out.splitlines()[1:-1]] == [f"step {step}" for step in range(20, 30)]
     out, _ = said(capsys, "report", "results/long")  # which reads the blocks of some steps alone
-    assert out.startswith(gl.load("results/long").report(None))
+    assert out.startswith(gl.load("results/long").report(120))
 
 
 def test_a_loss_that_comes_after_the_update_is_waited_for_once(place: Path) -> None:

@@ -81,7 +81,7 @@ def test_a_line_of_failures_without_an_end_is_never_in_memory(run: Path, command
 
 
 PARTS: list[tuple[str, Callable[[Path], Any]]] = [
-    ("a newer model", lambda run: change_settings(run, model=["transformer", {}])),
+    ("a newer model", lambda run: change_settings(run, model=["mamba", {}])),
     ("a newer setting", lambda run: change_settings(run, sparsity=0.5)),
     ("a setting that is a text", lambda run: change_settings(run, depth="deep")),
     ("a setting beyond its bound", lambda run: change_settings(run, width=10**30)),

@@ -42,7 +42,7 @@ def test_gradients_training_and_profile(act: str, norm: bool, record: str) -> No
         for one in cells
     ]  # fmt: skip
     for module, mlp in zip(*trained(cells, twin), strict=True):
-        for name in field_names("step", "layer"):
+        for name in (name for name in field_names("step", "layer") if name != "grad_cosine"):  # modules have none
             # float64, sums in another order; act_std of modules is a difference of squares
             np.testing.assert_allclose(getattr(module, name), getattr(mlp, name), rtol=1e-8, atol=1e-11, err_msg=name)
         assert module.learned == mlp.learned

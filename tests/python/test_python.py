@@ -157,7 +157,7 @@ def test_a_comparison_is_that_of_the_command(capsys: pytest.CaptureFixture[str])
     assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(json_value(compared.document())))
     assert [check.failed for check in compared.checks] == [True]
     assert invoke(["compare", "results", *flags, "--verbose"]) == 3
-    assert capsys.readouterr().out.rstrip() == compared.report(None).rstrip()
+    assert capsys.readouterr().out.rstrip() == compared.report(120).rstrip()
     assert "Against activation=relu" in compared._repr_html_()
     assert repr(compared) == "<Comparison of 1 runs: 4 cells, 2 rows>"
 

@@ -164,7 +164,7 @@ def test_cells_that_failed_stay_in_tables_made_anew(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "what"),
     [
-        (lambda setting: setting | {"model": ["transformer", {}]}, "the model 'transformer'"),
+        (lambda setting: setting | {"model": ["mamba", {}]}, "the model 'mamba'"),
         (lambda setting: setting | {"activation": ["relu", {"knee": 2}]}, "the activation relu with knee=2"),
         (lambda setting: setting | {"deepness": 3}, "the setting 'deepness'"),
         (lambda setting: setting | {"depth": "three"}, "depth 'three'"),
