@@ -14,21 +14,16 @@ the whole step and alternate; medians of the repetitions in seconds of the CPU.
 from __future__ import annotations
 
 import argparse
-import copy
 import dataclasses
-import os
-import platform
-import sys
-import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
-from recurrent import alternate
 from torch import Tensor, nn
+from turns import Batches, Loop, Vmapped, begin, medians
 
 from gradlab.cell import Cell
 from gradlab.components import Named
-from gradlab.execution.processes.starting import ALLOCATOR
 from gradlab.families.conv import network as family
 from gradlab.nn import convolution
 from gradlab.training.loop import Trainer
@@ -43,55 +38,6 @@ def plain(inputs: int, channels: int) -> nn.Sequential:
     for block in range(DEPTH):
         layers += [nn.Conv2d(inputs if block == 0 else channels, channels, 3, padding=1), nn.ReLU()]
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 10))
-
-
-class Samples:
-    """Batches out of the same images `[M, C, H, W]`."""
-
-    def __init__(self, trainer: Trainer, batch: int) -> None:
-        data = trainer.data
-        self.x, self.y = data.train_x[0].float().view(-1, *data.shape), data.train_y[0]
-        self.batch = batch
-
-    def next(self) -> tuple[Tensor, Tensor]:
-        chosen = torch.randint(len(self.x), (self.batch,))
-        return self.x[chosen], self.y[chosen]
-
-
-class Loop:
-    """`step` makes one step of one network."""
-
-    def __init__(self, channels: int, samples: Samples) -> None:
-        self.model, self.samples = plain(samples.x.shape[1], channels), samples
-        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.01)
-
-    def step(self) -> None:
-        x, y = self.samples.next()
-        self.optimizer.zero_grad()
-        nn.functional.cross_entropy(self.model(x), y).backward()
-        self.optimizer.step()
-
-
-class Vmapped:
-    """R networks by torch.func; `step` makes one step of all."""
-
-    def __init__(self, channels: int, replicas: int, samples: Samples) -> None:
-        models = [plain(samples.x.shape[1], channels) for _ in range(replicas)]
-        self.params, _ = torch.func.stack_module_state(models)
-        base = copy.deepcopy(models[0]).to("meta")
-
-        def loss(params: dict[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
-            return nn.functional.cross_entropy(torch.func.functional_call(base, params, (x,)), y)
-
-        self.grads = torch.func.vmap(torch.func.grad(loss))
-        self.params = {name: value.detach() for name, value in self.params.items()}
-        self.replicas, self.samples = replicas, samples
-
-    def step(self) -> None:
-        pairs = [self.samples.next() for _ in range(self.replicas)]
-        x, y = (torch.stack(part) for part in zip(*pairs, strict=True))
-        for name, grad in self.grads(self.params, x, y).items():
-            self.params[name].sub_(grad, alpha=0.01)
 
 
 def im2col(x: Tensor, weight: Tensor, bias_RO: Tensor | None, **_: object) -> Tensor:
@@ -125,16 +71,19 @@ def compare(channels: int, side: int, batch: int, replicas: int, seconds: float)
     cell = Cell(model=Named("conv"), task=task, depth=DEPTH, width=channels, lr=0.01, batch_size=batch)
     cells = [dataclasses.replace(cell, seed=seed) for seed in range(replicas)]
     trainer, count = Trainer(cells, torch.device("cpu")), iter(range(10**9))
-    samples = Samples(trainer, batch)
+    data = trainer.data
+    images = Batches(data.train_x[0].float().view(-1, *data.shape), data.train_y[0], batch)
 
     def step() -> None:
         trainer.step(next(count))
 
-    loop, vmapped = Loop(channels, samples), Vmapped(channels, replicas, samples)
+    sgd, inputs = partial(torch.optim.SGD, lr=0.01), data.shape[0]
+    network = plain(inputs, channels)
+    loop = Loop(network, sgd(network.parameters()), images)
+    vmapped = Vmapped([plain(inputs, channels) for _ in range(replicas)], sgd, images)
     sides = [loop.step, step, by(0, step), by(10**12, step), vmapped.step, by(im2col, step)]
-    once = sum(alternate(sides, 2))
-    one, bank, *others = alternate(sides, max(5, min(31, int(seconds / once))))
-    ratios = " | ".join(f"{seconds / bank:.2f}" for seconds in (replicas * one, *others))
+    network_step, bank, *others = medians(sides, seconds, 31)
+    ratios = " | ".join(f"{taken / bank:.2f}" for taken in (replicas * network_step, *others))
     print(f"| {channels} | {side} | {replicas} | {1e3 * bank / replicas:.2f} | {ratios} |", flush=True)
 
 
@@ -142,12 +91,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="R = 8 alone")
     arguments = parser.parse_args()
-    if not ALLOCATOR.keys() <= os.environ.keys():  # read by the C library when a program begins
-        os.execve(sys.executable, [sys.executable, *sys.argv], {**ALLOCATOR, **os.environ})
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
-    machine = platform.processor() or platform.machine()
-    print(f"{time.strftime('%Y-%m-%d')}, {machine}, torch {torch.__version__}, 1 thread; in times of the bank\n")
+    begin("; in times of the bank")
     print("| channels | side | R | bank ms/cell | loop | calls | grouped | vmap | im2col |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for channels, side, batch in ROWS:

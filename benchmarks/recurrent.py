@@ -16,19 +16,13 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import os
-import platform
-import statistics
-import sys
-import time
-from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from turns import Batches, Loop, alternate, begin, medians
 
 from gradlab.cell import Cell
 from gradlab.components import Named
-from gradlab.execution.processes.starting import ALLOCATOR
 from gradlab.planning.banks import capacity
 from gradlab.training.loop import Trainer
 
@@ -50,38 +44,6 @@ class Plain(nn.Module):
         return self.readout(y[:, -1])
 
 
-class Loop:
-    """Networks trained one after another; `step` makes one step of one of them."""
-
-    def __init__(self, model: str, width: int, x: Tensor, y: Tensor, batch: int) -> None:
-        self.model = Plain(MODELS[model], width)
-        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=1e-3)
-        self.x, self.y, self.batch, self.at = x, y, batch, 0
-        self.order = torch.randperm(len(x))
-
-    def step(self) -> float:
-        if self.at + self.batch > len(self.x):
-            self.order, self.at = torch.randperm(len(self.x)), 0
-        chosen = self.order[self.at : self.at + self.batch]
-        self.at += self.batch
-        self.optimizer.zero_grad()
-        loss = nn.functional.mse_loss(self.model(self.x[chosen]), self.y[chosen])
-        loss.backward()
-        self.optimizer.step()
-        return loss.item()
-
-
-def alternate(functions: list[Callable[[], object]], repeats: int) -> list[float]:
-    """Return the median CPU seconds of each, taken in turn so that a change of the machine's speed hits all."""
-    times: list[list[float]] = [[] for _ in functions]
-    for _ in range(repeats):
-        for function, found in zip(functions, times, strict=True):
-            start = time.process_time()
-            function()
-            found.append(time.process_time() - start)
-    return [statistics.median(found) for found in times]
-
-
 def setting(model: str, steps: int, width: int) -> Cell:
     return Cell(
         model=Named(model), task=Named("adding", (("samples", 512),)), depth=1, width=width, seq_len=steps,
@@ -93,11 +55,12 @@ def compare(cell: Cell, replicas: int, seconds: float, mark: str) -> None:
     model, steps, width = cell.model.name, cell.seq_len, cell.width
     cells = [dataclasses.replace(cell, seed=seed) for seed in range(replicas)]
     trainer = Trainer(cells, torch.device("cpu"))
-    loop = Loop(model, width, trainer.data.train_x[0].float(), trainer.data.train_y[0].float(), cells[0].batch_size)
+    plain = Plain(MODELS[model], width)
+    samples = Batches(trainer.data.train_x[0].float(), trainer.data.train_y[0].float(), cells[0].batch_size)
+    loop = Loop(plain, torch.optim.Adam(plain.parameters(), lr=1e-3), samples, nn.functional.mse_loss)
     count = iter(range(10**9))
     sides = [loop.step, lambda: trainer.step(next(count)), lambda: trainer.measure(0)]
-    once = sum(alternate(sides[:2], 2))
-    per_cell, per_bank = alternate(sides[:2], max(5, min(41, int(seconds / once))))
+    per_cell, per_bank = medians(sides[:2], seconds)
     probe = alternate(sides[2:], 1)[0]
     print(
         f"| {model} | {steps} | {width} | {replicas}{mark} | {1e3 * per_cell:.2f} | {1e3 * per_bank / replicas:.2f} | "
@@ -111,12 +74,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one number of replicas a row")
     parser.add_argument("--model", choices=list(MODELS), help="one model alone")
     arguments = parser.parse_args()
-    if not ALLOCATOR.keys() <= os.environ.keys():  # read by the C library when a program begins
-        os.execve(sys.executable, [sys.executable, *sys.argv], {**ALLOCATOR, **os.environ})
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
-    machine = platform.processor() or platform.machine()
-    print(f"{time.strftime('%Y-%m-%d')}, {machine}, torch {torch.__version__}, 1 thread\n")
+    begin()
     print("| model | steps T | width | R | loop ms/cell | bank ms/cell | loop / bank | probe / step |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for model in [arguments.model] if arguments.model else MODELS:

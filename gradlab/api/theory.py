@@ -140,11 +140,11 @@ def _configurations(settings: Settings, limit: int, alone: bool, source: str) ->
         mapping.setdefault("model", next(name for name, family in FAMILIES.items() if "seq_len" not in family.ignores))
     spec.from_mapping("theory", mapping, source=source)  # says all that is wrong before anything is filled in
     families = [FAMILIES[model] for model in models_of(mapping, limit, source)]
+    mapping = {**{key: value for family in families for key, value in family.explored.items()}, **mapping}
     if not all(family.init_of_activation for family in families):
         if len(families) == 1 and families[0].activations and not alone:
             mapping.setdefault("activation", ",".join(CLASSICAL))
     else:
-        mapping = {**{key: value for family in families for key, value in family.explored.items()}, **mapping}
         if alone:
             mapping.setdefault("activation", SETTINGS["activation"].default.name)
         if "init" not in mapping:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import random
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -18,6 +16,7 @@ from gradlab.errors import GradlabError, PluginError
 from gradlab.families import FAMILIES
 from gradlab.families.network import Architecture
 from gradlab.module_banks.stacked import random_state
+from gradlab.modules.global_state import random_streams
 from gradlab.plugins.loading import failure
 from gradlab.plugins.modules import ModuleFactory
 from gradlab.streams import generator
@@ -32,18 +31,8 @@ _PACKAGE = Path(__file__).parents[1]
 def seeded(seed: int, *purpose: str) -> Iterator[None]:
     """As a context: torch's, numpy's and Python's global streams begin as a seed and a purpose say, and are afterwards
     as they were before."""
-    start = generator(seed, "module", *purpose).initial_seed()
-    numpy_state, python_state = np.random.get_state(), random.getstate()
-    devices = [torch.cuda.current_device()] if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
-    with torch.random.fork_rng(devices):
-        torch.manual_seed(start)
-        np.random.seed(start % 2**32)
-        random.seed(start)
-        try:
-            yield
-        finally:
-            np.random.set_state(numpy_state)
-            random.setstate(python_state)
+    with random_streams(generator(seed, "module", *purpose).initial_seed()):
+        yield
 
 
 def streams(seeds: Sequence[int], purpose: str, device: torch.device) -> Tensor:

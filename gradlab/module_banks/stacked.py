@@ -10,21 +10,10 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-__all__ = ["Tensors", "default_dtype", "one_by_one", "random_state", "stacked"]
+__all__ = ["Tensors", "one_by_one", "random_state", "stacked"]
 
 Tensors = dict[str, Tensor]
 """By name: of one replica, or with the leading axis R."""
-
-
-@contextmanager
-def default_dtype(dtype: torch.dtype) -> Iterator[None]:
-    """As a context: constants that a forward pass creates fit the parameters."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
 
 
 def one_by_one(module: nn.Module, params: Tensors, state: Tensors, x: Tensor, streams: Tensor | None) -> Tensor:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils import checkpoint
 
 from gradlab.modules.copies import converted, deep_copy
+from gradlab.modules.global_state import default_dtype, random_streams
 
 __all__ = ["Isolated", "isolated", "unwrapped", "without_checkpointing"]
 
@@ -62,7 +61,7 @@ def isolated(
     dtypes = {name: parameter.dtype for name, parameter in parameters.items()}
     notes: list[str] = []
     with ExitStack() as stack:
-        stack.enter_context(_random_streams(seed))
+        stack.enter_context(random_streams(seed))
         try:
             working = deep_copy(model, dtype)
         except Exception as error:  # anything that an attribute of the user raises
@@ -74,7 +73,7 @@ def isolated(
             if dtype is not None:
                 converted(working, dtype)
         if dtype is not None:
-            stack.enter_context(_default_dtype(dtype))
+            stack.enter_context(default_dtype(dtype))
         for parameter in working.parameters():
             if parameter.is_floating_point() or parameter.is_complex():
                 parameter.requires_grad_(True)
@@ -91,31 +90,6 @@ _CHECKPOINTING = "activation checkpointing was switched off for the measurement"
 
 def _first_line(error: Exception) -> str:
     return next(iter(str(error).splitlines()), "")[:200]
-
-
-@contextmanager
-def _random_streams(seed: int) -> Iterator[None]:
-    numpy_state, python_state = np.random.get_state(), random.getstate()
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        np.random.seed(seed % 2**32)
-        random.seed(seed)
-        try:
-            yield
-        finally:
-            np.random.set_state(numpy_state)
-            random.setstate(python_state)
-
-
-@contextmanager
-def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
-    """Make constants that a forward creates (`torch.zeros(n)`) fit the parameters."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
 
 
 @contextmanager

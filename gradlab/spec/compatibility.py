@@ -51,6 +51,7 @@ def check(grid: LocatedGrid, invalid: set[str], problems: Problems) -> None:
     allowed = dict.fromkeys(key for family in FAMILIES.values() for key in family.allows)  # those of the user too
     limited = dict.fromkeys(key for family in FAMILIES.values() for key in family.conflicts)
     families = (*map(_only, allowed), *map(_of_models, REGISTRIES), *map(_of_options, limited))
+    _narrowing_isometries(grid, invalid, problems)
     for conflict in (*_CONFLICTS, *families, *_too_few()):
         pairs = iter(()) if {conflict.left, conflict.right} & invalid else conflict.pairs(grid)
         if (first := next(pairs, None)) is None:
@@ -247,6 +248,24 @@ def _of_models(key: str) -> _Conflict:
         return f"{model.name} cannot have {key} {value.name}", f"{model.name} can have {_listed(able)}"
 
     return _Conflict("model", key, broken, explain)
+
+
+def _narrowing_isometries(grid: LocatedGrid, invalid: set[str], problems: Problems) -> None:
+    """Add a problem where an init that keeps every length meets a convolution to fewer channels than images have."""
+    if {"task", "width", "init"} & invalid:
+        return
+    for init in (given for given in grid.values("init") if given.value.name == "delta_orthogonal"):
+        for task, width in grid.pairs("task", "width"):
+            channels = next(iter(TASKS[task.value.name].shape_of(task.value)), 0)
+            settings = {"init": init.value, "task": task.value, "width": width.value}
+            if channels > width.value and not grid.drops(settings):
+                message = f"init: delta_orthogonal needs at least as many outputs as inputs: {channels} channels of"
+                problems.add(
+                    max(init.mark, width.mark, key=_order),
+                    f"{message} {task.value.name} go to a width of {width.value}",
+                    f"take a width of at least {channels}, or init: orthogonal",
+                )
+                return
 
 
 def _too_few() -> Iterator[_Conflict]:

@@ -154,6 +154,10 @@ def test_images_that_are_too_small_are_refused(options: dict[str, object], messa
         ("residual: pre_norm\nnorm: layer", "conv cannot have residual pre_norm"),
         ("model: {name: conv, stages: 3}\ndepth: 2", "3 stages in 2 blocks"),
         ("norm: {group: 3}\nwidth: 8", "each group has the same number of units"),
+        (
+            "task: {name: images, channels: 6}\nwidth: 4\ninit: delta_orthogonal",
+            "6 channels of images go to a width of 4",
+        ),
     ],
 )
 def test_what_a_convolution_cannot_have_is_refused_with_its_line(text: str, message: str) -> None:
