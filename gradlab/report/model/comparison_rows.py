@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 from gradlab.analysis.compare.axes import labels_of, lengths_of, over_of
 from gradlab.analysis.compare.comparison import Comparison
@@ -25,7 +26,7 @@ def comparison_rows(comparison: Comparison) -> list[RowGroup]:
     groups = []
     for axis in axes:
         keys = tuple(key for key in comparison.by if key != axis or len(axes) == 1)
-        texts = labels.loc[:, list(keys)].map(setting_text).itertuples(index=False, name=None)
+        texts = _texts(labels, list(keys))
         rows: dict[tuple[str, ...], dict[int, Point]] = {}
         for index, label in enumerate(texts):
             if over[index] == axis:
@@ -72,10 +73,17 @@ def _compared_outcomes(comparison: Comparison) -> dict[tuple[str, tuple[str, ...
     places: list[tuple[str, tuple[str, ...], int]] = [("", (), 0)] * len(cells)
     for axis in axes:
         keys = [key for key in comparison.by if key != axis or len(axes) == 1]
-        texts = list(labels.loc[:, keys].map(setting_text).itertuples(index=False, name=None))
+        texts = _texts(labels, keys)
         for at in np.flatnonzero(over == axis):
             places[at] = (axis, tuple(texts[at]), int(lengths[at]))
     outcomes: dict[tuple[str, tuple[str, ...]], dict[int, TrainingOutcome]] = {}
     for (axis, label, length), outcome in outcomes_by(cells, places).items():
         outcomes.setdefault((axis, label), {})[length] = outcome
     return outcomes
+
+
+def _texts(labels: pd.DataFrame, keys: list[str]) -> list[tuple[str, ...]]:
+    """Return the labels of each row under `keys` as texts; before pandas 3.1 a frame without columns had no rows."""
+    if not keys:
+        return [()] * len(labels)
+    return list(labels.loc[:, keys].map(setting_text).itertuples(index=False, name=None))
