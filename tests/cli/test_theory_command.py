@@ -12,6 +12,7 @@ import pytest
 from gradlab.cell import Cell
 from gradlab.cli import invoke
 from gradlab.components import Named
+from gradlab.families import FAMILIES
 from gradlab.mean_field import predict
 
 
@@ -139,3 +140,9 @@ def test_gated_cells_are_asked_for_with_tanh_unless_told_otherwise(capsys):
 
     assert asked("--model", "lstm,gru") == [("lstm", "tanh"), ("gru", "tanh")]
     assert asked() == [("rnn", "sigmoid"), ("rnn", "tanh"), ("rnn", "relu")]
+
+
+@pytest.mark.parametrize("model", [name for name, family in FAMILIES.items() if family.axis.along == "depth"])
+def test_models_along_the_depth_have_a_prediction_where_nothing_else_is_said(model, capsys):
+    rows = document(capsys, "--model", model)["predictions"]
+    assert any(row["decay"] is not None for row in rows), [row["note"] for row in rows]
