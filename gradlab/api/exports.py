@@ -52,8 +52,8 @@ def plot(paths: Sequence[Path], options: PlotOptions) -> Exports:
     They go to ``plots/`` of each run directory or to `options.out`: with several runs, to a directory below it for
     each. Raises UsageError as `open_runs` and `plots.draw` do, StoreError where no run can be read.
     """
-    found, out = open_directories(paths), options.out
-    every = found.every
+    opened, out = open_directories(paths), options.out
+    every = opened.every
     names = [directory.name for directory in every]
     if out is not None and len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
@@ -83,14 +83,14 @@ def tensorboard(paths: Sequence[Path], options: TensorboardOptions) -> Exports:
     Raises UsageError where TensorBoard is not installed or there is no run, StoreError where none can be read.
     """
     require_tensorboard()
-    found = open_directories(paths)
+    opened = open_directories(paths)
 
     def written(directory: Run | MeasuredDirectory) -> tuple[Path, ...]:
         if isinstance(directory, MeasuredDirectory):
             return write_measured_events(directory)
         return write_events(directory.tables, directory.path, per_cell=options.per_cell)
 
-    return _each(found.every, "tensorboard", written)
+    return _each(opened.every, "tensorboard", written)
 
 
 def write_events(tables: Tables, path: Path, *, per_cell: bool = False) -> tuple[Path, ...]:
@@ -135,11 +135,11 @@ def report(paths: Sequence[Path], options: ReportOptions) -> Pages:
     """
     from gradlab.report.page import build_page
 
-    found = open_directories(paths)
-    targets = [directory.path / "report.html" for directory in found.measured]
+    opened = open_directories(paths)
+    targets = [directory.path / "report.html" for directory in opened.measured]
     target = None
-    if found.runs:
-        target = _target(_of_runs(paths, found)) if options.out is None else options.out
+    if opened.runs:
+        target = _target(_of_runs(paths, opened)) if options.out is None else options.out
     elif options.out is not None:
         targets = [options.out] * len(targets)
     pages = [*([target] if target is not None else []), *targets]
@@ -155,10 +155,10 @@ def report(paths: Sequence[Path], options: ReportOptions) -> Pages:
     errors: list[StoreError] = []
     of_runs = None
     if target is not None:
-        page = build_page([run.path for run in found.runs])
+        page = build_page([run.path for run in opened.runs])
         write_bytes(target, page.html.encode())
         of_runs = target, page
-    for directory, place in zip(found.measured, targets, strict=True):
+    for directory, place in zip(opened.measured, targets, strict=True):
         try:
             measured[directory] = write_page(directory, place)
         except StoreError as error:
@@ -168,9 +168,9 @@ def report(paths: Sequence[Path], options: ReportOptions) -> Pages:
     return Pages(of_runs, tuple(measured.values()), tuple(errors))
 
 
-def _of_runs(paths: Sequence[Path], found: Directories) -> list[Path]:
+def _of_runs(paths: Sequence[Path], opened: Directories) -> list[Path]:
     """Return the paths that are, or hold, runs."""
-    measured = {directory.path.resolve() for directory in found.measured}
+    measured = {directory.path.resolve() for directory in opened.measured}
     return [path for path in paths if path.resolve() not in measured]
 
 

@@ -72,20 +72,20 @@ def arrays(
         DataError: the file, an array, its shape or a value is not usable; the message names the array and the sample.
     """
     file = Path(path)
-    found = named_arrays(file)
+    arrays_of_file = named_arrays(file)
     with guarded(shown_name(file)):
-        return _arrays(shown_name(file), found, kind, standardize, (x, y), seq_len, channels)
+        return _arrays(shown_name(file), arrays_of_file, kind, standardize, (x, y), seq_len, channels)
 
 
 def _arrays(
-    file: str, found: dict[str, Array], kind: str, standardize: Standardize, names: tuple[str, str],
+    file: str, arrays_of_file: dict[str, Array], kind: str, standardize: Standardize, names: tuple[str, str],
     seq_len: int | None, channels: Channels,
 ) -> Arrays:  # fmt: skip
-    x_name, y_name = (_name(file, role, name, found) for role, name in zip(("x", "y"), names, strict=True))
-    shape = found[x_name].shape
-    x, y = _samples(file, x_name, found[x_name]), found[y_name]
+    x_name, y_name = (_name(file, role, name, arrays_of_file) for role, name in zip(("x", "y"), names, strict=True))
+    shape = arrays_of_file[x_name].shape
+    x, y = _samples(file, x_name, arrays_of_file[x_name]), arrays_of_file[y_name]
     if y.ndim == 0 or len(y) != len(x):
-        shapes = f"{_shape(found[x_name])} and {_shape(y)}"
+        shapes = f"{_shape(arrays_of_file[x_name])} and {_shape(y)}"
         raise DataError(
             f"{file}: {quoted(x_name)} and {quoted(y_name)} have {shapes}",
             "they need one sample each along the first axis",
@@ -98,7 +98,7 @@ def _arrays(
     else:
         x, sample = _images(file, x_name, x, channels)
     if not x[0].size:
-        raise DataError(f"{file}: the samples of {quoted(x_name)} are empty: {_shape(found[x_name])}")
+        raise DataError(f"{file}: the samples of {quoted(x_name)} are empty: {_shape(arrays_of_file[x_name])}")
     train, test = split(len(x))
     targets, classes, notes = _targets(file, y_name, y, kind, train, test)
     if kind == "regression" and standardize in (True, "target"):
@@ -111,23 +111,23 @@ def _arrays(
         notes += out_of_range(np.abs(x).reshape(len(x), -1).max(1, keepdims=True), [x_name])
     what = f"{len(classes)} classes" if classes else f"{targets.shape[1]} numbers"
     each = f"{x.shape[1]} steps of {x.shape[2]} inputs" if seq_len is not None else f"{x.shape[1]:,} inputs"
-    taken = f"{shorten(x_name)} {_shape(found[x_name])}{_in_words(sample)}"
+    taken = f"{shorten(x_name)} {_shape(arrays_of_file[x_name])}{_in_words(sample)}"
     read_as = f"{file}: {len(x):,} samples, {each} ({taken}), {what} of {shorten(y_name)}"
-    if others := [name for name in found if name not in (x_name, y_name)]:
+    if others := [name for name in arrays_of_file if name not in (x_name, y_name)]:
         read_as += f"; not read: {listed(others)}"
     checked = Checked(read_as, tuple(f"{file}: {note}" for note in notes), None if seq_len is not None else sample)
     return Arrays(x, targets, classes, train, test, checked, sample)
 
 
-def _name(file: str, role: str, name: str, found: dict[str, Array]) -> str:
-    if name in found:
+def _name(file: str, role: str, name: str, arrays_of_file: dict[str, Array]) -> str:
+    if name in arrays_of_file:
         return name
     if name == role:
-        usual = [other for other in _USUAL[role] if other in found]
+        usual = [other for other in _USUAL[role] if other in arrays_of_file]
         if len(usual) == 1:
             return usual[0]
-    close = nearest(name, found)
-    listed = ", ".join(shorten(other, 40) for other in list(found)[:12])
+    close = nearest(name, arrays_of_file)
+    listed = ", ".join(shorten(other, 40) for other in list(arrays_of_file)[:12])
     hint = f"did you mean {role}: {close}?" if close else f"name it: {role}: one of {listed}"
     raise DataError(f"{file}: there is no array {quoted(name)}", hint)
 

@@ -50,7 +50,7 @@ def replica_numbers(
             problem = f"its graph has {now} blocks at one probe and {was} at another"
             raise UsageError(f"model {arch.model.name}: {problem}", "name its blocks: gl.module(…, blocks=…)")
         leaves = [leaf for leaf in forward.run.leaves.values() if leaf.requires_grad]
-        found, _, grads = numbers_of(copy, forward.capture, graph, blocks, forward.loss, leaves, smallest)
+        block_numbers, _, grads = numbers_of(copy, forward.capture, graph, blocks, forward.loss, leaves, smallest)
     of_block: dict[int, list[float]] = {}
     for slot in layout.slots:
         if slot.parameter.profiled and isinstance(slot.parameter.block, int):
@@ -59,15 +59,15 @@ def replica_numbers(
     return {
         "loss": float(forward.loss.detach()),
         "log_grad_norm_total": joint(used) if used else -math.inf,
-        "log_grad_norm": [block.log_grad_norm for block in found],
-        "log_weight_grad_norm": [joint(of_block[i]) if i in of_block else math.nan for i in range(len(found))],
-        "act_mean": [block.act_mean for block in found],
-        "act_std": [math.sqrt(max(0.0, block.act_rms**2 - block.act_mean**2)) for block in found],
-        "saturated": [block.saturated for block in found],
-        "dead": [block.dead for block in found],
-        "zero_grad": [block.zero_grad for block in found],
-        "underflow": [block.underflow if smallest else math.nan for block in found],
-        "token_cosine": [block.token_cosine for block in found],
-        "attn_entropy": [block.attention_entropy for block in found],
-        "common": [block.common for block in found],
+        "log_grad_norm": [block.log_grad_norm for block in block_numbers],
+        "log_weight_grad_norm": [joint(of_block[i]) if i in of_block else math.nan for i in range(len(block_numbers))],
+        "act_mean": [block.act_mean for block in block_numbers],
+        "act_std": [math.sqrt(max(0.0, block.act_rms**2 - block.act_mean**2)) for block in block_numbers],
+        "saturated": [block.saturated for block in block_numbers],
+        "dead": [block.dead for block in block_numbers],
+        "zero_grad": [block.zero_grad for block in block_numbers],
+        "underflow": [block.underflow if smallest else math.nan for block in block_numbers],
+        "token_cosine": [block.token_cosine for block in block_numbers],
+        "attn_entropy": [block.attention_entropy for block in block_numbers],
+        "common": [block.common for block in block_numbers],
     }

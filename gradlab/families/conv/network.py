@@ -173,17 +173,17 @@ class Conv(Network):
 
     def block(self, i: int, params: Params, x: State, inputs: Tensor, ctx: Context) -> tuple[State, Tensor]:
         """Return the output of block i, and what the readout sees of it."""
-        (stream,), own = x, params[i]
+        (stream,), learned = x, params[i]
         if self._begins_stage(i) and self.options["pool"] != "none":
             stream = pool(stream, self.options["pool"])
         form = {"none": self._plain, "add": self._add, "resnet_v1": self._resnet_v1, "fixup": self._fixup}[self.form]
         if i == 0 and self.form in ("add", "fixup"):
-            y = self._convolve(own, i, 0, stream)
+            y = self._convolve(learned, i, 0, stream)
         else:
-            y = self._plain(own, i, stream, ctx) if i == 0 else form(own, i, stream, ctx)
+            y = self._plain(learned, i, stream, ctx) if i == 0 else form(learned, i, stream, ctx)
         top = y
         if i == self.arch.depth - 1 and self.form in ("add", "fixup"):
-            top = self._normed_and_activated(own, i, "final", y, ctx)
+            top = self._normed_and_activated(learned, i, "final", y, ctx)
         return (y,), top
 
     def leave(self, params: Params, top: Tensor) -> Tensor:
@@ -191,24 +191,24 @@ class Conv(Network):
         features = top.flatten(2) if self.options["head"] == "flatten" else top.flatten(2, -2).mean(2)
         return linear(features, params[-1]["weight"], params[-1]["bias"])
 
-    def _plain(self, own: dict[str, Tensor], i: int, x: Tensor, ctx: Context) -> Tensor:
-        return ctx.drop(self._normed_and_activated(own, i, "0", self._convolve(own, i, 0, x), ctx), i)
+    def _plain(self, learned: dict[str, Tensor], i: int, x: Tensor, ctx: Context) -> Tensor:
+        return ctx.drop(self._normed_and_activated(learned, i, "0", self._convolve(learned, i, 0, x), ctx), i)
 
-    def _add(self, own: dict[str, Tensor], i: int, x: Tensor, ctx: Context) -> Tensor:
+    def _add(self, learned: dict[str, Tensor], i: int, x: Tensor, ctx: Context) -> Tensor:
         h = x
         for j in range(self.convs):
-            h = self._convolve(own, i, j, self._normed_and_activated(own, i, str(j), h, ctx))
-        return self._skip(own, i, x) + self._scaled(own, ctx.drop(h, i))
+            h = self._convolve(learned, i, j, self._normed_and_activated(learned, i, str(j), h, ctx))
+        return self._skip(learned, i, x) + self._scaled(learned, ctx.drop(h, i))
 
-    def _resnet_v1(self, own: dict[str, Tensor], i: int, x: Tensor, ctx: Context) -> Tensor:
+    def _resnet_v1(self, learned: dict[str, Tensor], i: int, x: Tensor, ctx: Context) -> Tensor:
         h = x
         for j in range(self.convs):
-            h = self._normed(own, i, str(j), self._convolve(own, i, j, h), ctx)
+            h = self._normed(learned, i, str(j), self._convolve(learned, i, j, h), ctx)
             if j < self.convs - 1:
-                h = self._activate(own, h, ctx)
-        return self._activate(own, self._skip(own, i, x) + self._scaled(own, ctx.drop(h, i)), ctx)
+                h = self._activate(learned, h, ctx)
+        return self._activate(learned, self._skip(learned, i, x) + self._scaled(learned, ctx.drop(h, i)), ctx)
 
-    def _fixup(self, own: dict[str, Tensor], i: int, x: Tensor, ctx: Context) -> Tensor:
+    def _fixup(self, learned: dict[str, Tensor], i: int, x: Tensor, ctx: Context) -> Tensor:
         """Return the block with a scalar bias before each activation and convolution, and one after the scale.
 
         Zhang 2019, section 3: of B branches of m layers, all but the last layer are drawn times B^(-1/(2m-2)), the last
@@ -217,43 +217,43 @@ class Conv(Network):
         """
         h = x
         for j in range(self.convs):
-            h = self._activate(own, h + _scalar(own[f"before{j}"], h), ctx)
-            h = self._convolve(own, i, j, h + _scalar(own[f"after{j}"], h))
-        return self._skip(own, i, x) + self._scaled(own, ctx.drop(h, i)) + _scalar(own["shift"], h)
+            h = self._activate(learned, h + _scalar(learned[f"before{j}"], h), ctx)
+            h = self._convolve(learned, i, j, h + _scalar(learned[f"after{j}"], h))
+        return self._skip(learned, i, x) + self._scaled(learned, ctx.drop(h, i)) + _scalar(learned["shift"], h)
 
-    def _skip(self, own: dict[str, Tensor], i: int, x: Tensor) -> Tensor:
-        return convolve(x, own["shortcut"], None, stride=self._stride(i)) if self._projects(i) else x
+    def _skip(self, learned: dict[str, Tensor], i: int, x: Tensor) -> Tensor:
+        return convolve(x, learned["shortcut"], None, stride=self._stride(i)) if self._projects(i) else x
 
-    def _scaled(self, own: dict[str, Tensor], branch: Tensor) -> Tensor:
+    def _scaled(self, learned: dict[str, Tensor], branch: Tensor) -> Tensor:
         if self.learns_scale:
-            return _scalar(own["scale"], branch) * branch
+            return _scalar(learned["scale"], branch) * branch
         return branch if self.scale == 1 else self.scale * branch
 
-    def _convolve(self, own: dict[str, Tensor], i: int, j: int, x: Tensor) -> Tensor:
+    def _convolve(self, learned: dict[str, Tensor], i: int, j: int, x: Tensor) -> Tensor:
         stride = self._stride(i) if j == 0 else 1
-        weight, bias, padding = own[f"weight{j}"], own.get(f"bias{j}"), self.options["padding"]
-        if f"depthwise{j}" in own:
-            x = convolve(x, own[f"depthwise{j}"], None, padding=padding, stride=stride, groups=x.shape[-1])
+        weight, bias, padding = learned[f"weight{j}"], learned.get(f"bias{j}"), self.options["padding"]
+        if f"depthwise{j}" in learned:
+            x = convolve(x, learned[f"depthwise{j}"], None, padding=padding, stride=stride, groups=x.shape[-1])
             stride = 1
         if isinstance(self.norm, WeightStandardisation):
-            flat = self.norm.standardised(weight.flatten(2), {"norm_weight": own[f"norm_weight{j}"]})
+            flat = self.norm.standardised(weight.flatten(2), {"norm_weight": learned[f"norm_weight{j}"]})
             weight = flat.view(weight.shape)
         return convolve(x, weight, bias, padding=padding, stride=stride)
 
-    def _normed(self, own: dict[str, Tensor], i: int, name: str, x: Tensor, ctx: Context) -> Tensor:
+    def _normed(self, learned: dict[str, Tensor], i: int, name: str, x: Tensor, ctx: Context) -> Tensor:
         if self.norm is None or self._of_weights:
             return x
-        learned = {key: own[f"{key}{name}"] for key in self.norm.starts}
+        of_norm = {key: learned[f"{key}{name}"] for key in self.norm.starts}
         shaped = x.flatten(2, -2) if getattr(self.norm, "over_positions", False) else x.flatten(1, -2)
-        return ctx.norm(self.norm, shaped, learned, self._places[i, name][0]).view(x.shape)
+        return ctx.norm(self.norm, shaped, of_norm, self._places[i, name][0]).view(x.shape)
 
-    def _activate(self, own: dict[str, Tensor], x: Tensor, ctx: Context) -> Tensor:
-        return ctx.activate(self.activation, x.flatten(1, -2), own.get("slope")).view(x.shape)
+    def _activate(self, learned: dict[str, Tensor], x: Tensor, ctx: Context) -> Tensor:
+        return ctx.activate(self.activation, x.flatten(1, -2), learned.get("slope")).view(x.shape)
 
-    def _normed_and_activated(self, own: dict[str, Tensor], i: int, name: str, x: Tensor, ctx: Context) -> Tensor:
+    def _normed_and_activated(self, learned: dict[str, Tensor], i: int, name: str, x: Tensor, ctx: Context) -> Tensor:
         if self.arch.norm_position == "post_activation":
-            return self._normed(own, i, name, self._activate(own, x, ctx), ctx)
-        return self._activate(own, self._normed(own, i, name, x, ctx), ctx)
+            return self._normed(learned, i, name, self._activate(learned, x, ctx), ctx)
+        return self._activate(learned, self._normed(learned, i, name, x, ctx), ctx)
 
 
 def _scalar(learned_R1: Tensor, like: Tensor) -> Tensor:

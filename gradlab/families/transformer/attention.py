@@ -61,12 +61,12 @@ class Attention:
             made |= {f"{name}_norm": Parameter((self.size,), "norm", block, 1.0) for name in ("query", "key")}
         return made
 
-    def __call__(self, x: Tensor, own: dict[str, Tensor], ctx: Context) -> Tensor:
+    def __call__(self, x: Tensor, learned: dict[str, Tensor], ctx: Context) -> Tensor:
         """Return what every token gets from those that it sees."""
         replicas, batch, tokens, width = x.shape
         # one product for all three: the matrices are small beside the tokens, and stay parameters of their own
-        weight = torch.cat([own[name] for name in _PROJECTIONS], 1)
-        bias = torch.cat([own[f"{name}_bias"] for name in _PROJECTIONS], 1)
+        weight = torch.cat([learned[name] for name in _PROJECTIONS], 1)
+        bias = torch.cat([learned[f"{name}_bias"] for name in _PROJECTIONS], 1)
         joint = linear(x.flatten(1, 2), weight, bias)
         plain = ctx.mode != "probe" and not self.shaped and not self.softcap  # a probe looks at the weights
         if plain and not self.qk_norm and tokens <= MOST_TOKENS and x.device.type == "cpu":
@@ -74,11 +74,11 @@ class Attention:
         else:
             q, k, v = joint.view(replicas, batch, tokens, 3, self.heads, self.size).unbind(3)
             if self.qk_norm:
-                q, k = self._normed(q, own["query_norm"]), self._normed(k, own["key_norm"])
+                q, k = self._normed(q, learned["query_norm"]), self._normed(k, learned["key_norm"])
             q, k, v = (part.transpose(2, 3) for part in (q, k, v))
             mix = self._by_torch(q, k, v) if plain else self._weighted(q, k, v, ctx)
             mix = mix.transpose(2, 3).reshape(replicas, batch * tokens, width)
-        return linear(mix, own["output"], own["output_bias"]).view(x.shape)
+        return linear(mix, learned["output"], learned["output_bias"]).view(x.shape)
 
     def _normed(self, x: Tensor, scale: Tensor) -> Tensor:
         return F.rms_norm(x, x.shape[-1:], eps=_EPS) * scale.view(-1, 1, 1, 1, self.size)

@@ -80,7 +80,7 @@ class _FeedForward(torch.autograd.Function):
         return torch.bmm(dh, first), torch.bmm(dh.mT, x), dh.sum(1), of_second, dy.sum(1), None
 
 
-def feed_forward(x: Tensor, own: dict[str, Tensor], activation: Activation | Mixture) -> Tensor:
+def feed_forward(x: Tensor, learned: dict[str, Tensor], activation: Activation | Mixture) -> Tensor:
     """Return the MLP of every row of `[R, M, D]`, whose activation is one that is written over its input."""
-    weights = (own[name] for name in ("first", "first_bias", "second", "second_bias"))
+    weights = (learned[name] for name in ("first", "first_bias", "second", "second_bias"))
     return _FeedForward.apply(x, *weights, activation)  # type: ignore[no-any-return, no-untyped-call]

@@ -48,15 +48,17 @@ class FeedForward:
             made["slope"] = Parameter((1,), "scalar", block, self.activation.start)
         return made
 
-    def __call__(self, x: Tensor, own: dict[str, Tensor], ctx: Context) -> Tensor:
+    def __call__(self, x: Tensor, learned: dict[str, Tensor], ctx: Context) -> Tensor:
         """Return the MLP of every token."""
         rows = x.flatten(1, 2)
         if ctx.mode != "probe" and not self.gated and self.activation.in_place:  # a probe looks at the activations
-            return feed_forward(rows, own, self.activation).view(x.shape)
+            return feed_forward(rows, learned, self.activation).view(x.shape)
         if self.gated:
-            weight = torch.cat([own["gate"], own["first"]], 1)
-            gate, up = linear(rows, weight, torch.cat([own["gate_bias"], own["first_bias"]], 1)).chunk(2, 2)
-            hidden = ctx.activate(self.activation, gate, own.get("slope")) * up
+            weight = torch.cat([learned["gate"], learned["first"]], 1)
+            gate, up = linear(rows, weight, torch.cat([learned["gate_bias"], learned["first_bias"]], 1)).chunk(2, 2)
+            hidden = ctx.activate(self.activation, gate, learned.get("slope")) * up
         else:
-            hidden = ctx.activate(self.activation, linear(rows, own["first"], own["first_bias"]), own.get("slope"))
-        return linear(hidden, own["second"], own["second_bias"]).view(x.shape)
+            hidden = ctx.activate(
+                self.activation, linear(rows, learned["first"], learned["first_bias"]), learned.get("slope")
+            )
+        return linear(hidden, learned["second"], learned["second_bias"]).view(x.shape)

@@ -114,12 +114,12 @@ class Transformer(Network):
 
     def leave(self, params: Params, top: Tensor) -> Tensor:
         """Return the readout of the pooled tokens, `[R, N, C]`, or of each token, `[R, N, T, C]`."""
-        own, of_all = params[-1], self.arch.per_step
+        learned, of_all = params[-1], self.arch.per_step
         if not of_all and self.pool != "mean":
             top = top[:, :, :1] if self.pool == "first" else top[:, :, -1:]
         replicas, batch, tokens, _ = top.shape
         if self._final_norm and self.norm is not None:
-            top = self.norm(top.flatten(1, 2), own, None, "eval").view(replicas, batch, tokens, -1)
+            top = self.norm(top.flatten(1, 2), learned, None, "eval").view(replicas, batch, tokens, -1)
         if of_all:
-            return linear(top.flatten(1, 2), own["weight"], own["bias"]).view(replicas, batch, tokens, -1)
-        return linear(top.mean(2), own["weight"], own["bias"])
+            return linear(top.flatten(1, 2), learned["weight"], learned["bias"]).view(replicas, batch, tokens, -1)
+        return linear(top.mean(2), learned["weight"], learned["bias"])

@@ -39,7 +39,7 @@ class Branch(Protocol):
         """Return what it learns in a block."""
         ...
 
-    def __call__(self, x: Tensor, own: dict[str, Tensor], ctx: Context) -> Tensor:
+    def __call__(self, x: Tensor, learned: dict[str, Tensor], ctx: Context) -> Tensor:
         """Return its output of the same shape, `[R, N, T, D]`."""
         ...
 
@@ -71,30 +71,32 @@ class Sublayer:
             made["scale"] = Parameter((1,), "scalar", block, 0.0)
         return made
 
-    def __call__(self, x: Tensor, own: dict[str, Tensor], ctx: Context) -> Tensor:
+    def __call__(self, x: Tensor, learned: dict[str, Tensor], ctx: Context) -> Tensor:
         """Return the stream behind the sub-layer."""
-        y = self.branch(self._read(x, own, ctx), own, ctx)
+        y = self.branch(self._read(x, learned, ctx), learned, ctx)
         if self.form == "sandwich":
-            y = self._normed(y, {name.removeprefix("after_"): own[name] for name in own if "after_" in name}, ctx)
+            y = self._normed(
+                y, {name.removeprefix("after_"): learned[name] for name in learned if "after_" in name}, ctx
+            )
         y = ctx.drop(y, self.place)
         if self.form == "none":
             return y
         if self.form == "layer_scale":
-            y = own["layer_scale"].view(-1, 1, 1, self.arch.width) * y
+            y = learned["layer_scale"].view(-1, 1, 1, self.arch.width) * y
         if self.form == "fixup":
-            y = torch.addcmul(_scalar(own["after"]), y, _scalar(own["factor"]))
+            y = torch.addcmul(_scalar(learned["after"]), y, _scalar(learned["factor"]))
         if self.form == "deepnorm":
             x = torch.add(y, x, alpha=self.arch.stream_gain)
         elif self.learns_scale:
-            x = torch.addcmul(x, y, _scalar(own["scale"]))
+            x = torch.addcmul(x, y, _scalar(learned["scale"]))
         else:
             x = torch.add(x, y, alpha=self.scale)
-        return self._normed(x, own, ctx) if self._norms_stream else x
+        return self._normed(x, learned, ctx) if self._norms_stream else x
 
-    def _read(self, x: Tensor, own: dict[str, Tensor], ctx: Context) -> Tensor:
+    def _read(self, x: Tensor, learned: dict[str, Tensor], ctx: Context) -> Tensor:
         if self.form == "fixup":
-            return x + _scalar(own["before"])
-        return self._normed(x, own, ctx) if self._reads_normed else x
+            return x + _scalar(learned["before"])
+        return self._normed(x, learned, ctx) if self._reads_normed else x
 
     def _normed(self, x: Tensor, learned: dict[str, Tensor], ctx: Context) -> Tensor:
         if self.norm is None:

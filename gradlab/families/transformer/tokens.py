@@ -56,15 +56,15 @@ class Entry:
             made["positions"] = Parameter((self.tokens, width), "table", "enter", (draw,))
         return made
 
-    def __call__(self, inputs: Tensor, own: dict[str, Tensor]) -> Tensor:
+    def __call__(self, inputs: Tensor, learned: dict[str, Tensor]) -> Tensor:
         """Return the tokens of `[R, N, I]` pixels, or `[R, N, T, I]` numbers or indices."""
         if self.arch.vocabulary:
-            tokens = embed(inputs, own["embedding"], self.arch.vocabulary).sum(-2)
+            tokens = embed(inputs, learned["embedding"], self.arch.vocabulary).sum(-2)
         else:
             steps = inputs if inputs.ndim == 4 else patches(inputs, self.arch.shape, self._patch)
-            tokens = linear(steps.flatten(1, 2), own["weight"], own["bias"]).view(*steps.shape[:3], -1)
+            tokens = linear(steps.flatten(1, 2), learned["weight"], learned["bias"]).view(*steps.shape[:3], -1)
         if self.positions == "learned":
-            return tokens + own["positions"].unsqueeze(1)
+            return tokens + learned["positions"].unsqueeze(1)
         if self.positions == "sinusoidal":
             return tokens + sinusoids(self.tokens, self.arch.width, tokens)
         return tokens
