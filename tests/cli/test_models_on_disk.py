@@ -4,57 +4,29 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
-import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from places import SUPPORT
-from processes import DEADLINE_S, until
 from rich.cells import cell_len
 from torch import nn
-from watched_runs import probed, train
+from watched_runs import said, train
 
 import gradlab as gl
-from gradlab.api.options import WatchOptions
-from gradlab.api.watch_training import TrainingFollower, watch_training
-from gradlab.cli import invoke
 
 Capture = pytest.CaptureFixture[str]
 
 
-@pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A directory with two trainings and a probe in results/."""
-    monkeypatch.chdir(tmp_path)
-    train(Path("results/a"), clip=0.01)
-    train(Path("results/b"), activation=nn.Sigmoid, depth=12)
-    probed().save("results/p")
-    return tmp_path
-
-
-def said(capsys: Capture, *arguments: str, code: int = 0) -> tuple[str, str]:
-    capsys.readouterr()
-    assert invoke(arguments) == code
-    captured = capsys.readouterr()
-    return captured.out, captured.err
-
-
-def test_the_report_is_that_of_python_and_there_is_a_page(place: Path, capsys: Capture) -> None:
+def test_the_report_is_that_of_python_and_there_is_a_page(models: Path, capsys: Capture) -> None:
     for name in ("a", "p"):
         out, err = said(capsys, "report", f"results/{name}")
         report, end = out.rstrip("\n").rsplit("\n\n", 1)
         assert report == gl.load(f"results/{name}").report(120).rstrip()
         assert end.startswith(f"results/{name}/report.html (")
         assert err == ""
-        page = (place / "results" / name / "report.html").read_text(encoding="utf-8")
+        page = (models / "results" / name / "report.html").read_text(encoding="utf-8")
         assert gl.load(f"results/{name}").conclusions[0] in page.replace("&#x27;", "'")
         assert "<script" not in page
         assert "http://" not in page.replace("http://www.w3.org", "")
@@ -63,7 +35,7 @@ def test_the_report_is_that_of_python_and_there_is_a_page(place: Path, capsys: C
     assert "|gradient|, clipping" in out
 
 
-def test_a_page_goes_to_one_place(place: Path, capsys: Capture) -> None:
+def test_a_page_goes_to_one_place(models: Path, capsys: Capture) -> None:
     said(capsys, "report", "results/a", "--out", "there.html")
     assert Path("there.html").is_file()
     _, err = said(capsys, "report", "results", "--out", "all.html", code=2)
@@ -74,14 +46,14 @@ def test_a_page_goes_to_one_place(place: Path, capsys: Capture) -> None:
 @pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
 @pytest.mark.parametrize("arguments", [["report", "results"], ["compare", "results"], ["watch", "results/a"]])
 def test_no_line_is_wider_than_the_terminal(
-    width: int, arguments: list[str], place: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+    width: int, arguments: list[str], models: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(width))
     out, _ = said(capsys, *arguments)
     assert [line for line in out.split("\n") if cell_len(line) > width] == []
 
 
-def test_the_table_of_a_comparison_is_csv_and_json(place: Path, capsys: Capture) -> None:
+def test_the_table_of_a_comparison_is_csv_and_json(models: Path, capsys: Capture) -> None:
     out, _ = said(capsys, "compare", "results/a", "results/p", "--csv", "-")
     table = pd.read_csv(io.StringIO(out), dtype={"name": str})
     for name in "ap":
@@ -97,7 +69,7 @@ def test_the_table_of_a_comparison_is_csv_and_json(place: Path, capsys: Capture)
 @pytest.mark.parametrize(
     ("condition", "code"), [("survival<1e-3", 3), ("survival<1e-30", 0), ("verdict=vanishing", 3), ("loss>1e6", 0)]
 )
-def test_a_condition_holds_for_a_model_or_for_none(condition: str, code: int, place: Path, capsys: Capture) -> None:
+def test_a_condition_holds_for_a_model_or_for_none(condition: str, code: int, models: Path, capsys: Capture) -> None:
     assert gl.load("results/b").module_report.summary.verdict == "vanishing"  # 12 sigmoid blocks: 0.25^11 at most
     _, err = said(capsys, "compare", "results/a", "results/b", "--fail-on", condition, code=code)
     assert ("holds for 1 measured model:\n  name=b" in err) == (code == 3)
@@ -119,7 +91,7 @@ def test_a_condition_holds_for_a_model_or_for_none(condition: str, code: int, pl
     ],
 )
 def test_what_has_no_meaning_is_one_message(
-    arguments: list[str], words: str, place: Path, capsys: Capture
+    arguments: list[str], words: str, models: Path, capsys: Capture
 ) -> None:  # fmt: skip
     out, err = said(capsys, *arguments, code=2)
     assert words in err
@@ -128,10 +100,10 @@ def test_what_has_no_meaning_is_one_message(
 
 
 @pytest.fixture
-def mixed(place: Path) -> Path:
+def mixed(models: Path) -> Path:
     """The same, with a run of a spec beside them."""
     gl.run({"name": "run", "depth": [2, 4], "width": 4, "train.steps": 0}, out="results", workers=0, quiet=True)
-    return place
+    return models
 
 
 def test_runs_and_models_are_not_compared_with_each_other(mixed: Path, capsys: Capture) -> None:
@@ -154,7 +126,7 @@ def test_pages_pictures_and_events_are_made_of_all_of_them(mixed: Path, capsys: 
     assert sorted(path.name for path in Path("there/p").iterdir()) == ["profiles.png", "profiles.svg"]
 
 
-def test_what_is_damaged_is_named_and_the_others_are_shown(place: Path, capsys: Capture) -> None:
+def test_what_is_damaged_is_named_and_the_others_are_shown(models: Path, capsys: Capture) -> None:
     Path("results/a/run.json").write_text("{")
     out, err = said(capsys, "compare", "results", code=1)
     assert err.splitlines()[0] == "warning: results/a/run.json is damaged: it is no JSON document: compared without it"
@@ -168,14 +140,14 @@ def test_what_is_damaged_is_named_and_the_others_are_shown(place: Path, capsys: 
     assert "is damaged" in err
 
 
-def test_names_of_any_signs_are_shown_as_they_are(place: Path, capsys: Capture) -> None:
+def test_names_of_any_signs_are_shown_as_they_are(models: Path, capsys: Capture) -> None:
     train(Path("results/$a_{$b^"))
     for command in ("report", "plot", "tensorboard", "compare"):
         said(capsys, command, "results")
     assert "$a_{$b^" in Path("results/$a_{$b^/plots/survival.svg").read_text(encoding="utf-8")
 
 
-def test_steps_whose_gradients_overflowed_are_told(place: Path, capsys: Capture) -> None:
+def test_steps_whose_gradients_overflowed_are_told(models: Path, capsys: Capture) -> None:
     steps = pd.read_csv("results/a/steps.csv", dtype={"overflow_at": str})
     steps.loc[3, ["overflows", "overflow_at"]] = [2, "6"]
     steps["loss_scale"] = [1024.0] * 3 + [256.0] * 2
@@ -191,7 +163,7 @@ def test_steps_whose_gradients_overflowed_are_told(place: Path, capsys: Capture)
     assert "overflows before" in Path("results/a/report.html").read_text(encoding="utf-8")
 
 
-def test_a_training_without_a_step_has_a_report_and_is_left_out_of_a_comparison(place: Path, capsys: Capture) -> None:
+def test_a_training_without_a_step_has_a_report_and_is_left_out_of_a_comparison(models: Path, capsys: Capture) -> None:
     gl.watch(nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)), out="results/0").close()
     out, _ = said(capsys, "report", "results/0")
     assert out.startswith("0 · Sequential · 0 steps measured · every 100 steps · ended")
@@ -201,7 +173,7 @@ def test_a_training_without_a_step_has_a_report_and_is_left_out_of_a_comparison(
     assert err.startswith("warning: results/0 has no measured step yet: compared without it")
 
 
-def test_where_locks_are_unknown_nothing_is_said_about_a_process(place: Path, capsys: Capture) -> None:
+def test_where_locks_are_unknown_nothing_is_said_about_a_process(models: Path, capsys: Capture) -> None:
     document = json.loads(Path("results/a/run.json").read_text())
     assert document["locks"] is True
     Path("results/a/run.json").write_text(json.dumps(document | {"ended": None, "locks": False}))
@@ -210,7 +182,7 @@ def test_where_locks_are_unknown_nothing_is_said_about_a_process(place: Path, ca
     assert "ended early" in said(capsys, "report", "results/a")[0]
 
 
-def test_a_deep_comparison_is_folded(place: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_deep_comparison_is_folded(models: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in "cd":
         train(Path(f"results/{name}"), steps=1, depth=100)
     monkeypatch.setenv("COLUMNS", "80")
@@ -220,8 +192,8 @@ def test_a_deep_comparison_is_folded(place: Path, capsys: Capture, monkeypatch: 
     assert re.search(r"^198 ", out, re.M)
 
 
-def test_no_link_is_followed_for_writing(place: Path, capsys: Capture) -> None:
-    elsewhere = place / "elsewhere"
+def test_no_link_is_followed_for_writing(models: Path, capsys: Capture) -> None:
+    elsewhere = models / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "file").write_text("mine")
     Path("results/a/plots").symlink_to(elsewhere)
@@ -233,7 +205,7 @@ def test_no_link_is_followed_for_writing(place: Path, capsys: Capture) -> None:
     assert [path.name for path in elsewhere.iterdir()] == ["file"]
 
 
-def test_events_hold_the_numbers_of_the_tables(place: Path, capsys: Capture) -> None:
+def test_events_hold_the_numbers_of_the_tables(models: Path, capsys: Capture) -> None:
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -265,110 +237,3 @@ def test_events_hold_the_numbers_of_the_tables(place: Path, capsys: Capture) -> 
 
 
 # following
-
-_LOOP = """
-import sys, time
-from pathlib import Path
-import torch
-import gradlab as gl
-from watched_runs import stack
-
-model = stack(3)
-optimizer = torch.optim.SGD(model.parameters(), 0.1)
-with gl.watch(model, every=1, out="results/live", optimizer=optimizer) as watched:
-    for step in range(8):
-        while not Path(f"go{step}").exists():
-            time.sleep(0.01)
-        model(torch.randn(4, 8)).square().mean().backward()
-        optimizer.step()
-"""
-
-
-@contextmanager
-def live(place: Path) -> Iterator[subprocess.Popen[bytes]]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([str(SUPPORT), *sys.path])}
-    with subprocess.Popen([sys.executable, "-c", _LOOP], cwd=place, env=environment) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def go(*steps: int) -> None:
-    for step in steps:
-        Path(f"go{step}").touch()
-
-
-def test_a_training_is_followed_while_it_writes_and_told_from_one_that_was_killed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    with live(tmp_path) as process:
-        go(0, 1)
-        until(lambda: Path("results/live/steps.csv").is_file(), "a step")
-        follower = TrainingFollower(Path("results/live"))
-        seen: list[int] = []
-
-        def looked() -> int:
-            state = follower.look()
-            assert (state.training.working, state.training.state) == (True, "still at work")
-            seen.extend(int(step["step"]) for step in state.new)
-            for step in state.new:
-                assert len(state.training.rows_at(step["step"])) == 3
-            return len(seen)
-
-        until(lambda: looked() == 2, "two steps")
-        go(2)
-        until(lambda: looked() == 3, "a third")
-        assert seen == [0, 1, 2]
-        assert "still at work" in gl.load("results/live").report()
-        process.send_signal(signal.SIGKILL)
-        process.wait(DEADLINE_S)
-    out, _ = said(capsys, "watch", "results/live", "--every", "0.1", code=1)
-    assert [line.split("  ")[0] for line in out.splitlines()[1:-1]] == ["step 0", "step 1", "step 2"]
-    assert out.splitlines()[-1].startswith("ended early: its process is gone")
-    out, _ = said(capsys, "report", "results/live")
-    assert "ended early" in out.splitlines()[0]
-    assert "3 steps measured" in out
-
-
-def test_following_ends_with_the_training(place: Path, capsys: Capture) -> None:
-    out, _ = said(capsys, "watch", "results/a")
-    lines = out.splitlines()
-    assert lines[0] == "results/a: Sequential, 5 steps measured"
-    assert [line.split("  ")[0] for line in lines[1:-1]] == [f"step {step}" for step in range(5)]
-    assert "clipped to 0.0100" in lines[1]
-    assert re.fullmatch(r"ended( after .* s)?: 5 steps measured; gradlab report results/a", lines[-1])
-    document = json.loads(Path("results/a/run.json").read_text())
-    Path("results/a/run.json").write_text(json.dumps(document | {"error": "KeyboardInterrupt"}))
-    out, _ = said(capsys, "watch", "results/a", code=1)
-    assert "ended by KeyboardInterrupt" in out
-
-
-def test_of_a_long_training_the_last_steps_are_shown_first(place: Path, capsys: Capture) -> None:
-    train(Path("results/long"), steps=30, depth=2)
-    out, _ = said(capsys, "watch", "results/long")
-    assert out.splitlines()[0] == "results/long: Sequential, 30 steps measured, the last 10"
-    assert [line.split("  ")[0] for line in out.splitlines()[1:-1]] == [f"step {step}" for step in range(20, 30)]
-    out, _ = said(capsys, "report", "results/long")  # which reads the blocks of some steps alone
-    assert out.startswith(gl.load("results/long").report(120))
-
-
-def test_a_loss_that_comes_after_the_update_is_waited_for_once(place: Path) -> None:
-    rows = Path("results/a/steps.csv").read_text().splitlines(keepends=True)
-    fields = rows[-1].split(",")
-    Path("results/a/steps.csv").write_text("".join([*rows[:-1], ",".join([*fields[:2], "", *fields[3:]])]))
-    document = json.loads(Path("results/a/run.json").read_text())
-    Path("results/a/run.json").write_text(json.dumps(document | {"ended": None}))
-    from gradlab.store.lock import locked
-
-    with locked(Path("results/a"), print):
-        follower = TrainingFollower(Path("results/a"))
-        assert [step["step"] for step in follower.look().new] == [0, 1, 2, 3]
-        Path("results/a/steps.csv").write_text("".join(rows))
-        (last,) = follower.look().new
-        assert last["loss"] == gl.load("results/a").steps["loss"].iloc[-1]
-        assert follower.look().new == ()
-    states = list(watch_training(Path("results/a"), WatchOptions(every=0.1)))
-    assert [step["step"] for step in states[0].new] == [0, 1, 2, 3, 4]
-    assert states[-1].training.state.startswith("ended early")

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from torch import nn
 
 import gradlab as gl
+from gradlab.cli import invoke
 
-__all__ = ["probed", "stack", "train"]
+__all__ = ["probed", "said", "stack", "train"]
 
 
 def stack(depth: int = 6, width: int = 8, activation: type[nn.Module] = nn.Tanh) -> nn.Sequential:
@@ -40,3 +42,11 @@ def train(
 def probed(depth: int = 6, **options: Any) -> gl.Probe:
     batch = torch.randn(16, 8, generator=torch.Generator().manual_seed(1)), torch.zeros(16, dtype=torch.int64)
     return gl.probe(stack(depth), batch, "cross_entropy", **options)
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> tuple[str, str]:
+    """Return what a command prints on both streams, which ends with the exit code."""
+    capsys.readouterr()
+    assert invoke(arguments) == code
+    captured = capsys.readouterr()
+    return captured.out, captured.err
