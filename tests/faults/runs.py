@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -51,11 +53,20 @@ class Run:
         return os.pread(self.files[0].fileno(), 1 << 20, 0).decode(), self.err
 
 
+def _signals(ignored: Sequence[int]) -> None:
+    """Signals mean what they usually do but for those `ignored`, also where the tests were begun by nohup or in the
+    background of a script: a process that is begun by one that ignores a signal ignores it too."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
+
+
 @contextmanager
-def started(directory: Path, *arguments: str, work: str = "fake_work:train", **wishes: Any) -> Iterator[Run]:
+def started(
+    directory: Path, *arguments: str, work: str = "fake_work:train", ignored: Sequence[int] = (), **wishes: Any
+) -> Iterator[Run]:
     """``gradlab run spec.yaml`` in `directory`, in a session of its own as a terminal would have it.
 
-    `work` is the work function, `wishes` are for `fake_work`. Nothing is left of it afterwards.
+    `work` is the work function, `wishes` are for `fake_work`, `ignored` signals are those that it is begun without. Nothing is left of it afterwards.
     """
     own = [str(SUPPORT), str(Path(__file__).parent)]
     path = os.pathsep.join([*own, *filter(None, [os.environ.get("PYTHONPATH")])])
@@ -64,6 +75,7 @@ def started(directory: Path, *arguments: str, work: str = "fake_work:train", **w
         process = subprocess.Popen(
             [sys.executable, "-m", "gradlab", "run", "spec.yaml", "--no-plots", *arguments],
             cwd=directory, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True,
+            preexec_fn=partial(_signals, ignored) if os.name == "posix" else None,
         )  # fmt: skip
         try:
             yield Run(process, (out, err))

@@ -84,8 +84,6 @@ def test_ctrl_c_twice_stops_now(start: Start, here: Path) -> None:
 def test_a_polite_kill_stops_now_and_writes_the_tables(
     start: Start, here: Path, whole: Path, number: int, code: int
 ) -> None:
-    if signal.getsignal(number) is signal.SIG_IGN:
-        pytest.skip("this process ignores the signal, as under nohup, and so do those that it starts")
     running = in_the_middle(start, here)
     run = here / "results/demo"
     os.kill(running.pid, number)
@@ -137,11 +135,7 @@ def test_killing_the_whole_group_leaves_nobody_and_the_run_goes_on(start: Start,
 
 @LINUX
 def test_a_signal_that_was_ignored_stays_so(start: Start, here: Path) -> None:
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup has it
-    try:
-        running = in_the_middle(start, here)
-    finally:
-        signal.signal(signal.SIGHUP, before)
+    running = in_the_middle(start, here, ignored=[signal.SIGHUP])  # as nohup has it
     os.kill(running.pid, signal.SIGHUP)
     (here / "gate").touch()
     out, _ = running.ends(0)
