@@ -43,6 +43,7 @@ def test_a_page_goes_to_one_place(models: Path, capsys: Capture) -> None:
     assert not Path("all.html").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
 @pytest.mark.parametrize("arguments", [["report", "results"], ["compare", "results"], ["watch", "results/a"]])
 def test_no_line_is_wider_than_the_terminal(
@@ -114,6 +115,7 @@ def test_runs_and_models_are_not_compared_with_each_other(mixed: Path, capsys: C
     assert gl.load("results").names == ("run",)
 
 
+@pytest.mark.slow
 def test_pages_pictures_and_events_are_made_of_all_of_them(mixed: Path, capsys: Capture) -> None:
     out, _ = said(capsys, "report", "results")
     pages = ["results/report.html", *(f"results/{name}/report.html" for name in "abp")]

@@ -76,12 +76,14 @@ def test_one_replica_is_the_network_of_torch_nn(shape: tuple[str, ...]) -> None:
             torch.testing.assert_close(profile.log_weight_grad_norm_RL[r, block].exp(), joint, rtol=1e-9, atol=1e-14)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [param for i, param in enumerate(SHAPES) if param.marks or i % 4 == 0])
 def test_a_cell_does_not_depend_on_its_bank_mates(shape: tuple[str, ...]) -> None:
     cells = cells_of(shape, STARTS[:4])
     assert_independent(cells, [len("".join(shape)) % 4])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_every_optimizer_keeps_replicas_apart(optimizer: str) -> None:
     cells = [

@@ -101,6 +101,7 @@ def test_the_profile_below_the_top_is_that_of_powers_of_the_cut_kernel(tmp_path:
         assert abs(mean[21 - below] - mean[21] - math.log(factor) + bias / 2) < 3 * sd / math.sqrt(24) + bias / 2, below
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("padding", ["zeros", "circular", "reflect", "replicate"])
 def test_a_linear_delta_orthogonal_network_is_an_isometry(padding: str, tmp_path: Path) -> None:
     model = f"model: {{name: conv, padding: {padding}}}\n"

@@ -34,6 +34,7 @@ def test_a_cell_does_not_depend_on_its_bank_mates(shape: tuple[str, str, str]) -
 LONG = ("images, pixels", "a target for each token, seen from both sides", "dropout, images, sandwich")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n in LONG else ()) for n in VARIANTS])
 def test_nor_does_one_with_other_options(name: str) -> None:
     """With several activations, rates and optimisers beside it."""

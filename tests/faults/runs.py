@@ -66,7 +66,8 @@ def started(
 ) -> Iterator[Run]:
     """``gradlab run spec.yaml`` in `directory`, in a session of its own as a terminal would have it.
 
-    `work` is the work function, `wishes` are for `fake_work`, `ignored` signals are those that it is begun without. Nothing is left of it afterwards.
+    `work` is the work function, `wishes` are for `fake_work`; the `ignored` signals are switched off at first. Nothing
+    is left of it afterwards.
     """
     own = [str(SUPPORT), str(Path(__file__).parent)]
     path = os.pathsep.join([*own, *filter(None, [os.environ.get("PYTHONPATH")])])

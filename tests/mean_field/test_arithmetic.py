@@ -106,6 +106,7 @@ def test_recurrent_networks_with_extreme_settings(cell, inputs):
     fixed_point_of(cell, inputs)
 
 
+@pytest.mark.slow
 @given(ACTIVATIONS, NON_NEGATIVE, NON_NEGATIVE)
 @settings(max_examples=150, deadline=None)
 def test_fixed_points_and_critical_lines_at_extreme_variances(activation, sigma_w2, sigma_b2):

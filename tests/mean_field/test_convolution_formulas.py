@@ -102,6 +102,7 @@ def test_one_tap_that_reads_one_input_twice(padding):
     assert (np.trace(pairs) / 4 > 1) == (padding != "circular")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("padding", ["zeros", "circular", "reflect", "replicate"])
 @pytest.mark.parametrize("stride", [1, 2])
 def test_gather_and_scatter_are_adjoint(padding, stride):
@@ -122,6 +123,7 @@ def test_delta_orthogonal_linear_is_an_isometry():
         assert profile.variance == pytest.approx(np.zeros(300), abs=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("depth", "survival"), [(30, 0.15480), (100, 0.08446), (1000, 0.02660)])
 def test_delta_orthogonal_tanh(depth, survival):
     """Of the data against the last block, as Xiao et al. 2018 measure it: the first block's factor too."""

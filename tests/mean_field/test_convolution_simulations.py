@@ -85,6 +85,7 @@ def label(case):
     return "-".join(f"{key}={value}" for key, value in case.items()) or "plain"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=label)
 def test_the_mean_of_a_few_seeds(case):
     log_g = profiles(6, **case)[:, 0]

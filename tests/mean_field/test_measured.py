@@ -68,6 +68,7 @@ def test_other_distributions_of_the_weights(init):
     assert abs(z_of(dataclasses.replace(NARROW, init=init), 12)) < 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("activation", "init"), PLAIN)
 def test_plain_networks(activation, init):
     assert abs(z_of(dataclasses.replace(NARROW, activation=Named(activation), init=Named(init)), 12)) < 4

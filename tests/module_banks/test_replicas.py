@@ -48,6 +48,7 @@ def bank(case: str) -> list[Cell]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_a_replica_does_not_depend_on_its_bank_mates(case: str) -> None:
     assert_independent(bank(case), (0, 5))

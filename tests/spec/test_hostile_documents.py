@@ -154,6 +154,7 @@ def calls(text: str) -> int:
     return count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GROWING)
 def test_twice_the_text_is_twice_the_work(name: str) -> None:
     grow = GROWING[name]

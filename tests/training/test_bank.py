@@ -48,6 +48,7 @@ def test_the_shapes_have_every_pair_of_registered_names():
     assert len(rows) < 1.2 * max(len(left) * len(right) for left, right in itertools.combinations(FACTORS, 2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_cell_does_not_depend_on_its_bank_mates(shape):
     """Bank = alone, permuted = not permuted, after training with Adam. float64: what is left is the order of sums."""
@@ -90,6 +91,7 @@ MANY = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.slow
 @MANY
 def test_a_cell_does_not_depend_on_the_activations_of_its_bank_mates(block):
     """As above, with all activations in one bank, in runs and in any order."""

@@ -111,6 +111,7 @@ def test_a_probe_and_the_step_it_watches_stay_on_their_device(make: Make) -> Non
 # NAdam's product of momenta stands on the parameters' device after `load_state_dict`, and only a capturable one, which
 # asks for a CUDA device, leaves it there
 @pytest.mark.parametrize("make", [name for name in SETTINGS if name != "optimizer nadam"], indirect=True)
+@pytest.mark.slow
 def test_a_checkpoint_is_gone_on_from_on_its_device(make: Make) -> None:
     """Streams lie on the CPU, and so do counters of optimisers that keep them there."""
     stopped, resumed = make(), make()
