@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 import venv
 import zipfile
@@ -24,19 +25,27 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder called gradlab with what a build needs."""
     folder = tmp_path_factory.mktemp("above") / "gradlab"
-    shutil.copytree(ROOT / "gradlab", folder / "gradlab", ignore=shutil.ignore_patterns("__pycache__"))
+    for part in ("gradlab", "experiments"):
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, folder)
     return folder
 
 
-def built(clone: Path, out: Path, kind: str) -> Path:
-    """Build a wheel of the clone with the backend that pyproject.toml names; unpack it into a new environment."""
-    pytest.importorskip("flit_core", reason="flit_core, the build backend, is not installed: pip install '.[dev]'")
+def distribution(folder: Path, out: Path, kind: str) -> Path:
+    """Build ``wheel``, ``editable`` or ``sdist`` of a folder with the backend that pyproject.toml names."""
+    pytest.importorskip("hatchling", reason="hatchling, the build backend, is not installed: pip install '.[dev]'")
     backend = PROJECT["build-system"]["build-backend"]
     code = f"import sys, importlib; print(importlib.import_module({backend!r}).build_{kind}(sys.argv[1]))"
-    subprocess.run([sys.executable, "-c", code, str(out)], cwd=clone, check=True, capture_output=True)
-    (wheel,) = out.glob("*.whl")
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(out)], cwd=folder, check=True, capture_output=True, text=True
+    )
+    return out / done.stdout.split()[-1]
+
+
+def built(clone: Path, out: Path, kind: str) -> Path:
+    """Build a wheel of the clone with the backend that pyproject.toml names; unpack it into a new environment."""
+    wheel = distribution(clone, out, kind)
     venv.create(out / "venv", symlinks=os.name != "nt")
     python = next(path for path in (out / "venv/bin/python", out / "venv/Scripts/python.exe") if path.exists())
     site = subprocess.run(
@@ -69,7 +78,40 @@ def test_a_wheel_has_what_is_no_python_too(clone: Path, tmp_path: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     files = {path.relative_to(clone).as_posix() for path in (clone / "gradlab").rglob("*") if path.is_file()}
     assert files <= names
+    experiments = [path.relative_to(clone).as_posix() for path in (clone / "experiments").rglob("*.yaml")]
+    assert {name for name in names if name.endswith(".yaml")} == {f"gradlab/{name}" for name in experiments}
+    assert {name.partition("/")[0] for name in names if "dist-info" not in name} == {"gradlab"}
     assert {"gradlab/py.typed", "gradlab/report/page/assets/query/scanner.js"} <= names
+
+
+@pytest.mark.parametrize("kind", ["editable", "wheel"])
+def test_the_experiments_are_found_where_they_lie(clone: Path, tmp_path: Path, kind: str) -> None:
+    python = built(clone, tmp_path, kind)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    code = "from gradlab.api.experiments import experiments; print(*experiments().values(), sep='\\n')"
+    answer = subprocess.run(
+        [python, "-c", code], cwd=tmp_path, env=environment, check=True, capture_output=True, text=True
+    )
+    paths = [Path(line) for line in answer.stdout.splitlines()]
+    assert sorted(path.name for path in paths) == sorted(path.name for path in (clone / "experiments").rglob("*.yaml"))
+    assert all(path.is_relative_to(clone / "experiments") == (kind == "editable") for path in paths)
+
+
+def test_the_source_distribution_holds_what_the_tests_need_and_everything_once(tmp_path: Path) -> None:
+    if shutil.which("git") is None or not (ROOT / ".git").exists():
+        pytest.skip("no git work tree to list the tracked files of")
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    tracked = set(filter(None, listed.split("\0")))
+    with tarfile.open(distribution(ROOT, tmp_path, "sdist")) as archive:
+        names = [member.name.partition("/")[2] for member in archive.getmembers() if member.isfile()]
+        archive.extractall(tmp_path, filter="data")
+    assert len(names) == len(set(names))
+    assert tracked <= set(names)
+    assert not [name for name in names if name.endswith(".pyc") or name.startswith((".venv", "dist/"))]
+    (folder,) = (path for path in tmp_path.iterdir() if path.is_dir())
+    wheels = [distribution(root, tmp_path / name, "wheel") for root, name in ((ROOT, "clone"), (folder, "sdist"))]
+    contents = [sorted(info.filename for info in zipfile.ZipFile(wheel).infolist()) for wheel in wheels]
+    assert contents[0] == contents[1]
 
 
 def test_the_name_of_the_distribution_is_one() -> None:

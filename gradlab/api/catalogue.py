@@ -11,6 +11,8 @@ from gradlab.errors import UsageError
 __all__ = ["components", "kinds", "schema", "settings"]
 
 Row = dict[str, Any]
+EXPERIMENTS = "experiments"
+"""The kind of what is no component: the specs that come with gradlab."""
 
 
 def settings() -> list[Row]:
@@ -32,14 +34,17 @@ def schema() -> dict[str, Any]:
 
 
 def kinds() -> dict[str, str]:
-    """Return the kinds of components, ``activations`` and the like, each with the setting whose values they are."""
-    return {f"{key.rpartition('.')[2]}s": key for key in REGISTRIES}
+    """Return what can be listed: the kinds of components, ``activations`` and the like, each with the setting whose
+    values they are; and ``experiments``, which are specs.
+    """
+    return {f"{key.rpartition('.')[2]}s": key for key in REGISTRIES} | {EXPERIMENTS: EXPERIMENTS}
 
 
 def components(kind: str) -> tuple[str, list[Row]]:
     """Return the components of a kind or of a setting, ``activations`` or ``norm``, behind the setting they are for.
 
-    A row has `name`, `summary`, `params` (with their defaults, None where one must be given) and `aliases`.
+    A row has `name`, `summary`, `params` (with their defaults, None where one must be given) and `aliases`; that of an
+    experiment has `name`, with the sign that stands before it, and `summary`.
     Raises UsageError for another kind.
     """
     known = kinds()
@@ -51,6 +56,8 @@ def components(kind: str) -> tuple[str, list[Row]]:
             f"there is no list of {kind!r}" + (f"; did you mean {close}?" if close else ""),
             f"choose from {', '.join(known)}",
         )
+    if key == EXPERIMENTS:
+        return key, _experiments()
     aliases = ALIASES.get(key, {})
     return key, [
         {
@@ -61,3 +68,10 @@ def components(kind: str) -> tuple[str, list[Row]]:
         }
         for name, component in REGISTRIES[key].items()
     ]
+
+
+def _experiments() -> list[Row]:
+    from gradlab import spec  # loads YAML
+    from gradlab.api.experiments import PREFIX, experiments
+
+    return [{"name": PREFIX + name, "summary": spec.load(path).description} for name, path in experiments().items()]

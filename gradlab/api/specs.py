@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gradlab import spec
+from gradlab.api.experiments import spec_path
 from gradlab.errors import Problem, SpecError, UsageError
 from gradlab.spec import Spec
 
@@ -13,7 +14,12 @@ __all__ = ["load_specs"]
 
 
 def load_specs(paths: Sequence[Path], overrides: Sequence[str] = ()) -> tuple[Spec, ...]:
-    """Read all specs. Raises one SpecError with the problems of all of them, UsageError for two of one name."""
+    """Read all specs, of which ``@NAME`` is an experiment that comes with gradlab.
+
+    Raises one SpecError with the problems of all of them, UsageError for two of one name and for a name that there is
+    not.
+    """
+    paths = [spec_path(path) for path in paths]
     specs: list[Spec] = []
     problems: list[Problem] = []
     for path in paths:

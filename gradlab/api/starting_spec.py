@@ -1,16 +1,18 @@
-"""A commented spec to begin with: every setting with its default and what it is."""
+"""A spec to begin with: a commented one of every setting with its default, or the copy of an experiment."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
+from gradlab.api.experiments import experiment
 from gradlab.cell import SETTINGS
 from gradlab.components import Named
 from gradlab.errors import UsageError
 from gradlab.spec import loads
 
-__all__ = ["starting_spec", "write_starting_spec"]
+__all__ = ["copied_spec", "starting_spec", "write_starting_spec"]
 
 _HEAD = """\
 # A spec of gradlab. Run it with
@@ -56,13 +58,31 @@ def starting_spec(name: str) -> str:
     return text
 
 
-def write_starting_spec(name: str) -> Path:
-    """Write `starting_spec` to a new file ``NAME.yaml`` in the working directory and return its path.
+def copied_spec(source: str, name: str) -> str:
+    """Return the text of the experiment `source`, with its comments, as a spec called `name`.
 
-    Raises UsageError where there is such a file or it cannot be written, SpecError for what cannot be a name.
+    Raises UsageError for an experiment that there is not, SpecError for what cannot be a name.
     """
+    path = experiment(source)
+    text = path.read_text(encoding="utf-8")
+    text = re.sub(rf"(?<![\w/])experiments/(papers/)?{path.stem}\.yaml", f"{name}.yaml", text)
+    text = re.sub(rf"(?<![\w/])results/{path.stem}(?!\w)", f"results/{name}", text)
+    text = re.sub(r"^name: *\S+", f"name: {name}", text, flags=re.MULTILINE)
+    loads(text, f"{name}.yaml")
+    return text
+
+
+def write_starting_spec(name: str | None = None, source: str | None = None) -> Path:
+    """Write `starting_spec`, or `copied_spec` of an experiment, to a new file ``NAME.yaml`` in the working directory.
+
+    Returns its path; without `name` it is called as the experiment, or ``my_first_run``.
+    Raises UsageError where there is such a file or it cannot be written, and for an experiment that there is not,
+    SpecError for what cannot be a name.
+    """
+    if name is None:
+        name = "my_first_run" if source is None else experiment(source).stem
     path = Path(f"{name.removesuffix('.yaml')}.yaml")
-    text = starting_spec(path.stem)
+    text = starting_spec(path.stem) if source is None else copied_spec(source, path.stem)
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)

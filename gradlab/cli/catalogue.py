@@ -20,10 +20,10 @@ def list_names(
     output: Output,
     kind: Annotated[
         str | None,
-        typer.Argument(metavar="[KIND]", help="activations, inits, optimizers, ...", autocompletion=completion.kinds),
+        typer.Argument(metavar="[KIND]", help="activations, inits, experiments, ...", autocompletion=completion.kinds),
     ] = None,
 ) -> int:
-    """Say what a spec can name: all settings, or every name of one KIND with its parameters."""
+    """Say what a spec can name: all settings, or every name of one KIND with its parameters; and the experiments."""
     from gradlab.api import catalogue
     from gradlab.terminal.console import out, print_json, print_report
 
@@ -58,26 +58,39 @@ def schema() -> int:
 
 
 def init(
-    name: Annotated[str, typer.Argument(metavar="[NAME]", help="Of the run; the file is NAME.yaml.")] = "my_first_run",
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[NAME]", help="Of the run, my_first_run if left out; the file is NAME.yaml."),
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="EXPERIMENT",
+            help="Copy an experiment: gradlab list experiments.",
+            autocompletion=completion.experiment_names,
+        ),
+    ] = None,
 ) -> int:
-    """Write a commented spec to begin with, which holds every setting with its default."""
+    """Write a commented spec to begin with, which holds every setting with its default; or the copy of an experiment:
+    gradlab init mine --from rnn_long_range."""
     from gradlab.api.starting_spec import write_starting_spec
     from gradlab.terminal.console import out
 
-    path = write_starting_spec(name)
+    path = write_starting_spec(name, source)
     out(f"wrote {path}; run it with: gradlab run {path}")
     return 0
 
 
 def _description(row: Mapping[str, Any]) -> str:
     text = str(row["summary"])
-    if row["params"]:
+    if row.get("params"):
         params = (
             name if value is None else f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}"
             for name, value in row["params"].items()
         )
         text += f" [{', '.join(params)}]"
-    return text + (f"; also {', '.join(row['aliases'])}" if row["aliases"] else "")
+    return text + (f"; also {', '.join(row['aliases'])}" if row.get("aliases") else "")
 
 
 def _lines(rows: Sequence[tuple[str, str]], width: int | None) -> Iterator[Text]:

@@ -12,9 +12,21 @@ from itertools import islice
 from pathlib import Path
 
 from gradlab.api import catalogue
+from gradlab.api.experiments import PREFIX, experiments
 from gradlab.cell import REGISTRIES, SETTINGS, Named
 
-__all__ = ["cells", "choices", "explained", "kinds", "overrides", "overrides_or_files", "parameters", "values_of"]
+__all__ = [
+    "cells",
+    "choices",
+    "experiment_names",
+    "explained",
+    "join_bash_words",
+    "kinds",
+    "overrides",
+    "overrides_or_files",
+    "parameters",
+    "values_of",
+]
 
 Offers = list[tuple[str, str]]
 """What can stand there, each with a line of help."""
@@ -57,13 +69,29 @@ def parameters(incomplete: str) -> Offers:
 
 
 def overrides_or_files(incomplete: str) -> Offers:
-    """Offer nothing, so that the shell offers files; except behind ``-s key=``, which bash takes apart at the ``=``."""
+    """Offer the experiments behind ``@``, and otherwise nothing, so that the shell offers files; except behind
+    ``-s key=``, which bash takes apart at the ``=``.
+    """
     words = os.environ.get("COMP_WORDS", "").split("\n")
     at = int(os.environ.get("COMP_CWORD") or 0)
     before = words[:at]
     if len(before) >= 3 and before[-1] == "=" and before[-3] in ("-s", "--set"):
         return _after_comma(incomplete, _values(before[-2]))
-    return []
+    return [(PREFIX + name, "") for name in experiments() if (PREFIX + name).startswith(incomplete or "\0")]
+
+
+def join_bash_words() -> None:
+    """Join ``@`` and the name behind it in what bash asks: it takes them apart, though it replaces both of them."""
+    words = os.environ.get("COMP_WORDS", "").split("\n")
+    at = int(os.environ.get("COMP_CWORD") or 0)
+    if 0 < at < len(words) and words[at - 1] == PREFIX:
+        os.environ["COMP_WORDS"] = "\n".join([*words[: at - 1], PREFIX + words[at], *words[at + 1 :]])
+        os.environ["COMP_CWORD"] = str(at - 1)
+
+
+def experiment_names(incomplete: str) -> Offers:
+    """Offer the names of the experiments."""
+    return [(name, "") for name in experiments() if name.startswith(incomplete)]
 
 
 def kinds(incomplete: str) -> Offers:

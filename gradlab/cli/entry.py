@@ -17,6 +17,7 @@ from typing import Any
 import typer
 
 from gradlab.cli.app import COMMANDS, app
+from gradlab.cli.completion import join_bash_words
 from gradlab.cli.hints import usage_hint, with_parameters
 from gradlab.cli.run import INTERRUPTED
 from gradlab.errors import GradlabError, OptionError, SpecError, UserCodeError
@@ -40,6 +41,8 @@ def invoke(arguments: Sequence[str]) -> int:
     70 a bug in gradlab; 130 after Ctrl-C.
     """
     _mend_streams()
+    if "_GRADLAB_COMPLETE" in os.environ:
+        join_bash_words()
     arguments = list(arguments) or ["--help"]
     verbose = "--verbose" in arguments or "-v" in arguments
     try:

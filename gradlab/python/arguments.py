@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gradlab import spec
+from gradlab.api.experiments import spec_path
 from gradlab.cell import REGISTRIES, SETTINGS
 from gradlab.components import Param
 from gradlab.errors import OptionError, UsageError, shorten
@@ -22,7 +23,7 @@ __all__ = ["Changes", "SpecLike", "by_key", "path_of", "paths_of", "spec_of", "t
 _WIDTH = Param(kind=int, low=1)
 
 SpecLike = str | Path | Mapping[str, Any] | Spec
-"""The path of a spec, a mapping of what a spec holds (with its `name`), or a `Spec`."""
+"""The path of a spec or ``"@NAME"`` of an experiment, a mapping of what a spec holds (with its `name`), or a `Spec`."""
 
 Changes = Mapping[str, Any] | Sequence[str]
 """Settings to override, as ``{"depth": [2, 4], "train.steps": 50}`` or ``["depth=2,4"]``."""
@@ -76,7 +77,7 @@ def spec_of(what: SpecLike, settings: Changes, changes: Mapping[str, Any]) -> Sp
         return spec.from_mapping(text_of(name), content, description=text_of(description), overrides=overrides)
     if not isinstance(what, str | bytes | os.PathLike):
         raise UsageError(f"{shorten(repr(what))} is no spec", "give the path of one, a mapping with a name, or a Spec")
-    return spec.load(path_of(what), overrides=overrides)
+    return spec.load(spec_path(path_of(what)), overrides=overrides)
 
 
 def _option(text: str) -> tuple[str, str]:

@@ -47,6 +47,10 @@ OFFERS: dict[tuple[str, ...], list[str]] = {
     ("plan", "a.yaml", "--device", "c"): ["cpu", "cuda"],
     ("wat",): ["watch"],
     ("run", "spe"): [],  # files are the shell's own
+    ("run", "@", "sigmoid_"): ["@sigmoid_depth", "@sigmoid_vs_relu"],  # bash takes words apart at @, and replaces both
+    ("plan", "a.yaml", "@sigmoid_"): ["@sigmoid_depth", "@sigmoid_vs_relu"],
+    ("init", "mine", "--from", "rnn_"): ["rnn_long_range"],
+    ("list", "ex"): ["experiments"],
 }
 
 
