@@ -14,10 +14,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from built import distribution
+from places import ROOT
 
 from gradlab.cli.distributions import DISTRIBUTION, conflict
 
-ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
@@ -30,17 +31,6 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, folder)
     return folder
-
-
-def distribution(folder: Path, out: Path, kind: str) -> Path:
-    """Build ``wheel``, ``editable`` or ``sdist`` of a folder with the backend that pyproject.toml names."""
-    pytest.importorskip("hatchling", reason="hatchling, the build backend, is not installed: pip install '.[dev]'")
-    backend = PROJECT["build-system"]["build-backend"]
-    code = f"import sys, importlib; print(importlib.import_module({backend!r}).build_{kind}(sys.argv[1]))"
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(out)], cwd=folder, check=True, capture_output=True, text=True
-    )
-    return out / done.stdout.split()[-1]
 
 
 def built(clone: Path, out: Path, kind: str) -> Path:
