@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 __all__ = [
@@ -77,6 +77,11 @@ class GradlabError(Exception):
     def __str__(self) -> str:
         return f"{self.message}\n  {self.hint}" if self.hint else self.message
 
+    def reword(self, change: Callable[[str], str]) -> None:
+        """Change message and hint, as for the notation of a caller."""
+        self.message, self.hint = change(self.message), change(self.hint)
+        self.args = (self.message,)
+
 
 def _one_line(text: str) -> str:
     return printable(" ".join(text.splitlines()))
@@ -91,7 +96,7 @@ class OptionError(UsageError):
 
     def __init__(self, option: str, value: object, problem: str, hint: str = "") -> None:
         try:
-            shown = f"{value:g}" if isinstance(value, float) else str(value)
+            shown = f"{value:g}" if isinstance(value, float) else str(value) or "''"
         except ValueError:  # Python writes no whole number of more than 4,300 digits
             shown = "…"
         self.option, self.value, self._rest = option, value, f"{shown}: {problem}"

@@ -44,7 +44,7 @@ def expand(spec: Spec, limit: int = LIMIT) -> Expansion:
     """
     if spec.size > limit:
         message = f"the grid has {spec.size:,} cells, the limit is {limit:,}"
-        raise _refused(spec, message, "take fewer values or seeds, or raise it with --limit")
+        raise _refused(spec, message, "take fewer values or seeds, or a higher --limit")
     distinct: dict[Cell, Cell] = {}
     digests: dict[str, str] = {}
     made = 0

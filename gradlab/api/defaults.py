@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from gradlab import grid, spec
 from gradlab.cell import SETTINGS, Cell, Named
+from gradlab.spelling import Spelling
 
 __all__ = ["CLASSICAL", "DEFAULT_MODEL", "USUAL_INIT", "Settings", "cells_of", "models_of", "with_usual_inits"]
 
@@ -26,23 +27,23 @@ Settings = Mapping[str, object]
 """Values of settings as `spec.from_mapping` takes them: plain values, lists, or texts as they stand behind flags."""
 
 
-def cells_of(settings: Settings, limit: int, source: str) -> tuple[Cell, ...]:
+def cells_of(settings: Settings, limit: int, spelling: Spelling) -> tuple[Cell, ...]:
     """Return the cells of these settings, with one seed. Raises SpecError, see `spec.from_mapping`."""
-    return grid.expand(spec.from_mapping("settings", {**settings, "seeds": 1}, source=source), limit).cells
+    return grid.expand(spec.from_mapping("settings", {**settings, "seeds": 1}, spelling=spelling), limit).cells
 
 
-def models_of(settings: Settings, limit: int, source: str) -> set[str]:
+def models_of(settings: Settings, limit: int, spelling: Spelling) -> set[str]:
     """Return the names of the models among the settings, the default one where none is named."""
     if "model" not in settings:
         return {DEFAULT_MODEL}
-    return {cell.model.name for cell in cells_of({"model": settings["model"]}, limit, source)}
+    return {cell.model.name for cell in cells_of({"model": settings["model"]}, limit, spelling)}
 
 
-def with_usual_inits(settings: Settings, limit: int, source: str) -> dict[str, object]:
+def with_usual_inits(settings: Settings, limit: int, spelling: Spelling) -> dict[str, object]:
     """Return the settings with each activation, of the classical ones where none is named, beside its usual init."""
     activations = [Named(name) for name in CLASSICAL]
     if any(key.partition(".")[0] == "activation" for key in settings):  # named, or by its parameters
-        activations = [cell.activation for cell in cells_of(settings, limit, source)]
+        activations = [cell.activation for cell in cells_of(settings, limit, spelling)]
     inits = {str(activation): USUAL_INIT.get(activation.name, "xavier_normal") for activation in activations}
     others = {key: value for key, value in settings.items() if key.partition(".")[0] != "activation"}
     if len(inits) == 1:

@@ -12,12 +12,13 @@ from gradlab.cell import cell_id
 from gradlab.errors import OptionError, SpecError
 from gradlab.families import FAMILIES
 from gradlab.spec import Spec, dump, from_mapping
+from gradlab.spelling import FLAGS, Spelling
 
 __all__ = ["save_spec", "sweep_spec"]
 
 
-def sweep_spec(settings: Settings, *, name: str = "", limit: int = grid.LIMIT, source: str = "--") -> Spec:
-    """Return the spec of a sweep over `settings` (``{"depth": "2..64"}``), whose messages name the key behind `source`.
+def sweep_spec(settings: Settings, *, name: str = "", limit: int = grid.LIMIT, spelling: Spelling = FLAGS) -> Spec:
+    """Return the spec of a sweep over `settings` (``{"depth": "2..64"}``); messages name keys as they are spelled.
 
     Without an activation the classical ones are compared; without an init each activation gets its usual one.
     Families with defaults of their own keep them (recurrent networks: tanh, orthogonal matrices); where a `seq_len` or
@@ -27,10 +28,10 @@ def sweep_spec(settings: Settings, *, name: str = "", limit: int = grid.LIMIT, s
     Raises:
         SpecError: with every problem found.
     """
-    settings = _with_models(settings, source)
-    from_mapping("sweep", settings, source=source)  # says all that is wrong before anything is filled in
+    settings = _with_models(settings, spelling)
+    from_mapping("sweep", settings, spelling=spelling)  # says all that is wrong before anything is filled in
     # of several models one that has defaults of its own stands before the general one
-    family = FAMILIES[min(models_of(settings, limit, source), key=lambda name: (name == DEFAULT_MODEL, name))]
+    family = FAMILIES[min(models_of(settings, limit, spelling), key=lambda name: (name == DEFAULT_MODEL, name))]
     mapping = {key: value for key, value in family.sweep.items() if key not in settings}
     if "optimizer" in settings:
         mapping.pop("lr", None)  # each optimiser has a default of its own
@@ -38,10 +39,10 @@ def sweep_spec(settings: Settings, *, name: str = "", limit: int = grid.LIMIT, s
     if not family.init_of_activation:
         pass  # the family's defaults stand
     elif "init" not in settings:
-        mapping = with_usual_inits(mapping, limit, source)
+        mapping = with_usual_inits(mapping, limit, spelling)
     else:
         mapping.setdefault("activation", ",".join(CLASSICAL))
-    draft = from_mapping(name or "sweep", mapping, source=source)
+    draft = from_mapping(name or "sweep", mapping, spelling=spelling)
     if name:
         return draft
     expansion = grid.expand(draft, limit)
@@ -61,7 +62,7 @@ def save_spec(spec: Spec, path: Path) -> None:
         raise OptionError("save", path, str(error.strerror or error)) from error
 
 
-def _with_models(settings: Settings, source: str) -> Settings:
+def _with_models(settings: Settings, spelling: Spelling) -> Settings:
     """Return the settings with the models that are compared where the task, or a `seq_len`, asks for them and none is
     named."""
     if "model" in settings:

@@ -24,6 +24,7 @@ from gradlab.mean_field import (
 )
 from gradlab.mean_field.inits import bias_variance, weight_variance
 from gradlab.mean_field.inputs import Inputs, inputs_of
+from gradlab.spelling import FLAGS, Spelling
 
 if TYPE_CHECKING:
     from gradlab.record import Floats
@@ -104,7 +105,9 @@ class Theory:
         return f"<Theory {name}: log10 survival {self.log10_survival:.2f}{scatter}{decay}>"
 
 
-def theory(settings: Settings, options: TheoryOptions, *, alone: bool = False, source: str = "--") -> list[Theory]:
+def theory(
+    settings: Settings, options: TheoryOptions, *, alone: bool = False, spelling: Spelling = FLAGS
+) -> list[Theory]:
     """Return the prediction for every configuration of `settings`, those of one network below each other.
 
     What is left out has a default, as the family says: of an mlp a depth of 30 and the usual init of the activation,
@@ -112,10 +115,10 @@ def theory(settings: Settings, options: TheoryOptions, *, alone: bool = False, s
     ones are compared or, `alone`, the default one of the model is taken.
 
     Raises:
-        SpecError: with every problem of the settings; messages name the key behind `source`.
+        SpecError: with every problem of the settings; messages name keys as they are spelled.
     """
     predictions = []
-    for cell in _configurations(settings, options.limit, alone, source):
+    for cell in _configurations(settings, options.limit, alone, spelling):
         inputs = Inputs(*options.inputs) if options.inputs else inputs_of(cell.task, cell.seq_len)
         if inputs is not None:
             inputs = inputs.scaled(cell.input_scale)
@@ -134,12 +137,12 @@ def theory(settings: Settings, options: TheoryOptions, *, alone: bool = False, s
     return predictions
 
 
-def _configurations(settings: Settings, limit: int, alone: bool, source: str) -> list[Cell]:
+def _configurations(settings: Settings, limit: int, alone: bool, spelling: Spelling) -> list[Cell]:
     mapping = dict(settings)
     if "seq_len" in settings:
         mapping.setdefault("model", next(name for name, family in FAMILIES.items() if "seq_len" not in family.ignores))
-    spec.from_mapping("theory", mapping, source=source)  # says all that is wrong before anything is filled in
-    families = [FAMILIES[model] for model in models_of(mapping, limit, source)]
+    spec.from_mapping("theory", mapping, spelling=spelling)  # says all that is wrong before anything is filled in
+    families = [FAMILIES[model] for model in models_of(mapping, limit, spelling)]
     mapping = {**{key: value for family in families for key, value in family.explored.items()}, **mapping}
     if not all(family.init_of_activation for family in families):
         if len(families) == 1 and families[0].activations and not alone:
@@ -148,11 +151,12 @@ def _configurations(settings: Settings, limit: int, alone: bool, source: str) ->
         if alone:
             mapping.setdefault("activation", SETTINGS["activation"].default.name)
         if "init" not in mapping:
-            mapping = with_usual_inits(mapping, limit, source)
+            mapping = with_usual_inits(mapping, limit, spelling)
         else:
             mapping.setdefault("activation", ",".join(CLASSICAL))
     seen: dict[Cell, int] = {}  # the lengths of one network below each other
-    return sorted(cells_of(mapping, limit, source), key=lambda cell: seen.setdefault(_without_length(cell), len(seen)))
+    cells = cells_of(mapping, limit, spelling)
+    return sorted(cells, key=lambda cell: seen.setdefault(_without_length(cell), len(seen)))
 
 
 def _without_length(cell: Cell) -> Cell:
@@ -160,7 +164,7 @@ def _without_length(cell: Cell) -> Cell:
     return dataclasses.replace(cell, **length)
 
 
-def critical_line(settings: Settings, options: TheoryOptions, *, source: str = "--") -> list[dict[str, Any]]:
+def critical_line(settings: Settings, options: TheoryOptions, *, spelling: Spelling = FLAGS) -> list[dict[str, Any]]:
     """Return points of the order-to-chaos line, chi(q*) = 1, one for each configuration, as rows of plain values.
 
     A row has `activation`, `sigma_b2` (variance of a bias), `sigma_w2` (variance of a weight, times fan-in), `q`, and
@@ -172,12 +176,12 @@ def critical_line(settings: Settings, options: TheoryOptions, *, source: str = "
     """
     if others := sorted(settings.keys() - {"activation", "bias_std", "init", "width"}):
         raise UsageError(
-            f"the critical line does not depend on {', '.join(f'{source}{key}' for key in others)}",
-            f"give {source}activation, and {source}bias_std or {source}init",
+            f"the critical line does not depend on {', '.join(map(spelling.name, others))}",
+            "give {}, and {} or {}".format(*map(spelling.name, ("activation", "bias_std", "init"))),
         )
     mapping = {"activation": "tanh,erf", "bias_std": 0.0, "lr": 0.1, **settings}
     rows = []
-    for cell in cells_of(mapping, options.limit, source):
+    for cell in cells_of(mapping, options.limit, spelling):
         if "init" in settings:
             sigma_w2 = weight_variance(cell.init, cell.width, cell.width) * cell.width
             point: CriticalPoint | None = critical_bias(cell.activation, sigma_w2)

@@ -18,7 +18,7 @@ import typer
 
 from gradlab.cli.app import COMMANDS, app
 from gradlab.cli.completion import join_bash_words
-from gradlab.cli.hints import usage_hint, with_parameters
+from gradlab.cli.hints import usage_message, with_parameters
 from gradlab.cli.run import INTERRUPTED
 from gradlab.errors import GradlabError, OptionError, SpecError, UserCodeError
 from gradlab.terminal.console import drop_output, err
@@ -102,11 +102,7 @@ def _dispatch(arguments: Sequence[str]) -> int:
         # typer only parses: what is to be done it gives back, and that is done outside of typer's own error handling
         action = app(args=with_parameters(arguments), prog_name="gradlab", standalone_mode=False)
     except _ClickException as error:
-        command = next((word for word in arguments if not word.startswith("-")), "")
-        help_of = f"gradlab {command} --help" if command in COMMANDS else "gradlab --help"
-        message = error.format_message().rstrip(".")
-        hint = usage_hint(arguments, error) or f"see {help_of}"
-        err(f"gradlab: {message[:1].lower()}{message[1:]}\n  {hint}")
+        err(f"gradlab: {usage_message(arguments, error, COMMANDS)}")
         return 2
     return int(action()) if callable(action) else int(action or 0)
 

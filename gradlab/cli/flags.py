@@ -20,6 +20,7 @@ from gradlab.cell import SETTINGS, parameter_of
 from gradlab.cli import completion
 from gradlab.cli.help import OUTPUT, VALUES
 from gradlab.errors import PluginError, UsageError
+from gradlab.spelling import FLAGS
 
 __all__ = [
     "Action",
@@ -181,7 +182,7 @@ def _setting_flags() -> Iterator[inspect.Parameter]:
 
 def setting_flag(key: str) -> str:
     """Return the flag of a setting: its last name, with hyphens."""
-    return f"--{SETTINGS[key].attribute.replace('_', '-') if key in SETTINGS else key}"
+    return FLAGS.name(key)
 
 
 def _setting_help(key: str) -> str:
@@ -210,12 +211,13 @@ def _parsed_name(name: str, described: Option) -> str:
 
 
 def _parsed(described: Option) -> tuple[Any, Any]:
-    """Return kind and default of what typer parses: a text for a list with commas and for words beside numbers."""
+    """Return kind and default of what typer parses: a text for a list with commas and for numbers, which are read
+    where their bounds are known."""
     kind, default = described.param.kind, described.param.default
     if kind is tuple:
         return (str, ",".join(default)) if described.separated else (list[str] | None, None)
-    if kind is int and described.param.choices:
-        return str, default
+    if kind in (int, float):
+        return (str | None, None) if default is None else (str, f"{default:g}" if kind is float else str(default))
     if kind is Path:  # as a text: typer would make the working directory of an empty one
         return (str | None, None) if default is None else (str, str(default))
     return (kind | None if default is None else kind), (False if default is True else default)
@@ -229,8 +231,9 @@ def _options(options: type[Options], given: dict[str, Any]) -> Options:
             value = not value
         elif described.param.kind is tuple:
             value = tuple(filter(None, value.split(","))) if described.separated else tuple(value or ())
-        elif described.param.kind is int and isinstance(value, str) and value.isdecimal() and len(value) < 10:
-            value = int(value)
+        elif described.param.kind in (int, float) and isinstance(value, str):
+            with suppress(ValueError):
+                value = described.param.kind(value)
         values[name] = value
     return options(**values)
 

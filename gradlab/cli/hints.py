@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from gradlab.cell import REGISTRIES, SETTINGS, parameter_of
+from gradlab.components import nearest
 from gradlab.components.synonyms import foreign_key
+from gradlab.spelling import FLAGS
 
-__all__ = ["WITH_SETTINGS", "usage_hint", "with_parameters"]
+__all__ = ["WITH_SETTINGS", "usage_message", "with_parameters"]
 
 WITH_SETTINGS = ("sweep", "theory")
 """The commands that have a flag for every setting; specs have ``-s KEY=VALUE``."""
@@ -68,25 +70,48 @@ def _setting_flags() -> set[str]:
     return flags - {"seed"} | {"seeds"}
 
 
-def usage_hint(arguments: Sequence[str], error: Any) -> str:
-    """Return what is meant by a flag that there is not, or by values without one; empty where that is not known."""
+def usage_message(arguments: Sequence[str], error: Any, commands: Collection[str]) -> str:
+    """Return what is wrong with a command line that cannot be parsed, and below it what would be right."""
+    message = re.sub(r" \(Possible options: .*\)$|\.? Did you mean .*\?$", "", error.format_message()).rstrip(".")
     command = next((word for word in arguments if not word.startswith("-")), "")
+    known = error.ctx.command if getattr(error, "ctx", None) is not None else None
+    hint = _hint(command, error, known) or " ".join(["see gradlab", *[command] * (command in commands), "--help"])
+    return f"{message[:1].lower()}{message[1:]}\n  {hint}"
+
+
+def _hint(command: str, error: Any, known: Any) -> str:
     flag = str(getattr(error, "option_name", None) or "")
-    if flag.startswith("--") and type(error).__name__ == "NoSuchOption":
-        return _flag_hint(command, flag[2:])
+    if flag.startswith("-") and type(error).__name__ == "NoSuchOption":
+        return _flag_hint(command, flag.lstrip("-")) or _nearest_flag(command, flag, known)
+    if (unknown := re.match(r"No such command '(.*?)'", str(getattr(error, "message", "")))) is not None:
+        close = nearest(unknown[1], getattr(known, "commands", ()))
+        return f"did you mean gradlab {close}?" if close else ""
     extra = re.search(r"unexpected extra arguments?(?:\(s\))? \((.*)\)", str(getattr(error, "message", "")))
     if extra is not None and command in WITH_SETTINGS:
         return _extra_hint(extra[1].split())
     return ""
 
 
+def _nearest_flag(command: str, flag: str, known: Any) -> str:
+    """Return the hint with the flag of the command, or the setting of a spec, that is most like a flag."""
+    flags = {name.lstrip("-"): name for param in getattr(known, "params", ()) for name in param.opts}
+    flags = {name: written for name, written in flags.items() if len(name) > 1}
+    settings = {FLAGS.name(key).lstrip("-"): key for key in (*SETTINGS, "seeds") if key != "seed"}
+    close = nearest(flag.lstrip("-"), {**settings, **flags} if command in _WITH_SPECS else flags)
+    if close is None:
+        return ""
+    return f"did you mean {flags[close]}?" if close in flags else f"did you mean -s {settings[close]}=VALUE?"
+
+
 def _flag_hint(command: str, name: str) -> str:
+    """Return the hint where a flag is the name of a setting, here or in another tool."""
     if command in WITH_SETTINGS and parameter_of(name) is not None:
         return f"it needs a value: --{name} VALUES"
     if command not in (*WITH_SETTINGS, *_WITH_SPECS):
         return ""
     key = name.replace("-", "_")
     key = "random_state" if key == "seed" else key  # which is no key of a spec: its seeds are a list
+    key = {setting.attribute: key for key, setting in SETTINGS.items()}.get(key, key)
     foreign = foreign_key(key)
     known = key in SETTINGS or parameter_of(key) is not None or key == "seeds"
     target = key if known else foreign.target if foreign is not None else ""
@@ -95,15 +120,10 @@ def _flag_hint(command: str, name: str) -> str:
     if command in _WITH_SPECS and named:
         return "; ".join(filter(None, [f"a setting of a spec is overridden by -s {target}=VALUE", remark]))
     if command in WITH_SETTINGS and named:
-        return "; ".join(filter(None, [f"did you mean --{target.replace('_', '-')}?", remark]))
-    if command in WITH_SETTINGS and not known:
-        from gradlab.spec.keys import hint_for  # loads YAML
-
-        hint = hint_for(key)
-        return re.sub(r"'([^' ]+)'", r"--\1", hint) if hint.startswith("did you mean '") else remark
+        return "; ".join(filter(None, [f"did you mean {FLAGS.name(target)}?", remark]))
     return remark
 
 
 def _extra_hint(extra: list[str]) -> str:
     key, equals, value = extra[0].partition("=")
-    return f"a setting is a flag: --{key.lstrip('+').replace('_', '-')} {value}" if equals else ""
+    return f"a setting is a flag: {FLAGS.name(key.lstrip('+').replace('-', '_'))} {value}" if equals else ""

@@ -15,9 +15,12 @@ from gradlab.components import Param
 from gradlab.errors import OptionError, UsageError, shorten
 from gradlab.spec import Spec
 from gradlab.spec.keys import hint_for
-from gradlab.spec.overrides import Overrides
+from gradlab.spelling import KEYS, Spelling, keywords
 
-__all__ = ["Changes", "SpecLike", "by_key", "path_of", "paths_of", "spec_of", "text_of", "width_of", "workers_of"]
+__all__ = [
+    "Changes", "SpecLike", "by_key", "path_of", "paths_of", "spec_of", "spelling_of", "text_of", "width_of",
+    "workers_of",
+]  # fmt: skip
 
 
 _WIDTH = Param(kind=int, low=1)
@@ -29,12 +32,13 @@ Changes = Mapping[str, Any] | Sequence[str]
 """Settings to override, as ``{"depth": [2, 4], "train.steps": 50}`` or ``["depth=2,4"]``."""
 
 
-def path_of(path: Any) -> Path:
-    """Return a path given as text, bytes or a path. Raises UsageError for anything else."""
+def path_of(path: Any, name: str = "") -> Path:
+    """Return a path given as text, bytes or a path, as the argument `name`. Raises UsageError for anything else."""
     if isinstance(path, bytes):
         path = os.fsdecode(path)
     if not isinstance(path, str | os.PathLike):
-        raise UsageError(f"{shorten(repr(path))} is no path", "write it as text, or as a pathlib.Path")
+        message = f"{shorten(repr(path))} is no path"
+        raise UsageError(f"{name}: {message}" if name else message, "write it as text, or as a pathlib.Path")
     return Path(path)
 
 
@@ -58,26 +62,27 @@ def spec_of(what: SpecLike, settings: Changes, changes: Mapping[str, Any]) -> Sp
     """
     if isinstance(settings, str | bytes) or not isinstance(settings, Mapping | Iterable):
         raise UsageError(f"settings is {settings!r}", "write {'KEY': VALUE} or a list: ['KEY=VALUE']")
-    overrides: Overrides = list(map(str, settings))
-    if isinstance(settings, Mapping):
-        overrides = {text_of(key): value for key, value in settings.items()}
+    given = settings.items() if isinstance(settings, Mapping) else map(_option, map(str, settings))
+    overrides: dict[str, object] = {text_of(key): value for key, value in given}
+    spelling = KEYS
     if named := by_key(changes, none=True):
-        if not isinstance(overrides, Mapping):
-            overrides = dict(_option(text) for text in overrides)
         if twice := sorted(named.keys() & overrides.keys()):
             raise UsageError(f"{twice[0]} is given twice", "once in settings, once by its name")
+        spelling = keywords({key: key for key in overrides} | _written(changes), document=True)
         overrides = {**overrides, **named}
     if isinstance(what, Spec):
-        return what if not overrides else spec.loads(spec.dump(what), what.source, overrides)
+        return what if not overrides else spec.loads(spec.dump(what), what.source, overrides, spelling=spelling)
     if isinstance(what, Mapping):
         content = {text_of(key): value for key, value in what.items()}
         name, description = content.pop("name", None), content.pop("description", "")
         if name is None:
             raise UsageError("the spec has no name", "results go to a directory of this name: {'name': 'my_run', …}")
-        return spec.from_mapping(text_of(name), content, description=text_of(description), overrides=overrides)
+        return spec.from_mapping(
+            text_of(name), content, description=text_of(description), overrides=overrides, overrides_spelling=spelling
+        )
     if not isinstance(what, str | bytes | os.PathLike):
         raise UsageError(f"{shorten(repr(what))} is no spec", "give the path of one, a mapping with a name, or a Spec")
-    return spec.load(spec_path(path_of(what)), overrides=overrides)
+    return spec.load(spec_path(path_of(what)), overrides=overrides, spelling=spelling)
 
 
 def _option(text: str) -> tuple[str, str]:
@@ -102,14 +107,7 @@ def by_key(settings: Mapping[str, Any], *, none: bool = False) -> dict[str, Any]
     """Return keyword arguments by the keys of their settings: ``train.steps`` for `train_steps` and for `steps`,
     ``optimizer.eps`` for `optimizer_eps`. None is left out, unless `none` is a value.
     """
-    known = {"seeds": "seeds"}
-    for owner, registry in REGISTRIES.items():
-        for parameter in dict.fromkeys(name for component in registry.values() for name in component.params):
-            key = "lr" if (owner, parameter) == ("optimizer", "lr") else f"{owner}.{parameter}"
-            known |= {f"{owner}.{parameter}": key, f"{owner}_{parameter}".replace(".", "_"): key}
-    for key, setting in SETTINGS.items():
-        if key != "seed":
-            known |= {key: key, key.replace(".", "_"): key, setting.attribute: key}
+    known = _keys()
     keyed: dict[str, Any] = {}
     for name, value in settings.items():
         if name not in known:
@@ -120,6 +118,29 @@ def by_key(settings: Mapping[str, Any], *, none: bool = False) -> dict[str, Any]
             raise UsageError(f"{known[name]} is given twice", f"the second time as {name}")
         keyed[known[name]] = _kept(name, value)
     return keyed
+
+
+def spelling_of(settings: Mapping[str, Any]) -> Spelling:
+    """Return how the settings given as keyword arguments are written, which messages about them follow."""
+    return keywords(_written(settings))
+
+
+def _written(settings: Mapping[str, Any]) -> dict[str, str]:
+    known = _keys()
+    return {known[name]: name for name in settings if name in known}
+
+
+def _keys() -> dict[str, str]:
+    """Return the key of a spec by each name that a keyword argument can have."""
+    known = {"seeds": "seeds"}
+    for owner, registry in REGISTRIES.items():
+        for parameter in dict.fromkeys(name for component in registry.values() for name in component.params):
+            key = "lr" if (owner, parameter) == ("optimizer", "lr") else f"{owner}.{parameter}"
+            known |= {f"{owner}.{parameter}": key, f"{owner}_{parameter}".replace(".", "_"): key}
+    for key, setting in SETTINGS.items():
+        if key != "seed":
+            known |= {key: key, key.replace(".", "_"): key, setting.attribute: key}
+    return known
 
 
 def _kept(name: str, value: Any) -> Any:

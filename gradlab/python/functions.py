@@ -12,7 +12,18 @@ from gradlab.api.options import CompareOptions, PlanOptions, RunOptions, TheoryO
 from gradlab.api.theory import Theory
 from gradlab.cell import SETTINGS
 from gradlab.errors import UsageError
-from gradlab.python.arguments import Changes, SpecLike, by_key, path_of, paths_of, spec_of, text_of, workers_of
+from gradlab.python.arguments import (
+    Changes,
+    SpecLike,
+    by_key,
+    path_of,
+    paths_of,
+    spec_of,
+    spelling_of,
+    text_of,
+    workers_of,
+)
+from gradlab.python.messages import keyword_messages
 from gradlab.spec import Spec
 
 if TYPE_CHECKING:
@@ -30,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["compare", "critical_line", "load", "plan", "run", "sweep", "theory", "theory_table"]
 
 
+@keyword_messages
 def run(
     what: SpecLike,
     settings: Changes = (),
@@ -81,13 +93,15 @@ def run(
         KeyboardInterrupt: after an interrupt; what is finished is kept.
     """
     options = RunOptions(
-        out=path_of(out), device=device, **workers_of(workers, executor), address=address, bank_timeout=bank_timeout,
-        retries=retries, fail_fast=fail_fast, fresh=fresh, rerun_failed=rerun_failed, seed_offset=seed_offset,
+        out=path_of(out, "out"), device=device, **workers_of(workers, executor), address=address,
+        bank_timeout=bank_timeout, retries=retries, fail_fast=fail_fast, fresh=fresh, rerun_failed=rerun_failed,
+        seed_offset=seed_offset,
         limit=limit, plots=plots, tensorboard=tensorboard,
     )  # fmt: skip
     return _run(spec_of(what, settings, changes), options, quiet)
 
 
+@keyword_messages
 def sweep(
     *,
     name: str = "",
@@ -116,7 +130,7 @@ def sweep(
     from gradlab.api.sweep import sweep_spec
 
     options = RunOptions(
-        out=path_of(out),
+        out=path_of(out, "out"),
         device=device,
         **workers_of(workers),
         fresh=fresh,
@@ -124,7 +138,8 @@ def sweep(
         limit=limit,
         plots=False,
     )
-    return _run(sweep_spec(by_key(settings), name=text_of(name), limit=limit, source=""), options, quiet)
+    spec = sweep_spec(by_key(settings), name=text_of(name), limit=limit, spelling=spelling_of(settings))
+    return _run(spec, options, quiet)
 
 
 def _run(spec: Spec, options: RunOptions, quiet: bool) -> Results:
@@ -143,6 +158,7 @@ def _run(spec: Spec, options: RunOptions, quiet: bool) -> Results:
     return Results([Run(result.path)], result=result)
 
 
+@keyword_messages
 def plan(
     what: SpecLike,
     settings: Changes = (),
@@ -163,11 +179,17 @@ def plan(
     from gradlab.api.plan import plan
 
     options = PlanOptions(
-        out=path_of(out), device=device, fresh=fresh, rerun_failed=rerun_failed, seed_offset=seed_offset, limit=limit
+        out=path_of(out, "out"),
+        device=device,
+        fresh=fresh,
+        rerun_failed=rerun_failed,
+        seed_offset=seed_offset,
+        limit=limit,
     )
     return plan((spec_of(what, settings, changes),), options)[0]
 
 
+@keyword_messages
 def load(path: str | Path = "results", *others: str | Path) -> Any:
     """Return the `Results` in run directories, or in all that lie directly in a directory. Computes nothing.
 
@@ -204,6 +226,7 @@ def compare(
     top: int | None = None,
     fail_on: str | Sequence[str] = (),
 ) -> Any: ...
+@keyword_messages
 def compare(
     path: Any = "results",
     *others: Any,
@@ -246,6 +269,7 @@ def compare(
     return compared_paths(paths_of((path, *others)), options)
 
 
+@keyword_messages
 def theory(*, inputs: tuple[int, int, float] | None = None, **settings: Any) -> Theory:
     """Return the prediction for one configuration: ``gl.theory(activation="tanh", init="orthogonal", depth=30)``.
 
@@ -262,7 +286,7 @@ def theory(*, inputs: tuple[int, int, float] | None = None, **settings: Any) -> 
     """
     from gradlab.api.theory import theory
 
-    predictions = theory(by_key(settings), TheoryOptions(inputs=inputs), alone=True, source="")
+    predictions = theory(by_key(settings), TheoryOptions(inputs=inputs), alone=True, spelling=spelling_of(settings))
     if len(predictions) > 1:
         raise UsageError(
             f"these are {len(predictions):,} configurations", "gl.theory_table(...) returns a table of them"
@@ -270,6 +294,7 @@ def theory(*, inputs: tuple[int, int, float] | None = None, **settings: Any) -> 
     return predictions[0]
 
 
+@keyword_messages
 def theory_table(
     *, inputs: tuple[int, int, float] | None = None, limit: int = grid.LIMIT, **settings: Any
 ) -> pd.DataFrame:
@@ -288,7 +313,7 @@ def theory_table(
     from gradlab.api.theory import theory
 
     named = by_key(settings)
-    predictions = theory(named, TheoryOptions(inputs=inputs, limit=limit), source="")
+    predictions = theory(named, TheoryOptions(inputs=inputs, limit=limit), spelling=spelling_of(settings))
     rows = [prediction.row() | {"reason": prediction.reason} for prediction in predictions]
     varied = [key for key in SETTINGS if key in rows[0] and len({str(row[key]) for row in rows}) > 1]
     keys = dict.fromkeys(["activation", "init", "depth", *(key for key in named if key in rows[0]), *varied])
@@ -296,6 +321,7 @@ def theory_table(
     return pd.DataFrame([{key: row[key] for key in (*keys, *numbers)} for row in rows])
 
 
+@keyword_messages
 def critical_line(*, limit: int = grid.LIMIT, **settings: Any) -> pd.DataFrame:
     """Return points of the order-to-chaos line: ``gl.critical_line(activation="tanh", bias_std=[0, 0.1])``.
 
@@ -316,4 +342,4 @@ def critical_line(*, limit: int = grid.LIMIT, **settings: Any) -> pd.DataFrame:
 
     from gradlab.api.theory import critical_line
 
-    return pd.DataFrame(critical_line(by_key(settings), TheoryOptions(limit=limit), source=""))
+    return pd.DataFrame(critical_line(by_key(settings), TheoryOptions(limit=limit), spelling=spelling_of(settings)))

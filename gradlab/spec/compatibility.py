@@ -69,7 +69,8 @@ def check(grid: LocatedGrid, invalid: set[str], problems: Problems) -> None:
             mark = max(left.mark, right.mark, key=_order)
             broken = [first, *pairs]
             valid = len(broken) < sum(1 for _ in grid.pairs(conflict.left, conflict.right))
-            if valid and conflict.left != conflict.right:  # other combinations are valid
+            apart = conflict.left != conflict.right
+            if valid and apart and mark.spelling.document:  # other combinations are valid
                 excluded = f"leave it out: exclude: [{', '.join(_excludes(conflict, broken))}]"
                 hint = f"{hint}\n    or {excluded}" if hint else excluded
         problems.add(mark, message, hint)

@@ -208,7 +208,8 @@ def _named(key: str, node: Node, params: tuple[Entry, ...], problems: Problems) 
     meant = registered(key, name, known)
     if meant is None:
         nothing = names_nothing(name)
-        message = f"{key} cannot be {shorten(name)}" if nothing else f"unknown {key} {shorten(name)!r}"
+        noun = key.rpartition(".")[2].replace("_", " ")
+        message = f"{key} cannot be {shorten(name)}" if nothing else f"unknown {noun} {shorten(name)!r}"
         if any(name in component.params for component in known.values()):
             hint = f"{name} is a parameter: write {key}.{name}"
         else:

@@ -27,6 +27,7 @@ from gradlab.spec.option_values import python_value
 from gradlab.spec.overrides import Overrides, apply, dotted_parameters, put
 from gradlab.spec.sections import Section, SectionReader
 from gradlab.spec.subgrids import subgrids
+from gradlab.spelling import KEYS, Spelling
 
 __all__ = ["from_mapping", "load", "loads"]
 
@@ -36,7 +37,9 @@ _SHOWN = 200
 _LONGEST_NAME = 100
 
 
-def load(path: str | Path, overrides: Overrides = (), base_dir: Path | None = None) -> Spec:
+def load(
+    path: str | Path, overrides: Overrides = (), base_dir: Path | None = None, *, spelling: Spelling = KEYS
+) -> Spec:
     """Return the checked spec in a YAML file.
 
     Args:
@@ -44,19 +47,28 @@ def load(path: str | Path, overrides: Overrides = (), base_dir: Path | None = No
         overrides: what replaces settings of the file: ``"key=value"`` texts (the option -s), or plain values by key.
         base_dir: what paths in the file are relative to; None: the folder of the file. Paths in `overrides`
             are relative to the working directory.
+        spelling: how the keys of a mapping of overrides are written, which messages follow.
 
     Raises:
         SpecError: with every problem found, each with its line.
     """
     file = Path(path)
-    return loads(reader.read_text(file), str(path), overrides, file.parent if base_dir is None else base_dir)
+    base_dir = file.parent if base_dir is None else base_dir
+    return loads(reader.read_text(file), str(path), overrides, base_dir, spelling=spelling)
 
 
-def loads(text: str, source: str = "<spec>", overrides: Overrides = (), base_dir: Path | None = None) -> Spec:
+def loads(
+    text: str,
+    source: str = "<spec>",
+    overrides: Overrides = (),
+    base_dir: Path | None = None,
+    *,
+    spelling: Spelling = KEYS,
+) -> Spec:
     """Return the checked spec in YAML text; see `load`. `base_dir` None: the working directory."""
     problems = Problems()
     root = reader.compose(text, source, problems)
-    return _spec(root, source, overrides, base_dir or Path(), problems)
+    return _spec(root, source, overrides, spelling, base_dir or Path(), problems)
 
 
 def from_mapping(
@@ -64,14 +76,16 @@ def from_mapping(
     mapping: Mapping[str, object],
     *,
     description: str = "",
-    source: str = "",
+    spelling: Spelling = KEYS,
     overrides: Overrides = (),
+    overrides_spelling: Spelling = KEYS,
 ) -> Spec:
     """Return the checked spec for plain Python values.
 
     `mapping` is what a spec would hold (``grid``, ``zip``, ``seeds``, ``train.steps`` …). A setting outside of
     ``grid`` that is a list, a range or text with commas ("sigmoid,relu") becomes an axis. Paths are relative to the
-    working directory. Messages name the key behind `source`: ``--depth abc`` for the source ``"--"``.
+    working directory. Messages name keys as they are spelled: ``--steps abc``; those of a mapping of overrides can be
+    spelled otherwise.
 
     Raises:
         SpecError: with every problem found.
@@ -79,20 +93,22 @@ def from_mapping(
     problems = Problems()
     entries = []
     for key, words in {"name": name, "description": description}.items():
-        mark = Mark(shorten(f"{source}{key} {words}".rstrip()))
+        mark = Mark(shorten(f"{spelling.name(key)} {words}".rstrip()), spelling=spelling)
         entries.append(Entry(key, mark, ScalarNode(mark, words, words, quoted=True)))
     root = MappingNode(Mark("the settings"), tuple(entries))
     for key, given in mapping.items():
-        mark, node = python_value(f"{source}{key}", given, problems)
+        mark, node = python_value(key, given, spelling, problems)
         movable = (key in SETTINGS and key != "seed") or key == "seeds" or parameter_of(key) is not None
         if node is not None:
             new = Entry(key, mark, node)
             root = put(root, key, node, mark) if movable else MappingNode(root.mark, (*root.entries, new))
-    return _spec(root, "the settings", overrides, Path(), problems)
+    return _spec(root, "the settings", overrides, overrides_spelling, Path(), problems)
 
 
-def _spec(root: MappingNode, source: str, changes: Overrides, base: Path, problems: Problems) -> Spec:
-    root = apply(root, changes, problems)
+def _spec(
+    root: MappingNode, source: str, changes: Overrides, spelling: Spelling, base: Path, problems: Problems
+) -> Spec:
+    root = apply(root, changes, spelling, problems)
     section_reader = SectionReader(base, problems, dotted_parameters(root))
     top = section_reader.section(root, Section(), ("name", "description", "grids", "expect"))
     nested = [section_reader.section(node, top) for node in _grids(root, problems)]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from gradlab.errors import Problem, SpecError, shorten
+from gradlab.spelling import KEYS, Spelling
 
 __all__ = [
     "Entry",
@@ -42,6 +43,8 @@ class Mark:
     line: int = 0
     column: int = 0
     text: str = ""
+    spelling: Spelling = KEYS
+    """How settings are written there."""
 
     def __str__(self) -> str:
         return f"line {self.line}" if self.line else self.source
@@ -136,7 +139,9 @@ class Problems:
 
     def add(self, mark: Mark, message: str, hint: str = "") -> None:
         """Note that at `mark` something is wrong."""
-        self.extend([Problem(message, mark.source, mark.line, mark.column, mark.text, hint)])
+        spelling = mark.spelling
+        reworded = spelling.message(message, mark.source)
+        self.extend([Problem(reworded, mark.source, mark.line, mark.column, mark.text, spelling.text(hint))])
 
     def extend(self, problems: Iterable[Problem]) -> None:
         """Add problems found elsewhere; the same problem counts once."""

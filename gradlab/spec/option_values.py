@@ -10,6 +10,7 @@ from gradlab.errors import shorten
 from gradlab.spec.node import Mark, Node, Problems, ScalarNode, SequenceNode, from_python
 from gradlab.spec.plain import plain
 from gradlab.spec.reader import compose_value
+from gradlab.spelling import Spelling
 
 __all__ = ["parse_value", "python_value"]
 
@@ -46,20 +47,21 @@ def _split(text: str) -> Iterator[str]:
     yield text[start:]
 
 
-def python_value(label: str, given: object, problems: Problems) -> tuple[Mark, Node | None]:
-    """Return a value of Python as a document whose every place is called `label` and the value.
+def python_value(key: str, given: object, spelling: Spelling, problems: Problems) -> tuple[Mark, Node | None]:
+    """Return a value of Python as a document whose every place is called by the key, as it is spelled, and the value.
 
     Text is read as behind an option; a path is one text, whatever it holds. None, and a problem added, for what means
     nothing in a spec.
     """
+    label = spelling.name(key)
     try:
         value = plain(given)
     except ValueError as error:
-        mark = Mark(shorten(label))
+        mark = Mark(shorten(label), spelling=spelling)
         problems.add(mark, str(error))
         return mark, None
     shown = "" if isinstance(value, dict | list) else str(value)
-    mark = Mark(shorten(f"{label} {shown}".rstrip()))
+    mark = Mark(shorten(f"{label} {shown}".rstrip()), spelling=spelling)
     if isinstance(given, os.PathLike):
         return mark, ScalarNode(mark, value, value, quoted=True)
     return mark, parse_value(value, mark, problems) if isinstance(value, str) else from_python(value, mark)

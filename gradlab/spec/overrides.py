@@ -16,6 +16,7 @@ from gradlab.spec.components import WrittenComponent, written
 from gradlab.spec.keys import GROUPS, NAMED, component_entry, flat, unknown_setting
 from gradlab.spec.node import Entry, MappingNode, Mark, Node, Problems, ScalarNode, SequenceNode, items_of
 from gradlab.spec.option_values import parse_value, python_value
+from gradlab.spelling import OVERRIDES, Spelling
 
 __all__ = ["Overrides", "apply", "dotted_parameters", "put"]
 
@@ -25,10 +26,16 @@ Overrides = Sequence[str] | Mapping[str, object]
 _TEXTS = ("name", "description")
 
 
-def apply(mapping: MappingNode, changes: Overrides, problems: Problems) -> MappingNode:
-    """Return the document with every override put into it, the last one of a key winning."""
+def apply(mapping: MappingNode, changes: Overrides, spelling: Spelling, problems: Problems) -> MappingNode:
+    """Return the document with every override put into it, the last one of a key winning.
+
+    `spelling` is that of the keys of a mapping.
+    """
     mapping = _flat(mapping) if changes else mapping
-    entries = _python_values(changes, problems) if isinstance(changes, Mapping) else _option_values(changes, problems)
+    if isinstance(changes, Mapping):
+        entries = _python_values(changes, spelling, problems)
+    else:
+        entries = _option_values(changes, problems)
     for entry in sorted(entries, key=lambda entry: parameter_of(entry.key) is not None):  # after their components
         if entry.key in _TEXTS:
             mapping = _set(mapping, entry)
@@ -40,7 +47,7 @@ def apply(mapping: MappingNode, changes: Overrides, problems: Problems) -> Mappi
 def _option_values(changes: Sequence[str], problems: Problems) -> Iterator[Entry]:
     for change in changes:
         key, equals, text = (part.strip() for part in change.partition("="))
-        mark = Mark(f"-s {shorten(change)}")
+        mark = Mark(f"-s {shorten(change)}", spelling=OVERRIDES)
         if not equals:
             problems.add(mark, "a setting is overridden by key=value", "as in -s depth=2..16 or -s train.steps=50")
         elif key in _TEXTS:
@@ -49,13 +56,13 @@ def _option_values(changes: Sequence[str], problems: Problems) -> Iterator[Entry
             yield Entry(key, mark, node)
 
 
-def _python_values(changes: Mapping[str, object], problems: Problems) -> Iterator[Entry]:
+def _python_values(changes: Mapping[str, object], spelling: Spelling, problems: Problems) -> Iterator[Entry]:
     for key, given in changes.items():
         if key in _TEXTS and isinstance(given, str):
-            mark = Mark(shorten(f"{key} {given}"))
+            mark = Mark(shorten(f"{key} {given}"), spelling=spelling)
             yield Entry(key, mark, ScalarNode(mark, str(given), str(given), quoted=True))
             continue
-        mark, node = python_value(key, given, problems)
+        mark, node = python_value(key, given, spelling, problems)
         if node is not None:
             yield Entry(key, mark, node)
 

@@ -45,7 +45,7 @@ MISTAKES: dict[str, tuple[type[Options], dict[str, Any], str]] = {
     "workers": (RunOptions, {"workers": 0}, "workers 0: must be a whole number of at least 1 or auto"),
     "alone": (RunOptions, {"executor": "inline", "bank_timeout": 3.0}, "bank_timeout 3: the executor inline has no"),
     "no cluster": (RunOptions, {"address": "a:1"}, "address a:1: only a Ray cluster has an address"),
-    "no format": (PlotOptions, {"format": ()}, "format : a picture needs a file format"),
+    "no format": (PlotOptions, {"format": ()}, "format '': a picture needs a file format"),
 }
 
 

@@ -101,7 +101,7 @@ def test_problems_name_the_flag():
     with pytest.raises(SpecError) as caught:
         sweep_spec({"depth": "abc", "activation": "rleu"})
     assert str(caught.value).splitlines() == [
-        "--depth abc: depth must be a whole number of at least 1, found 'abc'",
+        "--depth abc: must be a whole number of at least 1, found 'abc'",
         "--activation rleu: unknown activation 'rleu'",
         "    did you mean 'relu'?",
     ]

@@ -160,7 +160,7 @@ def test_a_bug_is_one_message_and_a_file(
         (["run"], "gradlab: missing argument 'SPEC...'\n  see gradlab run --help\n"),
         (["fly"], "gradlab: no such command 'fly'\n  see gradlab --help\n"),
         (["run", "demo.yaml", "--colour"], "gradlab: no such option: --colour"),
-        (["run", "demo.yaml", "--limit", "many"], "gradlab: invalid value for '--limit'"),
+        (["run", "demo.yaml", "--limit", "many"], "gradlab: --limit many: must be a whole number of at least 1\n"),
         (["run", "demo.yaml", "--workers", "0"], "gradlab: --workers 0: must be a whole number of at least 1 or auto"),
         (["run", "demo.yaml", "--executor", "slurm"], "gradlab: --executor slurm: must be local, inline or ray"),
         (["run", "demo.yaml", "--address", "a:1"], "gradlab: --address a:1: only a Ray cluster has"),

@@ -53,7 +53,7 @@ def test_theory_has_a_row_for_each(capsys: pytest.CaptureFixture[str]) -> None:
 TOLD = {
     "sweep --learning-rate 0.1": "did you mean --lr?",
     "sweep --hidden_size 64": "did you mean --width?",
-    "sweep --epochs 5": "did you mean --train.steps?; training is counted in updates",
+    "sweep --epochs 5": "did you mean --steps?; training is counted in updates",
     "sweep --random-state 5": "did you mean --seeds?",
     "theory --nLayers 5": "did you mean --depth?",
     "sweep --loss mse": "the loss comes with the task",
@@ -66,14 +66,14 @@ TOLD = {
     "sweep 2 4": "see gradlab sweep --help",
     "sweep --depth 2 width=3": "a setting is a flag: --width 3",
     "sweep depth=2,4": "a setting is a flag: --depth 2,4",
-    "sweep +train.batch_size=2": "a setting is a flag: --train.batch-size 2",
+    "sweep +train.batch_size=2": "a setting is a flag: --batch-size 2",
     "run depth=2,4": "a setting is overridden by -s depth=2,4",
     "sweep --optimizer.epz 3": "--optimizer.epz: no component has such a parameter",
     "sweep --parameter depth=3": "write --optimizer.eps 1e-8,1e-4",
     "sweep --optimizer.eps": "it needs a value: --optimizer.eps VALUES",
     "sweep --optimizer sgd --optimizer.eps 1": "sgd has no parameter 'eps'",
     "plan --device": "see gradlab plan --help",
-    "compare results --metrics loss": "see gradlab compare --help",
+    "compare results --metrics loss": "did you mean --metric?",
 }  # fmt: skip
 
 

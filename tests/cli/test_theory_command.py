@@ -75,7 +75,7 @@ def test_the_critical_line_both_ways(capsys):
     [
         (["--critical", "--depth", "3"], "gradlab: the critical line does not depend on --depth"),
         (["--activation", "rleu"], "--activation rleu: unknown activation 'rleu'"),
-        (["--depth", "0"], "--depth 0: depth must be a whole number of at least 1, found 0"),
+        (["--depth", "0"], "--depth 0: must be a whole number of at least 1, found 0"),
     ],
 )
 def test_mistakes(capsys, arguments, message):

@@ -319,7 +319,7 @@ MISTAKES = {
     "a line": (lambda: gl.critical_line(depth=3), "the critical line does not depend on depth"),
     "an object": (lambda: gl.theory(depth=object()), "depth: means nothing in a spec: it is of type object"),
     "no conditions": (lambda: gl.compare(fail_on=3), "fail_on 3: must be a list of texts"),
-    "a condition": (lambda: gl.sweep(depth="abc", quiet=True), "depth abc: depth must be a whole number"),
+    "a condition": (lambda: gl.sweep(depth="abc", quiet=True), "depth abc: must be a whole number"),
     "no file": (lambda: gl.run("missing.yaml"), "there is no such file"),
     "no results": (lambda: gl.load("missing"), "there is nothing there"),
 }

@@ -15,6 +15,7 @@ from gradlab.cell import REGISTRIES, SETTINGS, Cell
 from gradlab.components import Named, Param, Task
 from gradlab.errors import SpecError
 from gradlab.families import Family
+from gradlab.spelling import FLAGS
 
 EXPERIMENT = ROOT / "experiments" / "sigmoid_vs_relu.yaml"
 
@@ -318,7 +319,7 @@ def test_plain_values_make_a_spec() -> None:
     )
     assert grid.expand(original) == grid.expand(spec.loads(text))
     with pytest.raises(SpecError) as caught:
-        spec.from_mapping("sweep", {"depth": "2..8*x", "activatio": "relu"}, source="--")
+        spec.from_mapping("sweep", {"depth": "2..8*x", "activatio": "relu"}, spelling=FLAGS)
     assert str(caught.value) == (
         "--activatio relu: unknown key 'activatio'\n    did you mean 'activation'?\n"
         "--depth 2..8*x: the range '2..8*x' cannot be read\n"
