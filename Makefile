@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check lint format experiments papers bench clean
+.PHONY: demo test check site lint format experiments papers bench clean
 
 demo: $(VENV)/installed ## install, run the first experiment on real data, print its report
 	$(BIN)/gradlab run experiments/sigmoid_vs_relu.yaml
@@ -14,6 +14,9 @@ test: $(VENV)/installed-dev ## every test
 
 check: $(VENV)/installed-dev ## the fast tests, under two minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -m "not slow"
+
+site: $(VENV)/installed-dev ## the documentation: open site/index.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
 
 lint: $(VENV)/installed-dev ## style and types
 	$(BIN)/ruff check .
@@ -41,8 +44,8 @@ $(VENV)/installed: pyproject.toml constraints.txt | $(BIN)/python
 	touch $@
 
 $(VENV)/installed-dev: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) --editable '.[dev,models]'
+	$(PIP) --editable '.[dev,models,docs]'
 	touch $(VENV)/installed $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info site .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -47,8 +47,8 @@ class HelpedCommand(TyperCommand):
         arguments = [_argument_name(param) for param in self.get_params(ctx) if param.param_type_name == "argument"]
         return ["[OPTIONS]", *arguments]
 
-    def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write the sections of the help."""
+    def sections(self, ctx: Any) -> list[tuple[str, list[tuple[str, str]]]]:
+        """Return the sections of the help: a title, and names with their descriptions."""
         params = [param for param in self.get_params(ctx) if not getattr(param, "hidden", False)]
         arguments = [(_argument_name(param), _description(param)) for param in params if not _is_option(param)]
         panels: dict[str, list[tuple[str, str]]] = {}
@@ -62,7 +62,11 @@ class HelpedCommand(TyperCommand):
             (f"{VALUES} of a setting", [*VALUE_EXAMPLES.items()] if settings else []),
             *((name, panels.get(name, [])) for name in (*others, *_ORDER, _GENERAL)),
         ]
-        _write(formatter, sections)
+        return [(title, rows) for title, rows in sections if rows]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the sections of the help."""
+        _write(formatter, self.sections(ctx))
 
 
 class HelpedGroup(TyperGroup):

@@ -89,7 +89,10 @@ def task(
     A parameter called `path` is a data file, relative to the spec, whose digest enters the cell ids.
 
     Args:
-        name, function, params, summary: as in `activation`.
+        name: as in `activation`.
+        function: as in `activation`.
+        params: as in `activation`.
+        summary: as in `activation`.
         inputs: what it feeds; "sequences" and "tokens" are called ``function(seeds, seq_len, **params)``.
         lengths: of such a task, which `seq_len` it can have.
 
@@ -117,7 +120,10 @@ def optimizer(
     It gets ``weight_decay=…`` too if it takes one; a spec that gives one to a rule that does not is refused.
 
     Args:
-        name, kind, params, summary: as in `activation`.
+        name: as in `activation`.
+        kind: as in `activation`.
+        params: as in `activation`.
+        summary: as in `activation`.
         lr: the learning rate where a spec gives none.
         elementwise: each element's update depends on that element alone. Several replicas of a bank then share
             tensors, which is faster; of other rules each replica has tensors of its own, with a leading axis of 1.
@@ -147,7 +153,9 @@ def family(
     like any other. It has no prediction.
 
     Args:
-        name, network, summary: as in `activation`.
+        name: as in `activation`.
+        network: as in `activation`.
+        summary: as in `activation`.
         params: its options, which it finds in ``arch.options``.
         like: the family whose profile has the same axis: ``mlp``, one block after another, ``transformer``, blocks on
             sequences, or ``rnn``, time steps.
@@ -203,7 +211,10 @@ def module(
     are its own. It has no prediction.
 
     Args:
-        name, factory, params, summary: as in `activation`.
+        name: as in `activation`.
+        factory: as in `activation`.
+        params: as in `activation`.
+        summary: as in `activation`.
         inputs: the kinds of inputs it takes; empty: told by its arguments: images with `shape`, tokens with
             `vocabulary`, sequences with `seq_len`, else features.
         blocks: which cuts of its graph are the blocks of the profile, as in `gl.probe`: ``auto``, ``joins``, the name

@@ -121,7 +121,13 @@ def sweep(
 
     Args:
         name: of the run; made of what varies if left out, so that the same sweep is the same run.
-        out, device, workers, fresh, rerun_failed, limit, quiet: as in `run`.
+        out: as in `run`.
+        device: as in `run`.
+        workers: as in `run`.
+        fresh: as in `run`.
+        rerun_failed: as in `run`.
+        limit: as in `run`.
+        quiet: as in `run`.
         settings: any setting of a spec, see `theory`; a list or a range makes it an axis.
 
     Raises:
@@ -244,8 +250,9 @@ def compare(
     directories of `watch` and `Probe.save`. Only `fail_on` can be asked then, of directories.
 
     Args:
-        path, others: run directories, or directories above them; directories of measured models; or what `probe`,
-            `watch` and `load` return, two or more.
+        path: a run directory, or one above several; a directory of a measured model; or what `probe`, `watch` or `load`
+            returns.
+        others: more of them; of measured models at least one.
         metric: ``survival``, ``survival_final``, ``decay``, ``reach``, ``metric``, ``loss`` or ``learned``.
         by: the settings that make the rows of its `table`, ``"depth,activation"`` or a list; None: all that vary.
         where: only these cells: ``"depth>=16 and norm=none"``.

@@ -28,7 +28,10 @@ def assert_healthy(
     """Measure a model as `probe` does, and return the measurement.
 
     Args:
-        model, batch, loss, options: as in `probe`.
+        model: as in `probe`.
+        batch: as in `probe`.
+        loss: as in `probe`.
+        options: as in `probe`.
         fail_on: the verdicts that fail: vanishing, exploding, dead, masked, detached, nonfinite; all of them.
 
     Raises:

@@ -121,7 +121,8 @@ def probe(
         dtype: ``"float64"``, or ``"own"``: what the model has.
         train: the mode; None: the one that the model is in.
         samples: at most so many samples of the batch.
-        vanish, explode: the survivals below and above which the verdict says so.
+        vanish: the survival below which the verdict is `vanishing`.
+        explode: the survival above which it is `exploding`.
 
     Raises:
         UsageError, OptionError: for arguments that do not fit together, or do not fit the model.

@@ -107,7 +107,8 @@ def width(
         optimizer: ``"adam"`` (with eps 1e-30, so that small gradients count too), ``"sgd"``, or a function of a model
             that returns its optimizer: parameter groups with learning rates of their own go there.
         lr: the learning rate of the first two.
-        steps, seeds: how many updates, and how many models of each width.
+        steps: how many updates.
+        seeds: how many models of each width.
         dtype: ``"float64"``, or ``"own"``: what the models have.
 
     Raises:

@@ -1,0 +1,115 @@
+"""The code in README and docs: specs are valid, calls fit the functions, commands and their flags are there."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import shlex
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from documented import NAMES, Block, blocks, outside_of_blocks
+
+import gradlab as gl
+from gradlab import spec
+from gradlab.api.experiments import experiments
+from gradlab.cell import SETTINGS, parameter_of
+from gradlab.cli.app import app
+
+COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+_PLACEHOLDERS = re.compile(r"…|\.\.\.|[A-Z]{3,}|KEY=|^\[|\]$")
+
+
+WINES = "fixed acidity;alcohol;quality\n" + "".join(f"{7 + k / 10};{9 + k % 5};{5 + k % 3}\n" for k in range(60))
+
+
+@pytest.mark.parametrize("block", blocks("yaml"), ids=str)
+def test_a_spec_is_valid(block: Block, tmp_path: Path) -> None:
+    """One that only has an `expect:` belongs to the spec before it on its page; others may leave out their name."""
+    (tmp_path / "winequality-red.csv").write_text(WINES)
+    text = block.text
+    if text.startswith("expect:"):
+        before = [other for other in blocks("yaml") if other.page == block.page and other.line < block.line]
+        text = before[-1].text + text
+    if not re.search("^name:", text, re.MULTILINE):
+        text = f"name: example\n{text}"
+    assert spec.loads(text, str(block), base_dir=tmp_path).size > 0
+
+
+@pytest.mark.parametrize("block", blocks("python"), ids=str)
+def test_calls_fit_the_functions(block: Block) -> None:
+    for node in ast.walk(ast.parse(block.text)):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "gl":
+            assert hasattr(gl, node.attr), f"{block}: gl.{node.attr}"
+        if not (isinstance(node, ast.Call) and ast.unparse(node.func).startswith("gl.")):
+            continue
+        _, *path = ast.unparse(node.func).split(".")
+        if path[0] in gl._CALLBACKS:  # of packages that need not be there
+            continue
+        function: Any = gl
+        for name in path:
+            function = getattr(function, name)
+        if any(isinstance(argument, ast.Starred) for argument in node.args):
+            continue
+        keywords = {keyword.arg: None for keyword in node.keywords if keyword.arg is not None}
+        inspect.signature(function).bind(*node.args, **keywords)
+
+
+def test_the_model_of_the_readme_is_measured() -> None:
+    (block,) = (block for block in blocks("python") if block.page == "README.md")
+    printed = StringIO()
+    with redirect_stdout(printed):
+        exec(compile(block.text, str(block), "exec"), {})
+    assert "Vanishing" in printed.getvalue()
+    assert "Why:" in printed.getvalue()
+
+
+def command_lines(name: str) -> Iterator[str]:
+    """Commands of gradlab: lines of blocks without a language or of a shell, and code inside of the text."""
+    for language in ("", "bash", "sh", "console"):
+        for block in blocks(language):
+            if block.page == name:
+                joined = re.sub(r"\\\n\s*", " ", block.text)
+                yield from (re.sub(r"^\$ ", "", line) for line in joined.splitlines())
+    yield from (" ".join(match[1].split()) for match in re.finditer(r"`([^`]+)`", outside_of_blocks(name)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_commands_and_flags_are_there(name: str) -> None:
+    wrong = []
+    for line in command_lines(name):
+        if not re.match(r"gradlab [a-z@]", line):
+            continue
+        words = shlex.split(line, comments=True)[1:]
+        if words and words[0] not in COMMANDS:
+            wrong.append(f"{line}: no command {words[0]}")
+            continue
+        command = COMMANDS[words[0]]
+        flags = {flag for param in command.params for flag in (*param.opts, *param.secondary_opts)} | {"--help", "-h"}
+        for word in words[1:]:
+            flag = word.partition("=")[0]
+            if flag.startswith("-") and not re.match(r"-\d|-$", flag) and flag not in flags:
+                key = flag.removeprefix("--")
+                if "--parameter" in flags and (key in SETTINGS or parameter_of(key)):
+                    continue
+                wrong.append(f"{line}: {words[0]} has no {flag}")
+            elif word.startswith("@") and word[1:] not in experiments() and not _PLACEHOLDERS.search(word):
+                wrong.append(f"{line}: no experiment {word}")
+    assert wrong == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_settings_given_to_commands_are_there(name: str) -> None:
+    wrong = []
+    for line in command_lines(name):
+        for key in re.findall(r"(?:^|\s)-s '?([\w.]+)=", line):
+            known = key in SETTINGS or key in ("seeds", "name") or parameter_of(key) is not None
+            if not known and not _PLACEHOLDERS.search(key) and key not in ("key",):
+                wrong.append(f"{line}: no setting {key}")
+    assert wrong == []
