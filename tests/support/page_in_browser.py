@@ -81,7 +81,7 @@ def plain(text: str) -> str:
 
 def table(page: Any) -> list[dict[str, str]]:
     """The overview as it is on the screen."""
-    script = """return [...document.querySelectorAll(".overview tbody tr")].map((row) =>
+    script = """return [...document.querySelectorAll(".overview tbody tr[data-row]")].map((row) =>
         Object.fromEntries([...row.cells].map((cell) => [cell.dataset.key, cell.textContent.trim()])))"""
     return [{key: plain(text) for key, text in row.items()} for row in page.execute_script(script)]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -18,12 +19,14 @@ from gradlab.report.page.embed import as_json
 __all__ = ["Page", "build_page"]
 
 _SCRIPTS = (
-    "elements", "formatting", "document", "selection", "query/scanner", "query/parser", "query/columns",
-    "query/expressions", "filter", "chart", "configuration", "profile", "profile_training", "heatmap_measures",
-    "heatmap", "heatmap_navigation", "overview_columns", "overview", "effects", "downloads", "header", "conclusions",
-    "provenance", "page",
+    "elements", "formatting", "document", "state", "clipboard", "downloads", "virtual",
+    "query/scanner", "query/parser", "query/columns", "query/expressions", "filter", "chart", "configuration",
+    "profile", "profile_training", "heatmap_measures", "heatmap_grid", "heatmap_navigation", "heatmap",
+    "overview_columns", "overview", "effects", "header", "conclusions", "provenance", "link", "page",
 )  # fmt: skip
 """Files of ``assets/`` that make up the script, in the order in which they build on each other."""
+_STYLES = ("colours", "base", "tables", "heatmap", "profile", "media")
+"""Files of ``assets/`` that make up the style; the last for narrow screens, paper and wishes of readers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ def build_page(paths: Sequence[Path]) -> Page:
     Raises UsageError and StoreError as `document` does.
     """
     page = document(paths)
-    style, script = _asset("page.css"), _script()
+    style, script = _style(), _script()
     contents = "\n".join(
         f'<script type="application/gzip;base64" id="{name}">{text}</script>'
         for name, text in page.attached.contents.items()
@@ -65,9 +68,22 @@ def _asset(name: str) -> str:
     return (resources.files("gradlab.report.page") / "assets" / name).read_text(encoding="utf-8")
 
 
+_COMMENT = re.compile(r"^\s*(?:/\*.*?\*/|//[^\n]*)\n", re.DOTALL | re.MULTILINE)
+
+
+def _compact(text: str) -> str:
+    """Return a script or style without its comments that fill whole lines, and without indents: a third of it."""
+    lines = (line.strip() for line in _COMMENT.sub("", text).split("\n"))
+    return "".join(f"{line}\n" for line in lines if line)
+
+
+def _style() -> str:
+    return _compact("".join(_asset(f"{name}.css") for name in _STYLES))
+
+
 def _script() -> str:
     """Return all scripts as one, in a scope of its own."""
-    return '"use strict";\n(() => {\n' + "\n".join(_asset(f"{name}.js") for name in _SCRIPTS) + "})();\n"
+    return _compact('"use strict";\n(() => {\n' + "\n".join(_asset(f"{name}.js") for name in _SCRIPTS) + "})();\n")
 
 
 def _hash(text: str) -> str:

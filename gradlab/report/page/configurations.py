@@ -29,6 +29,8 @@ NUMBERS = tuple(
 )
 """Columns of ``summary.csv`` that the page has of every configuration."""
 
+_ID = 10
+"""Characters of a cell's id that tell the configurations of one page apart."""
 _TEXTS = ("verdict", "verdict_final", "theory_note")
 _SETTINGS = tuple(key for key in SETTINGS if key != "seed")
 _ALWAYS_NAMED = ("model", "task", "width", "optimizer", "lr", "train.steps")
@@ -46,10 +48,10 @@ class RunSettings:
 
 @dataclass(frozen=True)
 class Configurations:
-    """`frame` has `run` and `axis` (indices), `length` (of a profile), `failed`, the settings that vary as texts, the
-    `NUMBERS`, `verdict`, `verdict_final`, `theory_note`, `reach_text`, and of the survival before and after training
-    (``_final``) `text`, `mark` and `shade`; `judged` is the verdict, of a stacked
-    network by layer, `verdict_name` that in words, `training` what became of it.
+    """`frame` has `id` (that of its first cell, shortened), `run` and `axis` (indices), `length` (of a profile),
+    `failed`, the settings that vary as texts, the `NUMBERS`, `verdict`, `verdict_final`, `theory_note`,
+    `reach_text`, and of the survival before and after training (``_final``) `text`, `mark` and `shade`; `judged` is the
+    verdict, of a stacked network by layer, `verdict_name` that in words, `training` what became of it.
     `group` says for each cell of each run to which row it belongs."""
 
     frame: pd.DataFrame
@@ -94,6 +96,7 @@ def configurations(sources: Sequence[Source]) -> Configurations:
             frame[key] = own[key].to_numpy()[example]
         failed = (source.tables.cells["status"] == "failed").to_numpy()
         frame["failed"] = np.bincount(row_of_cell[failed], minlength=len(frame)).astype(np.int64)
+        frame["id"] = cells["cell"].str[:_ID]
         own_axes = [axis_of_model[model] for model in cells["model"]]
         frame["axis"] = [axes.index(axis) for axis in own_axes]
         frame["length"] = [int(cells[axis.along].iloc[row]) for row, axis in enumerate(own_axes)]
@@ -105,9 +108,15 @@ def configurations(sources: Sequence[Source]) -> Configurations:
         runs.append(RunSettings(own_keys, own_fixed, tuple(sorted(set(frame["axis"]))) or (0,)))
         start += len(frame)
     return Configurations(
-        pd.concat(frames, ignore_index=True), keys, fixed, axes, tuple(runs), tuple(groups),
+        _apart(pd.concat(frames, ignore_index=True)), keys, fixed, axes, tuple(runs), tuple(groups),
         pd.concat(settings, ignore_index=True),
     )  # fmt: skip
+
+
+def _apart(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with unlike ids: one that occurs again, mostly in another run, gets a number."""
+    again = frame.groupby("id", sort=False).cumcount()
+    return frame.assign(id=frame["id"].where(again == 0, frame["id"] + "." + (again + 1).astype(str)))
 
 
 def _fixed(labels: Sequence[Mapping[str, pd.Series[str]]]) -> dict[str, str]:

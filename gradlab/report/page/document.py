@@ -205,7 +205,7 @@ def _judgement(judgement: Judgement, run: str) -> dict[str, Any]:
 def _columns(configurations: Configurations) -> dict[str, Any]:
     frame = configurations.frame
     columns: dict[str, Any] = {}
-    for name in ("run", "axis", "length", "failed", *configurations.keys, *NUMBERS):
+    for name in ("id", "run", "axis", "length", "failed", *configurations.keys, *NUMBERS):
         values = frame[name].tolist()
         if name in _COUNTS:
             columns[name] = [int(value) if value == value else None for value in values]

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from page_runs import EVIL, Parsed, column, hostile, run_directory
 
 from gradlab.report.page import build_page
-from gradlab.report.page.build import _SCRIPTS
+from gradlab.report.page.build import _SCRIPTS, _STYLES
 from gradlab.report.page.embed import as_json
 
 
@@ -85,7 +85,7 @@ def test_the_page_asks_for_nothing_and_runs_our_script_only(page: Parsed) -> Non
 def test_every_asset_is_in_the_page() -> None:
     assets = Path(str(resources.files("gradlab.report.page") / "assets"))
     there = {path.relative_to(assets).as_posix() for path in assets.rglob("*.*")}
-    assert there == {f"{name}.js" for name in _SCRIPTS} | {"page.html", "page.css"}
+    assert there == {f"{name}.js" for name in _SCRIPTS} | {f"{name}.css" for name in _STYLES} | {"page.html"}
 
 
 def test_the_same_run_gives_the_same_bytes(run: Path) -> None:

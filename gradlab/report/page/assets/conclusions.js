@@ -1,15 +1,16 @@
 // The sentences of the page: conclusions, causes run by run, expectations with what came of them, and failures.
 
-/** Return a sentence with the words before its first colon in bold, where they are few, and 10^-3 as a power. */
+/** Return a text with 10^-3 as a power. */
+const withPowers = (text) =>
+  text.split(/10\^(-?[\d.]*\d)/).flatMap((piece, index) => (index % 2 ? ["10", el("sup", {}, signed(piece))] : [piece]));
+
+/** Return a sentence with the words before its first colon in bold, where they are few. */
 function sentenceItem(text) {
   const clean = text.trim();
   const colon = clean.indexOf(": ");
-  const lead = colon > 0 && colon < 60 ? el("b", {}, clean.slice(0, colon + 1)) : null;
-  const rest = lead ? clean.slice(colon + 1) : clean;
-  const pieces = rest
-    .split(/10\^(-?[\d.]*\d)/)
-    .map((piece, index) => (index % 2 ? ["10", el("sup", {}, signed(piece))] : [piece]));
-  return el("li", {}, lead, pieces.flat());
+  const lead = colon > 0 && colon < 60;
+  const bold = lead ? el("b", {}, withPowers(clean.slice(0, colon + 1))) : null;
+  return el("li", {}, bold, withPowers(lead ? clean.slice(colon + 1) : clean));
 }
 
 const sentenceList = (sentences) => el("ul", { class: "sentences" }, sentences.map(sentenceItem));
@@ -30,9 +31,9 @@ function conclusionsSection() {
     "Conclusions",
     sentenceList(DATA.conclusions.slice(0, MOST_CONCLUSIONS)),
     DATA.conclusions.length > MOST_CONCLUSIONS
-      ? details("More remarks", sentenceList(DATA.conclusions.slice(MOST_CONCLUSIONS)))
+      ? details("remarks", "More remarks", sentenceList(DATA.conclusions.slice(MOST_CONCLUSIONS)))
       : null,
-    runs.length ? details(SEVERAL ? "Run by run" : "Configuration by configuration", ...each.flat()) : null,
+    runs.length ? details("causes", SEVERAL ? "Run by run" : "Configuration by configuration", ...each.flat()) : null,
   );
 }
 
@@ -48,7 +49,7 @@ function expectationsSection(showSelection) {
     el("p", {}, `${held} of ${counted(every.length, "statement")} of the spec${SEVERAL ? "s" : ""} held.`),
     runs.map((run) => expectationList(run, (judgement) => judgement.outcome !== "held", showSelection)),
     held
-      ? details("What held", ...runs.flatMap((run) => expectationList(run, (judgement) => judgement.outcome === "held", showSelection)))
+      ? details("held", "What held", ...runs.flatMap((run) => expectationList(run, (judgement) => judgement.outcome === "held", showSelection)))
       : null,
   );
 }

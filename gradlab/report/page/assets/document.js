@@ -54,6 +54,10 @@ const lengthOf = (row) => `${axisOf(row).name} ${valueAt(row, "length")}`;
 /** Return the name with run and length: sigmoid he_normal, depth 32. */
 const fullName = (row) => `${SEVERAL ? `${runOf(row).name}: ` : ""}${nameOf(row)}, ${lengthOf(row)}`;
 
+/** Return the identity of a configuration, which links have: that of its first cell, and its run where that tells more. */
+const idOf = (row) => CONFIGURATIONS.id[row];
+const IDS = new Map(Array.from({ length: SIZE }, (_, row) => [idOf(row), row]));
+
 /** Return how many seeds learned, as a text like 3/5. */
 function learnedText(row) {
   const seeds = numberAt(row, "n");

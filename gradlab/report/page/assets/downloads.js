@@ -127,7 +127,7 @@ function tablesSection() {
     " ",
     el("span", { class: "hint" }, "means over the seeds, as drawn"),
   );
-  const parts = DATA.runs.map((run) => (SEVERAL ? details(run.name, list(run)) : list(run)));
+  const parts = DATA.runs.map((run, index) => (SEVERAL ? details(`files${index}`, run.name, list(run)) : list(run)));
   const left = DATA.left_out.length
     ? [
         el("h3", {}, "Left out of this file"),

@@ -15,6 +15,7 @@ function effectsSection() {
     ...analysis.levels.filter((table) => table.rows.length).map(levelTable),
     analysis.notes.length
       ? details(
+          "notes",
           "Notes on the analysis",
           el(
             "ul",

@@ -31,9 +31,9 @@ function section(id, title, ...children) {
   return el("section", { id, "aria-labelledby": `${id}-title` }, el("h2", { id: `${id}-title` }, title), ...children);
 }
 
-/** Return a part that opens and closes. */
-function details(summary, ...children) {
-  return el("details", {}, el("summary", {}, summary), ...children);
+/** Return a part that opens and closes; links know it by its `id`. */
+function details(id, summary, ...children) {
+  return el("details", { "data-part": id, open: state.open.includes(id) }, el("summary", {}, summary), ...children);
 }
 
 /** Return a table with one row of column headings above its rows. */
@@ -42,12 +42,18 @@ function plainTable(attributes, heads, rows) {
   return el("table", attributes, el("thead", {}, el("tr", {}, cells)), el("tbody", {}, rows));
 }
 
-/** Return a box that scrolls sideways by itself, reachable by keyboard. */
+/** Return a box that scrolls by itself, reachable by keyboard; its right edge fades while there is more. */
 function scroller(label, ...children) {
-  return el("div", { class: "scroller", role: "region", "aria-label": label, tabindex: "0" }, ...children);
+  const box = el("div", { class: "scroller", role: "region", "aria-label": label, tabindex: "0" }, ...children);
+  const check = () => box.classList.toggle("more-right", box.scrollLeft + box.clientWidth < box.scrollWidth - 2);
+  box.addEventListener("scroll", check, { passive: true });
+  const observer = new ResizeObserver(check);
+  observer.observe(box);
+  for (const child of box.children) observer.observe(child);
+  return box;
 }
 
-/** Let a screen reader spoken something. */
+/** Let a screen reader say something. */
 function announce(text) {
   document.getElementById("announcer").textContent = text;
 }

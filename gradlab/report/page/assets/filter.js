@@ -34,26 +34,28 @@ const searchText = (row) =>
     valueAt(row, "verdict_name"),
   ].join(" ");
 
-/** Return the box of the filter as `element`; `changed` is called when other rows are left. */
-function filterBox(changed) {
+/** Return the box of the filter as `element`, and `showSelection`, which has it hold an expression. */
+function filterBox() {
   const message = el("p", { id: "filter-message", class: "hint", role: "status" });
-  const show = (tree) => {
-    state.rows = rowsWith(tree);
-    box.setAttribute("aria-invalid", "false");
-    message.classList.remove("wrong");
-    message.textContent = box.value.trim()
-      ? `${whole(state.rows.length)} of ${counted(SIZE, "configuration")}`
-      : counted(SIZE, "configuration");
-    changed();
+  let typing = false;
+
+  const say = (error) => {
+    box.setAttribute("aria-invalid", String(Boolean(error)));
+    message.classList.toggle("wrong", Boolean(error));
+    message.textContent = error
+      ? `column ${error.at + 1}: ${error.message}${error.hint ? `; ${error.hint}` : ""}`
+      : box.value.trim()
+        ? `${whole(state.rows.length)} of ${counted(SIZE, "configuration")}`
+        : counted(SIZE, "configuration");
   };
-  const apply = () => {
+  const apply = (history) => {
     try {
-      show(parseQuery(box.value, FILTER_COLUMNS));
+      const rows = rowsWith(parseQuery(box.value, FILTER_COLUMNS));
+      setState({ filter: box.value, rows }, history);
+      say(null);
     } catch (error) {
       if (!(error instanceof QueryError)) throw error;
-      box.setAttribute("aria-invalid", "true");
-      message.classList.add("wrong");
-      message.textContent = `column ${error.at + 1}: ${error.message}${error.hint ? `; ${error.hint}` : ""}`;
+      say(error);
     }
   };
   const example = verdictName(DATA.counts.verdicts.vanishing ? "vanishing" : "healthy");
@@ -64,13 +66,29 @@ function filterBox(changed) {
     spellcheck: "false",
     "aria-describedby": "filter-message",
     placeholder: `e.g. ${example} ${DATA.axes[0].name}>=16`,
-    input: apply,
+    // all that is typed at once is one entry of the history
+    input: () => {
+      apply(typing ? "replace" : "push");
+      typing = true;
+    },
+    change: () => {
+      typing = false;
+    },
+    blur: () => {
+      typing = false;
+    },
   });
   message.textContent = counted(SIZE, "configuration");
+  subscribe(["filter"], () => {
+    if (box.value === state.filter) return;
+    box.value = state.filter;
+    apply("");
+  });
   const showSelection = ({ text, tree }) => {
     box.value = text;
-    show(tree);
-    box.scrollIntoView({ block: "start", behavior: reducedMotion() ? "auto" : "smooth" });
+    setState({ filter: text, rows: rowsWith(tree) });
+    say(null);
+    scrollToPart(box);
     box.focus({ preventScroll: true });
   };
   return {

@@ -78,7 +78,7 @@ function bytes(count) {
   return `${value.toFixed(units[0] === "B" ? 0 : 1)} ${units[0]}`;
 }
 
-/** Return the seconds between two times as a person would spoken it. */
+/** Return the seconds between two times as a person would say it. */
 function duration(from, to) {
   const seconds = (Date.parse(to) - Date.parse(from)) / 1000;
   if (!Number.isFinite(seconds)) return "";

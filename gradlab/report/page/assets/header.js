@@ -29,5 +29,6 @@ function fillHeader() {
       counts.failed ? tile(whole(counts.failed), "cells failed", "warn") : null,
     ]),
   );
+  if (runs.length === 1 && commandLine(runs[0])) header.append(commandLine(runs[0]));
   for (const warning of DATA.warnings) header.append(el("p", { class: "notice" }, `\u26a0 ${warning}`));
 }

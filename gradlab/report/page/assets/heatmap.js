@@ -1,87 +1,79 @@
 // The heat map: a row for each configuration, a column for each depth. Colour and sign mean the same.
 
-const WIDEST_WITH_NUMBERS = 16;
-const WIDEST_WITH_ROOM = 7;
-const ROWS_AT_FIRST = 40;
-const MOST_LABELS = 4;
-
-/** Return the maps, one for each run, with their choice of measure; `update` in the result draws them after a filter. */
+/** Return the maps, one for each run, with their choice of measure. */
 function heatMap() {
-  let measure = MEASURES[0];
-  const most = DATA.runs.map(() => ROWS_AT_FIRST);
-  const place = el("div", {});
-  const legend = el("p", { class: "hint keys" });
+  const views = DATA.runs.map((run) => mapView(run));
+  const nothing = el("p", { class: "hint" }, "Nothing fits the filter.");
+  const keys = el("p", { class: "hint keys" });
+  const measure = () => MEASURES.find(({ key }) => key === state.measure) || MEASURES[0];
 
   const draw = () => {
     const wanted = new Set(state.rows);
-    const drawn = DATA.runs
-      .map((run, index) => ({ run, index, map: wanted.size === SIZE ? run.map : filteredMap(run.map, wanted) }))
-      .filter(({ map }) => map.rows.length);
-    place.replaceChildren(
-      ...drawn.map(({ run, index, map }) =>
-        el(
-          "div",
-          { class: SEVERAL ? "run-map" : "" },
-          SEVERAL ? runHeading(run) : null,
-          scroller(`Heat map of ${run.name}`, grid(map, map.rows.slice(0, most[index]), measure)),
-          map.rows.length > most[index]
-            ? el(
-                "button",
-                {
-                  type: "button",
-                  class: "noprint",
-                  click: () => {
-                    most[index] = map.rows.length;
-                    draw();
-                  },
-                },
-                `Show all ${whole(map.rows.length)} rows (${whole(most[index])} are shown)`,
-              )
-            : null,
-        ),
-      ),
-    );
-    if (!drawn.length) place.append(el("p", { class: "hint" }, "Nothing fits the filter."));
-    legend.replaceChildren(...measure.legend().flat());
-    mark(state.selected);
+    for (const view of views) view.update(wanted.size === SIZE ? view.run.map : filteredMap(view.run.map, wanted), measure());
+    nothing.hidden = state.rows.length > 0;
+    keys.replaceChildren(...measure().legend().flat());
+    mark();
   };
-  const mark = (row) => {
-    for (const cell of place.querySelectorAll("td[data-row]")) {
-      const chosen = cell.dataset.row === String(row);
-      cell.setAttribute("aria-selected", String(chosen));
-      if (chosen) setTabStop(cell, false);
-    }
-    for (const table of place.querySelectorAll("table")) {
-      if (!table.querySelector('td[tabindex="0"]')) setTabStop(table.querySelector("td[data-row]"), false);
-    }
+  const mark = (reveal = true) => {
+    for (const view of views) view.mark(reveal);
   };
   const choices = el(
     "fieldset",
     { class: "choices noprint" },
     el("legend", {}, "Show"),
-    MEASURES.map((choice, index) =>
+    MEASURES.map(({ key, name }) =>
       el(
         "label",
         {},
-        el("input", {
-          type: "radio",
-          name: "measure",
-          value: choice.key,
-          checked: index === 0,
-          change: () => {
-            measure = choice;
-            draw();
-          },
-        }),
-        choice.name,
+        el("input", { type: "radio", name: "measure", value: key, change: () => setState({ measure: key }) }),
+        name,
       ),
     ),
   );
-  state.listeners.push((row, preview) => {
-    if (!preview) mark(row);
-  });
+  const checkChoice = () => {
+    for (const input of choices.querySelectorAll("input")) input.checked = input.value === measure().key;
+  };
+  subscribe(["rows", "measure"], draw);
+  subscribe(["measure"], checkChoice);
+  NARROW.addEventListener("change", draw);
+  subscribe(["chosen"], () => mark());
+  checkChoice();
   draw();
-  return { element: el("div", {}, choices, place, legend), update: draw };
+  onPaper(
+    () => views.forEach((view) => view.rows.onPaper()),
+    () => views.forEach((view) => view.rows.onScreen()),
+  );
+  return el("div", {}, choices, views.map((view) => view.element), nothing, keys);
+}
+
+/** Return the map of one run in a box of its own, with its rows as the box scrolls. */
+function mapView(run) {
+  const box = scroller(`Heat map of ${run.name}`);
+  box.classList.add("tall");
+  const element = el("div", { class: SEVERAL ? "run-map" : "" }, SEVERAL ? runHeading(run) : null, box);
+  const view = { run, box, element, map: null, rows: null, places: new Map(), current: -1 };
+  view.update = (map, measure) => {
+    view.map = map;
+    element.hidden = !map.rows.length;
+    view.places = new Map(map.rows.flatMap(({ fields }, y) => fields.map((row, x) => [row, [x, y]])));
+    const { table, body, columns, draw } = mapGrid(view, measure);
+    box.replaceChildren(table);
+    view.rows = virtualRows({ box, body, columns, draw });
+    view.rows.update(map.rows.length);
+    fixLabels(table);
+  };
+  /** Show which field is chosen, bring it into view, and have Tab reach it. */
+  view.mark = (reveal) => {
+    const previous = fieldAt(view, view.current);
+    if (previous) setAttributes(previous, { "aria-selected": "false", tabindex: "-1" });
+    view.current = view.places.has(state.chosen) ? state.chosen : -1;
+    if (reveal && view.current >= 0) revealField(view, view.current);
+    const field = fieldAt(view, view.current);
+    if (field) setAttributes(field, { "aria-selected": "true" });
+    const reachable = field || box.querySelector("td[data-row]");
+    if (reachable) setTabStop(view, reachable);
+  };
+  return view;
 }
 
 /** Say whether the profile has more room below the map than beside it. */
@@ -118,94 +110,4 @@ function filteredMap(map, wanted) {
     columns: kept.map((x) => map.columns[x]),
     rows: rows.map((row) => ({ labels: row.labels, fields: kept.map((x) => row.fields[x]) })),
   };
-}
-
-function grid(map, rows, measure) {
-  const { keys, columns, name } = map;
-  const dense = columns.length > WIDEST_WITH_NUMBERS;
-  const joined = keys.length > MOST_LABELS;
-  const heads = joined ? ["configuration"] : keys.length ? keys : [""];
-  const labels = (row) =>
-    joined
-      ? [
-          row.labels
-            .map((label, index) => settingText(keys[index], label))
-            .filter((text) => text)
-            .join(" \u00b7 "),
-        ]
-      : keys.length
-        ? row.labels
-        : [""];
-  const head = [
-    el(
-      "tr",
-      {},
-      el("td", { colspan: heads.length }),
-      el("th", { colspan: columns.length, scope: "colgroup", class: "group" }, name),
-    ),
-    el(
-      "tr",
-      {},
-      heads.map((key) => el("th", { scope: "col", class: "label" }, key)),
-      columns.map((column, index) =>
-        el(
-          "th",
-          { scope: "col", class: dense ? "dense" : "" },
-          dense && index % 8 && index < columns.length - 1 ? "" : column,
-        ),
-      ),
-    ),
-  ];
-  const body = rows.map((row, y) =>
-    el(
-      "tr",
-      {},
-      labels(row).map((label, index) =>
-        el(
-          "th",
-          { scope: "row", class: joined ? "label joined" : differsFromAbove(rows, y, index) ? "label" : "label again" },
-          label,
-        ),
-      ),
-      row.fields.map((index, x) => field(index, measure, dense, x, y)),
-    ),
-  );
-  return el(
-    "table",
-    {
-      class: dense ? "map dense" : columns.length > WIDEST_WITH_ROOM ? "map tight" : "map",
-      role: "grid",
-      "aria-label": `${measure.name}, by configuration and ${name}`,
-      keydown: moveByKey,
-      click: selectField,
-      pointerover: previewField,
-      pointerleave: endPreview,
-    },
-    el("thead", {}, head),
-    el("tbody", {}, body),
-  );
-}
-
-/** Say whether a label differs from the one above it: the same again is printed lightly. */
-const differsFromAbove = (rows, y, index) =>
-  y === 0 || rows[y].labels.slice(0, index + 1).some((label, k) => label !== rows[y - 1].labels[k]);
-
-function field(index, measure, dense, x, y) {
-  if (index < 0) return el("td", { class: "empty", role: "gridcell" });
-  const text = measure.text(index);
-  return el(
-    "td",
-    {
-      role: "gridcell",
-      tabindex: "-1",
-      "data-row": index,
-      "data-x": x,
-      "data-y": y,
-      class: measure.shade(index) || "none",
-      "aria-selected": "false",
-      "aria-label": `${fullName(index)}: ${measure.label(index)}`,
-      title: dense ? `${fullName(index)}: ${text}` : null,
-    },
-    dense ? text.split(" ")[1] || "" : text,
-  );
 }

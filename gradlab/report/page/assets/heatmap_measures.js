@@ -1,34 +1,40 @@
-// What a field of the heat map can show: its text, its shade, and what a screen reader says.
+// What a field of the heat map can show: its text, its sign where there is no room for a text, its shade, and what a
+// screen reader says. No field is without a text and none without a sign.
+
+const survivalMeasure = (key, name, ending, label, legend) => ({
+  key,
+  name,
+  text: (row) => `${signed(valueAt(row, `text${ending}`))} ${valueAt(row, `mark${ending}`)}`.trim() || NOTHING_THERE,
+  sign: (row) => valueAt(row, `mark${ending}`) || (valueAt(row, `text${ending}`) ? INSIDE : NOTHING_THERE),
+  shade: (row) => valueAt(row, `shade${ending}`),
+  label,
+  legend,
+});
+
+const NOTHING_THERE = "\u2013";
+const INSIDE = "\u00b7";
 
 const MEASURES = [
-  {
-    key: "before",
-    name: "before training",
-    text: (row) => `${signed(valueAt(row, "text"))} ${valueAt(row, "mark")}`.trim(),
-    shade: (row) => valueAt(row, "shade"),
-    label: survivalSentence,
-    legend: () => [
-      `log\u2081\u2080 of the gradient norm at the first ${UNIT} over that at the last, geometric mean over the seeds. `,
-      ...DATA.legend.before.map(badgeEntry),
-    ],
-  },
+  survivalMeasure("before", "before training", "", survivalSentence, () => [
+    `log\u2081\u2080 of the gradient norm at the first ${UNIT} over that at the last, geometric mean over the seeds. `,
+    ...DATA.legend.before.map(badgeEntry),
+  ]),
   ...(TRAINED
     ? [
-        {
-          key: "after",
-          name: "after training",
-          text: (row) => `${signed(valueAt(row, "text_final"))} ${valueAt(row, "mark_final")}`.trim(),
-          shade: (row) => valueAt(row, "shade_final"),
-          label: (row) => `after training ${survivalPhrase(row, "log10_survival_final") || "nothing measurable"}`,
-          legend: () => ["The same after training. ", ...DATA.legend.after.map(badgeEntry)],
-        },
+        survivalMeasure(
+          "after",
+          "after training",
+          "_final",
+          (row) => `after training ${survivalPhrase(row, "log10_survival_final") || "nothing measurable"}`,
+          () => ["The same after training. ", ...DATA.legend.after.map(badgeEntry)],
+        ),
         {
           key: "learned",
           name: "learned",
-          text: (row) =>
-            `${learnedText(row)}${numberAt(row, "learned") > DATA.thresholds.learned ? " \u2713" : ""}${numberAt(row, "diverged") ? " \u2020" : ""}`,
+          text: (row) => `${learnedText(row) || NOTHING_THERE}${learnedSign(row)}${numberAt(row, "diverged") ? " \u2020" : ""}`,
+          sign: (row) => (numberAt(row, "n") ? learnedSign(row).trim() || (numberAt(row, "diverged") ? "\u2020" : INSIDE) : NOTHING_THERE),
           shade: (row) => (numberAt(row, "n") ? `l${Math.round(4 * numberAt(row, "learned"))}` : "lost"),
-          label: (row) => `${learnedText(row)} seeds learned`,
+          label: (row) => (numberAt(row, "n") ? `${learnedText(row)} seeds learned` : "nothing measured"),
           legend: () => [
             "Seeds that learned, of those measured. ",
             badgeEntry({ shade: "l4", sign: "\u2713", name: "most of them" }),
@@ -42,17 +48,25 @@ const MEASURES = [
         {
           key: "z",
           name: "against theory (z)",
-          text: (row) => fixed(numberAt(row, "theory_z"), 1, true) || "\u2013",
+          text: (row) => fixed(numberAt(row, "theory_z"), 1, true) || NOTHING_THERE,
+          sign: (row) => {
+            const z = numberAt(row, "theory_z");
+            return Number.isNaN(z) ? NOTHING_THERE : !isUnexplained(row) ? INSIDE : z > 0 ? "+" : MINUS;
+          },
           shade: (row) => (isUnexplained(row) ? "off" : ""),
           label: (row) => `z = ${fixed(numberAt(row, "theory_z"), 1, true) || "no prediction"}`,
           legend: () => [
             `Measured less predicted log survival, in standard deviations of the mean: beyond \u00b1${DATA.thresholds.unexplained} theory does not explain it. `,
-            badgeEntry({ shade: "off", sign: "z", name: `beyond ${DATA.thresholds.unexplained}` }),
+            badgeEntry({ shade: "off", sign: `+ ${MINUS}`, name: `above, below by more than ${DATA.thresholds.unexplained}` }),
+            badgeEntry({ shade: "", sign: INSIDE, name: "explained" }),
+            badgeEntry({ shade: "", sign: NOTHING_THERE, name: "no prediction" }),
           ],
         },
       ]
     : []),
 ];
+
+const learnedSign = (row) => (numberAt(row, "learned") > DATA.thresholds.learned ? " \u2713" : "");
 
 /** Say whether a mean lies further from its prediction than theory explains. */
 const isUnexplained = (row) => Math.abs(numberAt(row, "theory_z")) > DATA.thresholds.unexplained;

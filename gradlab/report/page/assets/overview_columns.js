@@ -29,6 +29,6 @@ const OVERVIEW = DATA.overview.map(({ key, heading, help, format }) => {
     text,
     sort: (row) => (isText ? text(row) : numberAt(row, key)),
     shade: (row) =>
-      format === "verdict" ? `verdict ${valueAt(row, key)}` : format === "z" && isUnexplained(row) ? "strong" : "",
+      format === "outcome" ? "outcome" : format === "verdict" ? `verdict ${valueAt(row, key)}` : format === "z" && isUnexplained(row) ? "strong" : "",
   };
 });

@@ -1,14 +1,18 @@
 // Putting the page together.
 
+const paper = [];
+
+/** Call `before` when the page is about to be printed, and `after` when it has been. */
+function onPaper(before, after) {
+  paper.push({ before, after });
+}
+
 function exploreSection() {
   if (!SIZE) return [conclusionsSection(), failuresSection()];
-  const map = heatMap();
   const panel = profilePanel();
+  const filter = filterBox();
+  const map = heatMap();
   const table = overview();
-  const filter = filterBox(() => {
-    map.update();
-    table.update();
-  });
   return [
     conclusionsSection(),
     expectationsSection(filter.showSelection),
@@ -16,11 +20,27 @@ function exploreSection() {
       "map",
       "Survival by configuration",
       filter.element,
-      el("div", { class: profileBelow() ? "explore flat" : "explore" }, map.element, panel),
+      el("div", { class: profileBelow() ? "explore flat" : "explore" }, map, panel),
     ),
     failuresSection(),
-    section("overview", "All configurations", table.element),
+    section("overview", "All configurations", table),
   ];
+}
+
+/** Open everything that paper cannot open by a click, and close it again. */
+function openForPaper() {
+  let opened = [];
+  onPaper(
+    () => {
+      opened = [...document.querySelectorAll("details:not([open])")].filter((part) => !part.closest("#profile"));
+      for (const part of opened) part.open = true;
+    },
+    () => {
+      for (const part of opened) part.open = false;
+    },
+  );
+  window.addEventListener("beforeprint", () => paper.forEach(({ before }) => before()));
+  window.addEventListener("afterprint", () => paper.forEach(({ after }) => after()));
 }
 
 function build() {
@@ -28,26 +48,13 @@ function build() {
   const parts = [...exploreSection(), effectsSection(), tablesSection(), provenanceSection(), termsSection()]
     .flat()
     .filter((part) => part);
-  const links = parts.map((part) =>
-    el("li", {}, el("a", { href: `#${part.id}` }, part.querySelector("h2").textContent)),
-  );
-  document
-    .getElementById("header")
-    .append(el("nav", { class: "noprint", "aria-label": "parts of this page" }, el("ul", {}, links)));
+  document.getElementById("header").append(navigation(parts));
   document.getElementById("content").append(...parts);
   document
     .getElementById("footer")
     .append(`Made by gradlab ${DATA.version}. This file needs no network; everything it shows is in it.`);
-  if (SIZE) select(initialSelection());
-  // paper cannot be opened by a click
-  let opened = [];
-  window.addEventListener("beforeprint", () => {
-    opened = [...document.querySelectorAll("details:not([open])")].filter((part) => !part.closest("#profile"));
-    for (const part of opened) part.open = true;
-  });
-  window.addEventListener("afterprint", () => {
-    for (const part of opened) part.open = false;
-  });
+  openForPaper();
+  followLinks();
 }
 
 build();

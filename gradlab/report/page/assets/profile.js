@@ -4,15 +4,13 @@
 function profilePanel() {
   const panel = el("article", { id: "profile", class: "panel", "aria-labelledby": "profile-title" });
   let shown = -1;
-  const show = (row) => {
-    if (row === shown) return;
-    shown = row;
-    panel.replaceChildren(...contents(row));
+  const show = () => {
+    if (shownRow() === shown) return;
+    shown = shownRow();
+    panel.replaceChildren(...contents(shown));
   };
-  state.listeners.push((row, preview) => {
-    show(row);
-    if (!preview) announce(`${fullName(row)}: ${survivalSentence(row)}`);
-  });
+  subscribe(["chosen", "preview"], show);
+  subscribe(["chosen"], () => announce(`${fullName(state.chosen)}: ${survivalSentence(state.chosen)}`));
   return panel;
 }
 
@@ -143,5 +141,5 @@ function numbersOf(row, profile, xs) {
     ),
   );
   const table = plainTable({ class: "numbers" }, heads, body);
-  return details("The numbers of this curve", scroller("Numbers of the profile", table));
+  return details("numbers", "The numbers of this curve", scroller("Numbers of the profile", table));
 }

@@ -26,16 +26,18 @@ function sessionTable(session) {
 }
 
 function provenanceSection() {
-  const parts = DATA.runs.map((run) => [
+  const parts = DATA.runs.map((run, place) => [
     SEVERAL ? el("h3", {}, run.name) : null,
     el("p", {}, "Run directory: ", el("code", {}, run.directory), `, ${counted(run.cells, "cell")}.`),
+    commandLine(run),
     ...run.sessions.map((session, index) =>
       index === run.sessions.length - 1
         ? sessionTable(session)
-        : details(`Earlier session of ${plainText(session.started)}`, sessionTable(session)),
+        
+        : details(`session${place}.${index}`, `Earlier session of ${plainText(session.started)}`, sessionTable(session)),
     ),
     run.sessions.length ? null : el("p", { class: "hint" }, "run.json is missing or is not as gradlab writes it."),
-    run.spec ? details("The spec, with everything resolved", el("pre", {}, run.spec)) : null,
+    run.spec ? details(`spec${place}`, "The spec, with everything resolved", el("pre", {}, run.spec)) : null,
   ]);
   return section("provenance", "Where the numbers come from", parts.flat());
 }

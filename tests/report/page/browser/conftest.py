@@ -1,4 +1,4 @@
-"""The page of a small run in a browser."""
+"""Pages of a small and of a long run, in one browser for all modules of a worker."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from drawn import cells_of
+from drawn import cells_of, many_cells
 from page_runs import run_directory, scattered
 
 from gradlab.report.page import build_page
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("browser")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def run(folder: Path) -> Path:
     cells = cells_of(seeds=3)
     text = "name: small\ndescription: Which of these keeps its gradient?\n"
@@ -27,7 +27,15 @@ def run(folder: Path) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
+def long_run(folder: Path) -> Path:
+    """400 configurations, 200 rows of the heat map."""
+    path = run_directory(folder / "results" / "long", many_cells())
+    (path / "report.html").write_bytes(build_page([path]).html.encode())
+    return path
+
+
+@pytest.fixture(scope="session")
 def browser(folder: Path) -> Iterator[Any]:
     from page_in_browser import chromium  # not above: without selenium only the modules of tests are skipped
 
@@ -40,9 +48,10 @@ def browser(folder: Path) -> Iterator[Any]:
 def open_page(browser: Any) -> Callable[..., Any]:
     from page_in_browser import emulate
 
-    def show(path: Path, **look: Any) -> Any:
+    def show(path: Path, fragment: str = "", **look: Any) -> Any:
         emulate(browser, **look)
-        browser.get((path / "report.html").as_uri())
+        browser.get("about:blank")  # otherwise another fragment of the same page loads nothing
+        browser.get((path / "report.html").as_uri() + fragment)
         return browser
 
     return show
