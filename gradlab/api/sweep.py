@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from gradlab import grid
 from gradlab.api.defaults import CLASSICAL, DEFAULT_MODEL, Settings, models_of, with_usual_inits
-from gradlab.cell import cell_id
+from gradlab.cell import SETTINGS, cell_id
 from gradlab.errors import OptionError, SpecError
 from gradlab.families import FAMILIES
 from gradlab.spec import Spec, dump, from_mapping
 from gradlab.spelling import FLAGS, Spelling
 
-__all__ = ["save_spec", "sweep_spec"]
+__all__ = ["measuring", "save_spec", "sweep_spec"]
 
 
 def sweep_spec(settings: Settings, *, name: str = "", limit: int = grid.LIMIT, spelling: Spelling = FLAGS) -> Spec:
@@ -49,6 +51,25 @@ def sweep_spec(settings: Settings, *, name: str = "", limit: int = grid.LIMIT, s
     ids = hashlib.sha256("".join(sorted(map(cell_id, expansion.cells))).encode()).hexdigest()[:8]
     varied = [axis.rpartition(".")[2] for axis in expansion.axes if axis not in ("seed", "lr", "init")]
     return replace(draft, name="-".join(["sweep", *varied[:4], ids]))
+
+
+def measuring(settings: Settings, rows: Sequence[Mapping[str, Any]]) -> dict[str, object]:
+    """Return the settings of a sweep that measures, before training, the predictions of `theory` for `settings`.
+
+    `rows` are those of the predictions; where the defaults of the two commands differ, their values are named.
+    """
+    families = [FAMILIES[name] for name in dict.fromkeys(str(row["model"]).partition("(")[0] for row in rows)]
+    named = dict.fromkeys(key for family in families for key in (*family.explored, *family.sweep))
+    if not all(family.init_of_activation for family in families):
+        named["activation"] = None  # a sweep of such a model takes one, theory compares several
+    given = {key for given in settings for key in (given, given.partition(".")[0])}
+    values = {key: ",".join(dict.fromkeys(str(row[key]) for row in rows if key in row)) for key in named}
+    apart = {
+        key: text
+        for key, text in values.items()
+        if text and key not in given and not SETTINGS[key].training and key != "probe.at"
+    }
+    return {**settings, **apart, **({} if "train.steps" in settings else {"train.steps": 0})}
 
 
 def save_spec(spec: Spec, path: Path) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from gradlab.cli import completion
 from gradlab.cli.flags import Output
+from gradlab.cli.next_steps import after_init, after_list, suggest
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -41,6 +42,7 @@ def list_names(
     print_report(lambda glyphs, width: _lines(described, width))
     if kind is None:
         out(f"\nNames: gradlab list {' | '.join(kinds)}")
+    suggest(after_list(kind, [row["name"] for row in rows]) if rows else None)
     return 0
 
 
@@ -78,7 +80,8 @@ def init(
     from gradlab.terminal.console import out
 
     path = write_starting_spec(name, source)
-    out(f"wrote {path}; run it with: gradlab run {path}")
+    out(f"wrote {path}")
+    suggest(after_init(path))
     return 0
 
 

@@ -13,6 +13,7 @@ import typer
 from gradlab.api.options import CompareOptions
 from gradlab.cli.flags import CompareOutput, Results
 from gradlab.cli.help import OUTPUT
+from gradlab.cli.next_steps import after_compare, page, suggest
 from gradlab.cli.run import DID_NOT_HOLD
 from gradlab.terminal.console import err, out, warn
 
@@ -71,6 +72,10 @@ def compare(
         print_json(values())
     elif csv != "-":
         print_report(lines)
+        if isinstance(comparison, ModelComparison):
+            suggest(page(results[0]) if len(results) == 1 else None)
+        else:
+            suggest(after_compare(results, comparison, options, verbose=output.verbose))
     for check in comparison.checks:
         _report_check(check, noun)
     return DID_NOT_HOLD if any(check.failed for check in comparison.checks) else 1 if damaged else 0

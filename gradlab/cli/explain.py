@@ -9,6 +9,7 @@ import typer
 
 from gradlab.cli import completion
 from gradlab.cli.flags import Output
+from gradlab.cli.next_steps import after_explain, suggest
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -42,12 +43,14 @@ def explain(
             print_json(kinds)
         else:
             print_report(lambda glyphs, width: _listing(kinds, width))
+            suggest(after_explain(()))
         return 0
     meanings = meanings_of(" ".join(name))
     if output.json:
         print_json({"meanings": [meaning.document() for meaning in meanings]})
     else:
         print_report(lambda glyphs, width: _lines(meanings, glyphs, width))
+        suggest(after_explain(meanings[0].related))
     return 0
 
 

@@ -12,6 +12,7 @@ import typer
 from gradlab.api.options import PlotOptions, ReportOptions, TensorboardOptions
 from gradlab.cli.flags import Results
 from gradlab.cli.help import OUTPUT
+from gradlab.cli.next_steps import after_export, suggest
 from gradlab.terminal.console import best_effort, err, out, warn
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def plot(results: Results, options: PlotOptions) -> int:
             _warn(drawn.warnings)
             for path in drawn.files:
                 out(str(path))
+        suggest(after_export("plot", results))
     return _left_out(errors) or int(any(drawn.lost for drawn in exports))
 
 
@@ -86,6 +88,7 @@ def report(
     for path, _ in written if show else ():
         if not webbrowser.open(path.resolve().as_uri()):
             err(f"no browser could be started: open {path} yourself")
+    suggest(after_export("report", results, shown=show) if written else None)
     return 1 if lost else left_out
 
 

@@ -7,7 +7,7 @@ classes here, arguments stand here too.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from gradlab.api.options import CELLS, Option, Options, option, options_of
 from gradlab.cell import SETTINGS, parameter_of
 from gradlab.cli import completion
 from gradlab.cli.help import OUTPUT, VALUES
+from gradlab.cli.next_steps import plugin_files
 from gradlab.errors import PluginError, UsageError
 from gradlab.spelling import FLAGS
 
@@ -125,8 +126,9 @@ def with_flags(command: Callable[..., int]) -> Callable[..., Action]:
     options = {name: kind for name, kind in kinds.items() if isinstance(kind, type) and issubclass(kind, Options)}
     settings = [name for name, kind in kinds.items() if kind == Settings]
 
-    def registered(*, plugin: object = None, **given: Any) -> Action:  # loaded while it was parsed
+    def registered(*, plugin: Sequence[Path] | None = None, **given: Any) -> Action:  # loaded while it was parsed
         def action() -> int:
+            plugin_files.set(tuple(map(str, plugin or ())))
             values = {name: given[name] for name in declared if name in given}
             values |= {name: _options(kind, given) for name, kind in options.items()}
             return command(**values, **{name: _settings(given) for name in settings})

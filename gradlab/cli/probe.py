@@ -11,6 +11,7 @@ import typer
 from gradlab.api.model_options import VERDICTS, ModelOptions, ProbeOptions
 from gradlab.api.options import option
 from gradlab.cli.flags import CompareOutput
+from gradlab.cli.next_steps import after_probe, suggest
 from gradlab.cli.run import DID_NOT_HOLD
 from gradlab.errors import OptionError
 
@@ -76,6 +77,8 @@ def probe(
         if output.cure:
             rows = cure_rows(cures, options.vanish, options.explode)
             print_report(lambda glyphs, width: cure_lines(rows, glyphs, width))
+        healthy = set(result.summary.verdicts) == {"healthy"}
+        suggest(after_probe(model, (given, options), cured=output.cure, healthy=healthy, out=output.out))
     if failing := [name for name in dict.fromkeys(result.summary.verdicts) if name in output.fail_on]:
         err(f"--fail-on {','.join(output.fail_on)}: the model is {' and '.join(failing)}")
         return DID_NOT_HOLD

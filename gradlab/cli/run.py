@@ -12,6 +12,7 @@ import typer
 from gradlab.api.options import PlanOptions, RunOptions
 from gradlab.cli.flags import Overrides, PlanOutput, RunOutput, Settings, Specs
 from gradlab.cli.help import OUTPUT
+from gradlab.cli.next_steps import after_init, after_plan, after_run, settings_flags, suggest
 from gradlab.terminal.console import best_effort, console, err, out, print_json, print_report, warn
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def run(specs: Specs, options: RunOptions, output: RunOutput, settings: Override
     """
     from gradlab.api.specs import load_specs
 
-    return _run(load_specs(specs, settings or ()), options, output)
+    return _run(load_specs(specs, settings or ()), options, output, ["run", *_with_overrides(specs, settings)])
 
 
 def sweep(
@@ -64,9 +65,11 @@ def sweep(
 
     spec = sweep_spec(settings, name=name, limit=options.limit)
     if save is None:
-        return _run((spec,), options, output)
+        named = ["--name", name] if name else []
+        return _run((spec,), options, output, ["sweep", *settings_flags(settings), *named])
     save_spec(spec, save)
-    out(f"saved as {save}; run it with: gradlab run {save}")
+    out(f"saved as {save}")
+    suggest(after_init(save))
     return 0
 
 
@@ -74,10 +77,15 @@ def plan(specs: Specs, options: PlanOptions, output: PlanOutput, settings: Overr
     """Say what a run of each SPEC would do: cells, banks, new and done, time, memory and disk."""
     from gradlab.api.specs import load_specs
 
-    return _plan(load_specs(specs, settings or ()), options, output)
+    return _plan(load_specs(specs, settings or ()), options, output, ["run", *_with_overrides(specs, settings)])
 
 
-def _plan(specs: Sequence[Spec], options: PlanOptions, output: PlanOutput) -> int:
+def _with_overrides(specs: Sequence[Path], settings: Sequence[str] | None) -> list[str]:
+    return [*map(str, specs), *(word for setting in settings or () for word in ("-s", setting))]
+
+
+def _plan(specs: Sequence[Spec], options: PlanOptions, output: PlanOutput, command: Sequence[str]) -> int:
+    """Print the plan; `command` is the command line that carries it out, without `options`."""
     from gradlab.api.plan import plan as plans_of
 
     plans = plans_of(specs, options)
@@ -87,12 +95,13 @@ def _plan(specs: Sequence[Spec], options: PlanOptions, output: PlanOutput) -> in
         print_json({"plans": [plan.document() for plan in plans]})
     else:
         out("\n\n".join("\n".join(plan.lines(banks=output.verbose)) for plan in plans))
+        suggest(after_plan(command, options) if any(plan.new for plan in plans) else None)
     return 0
 
 
-def _run(specs: Sequence[Spec], options: RunOptions, output: RunOutput) -> int:
+def _run(specs: Sequence[Spec], options: RunOptions, output: RunOutput, command: Sequence[str]) -> int:
     if output.dry_run:
-        return _plan(specs, options, output)
+        return _plan(specs, options, output, command)
     from gradlab.api.run import Runs
     from gradlab.cli.signals import Signals
     from gradlab.terminal.progress import ProgressDisplay
@@ -125,6 +134,8 @@ def _run(specs: Sequence[Spec], options: RunOptions, output: RunOutput) -> int:
         return signals.exit_code
     if output.check and _check(results):
         return DID_NOT_HOLD
+    if printing and results:
+        suggest(after_run(results))
     return 1 if any(result.failures for result in results) else 0
 
 

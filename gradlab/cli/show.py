@@ -9,6 +9,7 @@ import typer
 
 from gradlab.cli import completion
 from gradlab.cli.flags import Output
+from gradlab.cli.next_steps import page, suggest
 
 __all__ = ["show"]
 
@@ -32,4 +33,5 @@ def show(
         print_json(shown.document())
     else:
         print_report(lambda glyphs, width: cell_report(shown.tables, shown.cell, shown.run, glyphs, width))
+        suggest(page(shown.directory))
     return 0

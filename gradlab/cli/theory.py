@@ -9,6 +9,7 @@ import typer
 from gradlab.api.options import TheoryOptions
 from gradlab.cli.flags import Output, Settings
 from gradlab.cli.help import OUTPUT
+from gradlab.cli.next_steps import after_critical_line, after_theory, suggest
 
 __all__ = ["theory"]
 
@@ -37,12 +38,13 @@ def theory(
 
     if critical:
         rows = list(critical_line(settings, options))
-        document, lines = {"critical": rows}, critical_lines
+        document, lines, step = {"critical": rows}, critical_lines, after_critical_line(rows)
     else:
         rows = [prediction.row() for prediction in predictions(settings, options)]
-        document, lines = {"predictions": rows}, prediction_lines
+        document, lines, step = {"predictions": rows}, prediction_lines, after_theory(settings, rows, options)
     if output.json:
         print_json(document)
     else:
         print_report(lambda glyphs, width: lines(rows, glyphs, width))
+        suggest(step)
     return 0

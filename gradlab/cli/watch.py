@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gradlab.api.options import WatchOptions
+from gradlab.cli.next_steps import page, suggest
 
 if TYPE_CHECKING:
     from gradlab.api.watch import RunState
@@ -47,6 +48,7 @@ def _run(results: Path, options: WatchOptions) -> int:
             if state.working and not state.ended:
                 display.advance(state.progress, None)
     out(_end(state))
+    suggest(page(results) if state.complete else None)
     return 0 if state.complete else 1
 
 
@@ -76,7 +78,8 @@ def _training(path: Path, options: WatchOptions) -> int:
         sys.stdout.flush()
     for note in state.training.notes:
         say(f"note: {note}")
-    say(f"{state.training.state}: {count(len(state.training.steps), 'step')} measured; gradlab report {path}")
+    say(f"{state.training.state}: {count(len(state.training.steps), 'step')} measured")
+    suggest(page(path))
     return 0 if state.training.complete else 1
 
 

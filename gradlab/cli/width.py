@@ -10,6 +10,7 @@ import typer
 from gradlab.api.model_options import TRAINING, BatchOptions, WidthOptions
 from gradlab.api.options import option
 from gradlab.cli.flags import CompareOutput
+from gradlab.cli.next_steps import after_width, suggest
 from gradlab.cli.run import DID_NOT_HOLD
 from gradlab.errors import OptionError
 
@@ -68,6 +69,7 @@ def width(
         print_json(document(check))
     else:
         print_report(lambda glyphs, columns: width_report(check, glyphs, columns))
+        suggest(after_width(model, min(check.widths), given))
     if failing := [name for name in dict.fromkeys(check.verdicts) if name in output.fail_on]:
         layers = [layer for layer, name in zip(check.layers, check.verdicts, strict=True) if name in output.fail_on]
         err(f"--fail-on {','.join(output.fail_on)}: {' and '.join(failing)} at {', '.join(layers)}")

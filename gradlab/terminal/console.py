@@ -21,7 +21,18 @@ if TYPE_CHECKING:
 
     from gradlab.report.glyphs import Glyphs
 
-__all__ = ["best_effort", "console", "drop_output", "err", "out", "print_json", "print_report", "warn"]
+__all__ = [
+    "best_effort",
+    "console",
+    "drop_output",
+    "err",
+    "hint",
+    "on_terminal",
+    "out",
+    "print_json",
+    "print_report",
+    "warn",
+]
 
 
 WIDEST = 120
@@ -37,6 +48,22 @@ def err(text: str) -> None:
     """Print lines on stderr; where they cannot be written, nobody is told."""
     with suppress(OSError, ValueError):
         print(printable_lines(text), file=sys.stderr, flush=True)
+
+
+def on_terminal() -> bool:
+    """Return whether a person reads: stdout and stderr are both terminals."""
+    with suppress(OSError, ValueError, AttributeError):
+        return sys.stdout.isatty() and sys.stderr.isatty()
+    return False
+
+
+def hint(text: str) -> None:
+    """Print one dim line on stderr, behind what stands on stdout; where it cannot be written, nobody is told."""
+    from rich.text import Text
+
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
+        console(stderr=True).print(Text(printable(text), "dim"), soft_wrap=True)
 
 
 def warn(*lines: str) -> None:

@@ -96,7 +96,7 @@ def test_following_ends_with_the_training(models: Path, capsys: Capture) -> None
     assert lines[0] == "results/a: Sequential, 5 steps measured"
     assert [line.split("  ")[0] for line in lines[1:-1]] == [f"step {step}" for step in range(5)]
     assert "clipped to 0.0100" in lines[1]
-    assert re.fullmatch(r"ended( after .* s)?: 5 steps measured; gradlab report results/a", lines[-1])
+    assert re.fullmatch(r"ended( after .* s)?: 5 steps measured", lines[-1])
     document = json.loads(Path("results/a/run.json").read_text())
     Path("results/a/run.json").write_text(json.dumps(document | {"error": "KeyboardInterrupt"}))
     out, _ = said(capsys, "watch", "results/a", code=1)

@@ -13,7 +13,7 @@ def test_a_saved_sweep_is_the_same_cells_and_nothing_is_overwritten(tmp_path, ca
     path = tmp_path / "mine.yaml"
     flags = ["sweep", "--depth", "2..4", "--train.steps", "5", "--weight-decay", "0,1e-4", "--save", str(path)]
     assert invoke(flags) == 0
-    assert f"gradlab run {path}" in capsys.readouterr().out
+    assert capsys.readouterr().out == f"saved as {path}\n"
     expected = sweep_spec({"depth": "2..4", "train.steps": "5", "weight_decay": "0,1e-4"})
     assert set(grid.expand(spec.load(path)).cells) == set(grid.expand(expected).cells)
     before = path.read_text()
