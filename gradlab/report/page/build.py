@@ -16,7 +16,7 @@ from gradlab.errors import printable
 from gradlab.report.page.document import document
 from gradlab.report.page.embed import as_json
 
-__all__ = ["Page", "build_page"]
+__all__ = ["Page", "build_page", "stylesheet"]
 
 _SCRIPTS = (
     "elements", "formatting", "document", "state", "clipboard", "downloads", "virtual",
@@ -47,7 +47,7 @@ def build_page(paths: Sequence[Path]) -> Page:
     Raises UsageError and StoreError as `document` does.
     """
     page = document(paths)
-    style, script = _style(), _script()
+    style, script = stylesheet(), _script()
     contents = "\n".join(
         f'<script type="application/gzip;base64" id="{name}">{text}</script>'
         for name, text in page.attached.contents.items()
@@ -77,7 +77,8 @@ def _compact(text: str) -> str:
     return "".join(f"{line}\n" for line in lines if line)
 
 
-def _style() -> str:
+def stylesheet() -> str:
+    """Return the style of all pages."""
     return _compact("".join(_asset(f"{name}.css") for name in _STYLES))
 
 

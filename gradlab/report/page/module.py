@@ -6,7 +6,6 @@ import base64
 import hashlib
 from collections.abc import Sequence
 from html import escape
-from importlib import resources
 
 from gradlab.errors import printable
 from gradlab.report.glyphs import UNICODE
@@ -15,6 +14,7 @@ from gradlab.report.model.module_conclusions import conclusions, details, headin
 from gradlab.report.model.module_cures import CureRow
 from gradlab.report.model.module_report import ModuleReport
 from gradlab.report.model.module_table import block_table
+from gradlab.report.page.build import stylesheet
 
 __all__ = ["blocks", "escaped", "image", "listed", "module_page", "standalone", "survival"]
 
@@ -45,8 +45,7 @@ def module_page(result: ModuleReport, cures: Sequence[CureRow], picture: bytes) 
 
 def standalone(title: str, parts: Sequence[str]) -> str:
     """Return a page of some parts, which are markup."""
-    css = resources.files("gradlab.report.page") / "assets" / "page.css"
-    style = css.read_text(encoding="utf-8") + _STYLE + _OWN
+    style = stylesheet() + _STYLE + _OWN
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
