@@ -6,7 +6,7 @@ from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
-from sitepages import links, pages
+from sitepages import formulas, links, pages
 
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
@@ -17,5 +17,7 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, *, page: Any, config: MkDocsConfig, files: Files) -> str:
-    """Make links between files of the repository links between pages of the site."""
-    return links.rewritten(markdown, page.file.src_uri)
+    """Make links between files of the repository links between pages, and set formulas."""
+    uri = page.file.src_uri
+    text = links.rewritten(markdown, uri)
+    return formulas.typeset(text) if uri in formulas.PAGES else text

@@ -159,7 +159,7 @@ def markdown() -> str:
         "",
         "The terms of reports, help and messages. Made from `gradlab/terms.py` by `python -m gradlab.terms > "
         "docs/terms.md`; `gradlab explain TERM` prints an entry. The columns of the tables stand in "
-        "[columns.md](columns.md).",
+        "[a page of their own](columns.md).",
         "",
         "| term | meaning | formula | used in |",
         "| --- | --- | --- | --- |",

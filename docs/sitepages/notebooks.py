@@ -33,8 +33,7 @@ def _output(output: dict[str, Any]) -> str:
         picture = _text(data["image/png"]).replace("\n", "")
         return f'<div class="notebook-output"><img alt="output" src="data:image/png;base64,{picture}"></div>\n'
     if "text/html" in data:
-        lines = (line for line in _text(data["text/html"]).splitlines() if line.strip())
-        return '<div class="notebook-output">' + "\n".join(lines) + "</div>\n"
+        return f'<div class="notebook-output" markdown="0">{_text(data["text/html"])}</div>\n'
     if "text/plain" in data:
         return fenced(_text(data["text/plain"]), "text")
     return ""
