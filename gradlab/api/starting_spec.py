@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ from gradlab.cell import SETTINGS
 from gradlab.components import Named
 from gradlab.errors import UsageError
 from gradlab.spec import loads
+from gradlab.spec.json_schema import SCHEMA_TITLE, json_schema
 
-__all__ = ["copied_spec", "starting_spec", "write_starting_spec"]
+__all__ = ["SCHEMA_FILE", "copied_spec", "starting_spec", "write_starting_spec"]
 
 _HEAD = """\
 # A spec of gradlab. Run it with
@@ -44,6 +46,9 @@ grid:
 # What is the same in every cell. All settings with their defaults; take the # away from those to change. The names of
 # components are listed by gradlab list; parameters are written {{name: leaky_relu, negative_slope: 0.2}}.
 """
+SCHEMA_FILE = "gradlab.schema.json"
+_EDITOR_LINE = f"# yaml-language-server: $schema={SCHEMA_FILE}\n"
+"""What the YAML language server of an editor reads in the first line."""
 _VARIED = ("depth", "activation")
 
 
@@ -72,10 +77,12 @@ def copied_spec(source: str, name: str) -> str:
     return text
 
 
-def write_starting_spec(name: str | None = None, source: str | None = None) -> Path:
+def write_starting_spec(name: str | None = None, source: str | None = None, *, schema: bool = False) -> list[Path]:
     """Write `starting_spec`, or `copied_spec` of an experiment, to a new file ``NAME.yaml`` in the working directory.
 
-    Returns its path; without `name` it is called as the experiment, or ``my_first_run``.
+    Returns its path; without `name` it is called as the experiment, or ``my_first_run``. With `schema` the JSON Schema
+    of a spec is written beside it, for editors, the first line of the spec names it, and its path is returned too; an
+    earlier schema of gradlab is replaced.
     Raises UsageError where there is such a file or it cannot be written, and for an experiment that there is not,
     SpecError for what cannot be a name.
     """
@@ -83,13 +90,31 @@ def write_starting_spec(name: str | None = None, source: str | None = None) -> P
         name = "my_first_run" if source is None else experiment(source).stem
     path = Path(f"{name.removesuffix('.yaml')}.yaml")
     text = starting_spec(path.stem) if source is None else copied_spec(source, path.stem)
+    written = [path]
+    if schema:
+        text = _EDITOR_LINE + text
+        written.append(_schema_to_write(path))
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
+        for other in written[1:]:
+            other.write_text(json.dumps(json_schema(), indent=1) + "\n", encoding="utf-8")
     except FileExistsError:
         raise UsageError(f"{path}: there is such a file already", "choose another name, or delete it") from None
     except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error
+        raise UsageError(f"{error.filename or path} cannot be written: {error.strerror or error}") from error
+    return written
+
+
+def _schema_to_write(spec: Path) -> Path:
+    """Return the path of the schema beside a spec. Raises UsageError where another file has it."""
+    path = spec.with_name(SCHEMA_FILE)
+    try:
+        title = json.loads(path.read_text(encoding="utf-8")).get("title") if path.exists() else SCHEMA_TITLE
+    except (OSError, ValueError, AttributeError):
+        title = None
+    if title != SCHEMA_TITLE:
+        raise UsageError(f"{path}: there is another file of that name", "rename it, or leave --schema out")
     return path
 
 

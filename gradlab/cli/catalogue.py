@@ -49,7 +49,7 @@ def list_names(
 def schema() -> int:
     """Print the JSON Schema of a spec, with which an editor completes and checks it: gradlab schema > schema.json.
 
-    An editor with the YAML language server takes it by a first line in the spec:
+    An editor with the YAML language server takes it by a first line in the spec, which gradlab init --schema writes:
     # yaml-language-server: $schema=schema.json
     """
     from gradlab.api import catalogue
@@ -73,15 +73,19 @@ def init(
             autocompletion=completion.experiment_names,
         ),
     ] = None,
+    schema: Annotated[
+        bool,
+        typer.Option("--schema", help="Write the JSON Schema too, with which an editor completes and checks the spec."),
+    ] = False,
 ) -> int:
     """Write a commented spec to begin with, which holds every setting with its default; or the copy of an experiment:
     gradlab init mine --from rnn_long_range."""
     from gradlab.api.starting_spec import write_starting_spec
     from gradlab.terminal.console import out
 
-    path = write_starting_spec(name, source)
-    out(f"wrote {path}")
-    suggest(after_init(path))
+    written = write_starting_spec(name, source, schema=schema)
+    out("\n".join(f"wrote {path}" for path in written))
+    suggest(after_init(written[0]))
     return 0
 
 

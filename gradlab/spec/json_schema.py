@@ -17,9 +17,11 @@ from gradlab.components.foreign_words import NAME_KEYS, NOTHING, VARIANTS
 from gradlab.components.param import LARGEST, SMALLEST
 from gradlab.spec.keys import GROUPS, NAMED, SCALING
 
-__all__ = ["json_schema"]
+__all__ = ["SCHEMA_TITLE", "json_schema"]
 
 Schema = dict[str, Any]
+
+SCHEMA_TITLE = "A spec of gradlab"
 
 _WORTH_SHARING = 60
 """Characters of a part that stands once where it is needed several times."""
@@ -67,7 +69,7 @@ def json_schema() -> Schema:
         },
         required=("name",),
     )
-    schema = {"title": "A spec of gradlab", **_shared({**root, "$defs": definitions})}
+    schema = {"title": SCHEMA_TITLE, **_shared({**root, "$defs": definitions})}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
