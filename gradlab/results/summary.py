@@ -103,7 +103,7 @@ def summary_table(
         if column.kept == "setting":
             return settings[column.name]
         values = cells[column.name].to_numpy()
-        if column.name == "metric":
+        if column.name.endswith("metric"):
             values = np.where(measures(values), values, np.nan)
         if column.over_seeds == "share":
             return count(values.astype(bool)) / np.maximum(n, 1)

@@ -22,7 +22,7 @@ from gradlab import __version__
 
 __all__ = ["Checkpoint"]
 
-_MAGIC = b"gradlab checkpoint 3 "
+_MAGIC = b"gradlab checkpoint 4 "
 _MADE_BY = {"gradlab": __version__, "torch": str(torch.__version__)}
 
 

@@ -21,6 +21,7 @@ from gradlab.optim import BankOptimizer, Clips, Penalty, Rule, schedule
 from gradlab.probing import Profile, probe, probe_profile, weight_norms
 from gradlab.record import Record
 from gradlab.tasks import Data, Scaling, load
+from gradlab.tasks.halves import held_out_halves
 from gradlab.tasks.losses import with_pullback
 from gradlab.training.batches import Batches, Dropout, samples
 from gradlab.training.checkpoint import Checkpoint
@@ -126,6 +127,7 @@ class Trainer:
 
         self.train_samples = samples(self.data, "train", seed_of_R, compute, device, master)
         self.test_x, self.test_y = samples(self.data, "test", seed_of_R, compute, device, master).all()
+        self.halves = tuple(half.to(device) for half in held_out_halves(self.test_x.shape[1]))
         self.batches = Batches(seeds, self.train_samples.size, self.shared.batch_size, device)
         self.index_SN = torch.zeros(len(seeds), self.shared.batch_size, dtype=torch.int64, device=device)
         dropped = (seeds, seed_of_R, self.shared.dropout, self.model.dropped)
@@ -181,8 +183,17 @@ class Trainer:
         else:
             profile = probe_profile(*batch, probe_loss=watched, running=self.running)
         with _subnormals_flushed(), torch.no_grad():
-            metric_R = self.data.criterion.metric(self._judged(), self.test_y)
-        self.measurements.probed(profile, metric_R, scale_R, self._displacement(profile))
+            metrics = self._metrics(self._judged())
+        self.measurements.probed(profile, metrics, scale_R, self._displacement(profile))
+
+    def _metrics(self, output: Tensor) -> dict[str, Tensor]:
+        """Return the metric of outputs for all held-out samples, on all of them and on each half, `[R]` each."""
+        metric = self.data.criterion.metric
+        validation, test = (
+            metric(output[:, half], self.test_y[:, half]) if len(half) else output.new_full((len(output),), torch.nan)
+            for half in self.halves
+        )
+        return {"metric": metric(output, self.test_y), "validation_metric": validation, "test_metric": test}
 
     def _displacement(self, profile: Profile) -> Tensor:
         """Return how far the weights of each link are from those before training, over their norm then, `[R, L]`."""

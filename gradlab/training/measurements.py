@@ -6,7 +6,7 @@ Everything stays on the device until the end, so that the training step never wa
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,13 +38,15 @@ class Measurements:
         self._last_finite_R = torch.full_like(self._clipped_R, torch.nan)
         self._curve = LossCurve(replicas, steps, device)
 
-    def probed(self, profile: Profile, metric_R: Tensor, loss_scale_R: Tensor, displacement_RL: Tensor) -> None:
-        """Begin the row of a probe."""
+    def probed(
+        self, profile: Profile, metrics: Mapping[str, Tensor], loss_scale_R: Tensor, displacement_RL: Tensor
+    ) -> None:
+        """Begin the row of a probe; `metrics` are the columns of the metric, `[R]` each."""
         self.watch(profile.loss_R)
         unknown_R = torch.full_like(profile.loss_R, torch.nan)
         self.rows.append({
             **{f.name: getattr(profile, f.name) for f in dataclasses.fields(Profile)},
-            "metric_R": metric_R.double(),
+            **{f"{name}_R": metric_R.double() for name, metric_R in metrics.items()},
             "loss_scale_R": loss_scale_R.double().clone(),
             "displacement_RL": displacement_RL,
             "update_ratio_RL": torch.full_like(profile.weight_norm_RL, torch.nan),
@@ -143,6 +145,7 @@ class Measurements:
                     train_loss_se=float(late.error[r]),
                     metric_name=criterion.name,
                     learned=bool(arrays["metric"][-1] >= criterion.learned_from),
+                    test_learned=bool(arrays["test_metric"][-1] >= criterion.learned_from),
                     clip_rate=clipped[r] / steps if clips else float("nan"),
                     clip_coef_mean=coefs[r] / steps if clips else float("nan"),
                     probe_steps=np.array(at, dtype=np.int64),

@@ -138,7 +138,7 @@ def test_columns_stand_in_the_order_of_the_design() -> None:
     )
     assert " ".join(found.steps.columns) == (
         "cell step loss metric survival decay grad_norm_total clip_coef log10_survival clip_norm_before "
-        "clip_norm_after spectral_radius recurrent_norm loss_scale"
+        "clip_norm_after spectral_radius recurrent_norm loss_scale validation_metric test_metric"
     )
     summary = (
         "n survival survival_lo survival_hi decay reach theory_survival theory_decay verdict healthy learned metric "

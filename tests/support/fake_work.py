@@ -48,6 +48,7 @@ def record(cell: Cell, **changes: Any) -> Record:
         "train_loss_se": 0.01,
         "metric_name": "accuracy",
         "learned": factor**cell.blocks > 1e-4,
+        "test_learned": factor**cell.blocks > 1e-4,
         "clip_rate": float("nan"),
         "clip_coef_mean": float("nan"),
         "probe_steps": steps,
