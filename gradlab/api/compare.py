@@ -15,9 +15,11 @@ from gradlab.analysis.compare.comparison import compare as answer
 from gradlab.analysis.compare.paired_comparisons import PairedComparison
 from gradlab.api.compare_models import ModelComparison, compare_models, refuse_named
 from gradlab.api.options import CompareOptions
+from gradlab.errors import UsageError
+from gradlab.report.plots import FORMATS
 from gradlab.results.directories import open_directories
 
-__all__ = ["compare", "document"]
+__all__ = ["compare", "document", "draw", "refuse_plot"]
 
 
 def compare(paths: Sequence[Path], options: CompareOptions) -> Comparison | ModelComparison:
@@ -32,6 +34,30 @@ def compare(paths: Sequence[Path], options: CompareOptions) -> Comparison | Mode
         return compare_models(directories, options)
     refuse_named(directories)
     return answer(collect(directories.runs), Question(**dataclasses.asdict(options)))
+
+
+def refuse_plot(path: str, options: CompareOptions) -> None:
+    """Raise UsageError for a picture that cannot be drawn, before anything is compared."""
+    if options.best is None:
+        raise UsageError(f"--plot {path}: the picture shows the values of --best", "name a setting: --best lr")
+    if Path(path).suffix.removeprefix(".").lower() not in FORMATS:
+        raise UsageError(
+            f"--plot {path}: there is no such format", f"name a file that ends in .{' or .'.join(FORMATS)}"
+        )
+
+
+def draw(comparison: Comparison, path: Path) -> None:
+    """Draw the metric against the values of the settings that were folded into a file.
+
+    Raises UsageError as `comparison_picture`, StoreError where the file cannot be written.
+    """
+    from gradlab.report import plots
+
+    plots.load()
+    from gradlab.report.plots.sensitivity import comparison_picture
+    from gradlab.report.plots.style import save
+
+    save(comparison_picture, comparison, [path])
 
 
 def document(comparison: Comparison) -> dict[str, Any]:
@@ -49,6 +75,10 @@ def document(comparison: Comparison) -> dict[str, Any]:
         "cells": len(comparison.cells), "cells_before_where": comparison.total, "seeds": comparison.design.seeds,
         "fixed": comparison.design.fixed, "follows": comparison.design.follows, "by": list(comparison.by),
         "rows": _rows(comparison.table), "factors": [_analysis(analysis) for analysis in comparison.analyses],
+        "best": None if comparison.best is None else {
+            "settings": list(comparison.best.keys), "configurations": _rows(comparison.best.table),
+            "values": _rows(comparison.best.values),
+        },
         "baseline": comparison.baseline,
         "comparisons": [_change(change) for change in comparison.paired],
         "improvements": {

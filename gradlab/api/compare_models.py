@@ -19,7 +19,7 @@ from gradlab.results.directories import Directories, each_readable, names_apart
 
 __all__ = ["ModelComparison", "compare_models", "refuse_named"]
 
-_WITHOUT_MEANING = ("by", "where", "baseline", "sort", "top", "metric")
+_WITHOUT_MEANING = ("by", "best", "where", "baseline", "sort", "top", "metric")
 
 
 @dataclass(frozen=True)

@@ -227,9 +227,16 @@ class CompareOptions(Options):
     by: str | None = option(
         None, "Settings whose values make the rows: depth,norm.", metavar="KEY,...", joined=True, panel=COMPARED
     )
-    metric: str = option(
-        "survival",
-        f"{', '.join(list(RESPONSES)[:-1])} or {list(RESPONSES)[-1]}.",
+    best: str | None = option(
+        None,
+        "Take each configuration at its best value of these settings: lr.",
+        metavar="KEY,...",
+        joined=True,
+        panel=COMPARED,
+    )
+    metric: str | None = option(
+        None,
+        f"{', '.join(list(RESPONSES)[:-1])} or {list(RESPONSES)[-1]}; left out: survival, with --best metric.",
         offers=tuple(RESPONSES),
         panel=COMPARED,
     )

@@ -39,13 +39,22 @@ def compare(
         str | None,
         typer.Option("--csv", metavar="FILE", rich_help_panel=OUTPUT, help="Write the table as CSV; -: to stdout."),
     ] = None,
+    plot: Annotated[
+        str | None,
+        typer.Option(
+            "--plot",
+            metavar="FILE",
+            rich_help_panel=OUTPUT,
+            help="Draw the metric against the values of --best (PNG, SVG).",
+        ),
+    ] = None,
 ) -> int:
     """Compare any number of runs: what survives and learns, which factor matters, what is more than chance.
 
     Directories of models of your own (gl.watch, a saved probe) are compared with each other, block by block.
     """
     from gradlab.api.compare import compare as comparison_of
-    from gradlab.api.compare import document
+    from gradlab.api.compare import document, draw, refuse_plot
     from gradlab.api.compare_models import ModelComparison
     from gradlab.errors import UsageError
     from gradlab.report.terminal.comparison import comparison_report
@@ -55,6 +64,8 @@ def compare(
 
     if csv == "-" and output.json:
         raise UsageError("--csv - and --json both want stdout", "write the table to a file: --csv FILE")
+    if plot is not None:
+        refuse_plot(plot, options)
     comparison = comparison_of(results, options)
     if isinstance(comparison, ModelComparison):
         damaged, noun, values = _left_out(comparison), "measured model", comparison.document
@@ -68,6 +79,8 @@ def compare(
         out(table.getvalue().decode().removesuffix("\n"))
     elif csv is not None:
         write_csv(Path(csv), comparison.table)
+    if plot is not None and not isinstance(comparison, ModelComparison):
+        draw(comparison, Path(plot))
     if output.json:
         print_json(values())
     elif csv != "-":

@@ -112,6 +112,9 @@ class RunOutput(PlanOutput):
 
     quiet: bool = option(False, "Print errors only.", flags=("-q",))
     dry_run: bool = option(False, "Print the plan, as gradlab plan does, and compute nothing.")
+    best: str | None = option(
+        None, "Report each configuration at its best value of these settings: lr.", metavar="KEY,...", joined=True
+    )
     check: bool = option(False, "Exit code 3 where an expectation of the spec does not hold.")
 
 

@@ -16,6 +16,7 @@ from gradlab.cli.next_steps import after_init, after_plan, after_run, settings_f
 from gradlab.terminal.console import best_effort, console, err, out, print_json, print_report, warn
 
 if TYPE_CHECKING:
+    from gradlab.api.plan import Plan
     from gradlab.api.run import RunResult
     from gradlab.spec import Spec
 
@@ -110,12 +111,14 @@ def _run(specs: Sequence[Spec], options: RunOptions, output: RunOutput, command:
     printing = not output.json and not output.quiet
     results: list[RunResult] = []
     with Runs.begin(specs, options, display, command=["gradlab", *sys.argv[1:]]) as runs:
+        if output.best is not None:
+            _check_best(runs.plans, output.best)
         for plan in runs.plans:
             with display, Signals(runs.drain, display) as signals:
                 result = runs.run(plan)
             if printing:
                 with best_effort():
-                    _show(result, first=not results, verbose=output.verbose)
+                    _show(result, first=not results, verbose=output.verbose, best=output.best)
             results.append(result)
             exported = runs.export(result)
             if printing:
@@ -139,13 +142,21 @@ def _run(specs: Sequence[Spec], options: RunOptions, output: RunOutput, command:
     return 1 if any(result.failures for result in results) else 0
 
 
-def _show(result: RunResult, *, first: bool, verbose: bool) -> None:
+def _check_best(plans: Sequence[Plan], settings: str) -> None:
+    """Raise UsageError before anything is computed where the cells leave nothing to choose."""
+    from gradlab.analysis.compare.best import check_choice
+
+    for plan in plans:
+        check_choice(plan.cells, settings)
+
+
+def _show(result: RunResult, *, first: bool, verbose: bool, best: str | None) -> None:
     from gradlab.report.terminal.expectations import expectation_lines
     from gradlab.report.terminal.run import run_report
 
     if not first:
         out()
-    print_report(lambda glyphs, width: run_report(result, glyphs, width, verbose=verbose))
+    print_report(lambda glyphs, width: run_report(result, glyphs, width, verbose=verbose, best=best))
     if result.expected:
         out()
         print_report(lambda glyphs, width: expectation_lines(result.expected, glyphs, width, verbose=verbose))

@@ -45,6 +45,38 @@ class Comparison:
         return self.answer.checks
 
     @property
+    def best(self) -> pd.DataFrame | None:
+        """What was chosen for each configuration along the settings `best`, one row each; None without them.
+
+        The settings that vary and the value chosen; `validation`, the mean metric by which it was chosen, and `test`,
+        the mean on the samples that judge it, with `_lo` and `_hi` (95 % over seeds); `values`, how many there were,
+        and `ties`, those that the choice does not tell from it; `sensitivity`, the range of `test` over the values;
+        `learned` (share of the seeds), `lost` (seeds that diverged); `test_without_seed`, the mean with each seed at
+        the value that the other seeds choose.
+        """
+        return None if self.answer.best is None else self.answer.best.table
+
+    @property
+    def best_values(self) -> pd.DataFrame | None:
+        """Every value of the settings `best` in each configuration, one row each, with the columns of `best`, and
+        whether it is `chosen` or a `tie`; None without them."""
+        return None if self.answer.best is None else self.answer.best.values
+
+    def picture(self) -> Any:
+        """Return a matplotlib figure of the metric on the test half against the values of the settings `best`.
+
+        Raises UsageError without `best`, and for networks along several axes.
+        """
+        from gradlab.report import plots
+
+        plots.load()
+        from gradlab.report.plots.sensitivity import comparison_picture
+        from gradlab.report.plots.style import plain_text
+
+        with plain_text():
+            return comparison_picture(self.answer)
+
+    @property
     def conclusions(self) -> list[str]:
         """What follows from the numbers, one sentence each."""
         return conclusions(self.answer)

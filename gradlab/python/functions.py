@@ -224,8 +224,9 @@ def compare(path: list[Measured] | tuple[Measured, ...], /) -> ProbeComparison: 
 def compare(
     path: str | Path = "results",
     *others: str | Path,
-    metric: str = "survival",
+    metric: str | None = None,
     by: Any = None,
+    best: Any = None,
     where: str | None = None,
     baseline: str | None = None,
     sort: str | None = None,
@@ -236,8 +237,9 @@ def compare(
 def compare(
     path: Any = "results",
     *others: Any,
-    metric: str = "survival",
+    metric: str | None = None,
     by: Any = None,
+    best: Any = None,
     where: str | None = None,
     baseline: str | None = None,
     sort: str | None = None,
@@ -253,8 +255,11 @@ def compare(
         path: a run directory, or one above several; a directory of a measured model; or what `probe`, `watch` or `load`
             returns.
         others: more of them; of measured models at least one.
-        metric: ``survival``, ``survival_final``, ``decay``, ``reach``, ``metric``, ``loss`` or ``learned``.
+        metric: ``survival``, ``survival_final``, ``decay``, ``reach``, ``metric``, ``loss`` or ``learned``; None:
+            ``survival``, with `best` ``metric``.
         by: the settings that make the rows of its `table`, ``"depth,activation"`` or a list; None: all that vary.
+        best: settings, as ``"lr"``, of which each configuration has the value that is best on one half of the held-out
+            samples; all else is then judged on the other half. `Comparison.best` has what was chosen.
         where: only these cells: ``"depth>=16 and norm=none"``.
         baseline: what all else is compared with, in pairs of the same seed: ``"activation=sigmoid"``.
         sort: the column to sort by, largest first; ``-column``: last.
@@ -271,7 +276,7 @@ def compare(
         return compared(given)
     conditions: Any = fail_on  # one text or several: the options make a tuple of them
     options = CompareOptions(
-        metric=metric, by=by, where=where, baseline=baseline, sort=sort, top=top, fail_on=conditions
+        metric=metric, by=by, best=best, where=where, baseline=baseline, sort=sort, top=top, fail_on=conditions
     )
     return compared_paths(paths_of((path, *others)), options)
 

@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 
 from gradlab.analysis.compare.axes import labels_of, over_of
+from gradlab.analysis.compare.best import Best, folded, with_choice
 from gradlab.analysis.compare.collect import Collected, Collection, unlike
-from gradlab.analysis.compare.conditions import read_condition, truth
+from gradlab.analysis.compare.conditions import read_condition, read_equalities, truth
 from gradlab.analysis.compare.design import ASIDE, Design, design_of, response_values
 from gradlab.analysis.compare.judgement import Judgement, judged
 from gradlab.analysis.compare.main_effects import MainEffects, main_effects
-from gradlab.analysis.compare.mean_table import mean_table, row_settings, sorted_rows
+from gradlab.analysis.compare.mean_table import mean_table, row_keys, row_settings, sorted_rows
 from gradlab.analysis.compare.paired_comparisons import (
     Improvement,
     PairedComparison,
@@ -29,7 +30,7 @@ from gradlab.analysis.compare.variance import VarianceShares, variance_shares
 from gradlab.cell import SETTINGS
 from gradlab.components import nearest
 from gradlab.errors import UsageError
-from gradlab.query import names
+from gradlab.query import conjuncts, names
 
 __all__ = ["Check", "Comparison", "Question", "ResponseAnalysis", "analyse", "compare"]
 
@@ -38,8 +39,10 @@ __all__ = ["Check", "Comparison", "Question", "ResponseAnalysis", "analyse", "co
 class Question:
     """What is asked, as the flags of the command have it."""
 
-    metric: str = "survival"
+    metric: str | None = None
+    """None: survival; with `best` the metric."""
     by: str | None = None
+    best: str | None = None
     where: str | None = None
     baseline: str | None = None
     sort: str | None = None
@@ -101,6 +104,8 @@ class Comparison:
     improvements: dict[str, tuple[Improvement, ...]]
     """For the verdicts ``vanishing`` and ``exploding``."""
     checks: tuple[Check, ...]
+    best: Best | None = None
+    """The choice along the settings that were folded; `cells` and all else are then those at the chosen values."""
     warnings: tuple[str, ...] = field(default=())
 
 
@@ -110,22 +115,22 @@ def compare(collection: Collection, question: Question) -> Comparison:
     Raises UsageError for a question that cannot be answered: names that there are not, a condition that cannot be
     read, or one that no cell fits.
     """
-    if question.metric not in RESPONSES:
-        close = nearest(question.metric, RESPONSES)
-        raise UsageError(
-            f"--metric {question.metric}: there is no such metric" + (f"; did you mean {close}?" if close else ""),
-            f"choose from {', '.join(RESPONSES)}",
-        )
-    response = RESPONSES[question.metric]
+    response = _response(question)
     cells, warnings = _chosen(collection.cells, question.where)
     cells, notes = _counted_once(cells)
     warnings += notes
     whole = cells
-    cells = split_parameters(cells, question.by, question.baseline)
-    plan = design_of(cells)
+    cells = split_parameters(cells, ",".join(filter(None, (question.by, question.best))), question.baseline)
+    best = None
+    if question.best is None:
+        plan = design_of(cells)
+    else:
+        _refuse_folded(question)
+        best, cells, plan = folded(cells, question.best)
+        whole = whole[best.cells].reset_index(drop=True)
     varied = [factor.name for factor in plan.varied]
     baseline = {} if question.baseline is None else parse_baseline(question.baseline, plan)
-    configurations = mean_table(cells, plan, varied)
+    configurations = with_choice(mean_table(cells, plan, varied), best)
     by = _usual_rows(cells, plan, varied) if question.by is None else row_settings(question.by, varied)
     table = configurations if question.by is None else mean_table(cells, plan, by)
     shown = sorted_rows(table, by, plan.axes, question.sort, question.top)
@@ -162,8 +167,31 @@ def compare(collection: Collection, question: Question) -> Comparison:
             for verdict in ("vanishing", "exploding")
         },
         checks=tuple(_check(text, configurations, whole, plan) for text in question.fail_on),
+        best=best,
         warnings=tuple(warnings),
     )
+
+
+def _response(question: Question) -> Response:
+    name = question.metric or ("survival" if question.best is None else "metric")
+    if name not in RESPONSES:
+        close = nearest(name, RESPONSES)
+        raise UsageError(
+            f"--metric {name}: there is no such metric" + (f"; did you mean {close}?" if close else ""),
+            f"choose from {', '.join(RESPONSES)}",
+        )
+    return RESPONSES[name]
+
+
+def _refuse_folded(question: Question) -> None:
+    """Raise UsageError where a setting that is folded is also to make rows, or a baseline."""
+    keys = set(row_keys(question.best or ""))
+    named = [(key, "--by") for key in row_keys(question.by or "")]
+    for condition in conjuncts(read_equalities(question.baseline, SETTINGS, "--baseline")) if question.baseline else ():
+        named += [(name, "--baseline") for name in names(condition)]
+    for key, flag in named:
+        if key in keys:
+            raise UsageError(f"--best {key}: {flag} names it too", f"leave it out of {flag}: each row is at its best")
 
 
 def _usual_rows(cells: pd.DataFrame, plan: Design, varied: Sequence[str]) -> list[str]:

@@ -28,8 +28,10 @@ ASIDE = ("seed", "thresholds.vanish", "thresholds.explode", "probe.at", "probe.r
 
 def response_values(cells: pd.DataFrame, response: Response) -> Floats:
     """Return the response of each cell; NaN for metric and loss of one that diverged, which has none, and for a metric
-    that measures nothing."""
+    that measures nothing. Of cells at their best values (`best.folded`) the metric is a score: lost ones have one."""
     values = cells[response.column].to_numpy(np.float64)
+    if response.name == "metric" and "judged" in cells:  # a score, in which the lost ones count
+        return values
     lost = (cells["status"] != "ok").to_numpy() if response.name in ("metric", "loss") else False
     if response.name == "metric":
         lost = lost | ~measures(values)
@@ -77,11 +79,13 @@ class Design:
         return joint([factor.codes for factor in self.varied if factor.name in names], len(self.configuration))
 
 
-def design_of(cells: pd.DataFrame) -> Design:
-    """Return the design of `cells`, whose levels are in the order of numbers or of the registries."""
+def design_of(cells: pd.DataFrame, without: Sequence[str] = ()) -> Design:
+    """Return the design of `cells`, whose levels are in the order of numbers or of the registries; `without` some
+    settings, as if there were none."""
     varied, fixed = [], {}
     idle = idle_attributes(cells["model"].unique())
-    for key in (*SETTINGS, *(str(column) for column in cells if parameter_of(str(column)) is not None)):
+    parameters = (str(column) for column in cells if parameter_of(str(column)) is not None)
+    for key in (key for key in (*SETTINGS, *parameters) if key not in without):
         codes, values = pd.factorize(cells[key], use_na_sentinel=False)
         if len(values) < 2:
             if key not in idle:

@@ -131,15 +131,17 @@ def row_keys(text: str) -> tuple[str, ...]:
     return tuple("lr" if name == "optimizer.lr" else name for name in names)
 
 
-def row_settings(text: str, names: Sequence[str]) -> tuple[str, ...]:
-    """Return the settings of ``--by``. Raises UsageError for one that there is not, or that does not vary."""
+def row_settings(text: str, names: Sequence[str], flag: str = "--by") -> tuple[str, ...]:
+    """Return the settings that a `flag` names. Raises UsageError for one that there is not, or that does not vary."""
     keys = row_keys(text)
     for name in keys:
         if (name not in SETTINGS and parameter_of(name) is None) or name == "seed":
             hint = like(name, [key for key in SETTINGS if key != "seed"]).replace("'", "")
-            raise UsageError(f"--by {name}: there is no such setting", hint)
+            raise UsageError(f"{flag} {name}: there is no such setting", hint)
         if name not in names:
-            raise UsageError(f"--by {name}: it is the same everywhere", f"what varies: {', '.join(names) or 'nothing'}")
+            raise UsageError(
+                f"{flag} {name}: it is the same everywhere", f"what varies: {', '.join(names) or 'nothing'}"
+            )
     return keys
 
 

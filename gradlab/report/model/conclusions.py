@@ -17,7 +17,9 @@ from gradlab.analysis.compare.seed_means import LEVEL
 from gradlab.cell import setting_behind
 from gradlab.families import Axis
 from gradlab.report.formatting import count, factor_text, joined, power
+from gradlab.report.model.best_conclusions import best_conclusions
 from gradlab.report.model.compared_outcomes import configurations_of_comparison
+from gradlab.report.model.comparison_best import best_rows
 from gradlab.report.model.effects import response_name, share_of
 from gradlab.report.model.labels import name_of
 from gradlab.report.model.training_conclusions import learning, losses
@@ -46,13 +48,19 @@ def conclusions(comparison: Comparison) -> list[str]:
     trained = comparison.design.fixed.get("train.steps") != 0
     measured = configurations_of_comparison(comparison, lambda point: _name(comparison, point)) if trained else []
     metric = comparison.metric_name or "metric"
+    before = [*_unmeasurable(comparison), *_vanishing(comparison), *_exploding(comparison)]
+    # what holds before training does not depend on the choice of a best value
+    chosen = comparison.best is not None and comparison.response.name in ("metric", "learned", "loss")
     sentences = [
-        *learning(measured, metric),
-        *_unmeasurable(comparison), *_vanishing(comparison), *_exploding(comparison), *_variance(comparison),
-        *losses(measured, metric),
-        *_theory(comparison), *_not_significant(comparison), *_too_few_seeds(comparison),
+        *_best(comparison), *learning(measured, metric), *([] if chosen else before), *_variance(comparison),
+        *losses(measured, metric), *([] if chosen else _theory(comparison)), *_not_significant(comparison),
+        *_too_few_seeds(comparison),
     ]  # fmt: skip
     return [sentence for sentence in sentences if sentence]
+
+
+def _best(comparison: Comparison) -> list[str]:
+    return [] if comparison.best is None else best_conclusions(comparison.best, best_rows(comparison))
 
 
 def _before_training(comparison: Comparison) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -18,8 +18,9 @@ from gradlab.report.model.marks import Point, learned
 from gradlab.report.model.outcomes import TrainingOutcome, outcomes_by
 from gradlab.results.tables import Tables
 
-__all__ = ["Row", "RowGroup", "by_axis", "metric_name", "points_of", "rows_of", "shown_labels", "shown_lengths"]
+__all__ = ["Row", "RowGroup", "by_axis", "metric_name", "points_of", "rows_of", "shown_labels", "shown_lengths", "some"]
 
+_Any = TypeVar("_Any")
 _LENGTHS_FOLDED = 16
 _ROUNDING = 1e-6
 """Of survivals of one network: its initial weights are rounded to the precision of training."""
@@ -127,6 +128,13 @@ def _same_survival(left: Point, right: Point) -> bool:
     one, other = float(left["log10_survival"]), float(right["log10_survival"])
     near = one == other or abs(one - other) <= _ROUNDING * max(abs(one), 1.0) or (one != one and other != other)
     return near and all(left[name] == right[name] for name in ("verdict", "n", "n_survival"))
+
+
+def some(rows: tuple[_Any, ...], most: int | None) -> tuple[_Any, ...]:
+    """Return at most `most` rows, evenly from the first to the last; None: all."""
+    if most is None or most >= len(rows):
+        return rows
+    return tuple(rows[round(at * (len(rows) - 1) / (most - 1))] for at in range(most))
 
 
 def shown_lengths(lengths: Sequence[int], width: int | None) -> tuple[int, ...]:

@@ -31,6 +31,7 @@ PICTURES = {
     "training": "gradlab.report.plots.training:picture",
     "effects": "gradlab.report.plots.effects:picture",
     "recurrence": "gradlab.report.plots.recurrence:picture",
+    "sensitivity": "gradlab.report.plots.sensitivity:picture",
 }
 """Every picture by its name, which is its file name: a function from `PlotData` to a figure, or to None where the
 tables have nothing for it."""

@@ -10,9 +10,12 @@ from gradlab.analysis.compare.comparison import Comparison
 from gradlab.analysis.compare.design import setting_text
 from gradlab.report.formatting import count, joined
 from gradlab.report.glyphs import Glyphs
+from gradlab.report.model.best_conclusions import best_notes
+from gradlab.report.model.comparison_best import best_rows, best_rows_shown
 from gradlab.report.model.comparison_rows import comparison_rows
 from gradlab.report.model.conclusions import conclusions
 from gradlab.report.model.effects import effect_table, paired_table, variance_table
+from gradlab.report.terminal.best import choice_lines
 from gradlab.report.terminal.comparison_tables import response_lines, training_lines
 from gradlab.report.terminal.effect_intervals import effect_columns, paired_columns, variance_columns
 from gradlab.report.terminal.entries import MOST_CONCLUSIONS, conclusion_lines, wrapped
@@ -60,9 +63,19 @@ def _tables(
                     response_lines(comparison, group, glyphs, width, rows),
                 )
             )
-    if comparison.design.fixed.get("train.steps") != 0:
-        for group in groups:
-            tables.append((f"{metric} by {group.axis.setting}", training_lines(comparison, group, glyphs, width, rows)))
+    trained = [
+        (f"{metric} by {group.axis.setting}", training_lines(comparison, group, glyphs, width, rows))
+        for group in groups
+        if comparison.design.fixed.get("train.steps") != 0
+    ]
+    if comparison.best is not None:  # what was chosen is never left out
+        results = [line for _, lines in trained for line in lines]
+        choices = choice_lines(
+            comparison.best, best_rows_shown(comparison), best_notes(comparison.best, best_rows(comparison)), glyphs,
+            width, rows,
+        )  # fmt: skip
+        trained = [(f"best {comparison.best.title}", results + choices)]
+    tables += trained
     tables.append(("shares of the variance", _variance(comparison, glyphs, width)))
     tables.append(("main effects", _effects(comparison, glyphs, width)))
     return [(name, table) for name, table in tables if table]

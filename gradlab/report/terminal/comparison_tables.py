@@ -14,7 +14,8 @@ from gradlab.report.formatting import capital, count, joined, metric_text, numbe
 from gradlab.report.glyphs import Glyphs
 from gradlab.report.model.marks import Point, learned, mark, mark_of, reach_text, sign_names, verdict_of
 from gradlab.report.model.outcomes import TrainingOutcome
-from gradlab.report.model.rows import Row, RowGroup, shown_lengths
+from gradlab.report.model.rows import Row, RowGroup, shown_lengths, some
+from gradlab.report.terminal.best import best_title
 from gradlab.report.terminal.entries import (
     EMPTY,
     half_width,
@@ -94,9 +95,7 @@ def _some(comparison: Comparison, rows: tuple[Row, ...], most: int | None) -> tu
     """Return at most `most` rows: the first of those that are sorted, otherwise some from the first to the last."""
     if most is None or most >= len(rows):
         return rows
-    if comparison.question.sort:
-        return rows[:most]
-    return tuple(rows[round(at * (len(rows) - 1) / (most - 1))] for at in range(most))
+    return rows[:most] if comparison.question.sort else some(rows, most)
 
 
 def _fewer(group: RowGroup, whole: RowGroup, width: int | None) -> list[Text]:
@@ -162,13 +161,7 @@ def response_lines(
     if (comparison.table["configurations"] > 1).any():
         note = "averaged: configurations that differ in settings not among the rows; opposite ones cancel"
         lines += wrapped(note, width, "dim")
-    if largest is not None:
-        half, row, length = largest
-        note = f"{glyphs.plus_minus} 95 % over seeds (Student t)"
-        where = f"{row.name} {axis.at(length)}" if group.keys else axis.at(length)
-        note += "" if inside else f"; here at most {glyphs.plus_minus}{half:.2g} ({where}), all with --csv"
-        lines += wrapped(note, width, "dim")
-    return [*lines, Text()]
+    return [*lines, *_interval_note(group, column, glyphs, width, inside=inside), Text()]
 
 
 def _row_labels(group: RowGroup) -> list[Column]:
@@ -219,20 +212,40 @@ def training_lines(
 
     def entry(point: Point, outcome: TrainingOutcome | None, intervals: bool) -> Entry:
         half = half_width(point, "metric")
-        text = without_metric(point, outcome) if isnan(point["metric"]) else metric_text(float(point["metric"]))
+        lost = isnan(point["metric"]) or point["diverged"] == point["cells"]
+        text = without_metric(point, outcome) if lost else metric_text(float(point["metric"]))
         text += f" {glyphs.plus_minus}{metric_text(half)}" if intervals and not isnan(half) else ""
         return Entry(f"{text} {point['learned_n']}/{point['cells']} {glyphs.learned if learned(point) else ' '}")
 
     def columns(intervals: bool) -> list[Column]:
         values = _by_length(group, lengths, group.metric, lambda point, outcome: entry(point, outcome, intervals))
         largest = [_max_trainable(rows, glyphs)] if len(lengths) > 1 else []
-        return [*values, *largest, _reach(rows, glyphs), *_counts(rows)]
+        reach = [_reach(rows, glyphs)] if comparison.best is None else []
+        return [*values, *largest, *reach, *_counts(rows)]
 
     inside = _fits([*labels(group), *columns(True)], width)
-    title = f"After training: {group.metric} on held-out samples, and how many seeds learned"
+    what = f"After training: {group.metric} on held-out samples"
+    if comparison.best is not None:
+        what = best_title(comparison.best)
+    title = f"{what}, and how many seeds learned"
     title += f" ({glyphs.learned} most of them){_of_all(lengths, group)}"
     table = fold(labels(group), columns(inside), width, glyphs)
-    return [*_titled(title, group, width), *table, *_fewer(group, whole, width), Text()]
+    lines = [*_titled(title, group, width), *table, *_fewer(group, whole, width)]
+    if comparison.best is not None:
+        lines += _interval_note(group, "metric", glyphs, width, inside=inside)
+    return [*lines, Text()]
+
+
+def _interval_note(group: RowGroup, column: str, glyphs: Glyphs, width: int | None, *, inside: bool) -> list[Text]:
+    """Return a line about the intervals of a table, with the largest where they are not `inside` of it."""
+    largest = largest_half_width(group.rows, column)
+    if largest is None:
+        return []
+    half, row, length = largest
+    where = f"{row.name} {group.axis.at(length)}" if group.keys else group.axis.at(length)
+    note = f"{glyphs.plus_minus} 95 % over seeds (Student t)"
+    note += "" if inside else f"; here at most {glyphs.plus_minus}{half:.2g} ({where}), all with --csv"
+    return wrapped(note, width, "dim")
 
 
 def _titled(title: str, group: RowGroup, width: int | None) -> list[Text]:

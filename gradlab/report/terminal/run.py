@@ -12,6 +12,7 @@ from rich.text import Text
 
 from gradlab.analysis.compare.design import setting_text
 from gradlab.cell import SETTINGS
+from gradlab.errors import UsageError
 from gradlab.families.axes import length_settings
 from gradlab.report.formatting import count, duration, joined
 from gradlab.report.glyphs import Glyphs
@@ -20,6 +21,7 @@ from gradlab.report.model.marks import sign_names
 from gradlab.report.model.profiles import ProfileIndex, longest_cells, longest_profiles
 from gradlab.report.model.rows import RowGroup, by_axis, rows_of, shown_lengths
 from gradlab.report.model.stacked import LayerSurvival, stacked_survival
+from gradlab.report.terminal.best import best_lines
 from gradlab.report.terminal.entries import (
     EMPTY,
     MOST_CONCLUSIONS,
@@ -68,10 +70,13 @@ class RunReport(Protocol):
     def workers(self) -> int: ...
 
 
-def run_report(result: RunReport, glyphs: Glyphs, width: int | None, *, verbose: bool = False) -> list[Text]:
+def run_report(
+    result: RunReport, glyphs: Glyphs, width: int | None, *, verbose: bool = False, best: str | None = None
+) -> list[Text]:
     """Return the lines of a report, folded to `width` columns; None: as wide as it takes.
 
-    The conclusions come first, at most six unless `verbose`.
+    The conclusions come first, at most six unless `verbose`. With `best`, what training made of each configuration is
+    that at its best value of these settings.
     """
     lines: list[Text] = []
     parts = by_axis(result.tables)
@@ -81,13 +86,15 @@ def run_report(result: RunReport, glyphs: Glyphs, width: int | None, *, verbose:
         lines += wrapped(_heading(name, group, glyphs), width, "bold")
         if not index:
             lines += wrapped(_counts(result, glyphs), width)
-        lines += [Text(), *_along_one_axis(tables, group, glyphs, width, verbose=verbose)]
+        lines += [Text(), *_along_one_axis(tables, group, glyphs, width, verbose=verbose, best=best)]
     if not parts:
         lines += [Text(result.name, "bold"), *wrapped(_counts(result, glyphs), width)]
     return [*lines, *_failures(result, width), *wrapped(f"Tables: {result.path}/summary.csv, cells.csv, ...", width)]
 
 
-def _along_one_axis(tables: Tables, group: RowGroup, glyphs: Glyphs, width: int | None, *, verbose: bool) -> list[Text]:
+def _along_one_axis(
+    tables: Tables, group: RowGroup, glyphs: Glyphs, width: int | None, *, verbose: bool, best: str | None
+) -> list[Text]:
     if not len(tables.summary):
         return []
     sentences = [glyphs.plain(sentence) for sentence in causes(group)]
@@ -99,7 +106,7 @@ def _along_one_axis(tables: Tables, group: RowGroup, glyphs: Glyphs, width: int 
     return [
         *lines,
         *_survival(tables, shown, glyphs, width),
-        *_training(shown, glyphs, width),
+        *(_training(shown, glyphs, width) if best is None else _at_best(tables, shown, best, glyphs, width)),
     ]
 
 
@@ -204,6 +211,15 @@ def _training(group: RowGroup, glyphs: Glyphs, width: int | None) -> list[Text]:
     title = f"After {steps}: {group.metric} on held-out samples ({glyphs.learned} most seeds learned)"
     columns = training_columns(group, glyphs)
     return [*wrapped(title, width, "bold"), *fold(_labels(group), columns, width, glyphs), Text()]
+
+
+def _at_best(tables: Tables, group: RowGroup, best: str, glyphs: Glyphs, width: int | None) -> list[Text]:
+    """Return the results at the best values, or where they cannot be chosen all of them, and why."""
+    try:
+        return best_lines(tables, best, glyphs, width)
+    except UsageError as error:
+        lines = [*_training(group, glyphs, width)[:-1], *wrapped(error.message, width), *wrapped(error.hint, width)]
+        return [*lines, Text()]
 
 
 def _failures(result: RunReport, width: int | None) -> list[Text]:
