@@ -41,6 +41,7 @@ class Term:
 _REPORTS = "reports of run and compare, probe"
 _THEORY = "theory"
 _COMPARE = "compare"
+_BEST = "compare --best, run --best"
 
 TERMS: tuple[Term, ...] = (
     # what is run
@@ -120,6 +121,24 @@ TERMS: tuple[Term, ...] = (
     Term("paired difference", "difference of two cells of equal seed that are alike in all other settings; ↑ or ↓ "
          "where a paired t test and a sign-flip permutation test pass after Holm's correction, otherwise ~", "",
          _COMPARE, aliases=("~", "↑", "↓", "paired"), related=("baseline", "interval")),
+    Term("held-out samples", "samples of the task that training does not see; the metric is measured on them. Two "
+         "fixed halves, the same for all seeds, are measured apart: validation half and test half", used=_REPORTS,
+         aliases=("held-out", "held out"), related=("metric", "best value")),
+    Term("validation half", "half of the held-out samples by which `--best` chooses values", used=_BEST,
+         aliases=("selection", "validation"), related=("validation_metric", "best value", "test half")),
+    Term("test half", "the other half of the held-out samples: `--best` judges by it what was chosen without it",
+         used=_BEST, aliases=("test",), related=("test_metric", "best value", "validation half")),
+    Term("best value", "value of a setting, one for all seeds of a configuration, with the largest mean metric on the "
+         "validation half; a seed that diverged counts 0", "argmax over values of the mean over seeds of "
+         "max(validation metric, 0)", _BEST, aliases=("best", "--best"),
+         related=("validation half", "tie", "sensitivity")),
+    Term("tie", "value of a setting that the validation half does not tell from the best one: with 95 % confidence the "
+         "truly best is the chosen value or a tie",
+         "paired one-sided t test over common seeds: p >= 0.05 / (values - 1)",
+         _BEST, aliases=("ties",), related=("best value", "paired difference")),
+    Term("sensitivity", "how much depends on a setting: range of the mean metric on the test half over its values, a "
+         "diverged seed as 0", "largest - smallest mean over the values", _BEST, aliases=("range",),
+         related=("best value",)),
     # mean-field theory
     Term("z", column="theory_z", formula="(mean ln survival - predicted) / (predicted sd / √n); theory does not "
          f"explain |z| > {UNEXPLAINED_Z:g}", used=_REPORTS, related=("theory_survival", "theory_log10_sd")),

@@ -82,6 +82,7 @@ def test_a_condition_holds_for_a_model_or_for_none(condition: str, code: int, mo
         (["compare", "results/a"], "there is nothing to compare it with"),
         (["compare", "results/a", "results/b", "--by", "depth"], "--by depth: it asks for cells of a spec"),
         (["compare", "results/a", "results/b", "--metric", "loss"], "--metric loss: it asks for cells of a spec"),
+        (["compare", "results/a", "results/b", "--best", "lr"], "--best lr: it asks for cells of a spec"),
         (["compare", "results/a", "results/b", "--top", "3"], "--top 3: it asks for cells of a spec"),
         (["compare", "results/a", "results/b", "--fail-on", "depth=3"], "there is no column 'depth'"),
         (["show", "abc", "results/a"], "results/a holds measured steps of a training loop (gl.watch), and no cells"),

@@ -12,6 +12,7 @@ import torch
 from gradlab.components import TASKS, Named
 from gradlab.tasks import load
 from gradlab.tasks.losses import cross_entropy, mse
+from gradlab.thresholds import METRIC_FLOORS
 
 
 @pytest.mark.parametrize("name", ["teacher", "linear_regression", "spirals", "images"])
@@ -70,6 +71,7 @@ def test_every_task_judges_perfect_outputs_as_learned(tmp_path):
     np.savez(tmp_path / "d.npz", x=np.random.default_rng(0).normal(size=(40, 50, 2)), y=np.arange(40) % 2)
     own = {"path": str(tmp_path / "d.npz"), "kind": "classification"}
     files = {"table": {**own, "path": str(tmp_path / "t.csv"), "target": "y"}, "arrays": own, "array_sequences": own}
+    metrics = set()
     for name in TASKS:
         lengths = TASKS[name].lengths
         given = tuple(files.get(name, {}).items())
@@ -80,7 +82,11 @@ def test_every_task_judges_perfect_outputs_as_learned(tmp_path):
             perfect = 100 * torch.nn.functional.one_hot(target, data.out_features).double()
         assert float(data.criterion.metric(perfect, target)) == 1
         assert data.criterion.learned_from < 1
+        metrics.add(data.criterion.name)
         constant = torch.zeros_like(perfect)
         assert float(data.criterion.metric(constant, target)) < data.criterion.learned_from
         broken = data.criterion.metric(torch.full_like(perfect, torch.nan), target)
         assert not bool(broken >= data.criterion.learned_from)
+        if data.criterion.name in METRIC_FLOORS:  # what knows nothing is not far above the floor, perfection is
+            assert float(data.criterion.metric(constant, target)) < 0.6
+    assert metrics >= METRIC_FLOORS.keys()
