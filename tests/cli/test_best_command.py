@@ -85,3 +85,15 @@ def test_a_run_reports_each_configuration_at_its_best(command_line: Command) -> 
     rows = out[out.index("At the best lr") : out.index("Chosen lr")].splitlines()
     assert [sum(line.startswith(name) for line in rows) for name in ("sigmoid", "relu")] == [1, 1]
     assert whole[whole.index("After 5 steps") :].count("sigmoid") >= 2
+
+
+def test_failed_cells_are_left_out_of_report_and_picture(command_line: Command) -> None:
+    Path("s.yaml").write_text(SPEC)
+    code, out, _ = command_line("run", "s.yaml", "--executor", "inline", "--no-plots", "--best", "lr", fail=8)
+    assert code == 1
+    assert "At the best lr: accuracy on the test half" in out
+    assert "at depth" not in out[out.index("Chosen lr") : out.index("Failed")]  # depth 2 alone is left
+    drawn = [command_line("plot", "results", "--only", "sensitivity", "--out", name) for name in ("a", "b")]
+    assert [code for code, _, _ in drawn] == [0, 0]
+    for ending in ("png", "svg"):
+        assert Path(f"a/sensitivity.{ending}").read_bytes() == Path(f"b/sensitivity.{ending}").read_bytes()

@@ -85,3 +85,18 @@ def test_shares_of_the_variance_add_up_to_one_in_a_balanced_grid() -> None:
     assert {level.factor for level in effects.rows} == {"depth", "activation"}
     assert effect_table(analysis, "accuracy", 1).hidden == ("depth", "activation")
     assert rows_of(tables).metric == "accuracy"
+
+
+def test_before_training_learning_rates_are_one_row_also_where_some_of_their_cells_failed() -> None:
+    cells = [cell for rate in (0.01, 0.1, 1.0) for cell in cells_of(names=("relu", "tanh"), depths=(2, 8), lr=rate)]
+    deep = [cell for cell in cells if (cell.activation.name, cell.depth) == ("tanh", 8)]
+    lost = [cell for cell in cells if cell.lr == 0.01 and (cell.activation.name == "relu" or cell.depth == 8)]
+    for failed, ends in (([], [{2, 8}, {2, 8}]), (lost, [{2, 8}, {2, 8}]), (deep, [{2, 8}, {2}])):
+        whole = rows_of(tables_of(cells, lost=failed))
+        assert len(whole.rows) == 6
+        before = whole.before_training
+        assert before.keys == ("activation",)
+        assert [set(row.points) for row in before.rows] == ends
+        assert [row.failed for row in before.rows] == [frozenset(), frozenset({8} if failed is deep else ())]
+        assert [max(row.longest_member.points) for row in before.rows] == [max(lengths) for lengths in ends]
+    assert rows_of(tables_of(cells_of(depths=(2, 8)))).before_training.rows[0].members == ()

@@ -33,7 +33,7 @@ def best_conclusions(best: Best, groups: Sequence[BestGroup]) -> list[str]:
     decided = table["decided"] & (table["values"] > 1)
     if decided.any():
         alone = int((table["ties"][decided].map(len) == 0).sum())
-        text += f"; without a tie for {alone}"
+        text += f"; without a tie for {alone or 'none'}"
     return [f"{text}.", *_at_the_ends(best, groups)]
 
 

@@ -50,6 +50,11 @@ class Row:
         return self.points[max(self.points)] if self.points else None
 
     @property
+    def longest_member(self) -> Row:
+        """Of the rows that this one stands for, the first with its longest network; the row itself where it is one."""
+        return max(self.members, key=lambda row: max(row.points, default=0), default=self)
+
+    @property
     def name(self) -> str:
         """The settings as one text, the labels where there is no title."""
         nothing = "every configuration" if len(self.members) > 1 else "this network"
@@ -97,10 +102,10 @@ class RowGroup:
     def before_training(self) -> RowGroup:
         """The rows as they are before training: those that differ only in settings of the training as one.
 
-        Only where their survivals are the same indeed, and nothing failed.
+        Only where their survivals are the same indeed. A length failed where it failed in every one of them.
         """
         kept = [at for at, key in enumerate(self.keys) if not setting_behind(key).training]
-        if len(kept) == len(self.keys) or any(row.failed or not row.points for row in self.rows):
+        if len(kept) == len(self.keys):
             return self
         merged: dict[tuple[str, ...], list[Row]] = {}
         for row in self.rows:
@@ -121,7 +126,8 @@ def _merged(kept: Sequence[int], keys: Sequence[str], rows: Sequence[Row]) -> Ro
                 return None
     labels, shown = tuple(rows[0].labels[at] for at in kept), tuple(rows[0].short[at] for at in kept)
     title = name_of(zip(keys, shown, strict=True))
-    return Row(labels, dict(sorted(points.items())), shown=shown, title=title, members=tuple(rows))
+    failed = frozenset().union(*(row.failed for row in rows)) - points.keys()
+    return Row(labels, dict(sorted(points.items())), failed, shown=shown, title=title, members=tuple(rows))
 
 
 def _same_survival(left: Point, right: Point) -> bool:

@@ -155,7 +155,7 @@ def _counts(result: RunReport, glyphs: Glyphs) -> str:
 def _survival(tables: Tables, whole: RowGroup, glyphs: Glyphs, width: int | None) -> list[Text]:
     group = whole.before_training
     index = ProfileIndex(tables.layers, tables.stacked)
-    first = tuple(row.members[0] if row.members else row for row in group.rows)
+    first = tuple(row.longest_member for row in group.rows)
     cells = longest_cells(tables, replace(whole, rows=first))
     profiles = longest_profiles(index, cells)
     largest = largest_half_width(group.rows, "log10_survival")
