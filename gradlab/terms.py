@@ -140,8 +140,9 @@ TERMS: tuple[Term, ...] = (
          "diverged seed as 0", "largest - smallest mean over the values", _BEST, aliases=("range",),
          related=("best value",)),
     # mean-field theory
-    Term("z", column="theory_z", formula="(mean ln survival - predicted) / (predicted sd / √n); theory does not "
-         f"explain |z| > {UNEXPLAINED_Z:g}", used=_REPORTS, related=("theory_survival", "theory_log10_sd")),
+    Term("z", column="theory_z", formula="(mean ln survival - predicted) / √(predicted sd²/n + known error of the "
+         f"theory²); theory does not explain |z| > {UNEXPLAINED_Z:g}", used=_REPORTS,
+         related=("theory_survival", "theory_log10_sd")),
     Term("mean-field theory", "prediction of the moments of activations and gradients in the limit of large width, "
          "over random weights", used=f"{_THEORY}, reports", aliases=("theory", "mean field"),
          related=("q*", "chi", "z")),

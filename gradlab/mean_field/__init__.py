@@ -25,6 +25,6 @@ __all__ = [
     "predict",
 ]
 
-THEORY_VERSION = 3
+THEORY_VERSION = 4
 """Raise it with every change after which `predict` may return another number, another reason, or something where it
 returned nothing: predictions that a run directory keeps from another version are ignored."""

@@ -38,6 +38,8 @@ class Prediction:
     """Standard deviation of one seed's, [L]; None where there is no finite-width theory (batch norm)"""
     log_survival: float | None = None
     log_survival_sd: float | None = None
+    log_survival_error: float | None = None
+    """Largest error of the mean that a theory is known to make by its approximations; None where there is no scatter"""
     decay: float | None = None
     """exp(slope), fitted to the profile as to a measured one; None for a single block"""
     reach: float | None = None
@@ -61,9 +63,13 @@ def from_profile(
     chi: Floats | None = None,
     *,
     log_cell_survival: float | None = None,
+    error: float = 0.0,
     note: str = "",
 ) -> Prediction:
-    """Return the prediction with this ln g_l - ln g_L, [L], and what follows from it; `sd` without rounding."""
+    """Return the prediction with this ln g_l - ln g_L, [L], and what follows from it; `sd` without rounding.
+
+    `error` is the largest one of the mean at block 1 that the approximations are known to make.
+    """
     if sd is not None:  # weights kept in float32 are rounded: what is exact on paper is known to this in a network
         sd = np.hypot(sd, _ROUNDING * np.arange(len(profile) - 1, -1, -1))
     slope = _slope(profile)
@@ -72,6 +78,7 @@ def from_profile(
         log_grad_norm_sd=sd,
         log_survival=float(profile[0]),
         log_survival_sd=None if sd is None else float(sd[0]),
+        log_survival_error=None if sd is None else error,
         decay=None if slope is None else math.exp(-slope),
         reach=None if slope is None else float(reach(np.asarray(slope))),
         q=q,

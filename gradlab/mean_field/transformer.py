@@ -20,9 +20,11 @@ from gradlab.mean_field.coverage import IRRELEVANT_AT_START, Components, Coverag
 from gradlab.mean_field.fixed_points import FixedPoint
 from gradlab.mean_field.inits import BIASES, KNOWN_INITS, bias_variance, weight_variance
 from gradlab.mean_field.inputs import Inputs
+from gradlab.mean_field.loss_gradient import loss_gradient
 from gradlab.mean_field.network_theory import NetworkTheory
 from gradlab.mean_field.prediction import NoPrediction, Prediction, from_profile
 from gradlab.mean_field.token_profile import Sublayer, token_profile
+from gradlab.mean_field.token_scatter import Batch, token_scatter
 from gradlab.mean_field.token_stream import FeedForward, Norm, Pair
 
 __all__ = ["THEORY"]
@@ -76,14 +78,28 @@ def _profile(cell: Cell, inputs: Inputs) -> Prediction:
     blocks = [_block(cell, options, block) for block in range(cell.depth)]
     final = options["final_norm"]
     normed = cell.residual.name in ("pre_norm", "sandwich", "layer_scale") if final == "auto" else final
-    profile = token_profile(
-        blocks,
-        tokens,
-        common=1.0 if options["pool"] == "mean" else None,
-        stream=_stream(cell, options, features, tokens, inputs.mean_square),
-        final_norm=_norm(cell) if normed else None,
+    common = 1.0 if options["pool"] == "mean" else None
+    stream = _stream(cell, options, features, tokens, inputs.mean_square)
+    top = _norm(cell) if normed else None
+    profile = token_profile(blocks, tokens, common=common, stream=stream, final_norm=top)
+    batch = Batch(
+        cell.probe_batch_size,
+        cell.width,
+        hidden=int(_number(options["ff"]) * cell.width),
+        single=options["pool"] != "mean",
+        features=features,
     )
-    return from_profile(profile.log_grad_norm)
+    readout = weight_variance(cell.init, cell.width, inputs.out_features) * cell.width
+
+    def loss(output: Pair, between: float) -> float:
+        mean = (output.square + (tokens - 1) * output.product) / tokens if options["pool"] == "mean" else output.square
+        c = min(max(between / mean, 0.0), 1.0) if mean > 0 else 0.0
+        return loss_gradient(inputs.out_features, readout * mean, c, cell.probe_batch_size, 0.0).product2
+
+    scatter = token_scatter(blocks, tokens, batch, common=common, stream=stream, final_norm=top, loss=loss)
+    if scatter is None:
+        return from_profile(profile.log_grad_norm)
+    return from_profile(profile.log_grad_norm, np.sqrt(scatter.variance), error=scatter.error)
 
 
 def _stream(cell: Cell, options: dict[str, object], features: int, tokens: int, mean_square: float) -> Pair:

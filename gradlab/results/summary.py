@@ -89,11 +89,13 @@ def summary_table(
         "theory_survival": lambda: number(predicted.log_survival),
         "theory_log10_survival": lambda: predicted.log_survival / LN10,
         "theory_log10_sd": lambda: predicted.log_survival_sd / LN10,
+        "theory_log10_error": lambda: predicted.log_survival_error / LN10,
         "theory_decay": lambda: predicted.decay,
         "theory_z": lambda: deviations(
             survival.mean,
             predicted.log_survival,
             predicted.log_survival_sd / np.sqrt(np.maximum(survival.count, 1)),
+            predicted.log_survival_error,
         ),
         "theory_note": lambda: list(predicted.reasons),
         "theory_log10_cell_survival": lambda: predicted.log_cell_survival / LN10,

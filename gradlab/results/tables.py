@@ -136,8 +136,15 @@ def cells_table(
         "underflow_at": lambda: _integers(underflow(measured, first).block),
         "theory_survival": lambda: number(predicted.log_survival[group]),
         "theory_log10_survival": lambda: predicted.log_survival[group] / LN10,
+        "theory_log10_sd": lambda: predicted.log_survival_sd[group] / LN10,
+        "theory_log10_error": lambda: predicted.log_survival_error[group] / LN10,
         "theory_decay": lambda: predicted.decay[group],
-        "theory_z": lambda: deviations(log_survival, predicted.log_survival[group], predicted.log_survival_sd[group]),
+        "theory_z": lambda: deviations(
+            log_survival,
+            predicted.log_survival[group],
+            predicted.log_survival_sd[group],
+            predicted.log_survival_error[group],
+        ),
         "theory_log10_cell_survival": lambda: predicted.log_cell_survival[group] / LN10,
     }
 

@@ -30,8 +30,12 @@ _EXACT = 1e-9
 """A predicted scatter or a difference of logarithms below this is rounding: orthogonal linear blocks keep lengths."""
 
 
-def deviations(measured: Floats, predicted: Floats, sd: Floats) -> Floats:
-    """Return (measured - predicted)/sd; where theory leaves no scatter 0 for an exact hit, otherwise an infinity."""
+def deviations(measured: Floats, predicted: Floats, sd: Floats, error: Floats) -> Floats:
+    """Return (measured - predicted)/√(sd² + error²), `error` the known one of the prediction itself.
+
+    Where both are zero: 0 for an exact hit, otherwise an infinity.
+    """
+    sd = np.hypot(sd, error)
     difference = measured - predicted
     exact = sd < _EXACT
     missed = np.where(np.abs(difference) < _EXACT, 0.0, np.copysign(np.inf, difference))
@@ -47,6 +51,7 @@ class Predicted:
 
     log_survival: Floats
     log_survival_sd: Floats
+    log_survival_error: Floats
     decay: Floats
     log_cell_survival: Floats
     profiles: tuple[Floats | None, ...]
@@ -56,7 +61,7 @@ class Predicted:
 
 def ask(predict: Predict | None, measured: Records, group: Integers, configurations: Sequence[Cell]) -> Predicted:
     """Return the predictions for `configurations`; `group` [C] says which one each measured cell belongs to."""
-    numbers = np.full((4, len(configurations)), np.nan)
+    numbers = np.full((5, len(configurations)), np.nan)
     profiles: list[Floats | None] = [None] * len(configurations)
     reasons = [""] * len(configurations)
     if predict is not None:
@@ -70,7 +75,8 @@ def ask(predict: Predict | None, measured: Records, group: Integers, configurati
             )
             if prediction is not None:
                 numbers[:, index] = [
-                    prediction.log_survival, prediction.log_survival_sd, prediction.decay, prediction.log_cell_survival
+                    prediction.log_survival, prediction.log_survival_sd, prediction.log_survival_error,
+                    prediction.decay, prediction.log_cell_survival,
                 ]  # fmt: skip
                 profiles[index], reasons[index] = prediction.log_grad_norm, prediction.reason
-    return Predicted(numbers[0], numbers[1], numbers[2], numbers[3], tuple(profiles), tuple(reasons))
+    return Predicted(numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], tuple(profiles), tuple(reasons))

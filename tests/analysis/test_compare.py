@@ -216,10 +216,12 @@ def test_dead_diverged_and_nonfinite_cells_are_left_out_and_said(tmp_path: Path)
     assert len(found.checks[0].holds) == 2  # a gradient of exactly zero is below every threshold
 
 
-def test_theory_that_misses_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("error", [0.0, 0.1])
+def test_theory_that_misses_is_named(tmp_path: Path, error: float) -> None:
     class Flat:
         log_survival = log(0.9) * 3
         log_survival_sd = 0.2
+        log_survival_error = error
         log_cell_survival = None
         decay = 0.9
         log_grad_norm = None
@@ -230,7 +232,7 @@ def test_theory_that_misses_is_named(tmp_path: Path) -> None:
     found = compare(collect(open_runs([tmp_path / "r"])), Question())
     z = found.configurations.set_index("activation")["theory_z"]
     mean = found.configurations.set_index("activation")["log10_survival"]["relu"] * log(10)
-    assert z["relu"] == pytest.approx((mean - Flat.log_survival) / (0.2 / np.sqrt(5)))
+    assert z["relu"] == pytest.approx((mean - Flat.log_survival) / np.hypot(0.2 / np.sqrt(5), error))
     said = "\n".join(conclusions(found))
     assert "theory does not explain 1 of the 2 configurations that it predicts: sigmoid (" in said
 

@@ -123,6 +123,7 @@ def test_theory_has_columns_only_when_it_predicts() -> None:
         return SimpleNamespace(
             log_survival=(cell.depth - 1) * log(0.3),
             log_survival_sd=0.5,
+            log_survival_error=0.0,
             decay=0.3,
             log_grad_norm=profile,
             log_cell_survival=None,

@@ -233,7 +233,7 @@ def test_predictions_are_asked_once_per_configuration_and_fill_the_columns() -> 
     def predict(cell: Cell, **seen: float) -> SimpleNamespace | None:
         asked.append((cell, seen))
         if cell.activation.name == "relu":
-            nothing = dict.fromkeys(("log_survival", "log_survival_sd", "decay", "log_grad_norm", "log_cell_survival"))
+            nothing = dict.fromkeys(("log_survival", "log_survival_sd", "log_survival_error", "decay", "log_grad_norm", "log_cell_survival"))
             return SimpleNamespace(**nothing, reason="the moon is full")
         if cell.activation.name == "elu":
             return None
@@ -241,6 +241,7 @@ def test_predictions_are_asked_once_per_configuration_and_fill_the_columns() -> 
         return SimpleNamespace(
             log_survival=log(0.1),
             log_survival_sd=0.5,
+            log_survival_error=0.0,
             decay=0.5,
             log_grad_norm=profile,
             log_cell_survival=None,
@@ -286,7 +287,10 @@ def test_csv_reads_back_bit_for_bit_and_no_text_is_a_formula(tmp_path: Path) -> 
 
 def test_z_where_theory_leaves_no_scatter() -> None:
     """Orthogonal linear blocks keep a gradient exactly: 0 for a hit, infinite for a miss, nothing without a theory."""
-    z = deviations(
-        np.array([1e-13, 0.1, -0.1, 2.0, 1.0]), np.array([0, 0, 0, 1.0, np.nan]), np.array([0, 0, 0, 0.5, 0.0])
-    )
+    measured, predicted = np.array([1e-13, 0.1, -0.1, 2.0, 1.0]), np.array([0, 0, 0, 1.0, np.nan])
+    z = deviations(measured, predicted, np.array([0, 0, 0, 0.5, 0.0]), np.zeros(5))
     assert_allclose(z, [0, np.inf, -np.inf, 2, np.nan])
+
+
+def test_z_takes_in_the_known_error_of_a_theory() -> None:
+    assert deviations(np.array([2.0]), np.array([1.0]), np.array([0.3]), np.array([0.4])).tolist() == [2.0]

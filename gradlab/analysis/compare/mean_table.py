@@ -100,7 +100,12 @@ def mean_table(cells: pd.DataFrame, plan: Design, by: Sequence[str]) -> pd.DataF
     columns |= {"dead": dead, "nonfinite": nonfinite, "diverged": count(cells["status"] == "diverged")}
     for name in ("theory_log10_survival", "theory_decay"):
         columns[name] = mean(cells[name].to_numpy()).mean
-    columns["theory_z"] = mean(cells["theory_z"].to_numpy()).mean * np.sqrt(columns["n_survival"])
+    # of a mean over n seeds the scatter is √n times smaller, the known error of the prediction is not
+    unknown = np.zeros(len(cells))  # tables of 0.1, whose predictions have no known error
+    sd, error = (mean(np.asarray(cells.get(f"theory_log10_{name}", unknown))).mean for name in ("sd", "error"))
+    of_mean = np.hypot(sd, np.sqrt(columns["n_survival"]) * error)
+    smaller = np.divide(np.hypot(sd, error), of_mean, out=np.ones(groups), where=of_mean > 0)
+    columns["theory_z"] = mean(cells["theory_z"].to_numpy()).mean * np.sqrt(columns["n_survival"]) * smaller
     columns["theory_z"] = np.where(columns["configurations"] == 1, columns["theory_z"], np.nan)
     table = pd.DataFrame(columns)
     # all seeds dead: nothing is left, which is below every threshold, and no mean
