@@ -32,10 +32,10 @@ Floats = NDArray[np.float64]
 
 _SOURCES = 10
 """Of a sub-layer: up and down the two modes of the sum, the two of the branch, and the hidden units."""
-_MEAN_ERROR, _SOFTMAX_ERROR = 0.75, 0.03
+_MEAN_ERROR, _SOFTMAX_ERROR = 1.0, 0.03
 """Of the mean of ln g where a branch has all of the gradient: n times what of order 1/n is left out; and that of a
-softmax with scores of variance 1, whose ratio of means stands for a mean of ratios. The largest ones measured in
-docs/derivations.md."""
+softmax with scores of variance 1, whose ratio of means stands for a mean of ratios. docs/derivations.md has the
+measurements."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -233,7 +233,8 @@ def test_predictions_are_asked_once_per_configuration_and_fill_the_columns() -> 
     def predict(cell: Cell, **seen: float) -> SimpleNamespace | None:
         asked.append((cell, seen))
         if cell.activation.name == "relu":
-            nothing = dict.fromkeys(("log_survival", "log_survival_sd", "log_survival_error", "decay", "log_grad_norm", "log_cell_survival"))
+            numbers = ("log_survival", "log_survival_sd", "log_survival_error", "decay", "log_cell_survival")
+            nothing = dict.fromkeys((*numbers, "log_grad_norm"))
             return SimpleNamespace(**nothing, reason="the moon is full")
         if cell.activation.name == "elu":
             return None
