@@ -260,9 +260,10 @@ COLUMNS: tuple[Column, ...] = (
     Column("theory_survival", "predicted geometric mean of `survival`", ("cells", "summary")),
     Column("theory_log10_survival", "log10 of `theory_survival`", ("cells", "summary"), log10_of="theory_survival",
            compared=True),
-    Column("theory_log10_sd", "predicted standard deviation of one seed's `log10_survival`", ("cells", "summary")),
+    Column("theory_log10_sd", "predicted standard deviation of one seed's `log10_survival`", ("cells", "summary"),
+           compared=True),
     Column("theory_log10_error", "largest error of `theory_log10_survival` that the approximations of its theory are "
-           "known to make; 0 where none is known", ("cells", "summary"), since="0.2"),
+           "known to make; 0 where none is known", ("cells", "summary"), compared=True, since="0.2"),
     Column("theory_decay", "predicted `decay`", ("cells", "summary"), heading="theory", compared=True),
     Column("theory_z", "(measured - predicted) ln survival in predicted standard deviations, the known error of the "
            "prediction among them; in `summary` of the mean",

@@ -19,7 +19,8 @@ __all__ = ["WrittenTables"]
 
 
 _ALWAYS = TABLES.keys() - {"stacked"}
-_OF_CELLS = ("cell", "status", "bank", "error", "theory_log10_survival", "theory_decay", "theory_z")
+_OF_CELLS = ("cell", "status", "bank", "error", "theory_log10_survival", "theory_log10_sd", "theory_log10_error",
+             "theory_decay", "theory_z")  # fmt: skip
 
 
 class WrittenTables:
