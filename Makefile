@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check site lint format experiments papers bench clean
+.PHONY: demo test check site prints lint format experiments papers bench clean
 
 demo: $(VENV)/installed ## install, run the first experiment on real data, print its report
 	$(BIN)/gradlab run experiments/sigmoid_vs_relu.yaml
@@ -17,6 +17,9 @@ check: $(VENV)/installed-dev ## the fast tests, under two minutes
 
 site: $(VENV)/installed-dev ## the documentation: open site/index.html
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+
+prints: $(VENV)/installed ## print the examples of README and docs anew (five minutes)
+	PYTHONPATH=docs:. $(BIN)/python -m sitepages.printed
 
 lint: $(VENV)/installed-dev ## style and types
 	$(BIN)/ruff check .

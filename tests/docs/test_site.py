@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -27,9 +28,14 @@ class Page(HTMLParser):
         self.anchors: set[str] = set()
         self.links: list[str] = []
         self.loaded: list[str] = []
+        self.paragraphs: list[str] = []
+        self._in_paragraph = False
         self.feed(path.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "p":
+            self._in_paragraph = True
+            self.paragraphs.append("")
         given = {name: value or "" for name, value in attrs}
         self.anchors |= {given[name] for name in ("id", "name") if name in given}
         target = given.get(LINKS.get(tag, ""), "")
@@ -37,6 +43,14 @@ class Page(HTMLParser):
             return
         if target:
             (self.links if tag == "a" else self.loaded).append(target)
+
+    def handle_data(self, data: str) -> None:
+        if self._in_paragraph:
+            self.paragraphs[-1] += data
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "p":
+            self._in_paragraph = False
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +85,18 @@ def test_every_link_and_anchor_is_there(pages: dict[Path, Page], site: Path) -> 
                 wrong.append(f"{path.relative_to(site)}: no anchor {target}")
     assert wrong == []
     assert len(pages) > 60
+
+
+def test_lists_and_tables_are_such(pages: dict[Path, Page], site: Path) -> None:
+    """What the readers of the files themselves see as a list or a table may be a paragraph to the generator."""
+    sign = re.compile(r"^(?:[-*] |\d+\. |\|.*\|$)|```", re.MULTILINE)
+    broken = {
+        f"{path.relative_to(site)}: {text[:80]}"
+        for path, page in pages.items()
+        for text in page.paragraphs
+        if sign.search(text)
+    }
+    assert broken == set()
 
 
 def test_a_page_loads_nothing_from_the_network(pages: dict[Path, Page]) -> None:
