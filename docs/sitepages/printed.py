@@ -2,10 +2,11 @@
 
     make prints                                    (python -m sitepages.printed, with docs/ on the path; some minutes)
 
-A block of code behind a comment ``<!-- printed by: COMMAND -->`` is what the command prints at a width of 110 columns, or
-of ``<!-- printed by: COMMAND | PART; PART -->`` those of its paragraphs that begin with the parts, `head` being the
-first one; behind ``Conclusions 2`` so many of them. ``…`` stands for what is left out. A first line ``$ …`` stays. The date
-in the line above the comment becomes today's. All commands run in one new directory, in their order, equal ones once.
+A block of code behind a comment ``<!-- printed by: COMMAND -->`` is what the command prints into a pipe, or of
+``<!-- printed by: COMMAND | PART; PART -->`` those of its paragraphs that begin with the parts, `head` being the first
+one; of ``Conclusions: learned, healthy`` the items that begin so. ``…`` stands for what is left out. A first line
+``$ …`` stays. The date in the line above the comment becomes today's. All commands run in one new directory, in their
+order, equal ones once.
 """
 
 from __future__ import annotations
@@ -17,13 +18,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from pathlib import Path
 
 from sitepages.links import ROOT
 
 __all__ = ["BLOCK", "PAGES", "WIDTH", "reprinted", "shortened"]
 
-WIDTH = 110
+WIDTH = 120
 PAGES = ["README.md", *(f"docs/{name}.md" for name in ("start", "reports", "comparing", "examples"))]
 BLOCK = re.compile(
     r"(?P<above>[^\n]*\n)(?P<comment>\n*<!-- printed by: (?P<command>[^|\n]*?)(?: \| (?P<parts>[^\n]*?))? -->\n+)"
@@ -43,28 +43,40 @@ def shortened(text: str, parts: str | None) -> str:
     paragraphs = re.split(r"\n\s*\n", text.strip("\n"))
     chosen: dict[int, str] = {}
     for part in parts.split("; "):
-        name, number = re.fullmatch(r"(.*?)(?: (\d+))?", part).groups()  # type: ignore[union-attr]
-        places = [k for k, paragraph in enumerate(paragraphs) if paragraph.startswith(name) or (name, k) == ("head", 0)]
-        if not places:
-            raise ValueError(f"nothing printed begins with {name!r}")
-        for k in places:
-            chosen[k] = paragraphs[k] if number is None else _first_items(paragraphs[k], int(number))
+        name, _, items = part.partition(": ")
+        for k in _beginning(name, paragraphs):
+            chosen[k] = _some_items(paragraphs[k], items.split(", ")) if items else paragraphs[k]
+    return "\n".join(_marked(chosen, len(paragraphs), between="")) + "\n"
+
+
+def _beginning(name: str, texts: list[str]) -> list[int]:
+    if name == "head":
+        return [0]
+    places = [k for k, text in enumerate(texts) if text.strip().startswith(name)]
+    if not places:
+        raise ValueError(f"nothing printed begins with {name!r}")
+    return places
+
+
+def _some_items(paragraph: str, names: list[str]) -> str:
+    """Return the heading and the items that begin so; an item begins with two spaces and goes on with more."""
+    heading, *items = re.split(r"\n(?=  \S)", paragraph)
+    chosen = {k: items[k] for name in names for k in _beginning(name, items)}
+    return "\n".join([heading, *_marked(chosen, len(items), indent="  ")])
+
+
+def _marked(chosen: dict[int, str], count: int, *, between: str | None = None, indent: str = "") -> list[str]:
+    """Return what is chosen, with a sign in the place of what is not, and `between` where nothing is left out."""
     lines: list[str] = []
     last = -1
-    for k, paragraph in sorted(chosen.items()):
-        lines += [_LEFT_OUT] if k > last + 1 else [""] if k else []
-        lines.append(paragraph)
+    for k in sorted(chosen):
+        if k > last + 1:
+            lines.append(indent + _LEFT_OUT)
+        elif k and between is not None:
+            lines.append(between)
+        lines.append(chosen[k])
         last = k
-    if last + 1 < len(paragraphs):
-        lines.append(_LEFT_OUT)
-    return "\n".join(lines) + "\n"
-
-
-def _first_items(paragraph: str, number: int) -> str:
-    """Return the heading and the first items, each of which begins with two spaces and goes on with more."""
-    heading, *items = re.split(r"\n(?=  \S)", paragraph)
-    kept = [heading, *items[:number]]
-    return "\n".join(kept if len(items) <= number else [*kept, f"  {_LEFT_OUT}"])
+    return lines if last + 1 == count else [*lines, indent + _LEFT_OUT]
 
 
 def reprinted(page: str, printed: Callable[[str], str], date: str) -> str:
@@ -86,16 +98,21 @@ def _main() -> int:
         def printed(command: str) -> str:
             if command not in done:
                 print(command, file=sys.stderr)
-                line = command.replace("gradlab ", f"{sys.executable} -m gradlab ", 1)
+                line = command.replace("gradlab ", f"{sys.executable} -m gradlab ")
                 done[command] = subprocess.run(
                     line, shell=True, cwd=folder, env=environment, check=True, stdout=subprocess.PIPE, text=True
                 ).stdout
             return done[command]
 
         for name in PAGES:
-            path = Path(ROOT / name)
+            path = ROOT / name
             page = path.read_text(encoding="utf-8")
-            path.write_text(reprinted(page, printed, datetime.date.today().isoformat()), encoding="utf-8")
+            try:
+                text = reprinted(page, printed, datetime.date.today().isoformat())
+            except ValueError as error:
+                print(f"{name}: {error}", file=sys.stderr)
+                return 1
+            path.write_text(text, encoding="utf-8")
     return 0
 
 
