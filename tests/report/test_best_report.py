@@ -164,12 +164,20 @@ class TestPicture:
         assert words.best is not None
         from gradlab.report.plots.sensitivity import _places
 
-        assert _places(words.best) == {"sigmoid": 0.0, "relu": 1.0}
-        assert _places(short.best) == {"0.1": -1.0, "1": 0.0}
+        assert _places(words.best).at == {"sigmoid": 0.0, "relu": 1.0}
+        assert _places(short.best).at == {"0.1": -1.0, "1": 0.0}
         near = short.best.values.assign(lr=short.best.values["lr"].map({0.1: 0.1, 1.0: 0.5}))
         from dataclasses import replace
 
-        assert _places(replace(short.best, values=near)) == {"0.1": 0.1, "1": 0.5}
+        assert _places(replace(short.best, values=near)).at == {"0.1": 0.1, "1": 0.5}
+
+    def test_words_have_no_line_between_them_and_each_has_its_label(self, path: Path) -> None:
+        figure = self.figure(best_of(path, best="activation"))
+        panel = next(axes for axes in figure.axes if axes.get_title() == "at depth 4")  # type: ignore[attr-defined]
+        assert {line.get_linestyle() for line in panel.lines} == {"None"}
+        assert [text.get_text() for text in panel.get_xticklabels()] == ["sigmoid", "relu"]
+        places = np.concatenate([line.get_xdata() for line in panel.lines])
+        assert np.abs(places - np.round(places)).max() < 0.5
 
 
 def test_a_run_with_such_an_axis_has_the_picture_and_others_have_none(tmp_path: Path, path: Path) -> None:

@@ -11,17 +11,19 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from gradlab.analysis.compare.choice import Choice, Trials, choose, scores
+from gradlab.analysis.compare.conditions import read_equalities
 from gradlab.analysis.compare.design import Design, design_of, setting_text
-from gradlab.analysis.compare.mean_table import row_settings
+from gradlab.analysis.compare.mean_table import row_keys, row_settings
 from gradlab.analysis.compare.parameters import split_parameters
 from gradlab.analysis.compare.seed_means import joint
-from gradlab.cell import Cell, columns_of_settings
+from gradlab.cell import SETTINGS, Cell, columns_of_settings
 from gradlab.definitions import measures
 from gradlab.errors import UsageError
+from gradlab.query import names
 from gradlab.record import Floats
 from gradlab.thresholds import METRIC_FLOORS
 
-__all__ = ["Best", "check_choice", "folded", "with_choice"]
+__all__ = ["Best", "check_choice", "folded", "refuse_named_twice", "with_choice"]
 
 _ATTACHED = ("sensitivity", "validation", "test_without_seed")
 
@@ -87,6 +89,18 @@ def folded(cells: pd.DataFrame, text: str) -> tuple[Best, pd.DataFrame, Design]:
     judged = cells.assign(metric=score["test"], learned=cells["test_learned"].astype(bool), judged=True)
     judged = judged[best.cells].reset_index(drop=True)
     return best, judged, design_of(judged, without=keys)
+
+
+def refuse_named_twice(best: str, by: str | None, baseline: str | None) -> None:
+    """Raise UsageError where a setting of `best` is also to make rows (`by`), or a `baseline`."""
+    named = {"--by": row_keys(by or ""), "--baseline": ()}
+    if baseline:
+        named["--baseline"] = names(read_equalities(baseline, SETTINGS, "--baseline"))
+    for flag, keys in named.items():
+        if twice := [key for key in keys if key in row_keys(best)]:
+            raise UsageError(
+                f"--best {twice[0]}: {flag} names it too", f"leave it out of {flag}: each row is at its best"
+            )
 
 
 def with_choice(table: pd.DataFrame, best: Best | None) -> pd.DataFrame:

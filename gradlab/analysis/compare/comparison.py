@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 
 from gradlab.analysis.compare.axes import labels_of, over_of
-from gradlab.analysis.compare.best import Best, folded, with_choice
+from gradlab.analysis.compare.best import Best, folded, refuse_named_twice, with_choice
 from gradlab.analysis.compare.collect import Collected, Collection, unlike
-from gradlab.analysis.compare.conditions import read_condition, read_equalities, truth
+from gradlab.analysis.compare.conditions import read_condition, truth
 from gradlab.analysis.compare.design import ASIDE, Design, design_of, response_values
 from gradlab.analysis.compare.judgement import Judgement, judged
 from gradlab.analysis.compare.main_effects import MainEffects, main_effects
-from gradlab.analysis.compare.mean_table import mean_table, row_keys, row_settings, sorted_rows
+from gradlab.analysis.compare.mean_table import mean_table, row_settings, sorted_rows
 from gradlab.analysis.compare.paired_comparisons import (
     Improvement,
     PairedComparison,
@@ -30,7 +30,7 @@ from gradlab.analysis.compare.variance import VarianceShares, variance_shares
 from gradlab.cell import SETTINGS
 from gradlab.components import nearest
 from gradlab.errors import UsageError
-from gradlab.query import conjuncts, names
+from gradlab.query import names
 
 __all__ = ["Check", "Comparison", "Question", "ResponseAnalysis", "analyse", "compare"]
 
@@ -125,7 +125,7 @@ def compare(collection: Collection, question: Question) -> Comparison:
     if question.best is None:
         plan = design_of(cells)
     else:
-        _refuse_folded(question)
+        refuse_named_twice(question.best, question.by, question.baseline)
         best, cells, plan = folded(cells, question.best)
         whole = whole[best.cells].reset_index(drop=True)
     varied = [factor.name for factor in plan.varied]
@@ -181,17 +181,6 @@ def _response(question: Question) -> Response:
             f"choose from {', '.join(RESPONSES)}",
         )
     return RESPONSES[name]
-
-
-def _refuse_folded(question: Question) -> None:
-    """Raise UsageError where a setting that is folded is also to make rows, or a baseline."""
-    keys = set(row_keys(question.best or ""))
-    named = [(key, "--by") for key in row_keys(question.by or "")]
-    for condition in conjuncts(read_equalities(question.baseline, SETTINGS, "--baseline")) if question.baseline else ():
-        named += [(name, "--baseline") for name in names(condition)]
-    for key, flag in named:
-        if key in keys:
-            raise UsageError(f"--best {key}: {flag} names it too", f"leave it out of {flag}: each row is at its best")
 
 
 def _usual_rows(cells: pd.DataFrame, plan: Design, varied: Sequence[str]) -> list[str]:

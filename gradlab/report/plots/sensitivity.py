@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,10 @@ __all__ = ["axis_of_training", "comparison_picture", "picture"]
 MOST_PANELS, MOST_LINES = 6, 7
 _COLUMNS = 3
 _LONGEST_LABEL = 32
+_MOST_NUMBERS, _MOST_WORDS = 7, 18
+"""Labels on an axis."""
+_BESIDE = 28
+"""Letters of words that have room beside each other below a panel."""
 _DECADE = 10.0
 """Ratio of the ends of an axis from which it is logarithmic."""
 
@@ -88,13 +93,14 @@ def _best_picture(best: Best, group: BestGroup, caption: str) -> Figure:
     shown = _spread(group.rows)
     columns = 2 if len(lengths) == 4 else min(_COLUMNS, len(lengths))
     rows = -(-len(lengths) // columns)
-    figure = new(max(3.1 * columns + 2.4, 6.4), 2.7 * rows)
-    grid = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
     places = _places(best)
+    room = 0.045 * min(max(map(len, places.at)), _LONGEST_LABEL) if places.slanted else 0.0
+    figure = new(max(3.1 * columns + 2.4, 6.4), (2.7 + room) * rows)
+    grid = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
     for axes, length in zip(grid, lengths, strict=False):
         for index, row in enumerate(shown):
             if length in row.values:
-                _line(axes, row.values[length], places, index)
+                _values(axes, row.values[length], places, index, 0.7 * ((index + 0.5) / len(shown) - 0.5))
         if len(lengths) > 1:
             axes.set_title(group.axis.at(length))
     for axes in grid[len(lengths) :]:
@@ -107,7 +113,8 @@ def _best_picture(best: Best, group: BestGroup, caption: str) -> Figure:
     grid[0].set_ylim(max(low, -0.05) if best.metric_name == "accuracy" else low, min(high, 1.05))
     if len(shown) > 1:
         names = [folded_text(row.name, _LONGEST_LABEL) for row in shown]
-        handles = [Line2D([], [], label=name, **_look(at)) for at, name in enumerate(names)]
+        without = {"linestyle": ""} if places.words else {}
+        handles = [Line2D([], [], label=name, **{**_look(at), **without}) for at, name in enumerate(names)]
         corner = grid[columns - 1]
         corner.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.02, 1.0), frameon=False, fontsize=9.5)
     title = f"{best.metric_name[:1].upper()}{best.metric_name[1:]} against {best.title}"
@@ -116,13 +123,18 @@ def _best_picture(best: Best, group: BestGroup, caption: str) -> Figure:
     return frame(figure, title, caption, _note(best))
 
 
-def _line(axes: Axes, values: Sequence[Point], places: Mapping[str, float], index: int) -> None:
-    x = np.array([places[str(value["label"])] for value in values])
+def _values(axes: Axes, values: Sequence[Point], places: _Places, index: int, beside: float) -> None:
+    """Draw the values of one configuration: a line over numbers, dots over words, by so much `beside` their places."""
+    x = np.array([places.at[str(value["label"])] for value in values]) + beside * places.words
     order = np.argsort(x, kind="stable")
     mean, low, high = (np.array([float(value[f"test{end}"]) for value in values]) for end in ("", "_lo", "_hi"))
     look = _look(index)
-    axes.fill_between(x[order], low[order], high[order], color=look["color"], alpha=0.13, linewidth=0)
-    axes.plot(x[order], mean[order], **look)
+    if places.words:
+        axes.vlines(x, low, high, color=look["color"], linewidth=1.4, alpha=0.6)
+        axes.plot(x, mean, **{**look, "linestyle": ""})
+    else:
+        axes.fill_between(x[order], low[order], high[order], color=look["color"], alpha=0.13, linewidth=0)
+        axes.plot(x[order], mean[order], **look)
     chosen = [at for at, value in enumerate(values) if value["chosen"]]
     axes.plot(x[chosen], mean[chosen], linestyle="", marker="o", markersize=12, markerfacecolor="none",
               markeredgecolor=look["color"], markeredgewidth=1.6, zorder=5)  # fmt: skip
@@ -135,8 +147,20 @@ def _look(index: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _places(best: Best) -> dict[str, float]:
-    """Return where each value stands: numbers where they are, on a log axis their log10; others side by side."""
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Where each value of the axis stands: numbers where they are, on a log axis their log10; words side by side."""
+
+    at: dict[str, float]
+    words: bool
+
+    @property
+    def slanted(self) -> bool:
+        """Whether the words are too long to stand beside each other."""
+        return self.words and sum(map(len, self.at)) > _BESIDE
+
+
+def _places(best: Best) -> _Places:
     values = best.values.drop_duplicates("label")
     numbers = values[best.keys[0]].tolist() if len(best.keys) == 1 else []
     labels = values["label"].tolist()
@@ -144,18 +168,23 @@ def _places(best: Best) -> dict[str, float]:
         scaled = np.array(numbers, dtype=np.float64)
         if scaled.min() > 0 and scaled.max() >= _DECADE * scaled.min():
             scaled = np.log10(scaled)
-        return dict(zip(labels, scaled.tolist(), strict=True))
-    return {label: float(at) for at, label in enumerate(labels)}
+        return _Places(dict(zip(labels, scaled.tolist(), strict=True)), words=False)
+    return _Places({label: float(at) for at, label in enumerate(labels)}, words=True)
 
 
-def _value_axis(axes: Axes, best: Best, places: Mapping[str, float], *, labelled: bool) -> None:
-    ordered = sorted(places.items(), key=lambda entry: entry[1])
+def _value_axis(axes: Axes, best: Best, places: _Places, *, labelled: bool) -> None:
+    ordered = sorted(places.at.items(), key=lambda entry: entry[1])
     ends = ordered[0][1], ordered[-1][1]
-    margin = 0.08 * (ends[1] - ends[0]) or 0.5
+    margin = 0.5 if places.words else 0.08 * (ends[1] - ends[0]) or 0.5
     axes.set_xlim(ends[0] - margin, ends[1] + margin)
-    most = 7
+    most = _MOST_WORDS if places.words else _MOST_NUMBERS
     ticks = [ordered[round(at)] for at in np.linspace(0, len(ordered) - 1, min(len(ordered), most))]
     axes.set_xticks([at for _, at in ticks], [_tick(text) for text, _ in ticks])
+    if places.slanted:
+        axes.tick_params(axis="x", rotation=35, labelsize=8.5)
+        for text in axes.get_xticklabels():
+            text.set_horizontalalignment("right")
+            text.set_rotation_mode("anchor")
     axes.xaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
     axes.grid(axis="y", color="#E4E4E4", linewidth=0.6)
@@ -165,7 +194,7 @@ def _value_axis(axes: Axes, best: Best, places: Mapping[str, float], *, labelled
 
 
 def _tick(text: str) -> str:
-    return text.replace("e-0", "e-").replace("e+0", "e+")
+    return folded_text(text.replace("e-0", "e-").replace("e+0", "e+"), _LONGEST_LABEL)
 
 
 def _spread(rows: Sequence[BestRow]) -> list[BestRow]:
@@ -180,7 +209,8 @@ def _is_number(value: object) -> bool:
 
 def _note(best: Best) -> str:
     several = int(best.values["n"].max()) > 1
-    parts = ["Mean over the seeds; shaded: 95 % interval." if several else "One seed."]
+    bars = "bars" if _places(best).words else "shaded"
+    parts = [f"Mean over the seeds; {bars}: 95 % interval." if several else "One seed."]
     parts.append(f"Ring: the {best.title} chosen on the validation half of the held-out samples.")
     if best.values["lost"].any():
         parts.append("A seed that diverged counts as 0." if best.values["test"].notna().all() else "")
