@@ -5,8 +5,8 @@
 A block of code behind a comment ``<!-- printed by: COMMAND -->`` is what the command prints into a pipe, or of
 ``<!-- printed by: COMMAND | PART; PART -->`` those of its paragraphs that begin with the parts, `head` being the first
 one; of ``Conclusions: learned, healthy`` the items that begin so. ``…`` stands for what is left out. A first line
-``$ …`` stays. The date in the line above the comment becomes today's. All commands run in one new directory, in their
-order, equal ones once.
+``$ …`` stays; ``{yaml 1}`` is a file with the first block of YAML on the page. The date in the line above the comment
+becomes today's. All commands run in one new directory, in their order, equal ones once.
 """
 
 from __future__ import annotations
@@ -24,12 +24,13 @@ from sitepages.links import ROOT
 __all__ = ["BLOCK", "PAGES", "WIDTH", "reprinted", "shortened"]
 
 WIDTH = 120
-PAGES = ["README.md", *(f"docs/{name}.md" for name in ("start", "reports", "comparing", "examples"))]
+PAGES = ["README.md", *(f"docs/{name}.md" for name in ("start", "reports", "comparing", "examples", "models"))]
 BLOCK = re.compile(
     r"(?P<above>[^\n]*\n)(?P<comment>\n*<!-- printed by: (?P<command>[^|\n]*?)(?: \| (?P<parts>[^\n]*?))? -->\n+)"
     r"```\n(?P<given>\$ [^\n]*\n)?(?P<text>.*?)```\n",
     re.DOTALL,
 )
+_SPEC = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LEFT_OUT = "…"
 
 
@@ -82,12 +83,21 @@ def _marked(chosen: dict[int, str], count: int, *, between: str | None = None, i
 def reprinted(page: str, printed: Callable[[str], str], date: str) -> str:
     """Return the text of a page with what `printed` returns of each command in the place of its blocks."""
 
+    specs = _SPEC.findall(page)
+
     def block(match: re.Match[str]) -> str:
         above = re.sub(r"\d{4}-\d\d-\d\d", date, match["above"])
-        text = shortened(printed(match["command"]), match["parts"])
+        text = shortened(printed(_with_files(match["command"], specs)), match["parts"])
         return f"{above}{match['comment']}```\n{match['given'] or ''}{text}```\n"
 
     return BLOCK.sub(block, page)
+
+
+def _with_files(command: str, specs: list[str]) -> str:
+    """Return a command that reads specs of the page as one that writes them first."""
+    used = [int(number) for number in re.findall(r"\{yaml (\d+)\}", command)]
+    written = [f"cat >spec{number}.yaml <<'END'\n{specs[number - 1]}END\n" for number in used]
+    return "".join(written) + re.sub(r"\{yaml (\d+)\}", r"spec\1.yaml", command)
 
 
 def _main() -> int:
@@ -97,7 +107,7 @@ def _main() -> int:
 
         def printed(command: str) -> str:
             if command not in done:
-                print(command, file=sys.stderr)
+                print(command.rpartition("\n")[2], file=sys.stderr)
                 line = command.replace("gradlab ", f"{sys.executable} -m gradlab ")
                 done[command] = subprocess.run(
                     line, shell=True, cwd=folder, env=environment, check=True, stdout=subprocess.PIPE, text=True

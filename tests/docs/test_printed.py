@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import tempfile
+
 import pytest
 from documented import text_of
 from sitepages.printed import BLOCK, PAGES, WIDTH, reprinted, shortened
@@ -58,6 +61,16 @@ def test_a_page_gets_prints_and_dates() -> None:
     new = page.replace("On 2020-01-02", "On 2026-11-27").replace("old\n", "one\n…\n")
     assert reprinted(page, printed, "2026-11-27") == new
     assert asked == ["gradlab x -y"]
+
+
+def test_a_command_reads_a_spec_of_its_page() -> None:
+    page = "```yaml\na: 1\n```\n\n```yaml\nb: 2\n```\nas\n\n<!-- printed by: cat {yaml 2} -->\n\n```\n```\n"
+
+    def printed(command: str) -> str:
+        return subprocess.run(command, shell=True, check=True, capture_output=True, text=True, cwd=folder).stdout
+
+    with tempfile.TemporaryDirectory() as folder:
+        assert reprinted(page, printed, "2026-11-27").endswith("\n```\nb: 2\n```\n")
 
 
 @pytest.mark.parametrize("name", PAGES)
