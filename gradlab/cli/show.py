@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from gradlab.cli import completion
-from gradlab.cli.flags import Output
+from gradlab.cli.flags import CompareOutput
 from gradlab.cli.next_steps import page, suggest
 
 __all__ = ["show"]
@@ -18,7 +18,7 @@ def show(
     cell: Annotated[
         str, typer.Argument(metavar="CELL", help="The id of a cell, or how it begins.", autocompletion=completion.cells)
     ],
-    output: Output,
+    output: CompareOutput,
     results: Annotated[
         list[Path] | None, typer.Argument(metavar="[RESULTS...]", help="Where to look; left out: results/.")
     ] = None,
@@ -32,6 +32,10 @@ def show(
     if output.json:
         print_json(shown.document())
     else:
-        print_report(lambda glyphs, width: cell_report(shown.tables, shown.cell, shown.run, glyphs, width))
+        print_report(
+            lambda glyphs, width: cell_report(
+                shown.tables, shown.cell, shown.run, glyphs, width, verbose=output.verbose
+            )
+        )
         suggest(page(shown.directory))
     return 0

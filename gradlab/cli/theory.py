@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
 
 from gradlab.api.options import TheoryOptions
-from gradlab.cli.flags import Output, Settings
+from gradlab.cli.flags import CompareOutput, Settings
 from gradlab.cli.help import OUTPUT
 from gradlab.cli.next_steps import after_critical_line, after_theory, suggest
 
@@ -17,7 +18,7 @@ __all__ = ["theory"]
 def theory(
     settings: Settings,
     options: TheoryOptions,
-    output: Output,
+    output: CompareOutput,
     critical: Annotated[
         bool,
         typer.Option(
@@ -41,7 +42,11 @@ def theory(
         document, lines, step = {"critical": rows}, critical_lines, after_critical_line(rows)
     else:
         rows = [prediction.row() for prediction in predictions(settings, options)]
-        document, lines, step = {"predictions": rows}, prediction_lines, after_theory(settings, rows, options)
+        document, lines, step = (
+            {"predictions": rows},
+            partial(prediction_lines, verbose=output.verbose),
+            after_theory(settings, rows, options),
+        )
     if output.json:
         print_json(document)
     else:

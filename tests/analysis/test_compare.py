@@ -60,7 +60,8 @@ def test_rows_asked_for_average_the_rest_and_say_so(tmp_path: Path) -> None:
     assert by_depth.table["depth"].tolist() == [4, 16]
     lines = text_of(by_depth).splitlines()
     table = next(at for at, line in enumerate(lines) if line.startswith("Survival before training"))
-    assert lines[table + 1].split() == ["depth", "survival", "reach", "averaged"]
+    assert lines[table + 1].split() == ["depth", "survival", "reach"]
+    assert "in every row: averaged 6" in lines
 
 
 def test_the_same_cells_in_several_directories_count_once(tmp_path: Path) -> None:
@@ -202,7 +203,7 @@ def test_dead_diverged_and_nonfinite_cells_are_left_out_and_said(tmp_path: Path)
     assert np.isnan(table.loc[("selu", 4), "metric"])
     survival, metric = found.analyses
     assert (survival.shares.left_out, metric.shares.left_out) == (2, 10)
-    report = text_of(found)
+    report = text_of(found, verbose=True)
     assert "2 cells have a gradient that is exactly zero at step 0" in report
     assert "diverged: selu at depth 4 at step 2 (5 of 5 seeds; last finite loss 0.500); selu at depth 16" in report
 

@@ -28,7 +28,7 @@ DEEP = cell_id(Cell(depth=40, activation=Named("sigmoid"), lr=0.1, steps=5, seed
 
 
 def test_a_cell_with_its_setting_profile_theory_and_history(gradlab: Call) -> None:
-    code, out, err = gradlab("show", DEEP)
+    code, out, err = gradlab("show", DEEP, "--verbose")
     lines = out.splitlines()
     assert (code, err) == (0, "")
     assert lines[0] == f"{DEEP} · demo · seed 1 · ok"

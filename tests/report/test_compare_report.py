@@ -40,7 +40,7 @@ def test_every_metric_has_a_report_that_keeps_to_its_width(collection: Collectio
 @pytest.mark.parametrize("width", [80, 120])
 def test_many_rows_keep_to_a_screen_and_a_half_and_name_what_is_left_out(tmp_path: Path, width: int) -> None:
     names = ("relu", "selu", "tanh", "sigmoid")
-    wide = [cells_of(names, depths=(2, 4, 8, 16), seeds=3, width=units) for units in (16, 32, 64, 128)]
+    wide = [cells_of(names, depths=(2, 4, 8, 16), seeds=3, width=units) for units in (16, 32, 64, 128, 256, 512)]
     found = asked(tmp_path, [cell for cells in wide for cell in cells])
     whole = [line.plain for line in comparison_report(found, UNICODE, width, verbose=True)]
     lines = [line.plain for line in comparison_report(found, UNICODE, width)]
@@ -51,7 +51,7 @@ def test_many_rows_keep_to_a_screen_and_a_half_and_name_what_is_left_out(tmp_pat
     assert "main effects" in note
     assert max(map(len, lines)) <= width
     (rows,) = [line for line in lines if " rows; all with --verbose" in line]
-    assert rows.split()[2] == "32"
+    assert rows.split()[2] == "48"
 
 
 def test_one_configuration_and_one_cell_still_have_a_report(tmp_path: Path) -> None:

@@ -205,12 +205,12 @@ def test_when_a_loss_became_nan_stands_in_the_reports_of_run_and_compare_and_on_
     """The problem of https://github.com/pytorch/pytorch/issues/143658: NaN, but since when?"""
     monkeypatch.delenv("GRADLAB_WORK")
     Path("nan_when.yaml").write_text(NAN_WHEN)
-    code, report, _ = command_line("run", "nan_when.yaml", "--no-plots", "--executor", "inline")
+    code, report, _ = command_line("run", "nan_when.yaml", "--no-plots", "--executor", "inline", "-v")
     assert code == 0
     cells = pd.read_csv("results/nan_when/cells.csv")
     lost = cells[cells["status"] == "diverged"]
     assert lost["diverged_at"].tolist() == [1, 1]
-    compared = command_line("compare", "results")[1]
+    compared = command_line("compare", "results", "--verbose")[1]
     low, high = lost["loss_last_finite"].min(), lost["loss_last_finite"].max()
     for text in (report, compared):
         assert "diverged at step 1" in text

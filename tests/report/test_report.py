@@ -2,20 +2,17 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable
 from math import log
-from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
 from fake_work import FACTORS, record
+from reported import cells_of, result_of, text_of
 from rich.console import Console
 from rich.text import Text
 
-from gradlab.api.run import RunResult
-from gradlab.cell import Cell, Named, cell_id
+from gradlab.cell import Cell, Named
 from gradlab.record import Record
 from gradlab.report import formatting
 from gradlab.report.glyphs import ASCII, UNICODE, Glyphs, glyphs_for
@@ -25,42 +22,8 @@ from gradlab.report.model.rows import rows_of
 from gradlab.report.terminal.entries import style
 from gradlab.report.terminal.run import run_report
 from gradlab.report.terminal.sparkline import spark
-from gradlab.results.tables import tables
-from gradlab.store import parts
-from gradlab.store.records import Failure
-
-PROVENANCE = {"wall_s": 0.5, "device": "cpu", "gradlab": "0", "torch": "2"}
-
 
 MORE = ["decay/block", "reach", "log10 |g| along the depth"]
-
-
-def cells_of(depths: tuple[int, ...] = (2, 8, 32), seeds: int = 3, **fixed: Any) -> list[Cell]:
-    names = ("sigmoid", "relu", "selu")
-    return [
-        Cell(depth=depth, activation=Named(name), lr=0.1, seed=seed, **fixed)
-        for name in names
-        for depth in depths
-        for seed in range(seeds)
-    ]
-
-
-def result_of(
-    cells: list[Cell], make: Callable[[Cell], Record] = record, *, failed: str = "", predict: Any = None, **changes: Any
-) -> RunResult:
-    """Return the result of a run of `cells` whose records `make` gives; the cells of the activation `failed` failed."""
-    lost = [cell for cell in cells if cell.activation.name == failed]
-    kept = [cell for cell in cells if cell not in lost]
-    failures = tuple(Failure(cell, "RuntimeError: no such luck", "b9") for cell in lost)
-    table = parts.to_table(kept, [make(cell) for cell in kept], PROVENANCE)
-    measured = parts.measured(table.append_column("bank", [["b"] * len(kept)]))
-    found = tables(measured, failures, order=[cell_id(cell) for cell in cells], predict=predict)
-    made = RunResult("demo", Path("results/demo"), found, {}, len(cells), len(kept), 0, failures, 14.2, False)
-    return dataclasses.replace(made, **changes)
-
-
-def text_of(result: RunResult, width: int | None = None, glyphs: Glyphs = UNICODE) -> str:
-    return "\n".join(line.plain for line in run_report(result, glyphs, width))
 
 
 def expected(name: str, depth: int) -> str:
@@ -131,7 +94,7 @@ def test_theory_has_columns_only_when_it_predicts() -> None:
         )
 
     assert "theory" not in text_of(result_of(cells_of()))
-    with_theory = text_of(result_of(cells_of(), predict=predict))
+    with_theory = text_of(result_of(cells_of(), predict=predict), verbose=True)
     assert re.search(r"decay/block +theory +z +reach", with_theory)
     assert re.search(r"sigmoid .* 0.3000 +-\d", with_theory)
     assert "theory predicts 0.3 (z = -" in with_theory
@@ -163,7 +126,7 @@ def test_what_is_zero_not_finite_or_diverged_is_shown_and_said() -> None:
             one = one.with_values(status="diverged", diverged_at=3)
         return one
 
-    text = text_of(result_of(cells_of(), make))
+    text = text_of(result_of(cells_of(), make), verbose=True)
     assert re.search(r"sigmoid .* zero ∅", text)
     assert re.search(r"relu .* not finite !", text)
     assert "∅ exactly zero  ! not finite" in text

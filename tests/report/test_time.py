@@ -150,7 +150,7 @@ def test_a_report_of_recurrent_networks_speaks_of_time() -> None:
     assert "decay/step" in shown
     assert "at seq_len 160" in shown
     assert "log10 |g| along time" in shown
-    assert f"down to 10^{mean_log10('sigmoid', 159):.1f} over 160 time steps (from seq_len 10" in " ".join(
+    assert f"(from seq_len 10; 10^{mean_log10('sigmoid', 159):.1f} at seq_len 160; decay 0.252" in " ".join(
         shown.split()
     )
     assert "block" not in shown
@@ -169,7 +169,7 @@ def test_layers_of_one_length_stand_across_and_keep_the_words_of_time() -> None:
     assert "decay/step" in shown
     assert "at depth 4" in shown
     assert "seq_len 40" in shown
-    assert f"down to 10^{mean_log10('sigmoid', 39):.1f} (from" in shown  # 4 is no number of time steps
+    assert f"(from depth 1; 10^{mean_log10('sigmoid', 39):.1f} at depth 4; decay" in shown
 
 
 def test_a_run_of_both_kinds_has_a_table_for_each() -> None:

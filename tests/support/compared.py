@@ -72,6 +72,6 @@ def asked(path: Path, cells: list[Cell], make: Callable[[Cell], Record] = made, 
     return compare(collect(open_runs([path])), Question(**question))
 
 
-def text_of(found: Comparison, width: int | None = None) -> str:
-    lines: list[Text] = comparison_report(found, UNICODE, width)
+def text_of(found: Comparison, width: int | None = None, *, verbose: bool = False) -> str:
+    lines: list[Text] = comparison_report(found, UNICODE, width, verbose=verbose)
     return "\n".join(line.plain for line in lines)

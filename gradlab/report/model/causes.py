@@ -11,6 +11,7 @@ from math import isfinite, isnan
 
 from gradlab.report.formatting import decade, factor_text, power
 from gradlab.report.model import evidence
+from gradlab.report.model.brief_conclusions import brief_learning, brief_losses, decay_text, named
 from gradlab.report.model.caveats import counted_seeds, truncated, underflow, unmeasurable, unrecorded, wide_intervals
 from gradlab.report.model.marks import (
     Point,
@@ -28,17 +29,21 @@ _NAMED = 3
 """Configurations named in one sentence; the rest are counted."""
 
 
-def causes(group: RowGroup) -> list[str]:
-    """Return the sentences about the rows of a run, the most important first; each only where it applies."""
+def causes(group: RowGroup, *, brief: bool = False) -> list[str]:
+    """Return the sentences about the rows of a run, the most important first; each only where it applies.
+
+    `brief`: with an example and a count in the place of all evidence.
+    """
     before = group.before_training
     trained = group.fixed.get("train.steps") != 0
     measured = _configurations(group) if trained else []
     sentences = [
-        *learning(measured, group.metric),
+        *(brief_learning if brief else learning)(measured, group.metric),
         unmeasurable(before), unrecorded(group), truncated(group),
-        _beyond(before, "vanishing"), _beyond(before, "exploding"),
-        *losses(measured, group.metric),
-        _healthy(group, trained=trained), _near(before), underflow(group), wide_intervals(before),
+        _beyond(before, "vanishing", brief=brief), _beyond(before, "exploding", brief=brief),
+        *(brief_losses(measured) if brief else losses(measured, group.metric)),
+        _healthy(group, trained=trained, brief=brief), _near(before, brief=brief), underflow(group),
+        wide_intervals(before),
     ]  # fmt: skip
     return [sentence for sentence in sentences if sentence]
 
@@ -104,15 +109,27 @@ def _unlearned_there(row: Row, length: int) -> str:
     return f", not learned: {evidence.late_loss(outcome)}" + (f", {still}" if still else "")
 
 
-def _beyond(group: RowGroup, verdict: str) -> str:
+def _brief_pace(group: RowGroup, row: Row, verdict: str) -> str:
+    lengths = [length for length, point in row.points.items() if judged_verdict(point) == verdict]
+    point = row.points[max(lengths)]
+    where = f" {group.axis.at(max(lengths))}" if group.varies else ""
+    layer = "" if str(point["verdict"]) == verdict else " in one layer"
+    first = f"from {group.axis.setting} {min(lengths)}" if len(lengths) > 1 else ""
+    parts = (first, f"{power(judged_log10(point))}{where}{layer}", decay_text(point))
+    return f"{row.name} ({'; '.join(part for part in parts if part)})"
+
+
+def _beyond(group: RowGroup, verdict: str, *, brief: bool) -> str:
     """Say which rows have this verdict somewhere, the one furthest from 1 first."""
     rows = [row for row in group.rows if any(judged_verdict(point) == verdict for point in row.points.values())]
     sign = 1 if verdict == "vanishing" else -1
     rows.sort(key=lambda row: min(sign * judged_log10(point) for point in row.points.values()))
+    if brief and rows:
+        return f"{verdict}: {named([_brief_pace(group, row, verdict) for row in rows], 2)}."
     return f"{verdict}: {_named(rows, lambda row: _pace(group, row, verdict))}." if rows else ""
 
 
-def _near(group: RowGroup) -> str:
+def _near(group: RowGroup, *, brief: bool) -> str:
     """Rows that are marked as fading or growing, and nowhere beyond a threshold."""
     rows = []
     for row in group.rows:
@@ -125,10 +142,11 @@ def _near(group: RowGroup) -> str:
         point = row.points[length]
         return f"{_at(group, row, length)} ({mark_of(point).sign}, {power(judged_log10(point))})"
 
-    return f"near a threshold before training: {_named(rows, describe)}." if rows else ""
+    texts = named([describe(row) for row in rows], 2) if brief else _named(rows, describe)
+    return f"near a threshold before training: {texts}." if rows else ""
 
 
-def _healthy(group: RowGroup, *, trained: bool) -> str:
+def _healthy(group: RowGroup, *, trained: bool, brief: bool) -> str:
     rows = [row for row in group.rows if row.points and all(_no_mark(row, length) for length in row.points)]
 
     def describe(row: Row) -> str:
@@ -142,7 +160,8 @@ def _healthy(group: RowGroup, *, trained: bool) -> str:
     best = sorted(rows, key=lambda row: max(abs(float(point["log10_survival"])) for point in row.points.values()))
     where = f" at every {group.axis.setting}" if group.varies else ""
     when = " before and after training" if trained else ""
-    return f"healthy gradient{when}{where}: {_named(best, describe)}." if rows else ""
+    texts = named([row.name for row in best], 2) if brief else _named(best, describe)
+    return f"healthy gradient{when}{where}: {texts}." if rows else ""
 
 
 def _no_mark(row: Row, length: int) -> bool:

@@ -18,6 +18,7 @@ from gradlab.cell import setting_behind
 from gradlab.families import Axis
 from gradlab.report.formatting import count, factor_text, joined, power
 from gradlab.report.model.best_conclusions import best_conclusions
+from gradlab.report.model.brief_conclusions import brief_learning, brief_losses, decay_text
 from gradlab.report.model.compared_outcomes import configurations_of_comparison
 from gradlab.report.model.comparison_best import best_rows
 from gradlab.report.model.effects import response_name, share_of
@@ -43,18 +44,24 @@ _ALIKE = "all alike"
 Point = pd.Series  # one row of `Comparison.configurations`
 
 
-def conclusions(comparison: Comparison) -> list[str]:
-    """Return plain sentences, the most important first; each only where it applies."""
+def conclusions(comparison: Comparison, *, brief: bool = False) -> list[str]:
+    """Return plain sentences, the most important first; each only where it applies.
+
+    `brief`: with an example and a count in the place of all evidence.
+    """
     trained = comparison.design.fixed.get("train.steps") != 0
     measured = configurations_of_comparison(comparison, lambda point: _name(comparison, point)) if trained else []
     metric = comparison.metric_name or "metric"
-    before = [*_unmeasurable(comparison), *_vanishing(comparison), *_exploding(comparison)]
+    before = [
+        *_unmeasurable(comparison), *_beyond(comparison, "vanishing", brief=brief),
+        *_beyond(comparison, "exploding", brief=brief),
+    ]  # fmt: skip
     # what holds before training does not depend on the choice of a best value
     chosen = comparison.best is not None and comparison.response.name in ("metric", "learned", "loss")
     sentences = [
-        *_best(comparison), *learning(measured, metric), *([] if chosen else before), *_variance(comparison),
-        *losses(measured, metric), *([] if chosen else _theory(comparison)), *_not_significant(comparison),
-        *_too_few_seeds(comparison),
+        *_best(comparison), *(brief_learning if brief else learning)(measured, metric), *([] if chosen else before),
+        *_variance(comparison), *(brief_losses(measured) if brief else losses(measured, metric)),
+        *([] if chosen else _theory(comparison)), *_not_significant(comparison), *_too_few_seeds(comparison),
     ]  # fmt: skip
     return [sentence for sentence in sentences if sentence]
 
@@ -92,7 +99,12 @@ def _axis(comparison: Comparison, point: Point[Any]) -> Axis:
     return comparison.design.along[_over(comparison, point)]
 
 
-def _names(comparison: Comparison, chosen: pd.DataFrame, describe: Callable[[Point[Any]], str] | None = None) -> str:
+def _names(
+    comparison: Comparison,
+    chosen: pd.DataFrame,
+    describe: Callable[[Point[Any]], str] | None = None,
+    most: int = _NAMED,
+) -> str:
     describe = describe or (lambda point: _name(comparison, point))
     places = [describe(point) for _, point in chosen.head(_NAMED).iterrows()]
     if len(chosen) > _NAMED:
@@ -110,7 +122,7 @@ def _share_by_factor(comparison: Comparison, lost: pd.Series[bool]) -> str:
     return f"by {counts.factor}{'' if counts.whole else ', all else equal'}: {texts}"
 
 
-def _beyond(comparison: Comparison, verdict: str) -> list[str]:
+def _beyond(comparison: Comparison, verdict: str, *, brief: bool) -> list[str]:
     table = comparison.configurations
     lost = pd.Series(comparison.judgement.verdict == verdict, index=table.index)
     if not lost.any():
@@ -128,8 +140,9 @@ def _beyond(comparison: Comparison, verdict: str) -> list[str]:
             together = power(point["log10_survival"])
             layer = power(point["log10_survival_by_layer"])
             return f"{_name(comparison, point, names)} ({layer} in one layer, {together} in all together)"
-        pace = ""
-        if np.isfinite(decay) and (decay < 1) == shrinks:
+        plain = {str(key): value for key, value in point.items()}
+        pace = f", {decay_text(plain)}" if brief and np.isfinite(decay) else ""
+        if not brief and np.isfinite(decay) and (decay < 1) == shrinks:
             pace = f", a factor {factor_text(1 / decay if shrinks else decay)} {'lost' if shrinks else 'gained'} "
             pace += f"a {_axis(comparison, point).step}"
         return f"{_name(comparison, point, names)} ({power(point['log10_survival'])}{pace})"
@@ -137,22 +150,17 @@ def _beyond(comparison: Comparison, verdict: str) -> list[str]:
     text = f"{verdict}: {int(lost.sum())} of {count(len(table), 'configuration')}"
     by_factor = _share_by_factor(comparison, lost)
     text += f" ({by_factor})" if by_factor and not lost.all() else ""
-    improved = _improvements(comparison, verdict)
+    improved = _improvements(comparison, verdict, brief=brief)
+    if brief:
+        return [f"{verdict}: {int(lost.sum())} of {count(len(table), 'configuration')}, worst: "
+                f"{describe(chosen.iloc[0])}.", *improved]  # fmt: skip
     worst = _names(comparison, chosen, describe)
     text += f", {worst}" if worst.startswith(_ALIKE) else f"; worst: {worst}"
     text += "" if improved else "; no change of a single setting that was varied here makes one of them healthy"
     return [f"{text}.", *improved]
 
 
-def _vanishing(comparison: Comparison) -> list[str]:
-    return _beyond(comparison, "vanishing")
-
-
-def _exploding(comparison: Comparison) -> list[str]:
-    return _beyond(comparison, "exploding")
-
-
-def _improvements(comparison: Comparison, verdict: str) -> list[str]:
+def _improvements(comparison: Comparison, verdict: str, *, brief: bool) -> list[str]:
     improvements = comparison.improvements[verdict]
     if not improvements:
         return []
@@ -162,6 +170,10 @@ def _improvements(comparison: Comparison, verdict: str) -> list[str]:
 
     def describe(improvement: Improvement) -> str:
         change, test = improvement.change, improvement.change.difference
+        if brief:
+            mean, low, high = (power(value) for value in (test.mean, test.low, test.high))
+            text = f"{change.settings[0]} {change.source[0]} to {change.target[0]} (survival times {mean} "
+            return text + f"[{low}, {high}], {improvement.healthy} of {improvement.networks} healthy)"
         text = f"{change.settings[0]} {change.source[0]} to {change.target[0]}"
         if verdict == "vanishing":
             text += f" raises survival by a factor {power(test.mean)} [{power(test.low)}, {power(test.high)}]"
@@ -174,6 +186,8 @@ def _improvements(comparison: Comparison, verdict: str) -> list[str]:
         return text + f", {learned} learn{'s' * (learned == 1)} ({improvement.learned_before} before)"
 
     seeds = count(min(improvement.change.difference.seeds for improvement in best.values()), "seed")
+    if brief:
+        return [f"largest paired improvement of these: {describe(next(iter(best.values())))}."]
     texts = "; ".join(map(describe, list(best.values())[:_NAMED]))
     return [f"largest paired improvements of the {verdict} ones, all else equal ({seeds}): {texts}."]
 

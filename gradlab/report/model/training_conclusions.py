@@ -11,11 +11,19 @@ from gradlab.report.model import evidence
 from gradlab.report.model.marks import Point, judged_verdict, mark_of
 from gradlab.report.model.outcomes import TrainingOutcome
 
-__all__ = ["Configuration", "explained", "learning", "losses"]
+__all__ = [
+    "Configuration", "diverged", "explained", "falling", "learning", "losses", "lost_but_learned", "lost_in_training",
+    "metric_lost", "not_falling", "unmoved", "unscaled",
+]  # fmt: skip
 
 _NAMED = 2
 """Configurations named in one sentence; the rest are counted."""
 _LOST = ("vanishing", "exploding", "dead", "nonfinite")
+_TRENDS = {
+    "level": "stalled", "rising": "loss rising at the end", "unclear": "no clear trend of the loss",
+    "short": "too few steps to see where the loss goes", "unmeasured": "trend of the loss not measured",
+}  # fmt: skip
+"""What is said of a loss that does not fall, by its trend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +84,55 @@ def _learned(configurations: Sequence[Configuration], metric: str) -> str:
     return text + "."
 
 
+def diverged(configurations: Sequence[Configuration]) -> list[Configuration]:
+    """Return those of which a seed diverged."""
+    return [each for each in configurations if each.outcome.diverged]
+
+
+def unmoved(configurations: Sequence[Configuration]) -> list[Configuration]:
+    """Return those whose weights never moved."""
+    return [each for each in configurations if never_moved(each.outcome)]
+
+
+def metric_lost(configurations: Sequence[Configuration]) -> list[Configuration]:
+    """Return those of which a metric measures nothing."""
+    return [each for each in configurations if each.outcome.metric_lost]
+
+
+def unscaled(configurations: Sequence[Configuration]) -> list[Configuration]:
+    """Return those that did not learn, with inputs or targets far from unit scale."""
+    return [each for each in configurations if each.outcome.unscaled and not explained(each.outcome)]
+
+
+def falling(configurations: Sequence[Configuration]) -> list[Configuration]:
+    """Return those that did not learn and whose loss still falls."""
+    return [each for each in _unlearned(configurations) if each.outcome.trend == "falling"]
+
+
+def not_falling(configurations: Sequence[Configuration]) -> dict[str, list[Configuration]]:
+    """Return those whose loss does not fall at the end, by its trend, where the gradient was lost neither before
+    training nor in it."""
+    chosen = [
+        each for each in _unlearned(configurations) if judged_verdict(each.point) == "healthy" and not _lost_later(each)
+    ]
+    return {trend: [each for each in chosen if each.outcome.trend == trend] for trend in _TRENDS}
+
+
+def lost_in_training(configurations: Sequence[Configuration]) -> tuple[list[Configuration], list[Configuration]]:
+    """Return those whose gradient was lost in training only: without a mark before it, and with one."""
+    lost = [each for each in configurations if _lost_later(each)]
+    return [each for each in lost if not mark_of(each.point).sign], [each for each in lost if mark_of(each.point).sign]
+
+
+def lost_but_learned(configurations: Sequence[Configuration]) -> list[Configuration]:
+    """Return those that learned with a gradient beyond a threshold before training."""
+    return [
+        each for each in configurations if judged_verdict(each.point) in _LOST[:3] and each.outcome.mostly_learned
+    ]  # fmt: skip
+
+
 def _diverged(configurations: Sequence[Configuration]) -> str:
-    chosen = [each for each in configurations if each.outcome.diverged]
+    chosen = diverged(configurations)
     return f"diverged: {_each(chosen, lambda each: evidence.divergence(each.outcome))}." if chosen else ""
 
 
@@ -87,7 +142,7 @@ def never_moved(outcome: TrainingOutcome) -> bool:
 
 
 def _unmoved(configurations: Sequence[Configuration], metric: str) -> str:
-    chosen = [each for each in configurations if never_moved(each.outcome)]
+    chosen = unmoved(configurations)
 
     def describe(each: Configuration) -> str:
         return f"({evidence.motionless(each.outcome, str(each.point['verdict']))}; {_score(each, metric)})"
@@ -96,7 +151,7 @@ def _unmoved(configurations: Sequence[Configuration], metric: str) -> str:
 
 
 def _metric_lost(configurations: Sequence[Configuration], metric: str) -> str:
-    chosen = [each for each in configurations if each.outcome.metric_lost]
+    chosen = metric_lost(configurations)
     texts = _each(chosen, lambda each: f"({evidence.lost_metric(each.outcome, metric)})")
     return f"no measure of anything, left out of the means: {texts}." if chosen else ""
 
@@ -108,7 +163,7 @@ def explained(outcome: TrainingOutcome) -> bool:
 
 
 def _unscaled(configurations: Sequence[Configuration], metric: str) -> str:
-    chosen = [each for each in configurations if each.outcome.unscaled and not explained(each.outcome)]
+    chosen = unscaled(configurations)
 
     def describe(each: Configuration) -> str:
         outcome = each.outcome
@@ -124,7 +179,7 @@ def _unlearned(configurations: Sequence[Configuration]) -> list[Configuration]:
 
 
 def _falling(configurations: Sequence[Configuration], metric: str) -> str:
-    chosen = [each for each in _unlearned(configurations) if each.outcome.trend == "falling"]
+    chosen = falling(configurations)
 
     def describe(each: Configuration) -> str:
         parts = (evidence.late_loss(each.outcome), evidence.clipping(each.outcome), _score(each, metric))
@@ -135,22 +190,15 @@ def _falling(configurations: Sequence[Configuration], metric: str) -> str:
 
 def _not_falling(configurations: Sequence[Configuration], metric: str) -> list[str]:
     """Say of whom the loss does not fall at the end, where the gradient was lost neither before training nor in it."""
-    chosen = [
-        each for each in _unlearned(configurations) if judged_verdict(each.point) == "healthy" and not _lost_later(each)
-    ]
-    words = {
-        "level": "stalled", "rising": "loss rising at the end", "unclear": "no clear trend of the loss",
-        "short": "too few steps to see where the loss goes", "unmeasured": "trend of the loss not measured",
-    }  # fmt: skip
 
     def describe(each: Configuration) -> str:
         looked_at = evidence.measured(each.outcome, each.point)
         return f"({evidence.late_loss(each.outcome)}; {looked_at}; {_score(each, metric)})"
 
     return [
-        f"not learned, {word}: {_each(own, describe)}."
-        for trend, word in words.items()
-        if (own := [each for each in chosen if each.outcome.trend == trend])
+        f"not learned, {_TRENDS[trend]}: {_each(chosen, describe)}."
+        for trend, chosen in not_falling(configurations).items()
+        if chosen
     ]
 
 
@@ -162,9 +210,7 @@ def _lost_later(each: Configuration) -> bool:
 
 
 def _lost_in_training(configurations: Sequence[Configuration], metric: str) -> list[str]:
-    lost = [each for each in configurations if _lost_later(each)]
-    near = [each for each in lost if mark_of(each.point).sign]
-    others = [each for each in lost if not mark_of(each.point).sign]
+    others, near = lost_in_training(configurations)
 
     def describe(each: Configuration) -> str:
         survival = evidence.survival_text(each.point) + evidence.layer_text(each.point, final=True)
@@ -182,9 +228,7 @@ def _lost_in_training(configurations: Sequence[Configuration], metric: str) -> l
 
 
 def _lost_but_learned(configurations: Sequence[Configuration], metric: str) -> str:
-    chosen = [
-        each for each in configurations if judged_verdict(each.point) in _LOST[:3] and each.outcome.mostly_learned
-    ]  # fmt: skip
+    chosen = lost_but_learned(configurations)
 
     def describe(each: Configuration) -> str:
         return f"({evidence.survival_text(each.point)}; {_score(each, metric)})"

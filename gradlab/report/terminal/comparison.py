@@ -18,8 +18,8 @@ from gradlab.report.model.effects import effect_table, paired_table, variance_ta
 from gradlab.report.terminal.best import choice_lines
 from gradlab.report.terminal.comparison_tables import response_lines, training_lines
 from gradlab.report.terminal.effect_intervals import effect_columns, paired_columns, variance_columns
-from gradlab.report.terminal.entries import MOST_CONCLUSIONS, conclusion_lines, wrapped
-from gradlab.report.terminal.table import fold
+from gradlab.report.terminal.entries import conclusion_lines, wrapped
+from gradlab.report.terminal.table import fold, varying
 
 __all__ = ["comparison_report"]
 
@@ -39,32 +39,35 @@ def comparison_report(
     The conclusions come first, at most six unless `verbose`.
     """
     lines = _heading(comparison, glyphs, width)
-    sentences = [glyphs.plain(sentence) for sentence in conclusions(comparison)]
-    lines += conclusion_lines(sentences, width, most=None if verbose else MOST_CONCLUSIONS)
-    tables = _tables(comparison, glyphs, width, None)
+    sentences = [glyphs.plain(sentence) for sentence in conclusions(comparison, brief=not verbose)]
+    lines += conclusion_lines(sentences, width, whole=verbose)
+    tables = _tables(comparison, glyphs, width, None, whole=verbose)
     if not verbose and tables and len(lines) + sum(len(table) for _, table in tables) > _MOST_LINES:
         return [*lines, *_within(comparison, glyphs, width, _MOST_LINES - len(lines) - 3)]
     return [*lines, *(line for _, table in tables for line in table)][:-1]
 
 
 def _tables(
-    comparison: Comparison, glyphs: Glyphs, width: int | None, rows: int | None
+    comparison: Comparison, glyphs: Glyphs, width: int | None, rows: int | None, *, whole: bool
 ) -> list[tuple[str, list[Text]]]:
-    """Return each table with its name, in the order of a report; those by length have at most so many `rows`."""
+    """Return each table with its name, in the order of a report; those by length have at most so many `rows`.
+
+    `whole`: with columns that are alike in all rows, and with what could not be estimated.
+    """
     groups, tables = comparison_rows(comparison), []
     metric = comparison.metric_name or "metric"
-    if paired := _paired(comparison, glyphs, width):
+    if paired := _paired(comparison, glyphs, width, whole=whole):
         tables.append(("paired differences", paired))
     if comparison.response.name not in ("metric", "learned"):
         for group in groups:
             tables.append(
                 (
                     f"{comparison.response.name} by {group.axis.setting}",
-                    response_lines(comparison, group, glyphs, width, rows),
+                    response_lines(comparison, group, glyphs, width, rows, whole=whole),
                 )
             )
     trained = [
-        (f"{metric} by {group.axis.setting}", training_lines(comparison, group, glyphs, width, rows))
+        (f"{metric} by {group.axis.setting}", training_lines(comparison, group, glyphs, width, rows, whole=whole))
         for group in groups
         if comparison.design.fixed.get("train.steps") != 0
     ]
@@ -76,21 +79,21 @@ def _tables(
         )  # fmt: skip
         trained = [(f"best {comparison.best.title}", results + choices)]
     tables += trained
-    tables.append(("shares of the variance", _variance(comparison, glyphs, width)))
-    tables.append(("main effects", _effects(comparison, glyphs, width)))
+    tables.append(("shares of the variance", _variance(comparison, glyphs, width, whole=whole)))
+    tables.append(("main effects", _effects(comparison, glyphs, width, whole=whole)))
     return [(name, table) for name, table in tables if table]
 
 
 def _within(comparison: Comparison, glyphs: Glyphs, width: int | None, most: int) -> list[Text]:
     """Return the tables that fit into `most` lines, the first with fewer rows where it must, and what was left out."""
     for rows in (None, *_FEWER_ROWS):
-        tables = _tables(comparison, glyphs, width, rows)
+        tables = _tables(comparison, glyphs, width, rows, whole=False)
         if len(tables[0][1]) <= most:
             break
     lines = list(tables[0][1])
     left_out: list[str] = []
     for name, table in tables[1:]:
-        if not left_out and len(lines) + len(table) <= most:
+        if len(lines) + len(table) <= most:
             lines += table
         else:
             left_out.append(name)
@@ -131,39 +134,42 @@ def _notes(notes: Sequence[str], glyphs: Glyphs, width: int | None) -> list[Text
     return [line for note in notes for line in wrapped(glyphs.plain(note), width, "dim")]
 
 
-def _variance(comparison: Comparison, glyphs: Glyphs, width: int | None) -> list[Text]:
+def _variance(comparison: Comparison, glyphs: Glyphs, width: int | None, *, whole: bool) -> list[Text]:
     table = variance_table(comparison.analyses, comparison.metric_name)
     lines: list[Text] = []
     if table.responses:
         labels, columns = variance_columns(table, glyphs)
         title = "Share of the variance that each factor explains (omega squared)"
         lines += wrapped(title, width, "bold") + fold(labels, columns, width, glyphs)
-    lines += _notes(table.notes, glyphs, width)
+    lines += _notes(table.notes if whole else (), glyphs, width)
     return [*lines, Text()] if lines else []
 
 
-def _effects(comparison: Comparison, glyphs: Glyphs, width: int | None) -> list[Text]:
+def _effects(comparison: Comparison, glyphs: Glyphs, width: int | None, *, whole: bool) -> list[Text]:
     lines: list[Text] = []
     known: set[str] = set()
     for analysis in comparison.analyses:
         table = effect_table(analysis, comparison.metric_name, _MOST_LEVELS)
         if table.rows:
-            labels, columns = effect_columns(table, glyphs)
+            labels, columns = effect_columns(table, glyphs, whole=whole)
             title = (
                 f"Main effects on {table.response}: each level against the mean over the levels, matched in the rest "
             )
             lines += wrapped(title + "(95 % over seeds)", width, "bold") + fold(labels, columns, width, glyphs)
-        notes = [note for note in table.notes if note not in known]
+        notes = [note for note in table.notes if note not in known] if whole else []
         known |= set(notes)
         lines += _notes(notes, glyphs, width)
         lines += [Text()] if table.rows or notes else []
     return lines
 
 
-def _paired(comparison: Comparison, glyphs: Glyphs, width: int | None) -> list[Text]:
+def _paired(comparison: Comparison, glyphs: Glyphs, width: int | None, *, whole: bool) -> list[Text]:
     table = paired_table(comparison)
     if table is None:
         return []
     labels, columns = paired_columns(table, glyphs)
-    lines = wrapped(table.title, width, "bold") + fold(labels, columns, width, glyphs)
+    change, tests = columns[:3], columns[3:]
+    shown, constant = varying(tests, whole=whole)
+    lines = wrapped(table.title, width, "bold") + fold(labels, [*change, *shown], width, glyphs)
+    lines += wrapped(constant, width, "dim")
     return [*lines, *_notes(table.notes, glyphs, width), Text()]

@@ -28,12 +28,13 @@ from gradlab.report.terminal.entries import (
     without_metric,
     wrapped,
 )
-from gradlab.report.terminal.table import GAP, Column, Entry, fold
+from gradlab.report.terminal.table import GAP, Column, Entry, fold, varying
 
 __all__ = ["response_lines", "training_lines"]
 
 _BEFORE_TRAINING = ("survival", "decay", "reach")
 """Responses that training does not change."""
+_NOT_RUN = Entry("-")
 Lengths = list[int | None]
 """The lengths with a column; None alone: one column for the only point of each row."""
 
@@ -55,7 +56,7 @@ def _by_length(
 
     def field(row: Row, length: int | None) -> Entry:
         at = next(iter(row.points)) if length is None else length
-        return entry(row.points[at], row.outcomes.get(at)) if at in row.points else Entry("not run")
+        return entry(row.points[at], row.outcomes.get(at)) if at in row.points else _NOT_RUN
 
     return [
         Column(
@@ -67,8 +68,9 @@ def _by_length(
     ]
 
 
-def _counts(rows: Sequence[Row]) -> list[Column]:
-    """Return the seeds of each row where they differ and, where some row averages several, its configurations."""
+def _counts(rows: Sequence[Row], *, whole: bool) -> list[Column]:
+    """Return the configurations of each row where some row averages several and, if `whole`, its seeds where they
+    differ."""
 
     def column(header: str, name: str) -> Column:
         numbers = [sorted({int(point[name]) for point in row.points.values()}) for row in rows]
@@ -77,7 +79,7 @@ def _counts(rows: Sequence[Row]) -> list[Column]:
 
     several = any(point["configurations"] > 1 for row in rows for point in row.points.values())
     averaged = [column("averaged", "configurations")] if several else []
-    return [*averaged, *([] if _one_number(rows) else [column("n", "n")])]
+    return [*averaged, *([column("n", "n")] if whole and _one_number(rows) is None else [])]
 
 
 def _one_number(rows: Sequence[Row]) -> int | None:
@@ -87,8 +89,9 @@ def _one_number(rows: Sequence[Row]) -> int | None:
 
 
 def _seeds(rows: Sequence[Row]) -> str:
-    number = _one_number(rows)
-    return "n seeds" if number is None else count(number, "seed")
+    numbers = {int(point["n"]) for row in rows for point in row.points.values()}
+    low, high = min(numbers), max(numbers)
+    return count(low, "seed") if low == high else f"{low} to {high} seeds"
 
 
 def _some(comparison: Comparison, rows: tuple[Row, ...], most: int | None) -> tuple[Row, ...]:
@@ -121,16 +124,24 @@ def _max_trainable(rows: Sequence[Row], glyphs: Glyphs) -> Column:
     return Column("trainable", tuple(Entry(text(row)) for row in rows))
 
 
+def _not_run(columns: Sequence[Column], width: int | None) -> list[Text]:
+    """Return the legend of a length at which a row has no cell; none where there is no such row."""
+    return wrapped("-: not run", width, "dim") if any(_NOT_RUN in column.entries for column in columns) else []
+
+
 def _fits(columns: Sequence[Column], width: int | None) -> bool:
     return width is None or sum(column.width + GAP for column in columns) - GAP <= width
 
 
 def response_lines(
-    comparison: Comparison, whole: RowGroup, glyphs: Glyphs, width: int | None, most: int | None = None
+    comparison: Comparison, every: RowGroup, glyphs: Glyphs, width: int | None, most: int | None = None, *, whole: bool
 ) -> list[Text]:
-    """Return the table of the response asked for by length, with its legend; at most `most` rows of it."""
+    """Return the table of the response asked for by length, with its legend; at most `most` rows of it.
+
+    `whole`: with columns that are alike in all rows.
+    """
     response = comparison.response
-    full = whole.before_training if response.name in _BEFORE_TRAINING else whole
+    full = every.before_training if response.name in _BEFORE_TRAINING else every
     group = replace(full, rows=_some(comparison, full.rows, most))
     rows, axis = group.rows, group.axis
     column = response.column if response.column in comparison.table else response.name
@@ -140,8 +151,10 @@ def response_lines(
         values = _by_length(
             group, lengths, response.name, lambda point, _: _value(point, comparison, column, glyphs, intervals)
         )
-        return [*values, *([] if column == "reach" else [_reach(rows, glyphs)]), *_counts(rows)]
+        return [*values, *further]
 
+    others = [*([] if column == "reach" else [_reach(rows, glyphs)]), *_counts(rows, whole=whole)]
+    further, constant = varying(others, whole=whole)
     largest = None if column == "reach" else largest_half_width(rows, column)
     inside = largest is not None and _fits([*labels(group), *columns(True)], width)
     mean = "log10 of the geometric mean" if column.startswith("log10") else "geometric mean" if response.log else "mean"
@@ -153,8 +166,9 @@ def response_lines(
     if shown < comparison.rows:
         title += f" ({shown} of {comparison.rows} rows)"
     lines = _titled(title, group, width) + fold(_row_labels(group), columns(inside), width, glyphs)
-    lines += _fewer(group, full, width)
-    if dropped := [key for key in whole.keys if key not in group.keys]:
+    lines += [*_fewer(group, full, width), *_not_run(columns(inside), width)]
+    lines += wrapped(constant, width, "dim")
+    if dropped := [key for key in every.keys if key not in group.keys]:
         lines += wrapped(f"the same before training with every {joined(dropped)}", width, "dim")
     if response.name in ("survival", "survival_final"):
         lines += wrapped(_legend(comparison, rows, glyphs), width, "dim")
@@ -203,11 +217,11 @@ def _legend(comparison: Comparison, rows: Sequence[Row], glyphs: Glyphs) -> str:
 
 
 def training_lines(
-    comparison: Comparison, whole: RowGroup, glyphs: Glyphs, width: int | None, most: int | None = None
+    comparison: Comparison, every: RowGroup, glyphs: Glyphs, width: int | None, most: int | None = None, *, whole: bool
 ) -> list[Text]:
     """Return the table of what was learned by length, with the largest length that was beside the reach; at most `most`
-    rows of it."""
-    group = replace(whole, rows=_some(comparison, whole.rows, most))
+    rows of it. `whole`: with columns that are alike in all rows."""
+    group = replace(every, rows=_some(comparison, every.rows, most))
     rows, lengths = group.rows, _lengths(group, width)
 
     def entry(point: Point, outcome: TrainingOutcome | None, intervals: bool) -> Entry:
@@ -219,10 +233,11 @@ def training_lines(
 
     def columns(intervals: bool) -> list[Column]:
         values = _by_length(group, lengths, group.metric, lambda point, outcome: entry(point, outcome, intervals))
-        largest = [_max_trainable(rows, glyphs)] if len(lengths) > 1 else []
-        reach = [_reach(rows, glyphs)] if comparison.best is None else []
-        return [*values, *largest, *reach, *_counts(rows)]
+        return [*values, *further]
 
+    largest = [_max_trainable(rows, glyphs)] if len(lengths) > 1 else []
+    reach = [_reach(rows, glyphs)] if comparison.best is None else []
+    further, constant = varying([*largest, *reach, *_counts(rows, whole=whole)], whole=whole)
     inside = _fits([*labels(group), *columns(True)], width)
     what = f"After training: {group.metric} on held-out samples"
     if comparison.best is not None:
@@ -230,7 +245,8 @@ def training_lines(
     title = f"{what}, and how many seeds learned"
     title += f" ({glyphs.learned} most of them){_of_all(lengths, group)}"
     table = fold(labels(group), columns(inside), width, glyphs)
-    lines = [*_titled(title, group, width), *table, *_fewer(group, whole, width)]
+    fewer = [*_fewer(group, every, width), *_not_run(columns(inside), width), *wrapped(constant, width, "dim")]
+    lines = [*_titled(title, group, width), *table, *fewer]
     if comparison.best is not None:
         lines += _interval_note(group, "metric", glyphs, width, inside=inside)
     return [*lines, Text()]

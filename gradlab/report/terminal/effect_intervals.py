@@ -77,20 +77,24 @@ def _with_half(interval: Interval, log: bool, glyphs: Glyphs) -> str:
     return _number(mean, log) + half
 
 
-def effect_columns(table: EffectTable, glyphs: Glyphs) -> tuple[list[Column], list[Column]]:
-    """Return labels and columns of the main effects on one response, of which there is at least one."""
+def effect_columns(table: EffectTable, glyphs: Glyphs, *, whole: bool) -> tuple[list[Column], list[Column]]:
+    """Return labels and columns of the main effects on one response, of which there is at least one; `whole`: with how
+    many settings and cells each rests on."""
     rows = table.rows
     first = [index == 0 or rows[index - 1].factor != level.factor for index, level in enumerate(rows)]
     names = tuple(Entry(level.factor if new else "") for level, new in zip(rows, first, strict=True))
     intervals = [(level.low, level.effect, level.high) for level in rows]
+    counts = [
+        Column("matched", tuple(Entry(f"{level.matched:,}") for level in rows)),
+        Column("cells", tuple(Entry(f"{level.cells:,}") for level in rows)),
+    ] if whole else []  # fmt: skip
     return [
         Column("factor", names, right=False),
         Column("level", tuple(Entry(level.level) for level in rows), right=False),
     ], [
         Column("effect", tuple(Entry(_with_half(interval, table.log, glyphs)) for interval in intervals)),
         Column("", _intervals(intervals, glyphs), right=False),
-        Column("matched", tuple(Entry(f"{level.matched:,}") for level in rows)),
-        Column("cells", tuple(Entry(f"{level.cells:,}") for level in rows)),
+        *counts,
     ]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from math import isnan
 
@@ -17,10 +16,10 @@ from gradlab.report.model.outcomes import TrainingOutcome
 from gradlab.report.model.rows import Row, RowGroup
 from gradlab.report.terminal.colours import EXPLODING, VANISHING
 from gradlab.report.terminal.table import Column, Entry
+from gradlab.report.terminal.text import wrapped
 
 __all__ = [
     "EMPTY",
-    "MOST_CONCLUSIONS",
     "NONE",
     "conclusion_lines",
     "half_width",
@@ -38,17 +37,8 @@ __all__ = [
 EMPTY = Entry("")
 NONE = Entry("none")
 """The field of a number that there is not."""
-MOST_CONCLUSIONS = 6
-"""Sentences of a report without --verbose."""
-
-
-def wrapped(text: str, width: int | None, style: str = "", indent: str = "  ") -> list[Text]:
-    """Return a text as lines of at most `width` columns, whole where it has no-break spaces; as one line without a
-    width."""
-    folded = [text]
-    if width is not None:
-        folded = textwrap.wrap(text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
-    return [Text(line.replace("\N{NO-BREAK SPACE}", " "), style) for line in folded]
+_MOST_LINES, _LEAST_SENTENCES = 6, 3
+"""Lines of the conclusions without --verbose, if that is as many sentences."""
 
 
 def legend_text(names: Sequence[tuple[Sign, str]], glyphs: Glyphs) -> str:
@@ -57,15 +47,24 @@ def legend_text(names: Sequence[tuple[Sign, str]], glyphs: Glyphs) -> str:
     return "  ".join(entries)
 
 
-def conclusion_lines(sentences: Sequence[str], width: int | None, most: int | None = None) -> list[Text]:
-    """Return the block of the conclusions, one below the other, at most `most` of them; nothing without any."""
+def conclusion_lines(sentences: Sequence[str], width: int | None, *, whole: bool) -> list[Text]:
+    """Return the block of the conclusions, one below the other; nothing without any.
+
+    Unless `whole`, as many as fit into a few lines, and how many more there are.
+    """
     if not sentences:
         return []
-    shown = list(sentences[:most])
-    if rest := len(sentences) - len(shown):
-        shown.append(f"and {count(rest, 'more remark')} with --verbose.")
-    lines = [line for sentence in shown for line in wrapped(f"  {sentence}", width, indent="    ")]
-    return [Text("Conclusions", "bold"), *lines, Text()]
+    folded = [wrapped(f"  {sentence}", width, indent="    ") for sentence in sentences]
+    lines: list[Text] = []
+    rest = 0
+    for number, part in enumerate(folded):
+        if whole or number < _LEAST_SENTENCES or len(lines) + len(part) <= _MOST_LINES:
+            lines += part
+        else:
+            rest += 1
+    note = f"  and {count(rest, 'more remark')}; " if rest else "  "
+    more = [] if whole else wrapped(f"{note}evidence with --verbose", width, "dim")
+    return [Text("Conclusions", "bold"), *lines, *more, Text()]
 
 
 def heading(name: str) -> str:

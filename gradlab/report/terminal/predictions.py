@@ -12,7 +12,8 @@ from gradlab.cell import SETTINGS
 from gradlab.families import Axis
 from gradlab.families.axes import axis_of, length_settings
 from gradlab.report.glyphs import Glyphs
-from gradlab.report.terminal.table import Column, Entry, fold
+from gradlab.report.terminal.table import Column, Entry, fold, varying
+from gradlab.report.terminal.text import wrapped
 
 __all__ = ["critical_lines", "prediction_lines"]
 
@@ -24,8 +25,11 @@ _OPTIONAL = {"log10_cell_survival", "bound"}
 """Columns without any value that are left out; of recurrent networks `c` and `xi_c` too."""
 
 
-def prediction_lines(rows: Sequence[Row], glyphs: Glyphs, width: int | None) -> list[Text]:
-    """Return the lines about predictions, one row each: settings by key, and the numbers of `api.theory.Theory.row`."""
+def prediction_lines(rows: Sequence[Row], glyphs: Glyphs, width: int | None, *, verbose: bool = False) -> list[Text]:
+    """Return the lines about predictions, one row each: settings by key, and the numbers of `api.theory.Theory.row`.
+
+    Columns that are alike in all rows are a line, unless `verbose`.
+    """
     varied = [key for key in SETTINGS if key not in ("seed", "lr") and len({str(row[key]) for row in rows}) > 1]
     axis = axis_of({str(row["model"]) for row in rows}, varied)
     keys = list(dict.fromkeys(["activation", "init", *varied, axis.along]))
@@ -42,12 +46,14 @@ def prediction_lines(rows: Sequence[Row], glyphs: Glyphs, width: int | None) -> 
         )
     notes += _remarks(rows)
     notes += [f"no prediction: {note}" for note in dict.fromkeys(row["note"] for row in rows if row["note"])]
+    survival, *others = _columns(rows, axis, glyphs)
+    others, constant = varying(others, whole=verbose)
     return [
         Text("Mean-field theory, at initialisation", "bold"),
         Text("  " + ", ".join(fixed), "dim"),
         Text(),
-        *fold(_labels(rows, keys), _columns(rows, axis, glyphs), width, glyphs),
-        *(Text(note, "dim") for note in notes),
+        *fold(_labels(rows, keys), [survival, *others], width, glyphs),
+        *(line for note in (constant, *notes) if note for line in wrapped(note, width, "dim")),
     ]
 
 

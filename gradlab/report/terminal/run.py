@@ -24,15 +24,20 @@ from gradlab.report.model.stacked import LayerSurvival, stacked_survival
 from gradlab.report.terminal.best import best_lines
 from gradlab.report.terminal.entries import (
     EMPTY,
-    MOST_CONCLUSIONS,
     conclusion_lines,
     labels,
     largest_half_width,
     legend_text,
     wrapped,
 )
-from gradlab.report.terminal.run_tables import stacked_columns, survival_columns, training_columns
-from gradlab.report.terminal.table import Column, fold
+from gradlab.report.terminal.run_tables import (
+    longest_columns,
+    outcome_columns,
+    stacked_columns,
+    survival_columns,
+    training_columns,
+)
+from gradlab.report.terminal.table import Column, fold, varying
 from gradlab.results.tables import Tables
 from gradlab.store.records import Failure
 
@@ -97,16 +102,20 @@ def _along_one_axis(
 ) -> list[Text]:
     if not len(tables.summary):
         return []
-    sentences = [glyphs.plain(sentence) for sentence in causes(group)]
+    sentences = [glyphs.plain(sentence) for sentence in causes(group, brief=not verbose)]
     shown = replace(group, lengths=shown_lengths(group.lengths, width))
-    lines = conclusion_lines(sentences, width, most=None if verbose else MOST_CONCLUSIONS)
+    lines = conclusion_lines(sentences, width, whole=verbose)
     if len(shown.lengths) < len(group.lengths):
         part = f"{len(shown.lengths)} of {len(group.lengths)} {group.lengths_name} are shown"
         lines += [*wrapped(f"{part}; all are in summary.csv", width, "dim"), Text()]
     return [
         *lines,
-        *_survival(tables, shown, glyphs, width),
-        *(_training(shown, glyphs, width) if best is None else _at_best(tables, shown, best, glyphs, width)),
+        *_survival(tables, shown, glyphs, width, whole=verbose),
+        *(
+            _training(shown, glyphs, width, whole=verbose)
+            if best is None
+            else _at_best(tables, shown, best, glyphs, width, whole=verbose)
+        ),
     ]
 
 
@@ -152,20 +161,27 @@ def _counts(result: RunReport, glyphs: Glyphs) -> str:
     return f" {glyphs.dot} ".join(parts)
 
 
-def _survival(tables: Tables, whole: RowGroup, glyphs: Glyphs, width: int | None) -> list[Text]:
-    group = whole.before_training
+def _survival(tables: Tables, every: RowGroup, glyphs: Glyphs, width: int | None, *, whole: bool) -> list[Text]:
+    group = every.before_training
     index = ProfileIndex(tables.layers, tables.stacked)
     first = tuple(row.longest_member for row in group.rows)
-    cells = longest_cells(tables, replace(whole, rows=first))
+    cells = longest_cells(tables, replace(every, rows=first))
     profiles = longest_profiles(index, cells)
     largest = largest_half_width(group.rows, "log10_survival")
-    wide = fold(_labels(group), survival_columns(group, profiles, glyphs, intervals=True), None, glyphs)
+    longest, constant = varying(longest_columns(group, profiles, glyphs), whole=whole)
+    wide = fold(_labels(group), [*survival_columns(group, glyphs, intervals=True), *longest], None, glyphs)
     inside = largest is not None and (width is None or max(line.cell_len for line in wide) <= width)
-    columns = survival_columns(group, profiles, glyphs, intervals=inside)
+    columns = [*survival_columns(group, glyphs, intervals=inside), *longest]
     many = f"mean of {len(group.seeds)} seeds" if len(group.seeds) > 1 else "one seed"
     title = glyphs.plain(f"Survival before training: {group.axis.ratio} (log10, {many})")
-    lines = wrapped(title, width, "bold") + fold(_labels(group), columns, width, glyphs)
-    if dropped := [key for key in whole.keys if key not in group.keys]:
+    table = fold(_labels(group), columns, width, glyphs)
+    curves = max(map(len, profiles), default=0) > 1
+    if curves and not whole:  # they are the last column, and get no lines of their own
+        without = fold(_labels(group), columns[:-1], width, glyphs)
+        table = without if len(without) < len(table) else table
+    lines = wrapped(title, width, "bold") + table
+    lines += wrapped(constant, width, "dim")
+    if dropped := [key for key in every.keys if key not in group.keys]:
         lines += wrapped(f"the same before training with every {joined(dropped)}", width, "dim")
     lines += wrapped(_legend(tables, glyphs), width, "dim")
     if largest is not None:
@@ -204,22 +220,25 @@ def _legend(tables: Tables, glyphs: Glyphs) -> str:
     return legend_text(names, glyphs)
 
 
-def _training(group: RowGroup, glyphs: Glyphs, width: int | None) -> list[Text]:
+def _training(group: RowGroup, glyphs: Glyphs, width: int | None, *, whole: bool) -> list[Text]:
     if group.fixed.get("train.steps") == 0:
         return []
     steps = f"{group.fixed['train.steps']:,} steps" if "train.steps" in group.fixed else "training"
     title = f"After {steps}: {group.metric} on held-out samples ({glyphs.learned} most seeds learned)"
-    columns = training_columns(group, glyphs)
-    return [*wrapped(title, width, "bold"), *fold(_labels(group), columns, width, glyphs), Text()]
+    outcomes, constant = varying(outcome_columns(group, glyphs), whole=whole)
+    table = fold(_labels(group), [*training_columns(group, glyphs), *outcomes], width, glyphs)
+    return [*wrapped(title, width, "bold"), *table, *wrapped(constant, width, "dim"), Text()]
 
 
-def _at_best(tables: Tables, group: RowGroup, best: str, glyphs: Glyphs, width: int | None) -> list[Text]:
+def _at_best(
+    tables: Tables, group: RowGroup, best: str, glyphs: Glyphs, width: int | None, *, whole: bool
+) -> list[Text]:
     """Return the results at the best values, or where they cannot be chosen all of them, and why."""
     try:
         return best_lines(tables, best, glyphs, width)
     except UsageError as error:
-        lines = [*_training(group, glyphs, width)[:-1], *wrapped(error.message, width), *wrapped(error.hint, width)]
-        return [*lines, Text()]
+        lines = _training(group, glyphs, width, whole=whole)[:-1]
+        return [*lines, *wrapped(error.message, width), *wrapped(error.hint, width), Text()]
 
 
 def _failures(result: RunReport, width: int | None) -> list[Text]:

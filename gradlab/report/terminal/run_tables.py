@@ -17,15 +17,12 @@ from gradlab.report.terminal.entries import NONE, half_width, heading, mark_entr
 from gradlab.report.terminal.sparkline import spark
 from gradlab.report.terminal.table import GAP, Column, Entry
 
-__all__ = ["stacked_columns", "survival_columns", "training_columns"]
+__all__ = ["longest_columns", "outcome_columns", "stacked_columns", "survival_columns", "training_columns"]
 
 
-def survival_columns(group: RowGroup, profiles: list[Floats], glyphs: Glyphs, *, intervals: bool) -> list[Column]:
-    """Return survival by length, with its 95 % `intervals` or without, then the numbers of the longest networks.
-
-    `profiles`: for each row log10 g_l of its longest network, [L]; empty without one.
-    """
-    columns = [
+def survival_columns(group: RowGroup, glyphs: Glyphs, *, intervals: bool) -> list[Column]:
+    """Return survival by length, with its 95 % `intervals` or without."""
+    return [
         Column(
             f"{length}   " if group.varies else heading("log10_survival"),
             tuple(_survival(row, length, glyphs, intervals=intervals) for row in group.rows),
@@ -34,6 +31,13 @@ def survival_columns(group: RowGroup, profiles: list[Floats], glyphs: Glyphs, *,
         )
         for length in group.lengths
     ]
+
+
+def longest_columns(group: RowGroup, profiles: list[Floats], glyphs: Glyphs) -> list[Column]:
+    """Return the numbers of the longest networks before training.
+
+    `profiles`: for each row log10 g_l of its longest network, [L]; empty without one.
+    """
     longest = _longest(group)
     points = [row.longest for row in group.rows]
     optional = [
@@ -44,7 +48,7 @@ def survival_columns(group: RowGroup, profiles: list[Floats], glyphs: Glyphs, *,
     ]
     if max(map(len, profiles), default=0) > 1:
         optional.append((f"log10 |g| {group.axis.direction}", _sparks(profiles, glyphs), False))
-    return columns + [
+    return [
         Column(header, tuple(entries), right=right, group=longest)
         for header, entries, right in optional
         if any(entry.text != NONE.text for entry in entries)
@@ -120,8 +124,8 @@ def stacked_columns(survivals: Sequence[Sequence[LayerSurvival]], glyphs: Glyphs
 
 
 def training_columns(group: RowGroup, glyphs: Glyphs) -> list[Column]:
-    """Return what was learned by length, then loss and survival of each row's longest network after training."""
-    columns = [
+    """Return what was learned by length."""
+    return [
         Column(
             f"{length}  " if group.varies else group.metric,
             tuple(_metric(row, length, glyphs) for row in group.rows),
@@ -129,10 +133,13 @@ def training_columns(group: RowGroup, glyphs: Glyphs) -> list[Column]:
         )
         for length in group.lengths
     ]
+
+
+def outcome_columns(group: RowGroup, glyphs: Glyphs) -> list[Column]:
+    """Return the largest length that learned, then loss and survival of each row's longest network after training."""
     longest = _longest(group)
     trainable = [Column("trainable", tuple(_max_trainable(row) for row in group.rows))] if group.varies else []
     return [
-        *columns,
         *trainable,
         Column(heading("learned"), tuple(_seeds(row.longest) for row in group.rows), group=longest),
         Column(heading("loss"), tuple(_loss(row) for row in group.rows), group=longest),

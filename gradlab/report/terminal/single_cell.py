@@ -21,7 +21,7 @@ from gradlab.report.model.caveats import UNRECORDED
 from gradlab.report.model.profiles import ProfileIndex
 from gradlab.report.terminal.entries import wrapped
 from gradlab.report.terminal.sparkline import spark
-from gradlab.report.terminal.table import Column, Entry, fold
+from gradlab.report.terminal.table import Column, Entry, fold, varying
 from gradlab.results.tables import Tables
 
 __all__ = ["cell_report"]
@@ -37,37 +37,44 @@ _STEPS = ("loss", "metric", "log10_survival", "decay", "grad_norm_total", "spect
 _CLIPS = ("clip_norm_before", "clip_norm_after", "clip_coef")
 
 
-def cell_report(tables: Tables, cell: Cell, run: str, glyphs: Glyphs, width: int | None) -> list[Text]:
-    """Return the lines about the one cell of `tables`, which `run` has, folded to `width` columns."""
+def cell_report(
+    tables: Tables, cell: Cell, run: str, glyphs: Glyphs, width: int | None, *, verbose: bool = False
+) -> list[Text]:
+    """Return the lines about the one cell of `tables`, which `run` has, folded to `width` columns.
+
+    Settings at their defaults, and columns that are alike in all rows, are for `verbose`.
+    """
     row = tables.cells.iloc[0]
     axis = axis_of([str(row["model"])])
     lines = [
         Text(f"{row['cell']} {glyphs.dot} {run} {glyphs.dot} seed {row['seed']} {glyphs.dot} {row['status']}", "bold")
     ]
-    lines += _setting(cell, width)
+    lines += _setting(cell, width, whole=verbose)
     if row["status"] == "failed":
         return [*lines, Text(), *wrapped(f"failed: {row['error']}", width)]
     lines += [Text(), *_measures(row, axis, glyphs, width), Text()]
-    lines += _profile(tables, axis, glyphs, width)
+    lines += _profile(tables, axis, glyphs, width, whole=verbose)
     lines += wrapped(capital(UNRECORDED), width) if cell.probe_record == "profile" else []
     lines += [Text(), Text(f"Step by step (the metric is {row['metric_name']})", "bold")]
     columns = _headings("steps", _STEPS if cell.clip.name == "none" else (*_STEPS, *_CLIPS))
-    lines += _table(tables.steps, "step", {"step": "step", **columns}, glyphs, width, lost_at=_lost_at(row))
+    lines += _table(
+        tables.steps, "step", {"step": "step", **columns}, glyphs, width, lost_at=_lost_at(row), whole=verbose
+    )
     where = [f"bank {row['bank']}", str(row["device"]), f"{duration(float(row['wall_s']))} of its bank's time"]
     return [*lines, Text(), *wrapped(f" {glyphs.dot} ".join(where), width)]
 
 
-def _setting(cell: Cell, width: int | None) -> list[Text]:
+def _setting(cell: Cell, width: int | None, *, whole: bool) -> list[Text]:
     settings = settings_of(cell).items()
     idle = {"seed", *idle_attributes([cell.model.name])}
     texts = {key: setting_text(value) for key, value in settings if value is not None and key not in idle}
     plain = {key: setting_text(setting.default) for key, setting in SETTINGS.items()}
     always = ("model", "task", "depth", "width", "activation", "init", "optimizer", "lr", "train.steps")
     chosen = [key for key in texts if key in always or texts[key] != plain[key]]
-    rest = [key for key in texts if key not in chosen]
+    rest = [key for key in texts if key not in chosen] if whole else []
     return [
         *wrapped("  " + ", ".join(f"{key}={texts[key]}" for key in chosen), width),
-        *(Text(line.plain, "dim") for line in wrapped("  " + ", ".join(f"{key}={texts[key]}" for key in rest), width)),
+        *(wrapped("  " + ", ".join(f"{key}={texts[key]}" for key in rest), width, "dim") if rest else []),
     ]
 
 
@@ -116,7 +123,7 @@ def _headings(table: Table, names: Sequence[str]) -> dict[str, str]:
     return {name: column(name, table).title for name in names}
 
 
-def _profile(tables: Tables, axis: Axis, glyphs: Glyphs, width: int | None) -> list[Text]:
+def _profile(tables: Tables, axis: Axis, glyphs: Glyphs, width: int | None, *, whole: bool) -> list[Text]:
     profile = tables.layers[(tables.layers["step"] == 0).to_numpy()]
     measured = profile["log10_grad_norm"].to_numpy(dtype=float)
     profile = profile.assign(theory_log10_grad_norm=profile["theory_log10_grad_norm"] + measured[-1])
@@ -134,12 +141,12 @@ def _profile(tables: Tables, axis: Axis, glyphs: Glyphs, width: int | None) -> l
         shown = np.unique(np.linspace(0, len(profile) - 1, _ROWS).round().astype(int))
         note = wrapped(f"{len(shown)} of {axis.count(len(profile))} are shown; all are with --json", width)
         profile = profile.iloc[shown]
-    return [*title, *_table(profile, "layer", columns, glyphs, width), *note]
+    return [*title, *_table(profile, "layer", columns, glyphs, width, whole=whole), *note]
 
 
 def _table(
     frame: pd.DataFrame, label: str, columns: dict[str, str], glyphs: Glyphs, width: int | None,
-    lost_at: float = float("inf"),
+    lost_at: float = float("inf"), *, whole: bool,
 ) -> list[Text]:  # fmt: skip
     """Return a table of the columns with a value; what is missing from the step `lost_at` on is not finite."""
     first = Column(columns.get(label, label), tuple(Entry(str(value)) for value in frame[label]))
@@ -154,7 +161,8 @@ def _table(
         for key, heading in columns.items()
         if key != label and key in frame and frame[key].notna().any()
     ]
-    return fold([first], filled, width, glyphs)
+    shown, constant = varying(filled, whole=whole)
+    return [*fold([first], shown, width, glyphs), *wrapped(constant, width, "dim")]
 
 
 def _number(key: str, value: float, glyphs: Glyphs, *, lost: bool) -> str:

@@ -12,9 +12,11 @@ from rich.text import Text
 
 from gradlab.report.glyphs import Glyphs
 
-__all__ = ["GAP", "Column", "Entry", "fold", "folded_label"]
+__all__ = ["GAP", "Column", "Entry", "fold", "folded_label", "varying"]
 
 GAP = 2
+_NOTHING = ("", "-", "none")
+"""Fields without a value."""
 _NUMBER = 8
 """Columns that the number of a row takes at most."""
 
@@ -67,6 +69,20 @@ def fold(labels: Sequence[Column], columns: Sequence[Column], width: int | None,
         band.append(column)
         used += column.width + column.gap
     return lines + _lines(labels, band)
+
+
+def varying(columns: Sequence[Column], *, whole: bool) -> tuple[list[Column], str]:
+    """Return the columns in which rows differ, and a line with the value that each of the others has in every row.
+
+    Columns without any value are left out. `whole`, or of one row: all columns, and an empty line.
+    """
+    if whole or not columns or len(columns[0].entries) < 2:
+        return list(columns), ""
+    constant = [column for column in columns if len({entry.text for entry in column.entries}) == 1]
+    texts = [(column.header.strip(), column.entries[0].text.strip()) for column in constant]
+    named = [f"{header} {text}" for header, text in texts if text not in _NOTHING]
+    kept = [column for column in columns if column not in constant]
+    return kept, f"in every row: {', '.join(named)}" if named else ""
 
 
 def _within(label: Column, width: int) -> Column:
