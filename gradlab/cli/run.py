@@ -138,7 +138,7 @@ def _run(specs: Sequence[Spec], options: RunOptions, output: RunOutput, command:
     if output.check and _check(results):
         return DID_NOT_HOLD
     if printing and results:
-        suggest(after_run(results))
+        suggest(after_run(results, output.best))
     return 1 if any(result.failures for result in results) else 0
 
 

@@ -81,6 +81,18 @@ def test_of_several_runs_it_is_a_comparison(shown: Callable[..., list[str]]) -> 
     assert shown(*step)[:1] == ["compare"]
 
 
+def test_several_learning_rates_lead_to_each_configuration_at_its_best(shown: Callable[..., list[str]]) -> None:
+    Path("demo.yaml").write_text(SPEC.replace("grid: {", "grid: {lr: [0.01, 0.1], "))
+    step = shown(*RUN)
+    assert step == ["compare", "results/demo", "--best", "lr"]
+    assert shown(*RUN, "--best", "lr") == ["report", "results/demo", "--open"]
+    assert shown("compare", "results/demo", "--where", "depth=8") == [
+        "compare", "results/demo", "--where", "depth=8", "--best", "lr",
+    ]  # fmt: skip
+    assert shown("compare", "results/demo", "--by", "lr")[-2] == "--baseline"
+    assert shown(*step)[-2:] == ["--baseline", "activation=relu"]
+
+
 @pytest.mark.parametrize(
     "flags",
     [

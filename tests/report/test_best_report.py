@@ -48,6 +48,8 @@ def after(lines: list[str], begins: str) -> list[str]:
 
 def test_the_results_stand_before_what_was_chosen_with_ties_and_range(answer: Comparison) -> None:
     lines = text(answer)
+    assert lines[0] == "1 run · 20 of 60 cells · 4 configurations · 5 seeds"
+    assert "each configuration at its best lr" in lines[:5]
     results = after(lines, "At the best lr: accuracy on the test half of the held-out samples")
     assert re.sub(r" +", " ", results[2]) == "sigmoid 0.88 ±0.02 5/5 ✓ 0.08 ±0.00 0/5 4"
     assert re.sub(r" +", " ", results[3]) == "relu 0.93 ±0.02 5/5 ✓ 0.83 ±0.02 5/5 ✓ ≥16"

@@ -23,7 +23,7 @@ from gradlab.query import names
 from gradlab.record import Floats
 from gradlab.thresholds import METRIC_FLOORS
 
-__all__ = ["Best", "check_choice", "folded", "refuse_named_twice", "with_choice"]
+__all__ = ["Best", "check_choice", "folded", "has_choice", "refuse_named_twice", "with_choice"]
 
 _ATTACHED = ("sensitivity", "validation", "test_without_seed")
 
@@ -148,6 +148,17 @@ def check_choice(cells: Sequence[Cell], text: str) -> None:
     frame = pd.DataFrame(columns_of_settings(cells))
     _require_training(frame)
     _keys_of_choice(design_of(split_parameters(frame, text, None)), text)
+
+
+def has_choice(cells: pd.DataFrame, text: str) -> bool:
+    """Return whether cells [N], with the columns of ``cells.csv``, can be folded along the settings of `text`."""
+    try:
+        _require_training(cells)
+        _check_measured(cells)
+        _keys_of_choice(design_of(split_parameters(cells, text, None)), text)
+    except UsageError:
+        return False
+    return True
 
 
 def _require_training(cells: pd.DataFrame) -> None:

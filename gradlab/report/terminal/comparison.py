@@ -122,6 +122,8 @@ def _heading(comparison: Comparison, glyphs: Glyphs, width: int | None) -> list[
     lines += wrapped(dot.join(part for part in parts if part), width)
     if comparison.question.where:
         lines += wrapped(f"where {comparison.question.where}", width)
+    if comparison.best is not None:
+        lines += wrapped(f"each configuration at its best {comparison.best.title}", width)
     for leader in dict.fromkeys(plan.follows.values()):
         names = [name for name in plan.follows if plan.follows[name] == leader]
         change, these = ("change", "all") if len(names) > 1 else ("changes", "both")
