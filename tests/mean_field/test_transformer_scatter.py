@@ -165,24 +165,27 @@ def test_simulated_scatter(changes: dict[str, object]) -> None:
 
 
 PRE_NORM = Cell(
-    model=Named("transformer", (("patch", 2), ("qk_gain", 0.5))), task=Named("images", (("channels", 8), ("size", 8))),
+    model=Named("transformer", (("patch", 2), ("qk_gain", 0.5))),
+    task=Named("images", (("channels", 8), ("samples", 100), ("size", 8))),
     depth=6, width=64, steps=0, lr=0.1, init=Named("lecun_normal"), norm=Named("layer"), residual=Named("pre_norm"),
-    probe_batch_size=16,
 )  # fmt: skip
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("residual", ["pre_norm", "sandwich"])
 def test_z_is_calibrated(residual: str) -> None:
-    """200 seeds of the family itself, white images under a cross-entropy: the deviation of z is 1 to 15 %."""
-    cell = dataclasses.replace(PRE_NORM, residual=Named(residual))
+    """200 seeds of the family itself, white images under a cross-entropy: the deviation of z is 1 to 15 %.
+
+    Of a probe of four images, whose scatter is several times the error of the mean that z takes in.
+    """
+    cell = dataclasses.replace(PRE_NORM, residual=Named(residual), probe_batch_size=4)
     inputs = inputs_of(cell.task)
     assert inputs is not None
     prediction = predict(
         cell, in_features=inputs.in_features, out_features=inputs.out_features, input_mean_square=inputs.mean_square
     )
     cells = [dataclasses.replace(cell, seed=30_000 + seed) for seed in range(SEEDS)]
-    records = [record for first in range(0, SEEDS, 10) for record in train_bank(cells[first : first + 10])]
+    records = [record for first in range(0, SEEDS, 20) for record in train_bank(cells[first : first + 20])]
     survival = np.array([record.log_grad_norm[0][0] - record.log_grad_norm[0][-1] for record in records])
     assert prediction.log_survival is not None
     assert prediction.log_survival_sd is not None
