@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from page_runs import rows_of
+from processes import until
 
 BROWSER = os.environ.get("GRADLAB_BROWSER", "")
 if BROWSER != "required":
@@ -79,6 +80,12 @@ def plain(text: str) -> str:
     return text.replace("\u2212", "-").replace("\u221e", "inf")
 
 
+def amount(text: str) -> float:
+    """The number that a chart says first after a colon: 0.2, or 2.1×10⁻⁷."""
+    digits, _, power = text.split(": ")[1].split(" ")[0].rstrip(",").partition("×10")
+    return float(digits) * 10.0 ** int(power.translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")) or 0)
+
+
 def table(page: Any) -> list[dict[str, str]]:
     """The overview as it is on the screen."""
     script = """return [...document.querySelectorAll(".overview tbody tr[data-row]")].map((row) =>
@@ -100,3 +107,10 @@ def log_g(run: Path, activation: str, depth: int, step: int = 0) -> np.ndarray[A
 
 def field(page: Any, activation: str, depth: int) -> Any:
     return one_of(page, f'.map td[aria-label^="{activation}, depth {depth}:"]')
+
+
+def saved(folder: Path, name: str) -> bytes:
+    """The content of a file that the page has saved, as soon as it is there."""
+    path = folder / "saved" / name
+    until(lambda: path.is_file() and path.stat().st_size, f"{name} saved")
+    return path.read_bytes()

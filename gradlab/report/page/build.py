@@ -20,8 +20,10 @@ __all__ = ["Page", "build_page", "stylesheet"]
 
 _SCRIPTS = (
     "elements", "formatting", "document", "state", "clipboard", "downloads", "virtual",
-    "query/scanner", "query/parser", "query/columns", "query/expressions", "filter", "chart", "configuration",
-    "profile", "profile_training", "heatmap_measures", "heatmap_grid", "heatmap_navigation", "heatmap",
+    "query/scanner", "query/parser", "query/columns", "query/expressions", "filter",
+    "chart", "figure", "export", "export_table", "steps", "pins", "configuration",
+    "profile", "profile_gradient", "profile_blocks", "curves",
+    "heatmap_measures", "heatmap_grid", "heatmap_navigation", "heatmap",
     "overview_columns", "overview", "effects", "header", "conclusions", "provenance", "link", "page",
 )  # fmt: skip
 """Files of ``assets/`` that make up the script, in the order in which they build on each other."""

@@ -28,6 +28,7 @@ from gradlab.report.page.effects import effects
 from gradlab.report.page.embed import Attached, attach
 from gradlab.report.page.filter import filter_document
 from gradlab.report.page.heatmap import run_map, spread
+from gradlab.report.page.histories import survival_by_step
 from gradlab.report.page.overview import csv_columns, legend, overview_columns, terms
 from gradlab.report.page.profiles import profiles
 from gradlab.report.page.source import Source, read_source
@@ -112,6 +113,7 @@ def document(paths: Sequence[Path], most: int = MOST) -> Document:
         "csv": csv_columns(listed, several_runs=several_runs),
         "filter": filter_document(listed),
         "profiles": of_row,
+        "survival_by_step": survival_by_step(listed, sources),
         "conclusions": conclusions(comparison) if comparison else [],
         "effects": effects(comparison) if comparison else None,
         "warnings": [*(comparison.warnings if comparison else ()), *(what for what, _ in (*lost, *rebuilt))],

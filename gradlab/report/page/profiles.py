@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from gradlab.definitions import measures
-from gradlab.record import Floats
 from gradlab.report.formatting import count, size
 from gradlab.report.model.profiles import ProfileIndex, mean_series, profile, thinned
 from gradlab.report.page.configurations import Configurations
 from gradlab.report.page.heatmap import spread
+from gradlab.report.page.histories import History
+from gradlab.report.page.quantities import COLUMNS, in_blocks, over_training, short
 from gradlab.report.page.source import Source
 
 __all__ = ["BUDGET", "profiles"]
@@ -23,23 +22,22 @@ BUDGET = 1_600_000
 """Bytes that all profiles together may take."""
 _NUMBER = 6.5
 """Bytes of one number with its comma, as measured."""
-_DIGITS = 3
-"""Of a log10: a fifth of a percent, a tenth of a line's width."""
-
-
-_HISTORY = ("log10_survival", "metric", "loss")
 
 
 @dataclass(frozen=True, slots=True)
 class _Detail:
-    """How much of a profile is kept: points along it, single seeds, probed steps."""
+    """How much of a profile is kept: points along it, single seeds, probed steps, and those of the other quantities."""
 
     points: int
     seeds: int
     steps: int
+    others: int
 
 
-_DETAILS = (_Detail(64, 10, 16), _Detail(64, 5, 9), _Detail(48, 3, 6), _Detail(32, 0, 4), _Detail(24, 0, 2))
+_DETAILS = (
+    _Detail(64, 10, 16, 16), _Detail(64, 10, 16, 4), _Detail(64, 5, 9, 3), _Detail(48, 3, 6, 2), _Detail(32, 0, 4, 2),
+    _Detail(24, 0, 2, 0),
+)  # fmt: skip
 
 
 def profiles(
@@ -62,7 +60,8 @@ def profiles(
     if detail is not _DETAILS[0]:
         notes.append(
             f"to keep this file small, a profile has at most {detail.points} points, {detail.steps} of the probed "
-            f"steps and " + (f"{detail.seeds} single seeds" if detail.seeds else "no single seeds")
+            f"steps ({detail.others} of weight gradient, activations and dead units) and "
+            + (f"{detail.seeds} single seeds" if detail.seeds else "no single seeds")
         )
     of_row: dict[str, Any] = {}
     for run, source in enumerate(sources):
@@ -86,9 +85,11 @@ def _sizes(configurations: Configurations, probed: Sequence[Mapping[str, list[in
 
 def _bytes(sizes: Sequence[tuple[int, int, int]], detail: _Detail) -> float:
     return sum(
-        _NUMBER * min(blocks, detail.points) * (6 + min(seeds, detail.seeds) + min(steps, detail.steps))
-        + _NUMBER * 3 * steps
-        + 80
+        _NUMBER
+        * min(blocks, detail.points)
+        * (6 + min(seeds, detail.seeds) + min(steps, detail.steps) + len(COLUMNS) * min(steps, detail.others))
+        + _NUMBER * (5 * steps + 2 * min(steps, detail.steps))
+        + 250
         for blocks, seeds, steps in sizes
         if seeds
     )
@@ -109,7 +110,7 @@ def _of_run(
         steps[row] = [every[at] for at in thinned(len(every), detail.steps)] if every else []
     ids = {cell for own in members.values() for cell in own}
     index = ProfileIndex(source.profiles(ids, {at for own in steps.values() for at in own}), source.stacked(ids))
-    history = _History(source.tables.steps, {cell: row for row, own in members.items() for cell in own})
+    history = History(source.tables.steps, {cell: row for row, own in members.items() for cell in own})
     scatter = configurations.frame["theory_log10_sd"].astype(float).tolist()
     return {
         str(row): _profile(index, own, steps[row], detail, scatter[row]) | {"history": history.of(row)}
@@ -125,43 +126,17 @@ def _profile(
     at, mean = thinned(series.blocks, detail.points), series.mean
     return {
         "at": (at + 1).tolist() if len(at) < series.blocks else None,
-        "mean": _short(mean.mean[at]),
-        "low": _short(mean.low[at]) if mean.count > 1 else None,
-        "high": _short(mean.high[at]) if mean.count > 1 else None,
-        "theory": None if series.theory is None else _short(series.theory[at]),
-        "scatter": None if series.scatter is None else _short(series.scatter[at]),
-        "state": None if series.state is None else _short(series.state[at]),
-        "layers": [_short(layer[at]) for layer in series.layers],
-        "seeds": [_short(seed[at]) for seed in series.seeds[: detail.seeds]],
+        "mean": short(mean.mean[at]),
+        "low": short(mean.low[at]) if mean.count > 1 else None,
+        "high": short(mean.high[at]) if mean.count > 1 else None,
+        "theory": None if series.theory is None else short(series.theory[at]),
+        "scatter": None if series.scatter is None else short(series.scatter[at]),
+        "state": None if series.state is None else short(series.state[at]),
+        "layers": [short(layer[at]) for layer in series.layers],
+        "seeds": [short(seed[at]) for seed in series.seeds[: detail.seeds]],
         "lost": series.lost,
         "steps": list(steps),
-        "by_step": [_short(mean_series(index.of(cells, step)).mean[at]) for step in steps],
+        "by_step": [short(mean_series(index.of(cells, step)).mean[at]) for step in steps],
+        "courses": over_training(index, cells, steps),
+        "blocks": in_blocks(index, cells, [steps[k] for k in thinned(len(steps), detail.others)], at),
     }
-
-
-def _short(values: Floats) -> list[float | None]:
-    return [round(float(value), _DIGITS) if np.isfinite(value) else None for value in values]
-
-
-class _History:
-    """Means over seeds of survival, metric and loss at each probed step; what is not finite, and metrics that measure
-    nothing, are left out."""
-
-    def __init__(self, steps: pd.DataFrame, row_of: Mapping[str, int]) -> None:
-        own = steps[steps["cell"].isin(row_of)]
-        numbers = own[list(_HISTORY)].astype(np.float64).replace([np.inf, -np.inf], np.nan)
-        numbers["metric"] = numbers["metric"].where(measures(numbers["metric"].to_numpy()))
-        groups = [own["cell"].map(row_of).to_numpy(np.int64), own["step"].to_numpy(np.int64)]
-        mean = numbers.groupby(groups, sort=True).mean()
-        rows = mean.index.get_level_values(0).to_numpy()
-        self._steps = mean.index.get_level_values(1).to_numpy()
-        self._values = {key: mean[key].to_numpy() for key in _HISTORY}
-        names, first = np.unique(rows, return_index=True)
-        stops = np.append(first, len(rows))[1:]
-        self._places = {int(row): slice(int(a), int(b)) for row, a, b in zip(names, first, stops, strict=True)}
-
-    def of(self, row: int) -> dict[str, Any]:
-        """Return the history of a row of configurations."""
-        place = self._places.get(row, slice(0, 0))
-        values = {key: _short(column[place]) for key, column in self._values.items()}
-        return {"step": self._steps[place].tolist(), **values}

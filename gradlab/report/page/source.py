@@ -9,6 +9,7 @@ import pandas as pd
 
 from gradlab.analysis.expectations import Judgement, judge_run
 from gradlab.columns import Table
+from gradlab.report.page.quantities import COLUMNS as QUANTITIES
 from gradlab.results.run import Run
 from gradlab.results.tables import Tables
 
@@ -17,8 +18,10 @@ __all__ = ["TABLES", "Source", "read_source"]
 TABLES: tuple[Table, ...] = ("summary", "cells", "steps", "layers", "stacked")
 """The tables that a run may have, the shortest first; only stacked networks have the last."""
 
-_STEPS = ("cell", "step", "loss", "metric", "log10_survival")
-_LAYERS = ("cell", "step", "layer", "log10_grad_norm", "theory_log10_grad_norm", "log10_cell_grad_norm")
+_STEPS = ("cell", "step", "loss", "metric", "grad_norm_total", "log10_survival")
+_LAYERS = (
+    "cell", "step", "layer", "log10_grad_norm", "theory_log10_grad_norm", "log10_cell_grad_norm", *QUANTITIES,
+)  # fmt: skip
 _STACKED = ("cell", "step", "layer", "stacked_layer", "log10_grad_norm")
 
 

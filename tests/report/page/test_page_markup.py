@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import re
+from collections import Counter
 from importlib import resources
 from math import inf, nan
 from pathlib import Path
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 from page_runs import EVIL, Parsed, column, hostile, run_directory
 
 from gradlab.report.page import build_page
-from gradlab.report.page.build import _SCRIPTS, _STYLES
+from gradlab.report.page.build import _SCRIPTS, _STYLES, _compact
 from gradlab.report.page.embed import as_json
 
 
@@ -86,6 +87,26 @@ def test_every_asset_is_in_the_page() -> None:
     assets = Path(str(resources.files("gradlab.report.page") / "assets"))
     there = {path.relative_to(assets).as_posix() for path in assets.rglob("*.*")}
     assert there == {f"{name}.js" for name in _SCRIPTS} | {f"{name}.css" for name in _STYLES} | {"page.html"}
+
+
+def test_no_two_scripts_declare_one_name() -> None:
+    assets = resources.files("gradlab.report.page") / "assets"
+    declared = re.compile(r"^(?:async )?(?:function|const|let|class) (\w+)", re.MULTILINE)
+    names = [name for script in _SCRIPTS for name in declared.findall((assets / f"{script}.js").read_text())]
+    assert len(names) > 150
+    assert [name for name, times in Counter(names).items() if times > 1] == []  # the last would silently win
+
+
+def test_what_is_left_out_of_the_scripts_is_comments_alone() -> None:
+    assert (
+        _compact("a = 1; // why\n  // all of this line\n/** and\n * these */\n  b = `c`;\n")
+        == "a = 1; // why\nb = `c`;\n"
+    )
+    assets = resources.files("gradlab.report.page") / "assets"
+    for name in _SCRIPTS:
+        for line in (assets / f"{name}.js").read_text().split("\n"):
+            plain = re.sub(r"/(?:[^/\\\n]|\\.)+/[a-z]*(?=[.,;)])|\"[^\"]*\"|^\s*(?://|/?\*).*", "", line)
+            assert plain.count("`") % 2 == 0, line  # no text goes over several lines: indents mean nothing
 
 
 def test_the_same_run_gives_the_same_bytes(run: Path) -> None:

@@ -44,7 +44,9 @@ function shareTable(analysis) {
       ),
     ),
   );
-  return scroller("Shares of the variance", plainTable({ class: "shares" }, ["setting", ...analysis.responses], rows));
+  const table = plainTable({ class: "shares" }, ["setting", ...analysis.responses], rows);
+  const save = saveButtons("Shares of the variance", "shares", () => tablePicture("Shares of the variance", () => table.cloneNode(true)));
+  return el("div", {}, el("div", { class: "figure-head" }, el("span", {}), save), scroller("Shares of the variance", table));
 }
 
 function bar(share) {
@@ -93,12 +95,15 @@ function levelTable(table) {
     ...(table.hidden.length ? [`Too many levels to list: ${table.hidden.join(", ")}.`] : []),
     ...table.notes,
   ].map((text) => el("p", { class: "hint" }, text));
+  const title = `Main effects on ${table.response}`;
+  const drawn = plainTable({ class: "levels" }, heads, rows);
+  const save = saveButtons(title, `effects_${table.response}`.replace(/[^\w.+-]+/g, "_"), () => tablePicture(title, () => drawn.cloneNode(true)));
   return el(
     "div",
     {},
-    el("h3", {}, `Main effects on ${table.response}`),
+    el("div", { class: "figure-head" }, el("h3", {}, title), save),
     el("p", { class: "hint" }, "Each level against the mean over the levels of its setting, all else equal, 95 % over seeds."),
-    scroller(`Main effects on ${table.response}`, plainTable({ class: "levels" }, heads, rows)),
+    scroller(title, drawn),
     hints,
   );
 }

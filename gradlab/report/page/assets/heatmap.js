@@ -2,17 +2,20 @@
 
 /** Return the maps, one for each run, with their choice of measure. */
 function heatMap() {
+  const slider = stepSlider("map-step", "Map at step", { measure: "step" });
   const views = DATA.runs.map((run) => mapView(run));
   const nothing = el("p", { class: "hint" }, "Nothing fits the filter.");
   const keys = el("p", { class: "hint keys" });
   const measure = () => MEASURES.find(({ key }) => key === state.measure) || MEASURES[0];
 
-  const draw = () => {
+  const draw = (changed) => {
     const wanted = new Set(state.rows);
-    for (const view of views) view.update(wanted.size === SIZE ? view.run.map : filteredMap(view.run.map, wanted), measure());
+    const same = !changed || !changed.has("rows");
+    for (const view of views)
+      view.update(wanted.size === SIZE ? view.run.map : filteredMap(view.run.map, wanted), measure(), same);
     nothing.hidden = state.rows.length > 0;
     keys.replaceChildren(...measure().legend().flat());
-    mark();
+    mark(!same);
   };
   const mark = (reveal = true) => {
     for (const view of views) view.mark(reveal);
@@ -25,7 +28,7 @@ function heatMap() {
       el(
         "label",
         {},
-        el("input", { type: "radio", name: "measure", value: key, change: () => setState({ measure: key }) }),
+        el("input", { type: "radio", name: "measure", value: key, change: () => setState(measureChange(key)) }),
         name,
       ),
     ),
@@ -34,8 +37,11 @@ function heatMap() {
     for (const input of choices.querySelectorAll("input")) input.checked = input.value === measure().key;
   };
   subscribe(["rows", "measure"], draw);
+  subscribe(["step"], (changed) => {
+    if (state.measure === "step" && !changed.has("measure") && !changed.has("rows")) draw(changed);
+  });
   subscribe(["measure"], checkChoice);
-  NARROW.addEventListener("change", draw);
+  NARROW.addEventListener("change", () => draw());
   subscribe(["chosen"], () => mark());
   checkChoice();
   draw();
@@ -43,23 +49,34 @@ function heatMap() {
     () => views.forEach((view) => view.rows.onPaper()),
     () => views.forEach((view) => view.rows.onScreen()),
   );
-  return el("div", {}, choices, views.map((view) => view.element), nothing, keys);
+  return el("div", {}, choices, slider, views.map((view) => view.element), nothing, keys);
 }
+
+/** Return the change that shows a measure: one at a step goes to the last where there is none so far. */
+const measureChange = (key) =>
+  key === "step" && !state.step ? { measure: key, step: STEPS[STEPS.length - 1] } : { measure: key };
 
 /** Return the map of one run in a box of its own, with its rows as the box scrolls. */
 function mapView(run) {
   const box = scroller(`Heat map of ${run.name}`);
   box.classList.add("tall");
-  const element = el("div", { class: SEVERAL ? "run-map" : "" }, SEVERAL ? runHeading(run) : null, box);
+  const title = () => `Survival ${view.measure.name}${SEVERAL ? `, ${run.name}` : ""}`;
+  const save = saveButtons(`Heat map of ${run.name}`, `map ${run.name}`.replace(/[^\w.+-]+/g, "_"), () =>
+    tablePicture(title(), () => wholeMap(view), legendText(view.measure)),
+  );
+  const head = el("div", { class: "figure-head" }, SEVERAL ? runHeading(run) : el("span", {}), save);
+  const element = el("div", { class: SEVERAL ? "run-map" : "" }, head, box);
   const view = { run, box, element, map: null, rows: null, places: new Map(), current: -1 };
-  view.update = (map, measure) => {
-    view.map = map;
+  view.update = (map, measure, same) => {
+    const { scrollTop, scrollLeft } = box;
+    Object.assign(view, { map, measure });
     element.hidden = !map.rows.length;
     view.places = new Map(map.rows.flatMap(({ fields }, y) => fields.map((row, x) => [row, [x, y]])));
     const { table, body, columns, draw } = mapGrid(view, measure);
     box.replaceChildren(table);
     view.rows = virtualRows({ box, body, columns, draw });
-    view.rows.update(map.rows.length);
+    view.rows.update(map.rows.length, same ? scrollTop : 0);
+    box.scrollLeft = scrollLeft;
     fixLabels(table);
   };
   /** Show which field is chosen, bring it into view, and have Tab reach it. */

@@ -60,6 +60,13 @@ function mapGrid(view, measure) {
   return { table, body, draw, columns: heads.length + columns.length };
 }
 
+/** Return the table of a map with all its rows, for a picture. */
+function wholeMap(view) {
+  const { table, body, draw } = mapGrid(view, view.measure);
+  body.append(...view.map.rows.map((_, y) => draw(y)));
+  return table;
+}
+
 const joinedLabel = (keys, row) =>
   row.labels
     .map((label, index) => settingText(keys[index], label))
@@ -78,7 +85,7 @@ const differsFromAbove = (rows, y, index) =>
 function mapField(row, measure, dense, x, y) {
   if (row < 0) return el("td", { class: "empty", role: "gridcell" });
   const text = measure.text(row);
-  return el(
+  const field = el(
     "td",
     {
       role: "gridcell",
@@ -93,6 +100,7 @@ function mapField(row, measure, dense, x, y) {
     },
     dense ? measure.sign(row) : text,
   );
+  return markPin(field);
 }
 
 /** Let the columns of labels stay where they are while the others scroll sideways. */

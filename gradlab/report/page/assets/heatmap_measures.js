@@ -1,6 +1,20 @@
 // What a field of the heat map can show: its text, its sign where there is no room for a text, its shade, and what a
 // screen reader says. No field is without a text and none without a sign.
 
+/** Survival at the step of the slider. */
+const atStep = {
+  key: "step",
+  name: "at step",
+  text: (row) => `${signed(markAtStep(row)[0])} ${markAtStep(row)[1]}`.trim() || NOTHING_THERE,
+  sign: (row) => markAtStep(row)[1] || (markAtStep(row)[0] ? INSIDE : NOTHING_THERE),
+  shade: (row) => markAtStep(row)[2],
+  label: (row) => `log survival ${markAtStep(row)[0] || "nothing measurable"} after step ${STEPS[stepPlace(STEPS)]}`,
+  legend: () => [
+    `Survival after training step ${whole(STEPS[stepPlace(STEPS)])}, as log\u2081\u2080. `,
+    ...DATA.legend.after.map(badgeEntry),
+  ],
+};
+
 const survivalMeasure = (key, name, ending, label, legend) => ({
   key,
   name,
@@ -28,6 +42,7 @@ const MEASURES = [
           (row) => `after training ${survivalPhrase(row, "log10_survival_final") || "nothing measurable"}`,
           () => ["The same after training. ", ...DATA.legend.after.map(badgeEntry)],
         ),
+        ...(STEPS.length > 1 ? [atStep] : []),
         {
           key: "learned",
           name: "learned",
@@ -70,6 +85,10 @@ const learnedSign = (row) => (numberAt(row, "learned") > DATA.thresholds.learned
 
 /** Say whether a mean lies further from its prediction than theory explains. */
 const isUnexplained = (row) => Math.abs(numberAt(row, "theory_z")) > DATA.thresholds.unexplained;
+
+/** Return the legend of a measure as one text. */
+const legendText = (measure) =>
+  measure.legend().map((part) => (typeof part === "string" ? part : `${part.textContent};`)).join(" ").replace(/;$/, ".");
 
 /** Return an entry of a legend: a sign on its shade, and its name. */
 const badgeEntry = ({ shade, sign, name }) =>

@@ -11,6 +11,19 @@ const LINKED = [
     read: (text) => (text ? rowOfId(text) : firstChoice()),
   },
   {
+    name: "pinned",
+    key: "pin",
+    write: (rows) => rows.map(idOf).join(","),
+    read: (text) => (text ? text.split(",").map(rowOfId) : []),
+  },
+  { name: "step", key: "step", write: (step) => (step ? String(step) : ""), read: (text) => (STEPS.includes(Number(text)) ? Number(text) : 0) },
+  {
+    name: "quantity",
+    key: "of",
+    write: (key) => (key === QUANTITIES[0].key ? "" : key),
+    read: (text) => (QUANTITIES.some(({ key }) => key === text) ? text : QUANTITIES[0].key),
+  },
+  {
     name: "measure",
     key: "show",
     write: (key) => (key === MEASURES[0].key ? "" : key),
@@ -49,8 +62,9 @@ function readLink() {
   const values = new URLSearchParams((part ? others : [first, ...others]).join("&"));
   const changes = { part, preview: -1 };
   for (const { name, key, read } of SIZE ? LINKED : []) changes[name] = read(values.get(key) || "");
-  const missing = changes.chosen < 0;
-  if (missing) changes.chosen = firstChoice();
+  const missing = changes.chosen < 0 || (changes.pinned || []).includes(-1);
+  if (changes.chosen < 0) changes.chosen = firstChoice();
+  if (changes.pinned) changes.pinned = [...new Set(changes.pinned)].filter((row) => row >= 0).slice(-MOST_PINNED);
   setState(changes, "");
   document.getElementById("link-message").textContent = missing
     ? "The link names a configuration that is not on this page."

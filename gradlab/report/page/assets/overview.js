@@ -118,7 +118,7 @@ function tableRow(row) {
       },
       text || "show",
     );
-    return el("th", { scope: "row", ...attributes }, button);
+    return markPin(el("th", { scope: "row", "data-row": row, ...attributes }, button));
   });
   return el("tr", { "data-row": row, class: chosen ? "selected" : "", click: () => choose(row) }, cells);
 }

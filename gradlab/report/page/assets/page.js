@@ -54,6 +54,7 @@ function build() {
     .getElementById("footer")
     .append(`Made by gradlab ${DATA.version}. This file needs no network; everything it shows is in it.`);
   openForPaper();
+  document.addEventListener("keydown", pinByKey);
   followLinks();
 }
 

@@ -7,6 +7,11 @@ const state = {
   /** Text of the filter, and the configurations that it leaves. */
   filter: "",
   rows: [...Array(SIZE).keys()],
+  /** Pinned configurations, and the training step that heat map and profile show. */
+  pinned: [],
+  step: 0,
+  /** What the profile shows along the blocks: the key of an entry of QUANTITIES. */
+  quantity: "gradient",
   /** What the heat map shows: the key of an entry of MEASURES. */
   measure: "before",
   /** Order of the overview: the key of a column, with a minus for the largest first; empty: as in summary.csv. */

@@ -68,24 +68,17 @@ function virtualRows({ box, body, draw, columns }) {
   }).observe(box);
 
   return {
-    /** Draw `rows` rows anew. */
-    update(rows) {
+    /** Draw `rows` rows anew, the box scrolled to `top`. */
+    update(rows, top = 0) {
       count = rows;
       body.replaceChildren();
       drawn.clear();
       setAttributes(body.parentElement, { "aria-rowcount": count + 1 });
-      box.scrollTop = 0;
       place(0, isWhole() ? count : Math.min(count, 60));
       if (body.isConnected) measure();
       place(first, last);
+      box.scrollTop = top;
       scrolled();
-    },
-    /** Draw the rows in view anew, where they are. */
-    refresh() {
-      const [from, to] = [first, last];
-      for (const row of drawn.values()) row.remove();
-      drawn.clear();
-      place(from, to);
     },
     /** Return the element of a row, if it is in the page. */
     at: (index) => drawn.get(index) || null,

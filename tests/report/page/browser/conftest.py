@@ -50,6 +50,7 @@ def open_page(browser: Any) -> Callable[..., Any]:
 
     def show(path: Path, fragment: str = "", **look: Any) -> Any:
         emulate(browser, **look)
+        browser.get_log("browser")
         browser.get("about:blank")  # otherwise another fragment of the same page loads nothing
         browser.get((path / "report.html").as_uri() + fragment)
         return browser

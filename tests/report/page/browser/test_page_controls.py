@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from page_in_browser import ActionChains, By, Keys, all_of, field, log_g, needs_chromium, one_of, plain, table
+from page_in_browser import ActionChains, By, Keys, all_of, field, log_g, needs_chromium, one_of, plain, saved, table
 from page_runs import rows_of, run_directory
-from processes import until
 
 from gradlab import grid, spec
 from gradlab.report.page import build_page
@@ -162,12 +161,6 @@ def test_the_map_shows_what_is_asked_for(page: Any, run: Path) -> None:
                 assert float(text.split()[0]) == pytest.approx(float(row[key]), abs=0.051)
             if measure == "before" and row["verdict"] in ("vanishing", "exploding"):  # a sign beside the colour
                 assert text.endswith({"vanishing": "✗", "exploding": "▲"}[row["verdict"]])
-
-
-def saved(folder: Path, name: str) -> bytes:
-    path = folder / "saved" / name
-    until(lambda: path.is_file() and path.stat().st_size, f"{name} saved")
-    return path.read_bytes()
 
 
 def test_every_table_can_be_saved_and_is_the_file(page: Any, run: Path, folder: Path) -> None:
