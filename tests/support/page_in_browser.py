@@ -51,6 +51,7 @@ def chromium(folder: Path) -> Any:
     (folder / "saved").mkdir()
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
     driver.execute_cdp_cmd("Page.enable", {})
+    driver.execute_cdp_cmd("Emulation.setFocusEmulationEnabled", {"enabled": True})  # whatever has the system's focus
     return driver
 
 

@@ -87,10 +87,11 @@ def test_a_configuration_chosen_elsewhere_comes_into_view(open_page: Callable[..
 def test_the_arrow_keys_go_from_row_to_row(open_page: Callable[..., Any], long_run: Path) -> None:
     page = open_page(long_run)
     one_of(page, ".overview tbody button").send_keys(Keys.END)
-    assert one_of(page, "tr:focus-within").get_attribute("aria-rowindex") == "401"
+    focused = "return document.activeElement.closest('tr')"
+    assert page.execute_script(focused).get_attribute("aria-rowindex") == "401"
     page.switch_to.active_element.send_keys(Keys.ARROW_UP)
     page.switch_to.active_element.send_keys(Keys.PAGE_UP)
-    row = one_of(page, "tr:focus-within")
+    row = page.execute_script(focused)
     assert row.get_attribute("aria-rowindex") == "390"
     assert page.execute_script(IN_VIEW, row.find_element("tag name", "th"), one_of(page, "#overview .scroller"))
     page.switch_to.active_element.send_keys(Keys.ENTER)
