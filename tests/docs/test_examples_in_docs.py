@@ -14,13 +14,15 @@ from typing import Any
 
 import pytest
 import typer
-from documented import NAMES, Block, blocks, outside_of_blocks
+from documented import NAMES, Block, blocks, outside_of_blocks, text_of
+from matplotlib import rc_context
 
 import gradlab as gl
 from gradlab import spec
 from gradlab.api.experiments import experiments
 from gradlab.cell import SETTINGS, parameter_of
 from gradlab.cli.app import app
+from gradlab.report.plots import PICTURES
 
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 _PLACEHOLDERS = re.compile(r"…|\.\.\.|[A-Z]{3,}|KEY=|^\[|\]$")
@@ -68,6 +70,23 @@ def test_the_model_of_the_readme_is_measured() -> None:
         exec(compile(block.text, str(block), "exec"), {})
     assert "Vanishing" in printed.getvalue()
     assert "Why:" in printed.getvalue()
+
+
+@pytest.mark.slow
+def test_the_figure_for_a_paper_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (question,) = (block for block in blocks("yaml") if block.page == "README.md")
+    Path("deep_tanh.yaml").write_text(question.text)
+    gl.run("deep_tanh.yaml", train_steps=0, workers=0, quiet=True)
+    (figure,) = (block for block in blocks("python") if block.page == "docs/pictures.md")
+    with rc_context():
+        exec(compile(figure.text, str(figure), "exec"), {})
+    assert Path("profiles.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_every_picture_is_on_its_page() -> None:
+    page = text_of("docs/pictures.md")
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == set(PICTURES)
 
 
 def command_lines(name: str) -> Iterator[str]:
