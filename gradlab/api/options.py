@@ -187,7 +187,7 @@ class RunOptions(PlanOptions):
         panel=COMPUTATION,
     )
     fail_fast: bool = option(False, "Stop at the first failed bank.", panel=COMPUTATION)
-    plots: bool = option(True, "Draw no pictures into RESULTS/plots.")
+    plots: bool = option(True, "Write no pictures into RESULTS/plots.")
     tensorboard: bool = option(False, "Write files for TensorBoard into RESULTS/tensorboard.")
 
     def __post_init__(self) -> None:
@@ -284,11 +284,11 @@ class ReportOptions(Options):
 class TensorboardOptions(Options):
     """What TensorBoard is shown as one of its runs."""
 
-    per_cell: bool = option(False, "A run of TensorBoard for each cell, not for each configuration.")
+    per_cell: bool = option(False, "One TensorBoard run for each cell rather than for each configuration.")
 
 
 @dataclass(frozen=True)
 class WatchOptions(Options):
     """How a run is followed."""
 
-    every: float = option(1.0, "Seconds between two looks at the directory.", metavar="SECONDS", low=0.1)
+    every: float = option(1.0, "Seconds between two readings of the directory.", metavar="SECONDS", low=0.1)

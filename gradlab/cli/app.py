@@ -42,7 +42,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _gradlab(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None: ...
 

@@ -24,7 +24,7 @@ def list_names(
         typer.Argument(metavar="[KIND]", help="activations, inits, experiments, ...", autocompletion=completion.kinds),
     ] = None,
 ) -> int:
-    """Say what a spec can name: all settings, or every name of one KIND with its parameters; and the experiments."""
+    """List what a spec can name: all settings, the components of one KIND with their parameters, or the experiments."""
     from gradlab.api import catalogue
     from gradlab.terminal.console import out, print_json, print_report
 
@@ -47,7 +47,7 @@ def list_names(
 
 
 def schema() -> int:
-    """Print the JSON Schema of a spec, with which an editor completes and checks it: gradlab schema > schema.json.
+    """Print the JSON Schema of a spec, with which editors complete and check it: gradlab schema > schema.json.
 
     An editor with the YAML language server takes it by a first line in the spec, which gradlab init --schema writes:
     # yaml-language-server: $schema=schema.json
@@ -78,8 +78,8 @@ def init(
         typer.Option("--schema", help="Write the JSON Schema too, with which an editor completes and checks the spec."),
     ] = False,
 ) -> int:
-    """Write a commented spec to begin with, which holds every setting with its default; or the copy of an experiment:
-    gradlab init mine --from rnn_long_range."""
+    """Write a commented spec with every setting and its default, or a copy of an experiment: gradlab init mine --from
+    rnn_long_range."""
     from gradlab.api.starting_spec import write_starting_spec
     from gradlab.terminal.console import out
 

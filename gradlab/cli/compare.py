@@ -49,7 +49,7 @@ def compare(
         ),
     ] = None,
 ) -> int:
-    """Compare any number of runs: what survives and learns, which factor matters, what is more than chance.
+    """Compare runs: survival and learning of each configuration, effects of the factors, paired tests.
 
     Directories of models of your own (gl.watch, a saved probe) are compared with each other, block by block.
     """

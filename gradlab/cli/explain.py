@@ -29,7 +29,7 @@ def explain(
         ),
     ] = None,
 ) -> int:
-    """Say what a number or a word of a report means, with its formula and where it stands: gradlab explain survival.
+    """Explain a term or a column of a report, with its formula and where it is used: gradlab explain survival.
 
     Without a name: all terms, columns and settings.
     """

@@ -22,7 +22,7 @@ __all__ = ["plot", "report", "tensorboard"]
 
 
 def plot(results: Results, options: PlotOptions) -> int:
-    """Draw the pictures of finished runs anew from their tables."""
+    """Draw the pictures of finished runs again, from their tables."""
     from gradlab.api.exports import plot as draw
 
     exports, errors = draw(results, options)
@@ -36,7 +36,7 @@ def plot(results: Results, options: PlotOptions) -> int:
 
 
 def tensorboard(results: Results, options: TensorboardOptions) -> int:
-    """Write what TensorBoard reads into the tensorboard/ of each run directory."""
+    """Write TensorBoard event files into the tensorboard/ of each run directory."""
     from gradlab.api.exports import tensorboard as write
     from gradlab.report.formatting import count, duration
 
@@ -54,10 +54,10 @@ def report(
     options: ReportOptions,
     show: Annotated[bool, typer.Option("--open", rich_help_panel=OUTPUT, help="Show the page in the browser.")] = False,
 ) -> int:
-    """Write one HTML page about finished runs: tables that sort, profiles beside theory, every CSV behind a button.
+    """Write one HTML page about finished runs: sortable tables, profiles beside theory, and every CSV to download.
 
-    The file needs no network and no other file: it can be mailed, or opened years later. A watched training (gl.watch)
-    or a saved probe gets a page of its own, and its report is printed.
+    The page is one file that needs no network. A watched training (gl.watch) or a saved probe gets a page of its own,
+    and its report is printed.
     """
     import webbrowser
 

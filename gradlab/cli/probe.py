@@ -50,8 +50,8 @@ def probe(
 ) -> int:
     """Measure a model of your own, block by block: gradlab probe net.py:make_model --input 4x3x64x64.
 
-    The function is called, and its model measured on a copy in float64; nothing is trained. What your code raises is
-    shown with its line, and the exit code is 1.
+    The function is called, and a copy of its model is measured in float64; nothing is trained. An exception of your
+    code is shown with its line; the exit code is then 1.
     """
     from gradlab.api.probe import document
     from gradlab.api.probe_files import save

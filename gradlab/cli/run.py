@@ -28,9 +28,9 @@ INTERRUPTED = "interrupted; what is finished is kept, the same command goes on f
 
 
 def run(specs: Specs, options: RunOptions, output: RunOutput, settings: Overrides = None) -> int:
-    """Run what is not done yet of each SPEC, write the tables and print the report.
+    """Run the cells of each SPEC that are not done yet, write the tables and print the report.
 
-    The same command again goes on where it stopped: no cell is run twice.
+    The same command, run again, resumes where it stopped: no cell is computed twice.
     """
     from gradlab.api.specs import load_specs
 
@@ -75,7 +75,7 @@ def sweep(
 
 
 def plan(specs: Specs, options: PlanOptions, output: PlanOutput, settings: Overrides = None) -> int:
-    """Say what a run of each SPEC would do: cells, banks, new and done, time, memory and disk."""
+    """Show what a run of each SPEC would do: cells, banks, new and done, time, memory and disk."""
     from gradlab.api.specs import load_specs
 
     return _plan(load_specs(specs, settings or ()), options, output, ["run", *_with_overrides(specs, settings)])

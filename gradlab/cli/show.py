@@ -23,7 +23,7 @@ def show(
         list[Path] | None, typer.Argument(metavar="[RESULTS...]", help="Where to look; left out: results/.")
     ] = None,
 ) -> int:
-    """Show one cell: its setting, the gradient along its depth beside theory, and how training went."""
+    """Show one cell: its setting, its gradient along the depth beside theory, and its training."""
     from gradlab.api.show import show as read_cell
     from gradlab.report.terminal.single_cell import cell_report
     from gradlab.terminal.console import print_json, print_report

@@ -28,9 +28,10 @@ def theory(
         ),
     ] = False,
 ) -> int:
-    """Predict survival by mean-field theory, without training: gradlab theory --activation tanh --depth 2..64*2.
+    """Predict survival with mean-field theory, without training: gradlab theory --activation tanh --depth 2..64*2.
 
-    What is left out has a default: the classical activations, each with its usual init, depth 30, width 64, digits.
+    Settings that are left out have defaults: the classical activations, each with its usual init, depth 30, width 64,
+    digits.
     """
     from gradlab.api.theory import critical_line
     from gradlab.api.theory import theory as predictions

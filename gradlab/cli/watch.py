@@ -21,10 +21,10 @@ def watch(
     results: Annotated[Path, typer.Argument(metavar="RESULTS", help="A run directory, now or soon in use.")],
     options: WatchOptions,
 ) -> int:
-    """Follow a run from another terminal until it ends: how far it is, what survives, what has failed.
+    """Follow a run from another terminal until it ends: progress, survival, failures.
 
-    Of a training loop with gl.watch each measured step is a line. The exit code is 0 when all of it is done, otherwise
-    1.
+    Of a training loop with gl.watch, each measured step is a line. The exit code is 0 when all cells are done,
+    otherwise 1.
     """
     from gradlab.api.watch import followed
 

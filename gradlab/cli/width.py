@@ -1,4 +1,4 @@
-"""`gradlab width`: whether the learning rate of a model of the user carries over to other widths."""
+"""`gradlab width`: whether the learning rate of a model of the user transfers to other widths."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def width(
     options: WidthOptions,
     output: WidthOutput,
 ) -> int:
-    """Train a model of your own at several widths for a few steps, and say whether its learning rate carries over.
+    """Train a model of your own at several widths for a few steps, and report whether its learning rate transfers.
 
     The coordinate check of muP: gradlab width net.py:make_model --widths 256..2048*2 --batch net.py:make_batch --loss
     cross_entropy. The function is called with width=… and, where it takes one, seed=….

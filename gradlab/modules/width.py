@@ -1,6 +1,6 @@
 """The coordinate check: how far each layer's output moves in the first steps of training, at several widths.
 
-In a parametrisation whose learning rate carries over to other widths, no layer's output moves further, or less far, in
+In a parametrisation whose learning rate transfers to other widths, no layer's output moves further, or less far, in
 a wider model (Yang 2022, Tensor Programs V, arXiv 2203.03466, appendix D.1). Measured are the outputs of all modules
 with a matrix or a kernel, before their activations, on the batch that the model is trained with.
 """

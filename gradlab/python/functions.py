@@ -63,7 +63,7 @@ def run(
     quiet: bool = False,
     **changes: Any,
 ) -> Results:
-    """Run what is not done yet of a spec and return its results; like ``gradlab run``, it goes on where it stopped.
+    """Run what is not done yet of a spec and return its results; like ``gradlab run``, it resumes where it stopped.
 
     Args:
         what: the path of a spec, a mapping of what a spec holds (with its `name`), or a `Spec`.

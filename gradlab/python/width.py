@@ -43,7 +43,7 @@ class Width:
 
     @property
     def verdict(self) -> str:
-        """``stable`` where the learning rate carries over to other widths; ``grows``, ``shrinks`` or ``undecided``."""
+        """``stable`` where the learning rate transfers to other widths; ``grows``, ``shrinks`` or ``undecided``."""
         return self.check.overall
 
     @property
@@ -93,7 +93,7 @@ def width(
     seeds: int = 3,
     dtype: str = "float64",
 ) -> Width:
-    """Train models of several widths for a few steps, and say whether the learning rate carries over between them.
+    """Train models of several widths for a few steps, and say whether the learning rate transfers between them.
 
     The coordinate check of Yang 2022 (arXiv 2203.03466): the slope of log2 of the RMS by which the output of each layer
     moves in the first update, against log2 of the width, with its interval. Standard parametrisation with Adam has

@@ -57,7 +57,7 @@ def test_the_standard_parametrisation_grows_and_mup_is_stable(batch: tuple[Tenso
     assert list(standard.table["slope_all"]) == pytest.approx([0.0, 0.9, 0.92, 1.3], abs=0.1)
     assert list(standard.table["verdict"]) == ["stable", "grows", "grows", "grows"]
     assert standard.verdict == "grows"
-    assert "does not carry over" in " ".join(standard.conclusions)
+    assert "does not transfer" in " ".join(standard.conclusions)
     own = gl.width(mup, widths, batch, "cross_entropy", optimizer=mup_adam, steps=1, seeds=6)
     assert list(own.table["slope"]) == pytest.approx([0.0] * 4, abs=0.06)
     assert own.verdict == "stable"

@@ -66,7 +66,7 @@ def test_the_stub_names_what_there_is() -> None:
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = gl.nothing  # type: ignore[attr-defined]
     assert list(inspect.signature(gl.run).parameters)[:2] == ["what", "settings"]
-    assert "goes on where it stopped" in pydoc.render_doc(gl.run, renderer=pydoc.plaintext)
+    assert "resumes where it stopped" in pydoc.render_doc(gl.run, renderer=pydoc.plaintext)
     for name in set(gl.__all__) - {"__version__"}:
         value = getattr(gl, name)
         assert inspect.getdoc(value), name

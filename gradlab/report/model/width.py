@@ -59,11 +59,11 @@ def width_conclusions(check: WidthCheck) -> list[str]:
                 f"(widths {top})"
             )
     if check.overall in ("grows", "shrinks"):
-        lines.append("the learning rate does not carry over to other widths: scale it, or the initialisation, by layer")
+        lines.append("the learning rate does not transfer to other widths: scale it, or the initialisation, by layer")
     elif check.overall == "stable":
         lines.append(
             f"no layer moves further or less far in wider models (slopes within {TOLERANCE:g}, widths {top}): the "
-            "learning rate carries over"
+            "learning rate transfers"
         )
     if moving["undecided"]:
         names = ", ".join(row["layer"] for row in moving["undecided"][:4])
