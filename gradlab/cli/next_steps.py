@@ -100,8 +100,10 @@ def page(*paths: Path) -> NextStep:
 def after_run(results: Sequence[RunResult], best: str | None) -> NextStep:
     """Return the step after runs that have ended: of one with several learning rates each configuration at its best,
     unless it was reported so; else the page, of several runs a comparison."""
+    from gradlab.analysis.compare.best import has_choice
+
     paths = [result.path for result in results]
-    if len(results) == 1 and best is None and _has_rates(results[0].tables.cells):
+    if len(results) == 1 and best is None and has_choice(results[0].tables.cells, "lr"):
         return NextStep(_AT_BEST, ["compare", str(paths[0]), "--best", "lr"])
     return page(*paths)
 
@@ -134,25 +136,18 @@ def after_critical_line(rows: Sequence[Mapping[str, Any]]) -> NextStep | None:
 def after_compare(paths: Iterable[Path], comparison: Comparison, options: Options, *, verbose: bool) -> NextStep:
     """Return the step after a comparison: of several learning rates each configuration at its best, paired differences
     from a baseline, else every table, else the values of all rows."""
+    from gradlab.analysis.compare.best import has_choice
     from gradlab.analysis.compare.comparison import Question
 
     words = ["compare", *map(str, paths), *flags_of(options)]
     question = comparison.question
-    if question == Question(where=question.where) and _has_rates(comparison.cells):
+    if question == Question(where=question.where) and has_choice(comparison.cells, "lr"):
         return NextStep(_AT_BEST, [*words, "--best", "lr"])
     if not comparison.baseline and (baseline := _baseline(comparison)):
         return NextStep("paired differences", [*words, "--baseline", baseline])
     if not verbose:
         return NextStep("every table", [*words, "--verbose"])
     return NextStep("values of all rows", [*words, "--csv=-"])
-
-
-def _has_rates(cells: Any) -> bool:
-    """Return whether `cells`, a frame, can be folded along the learning rate."""
-    from gradlab.analysis.compare.best import has_choice
-
-    measured = cells[cells["status"] != "failed"].reset_index(drop=True)
-    return len(measured) > 0 and has_choice(measured, "lr")
 
 
 def _baseline(comparison: Comparison) -> str:

@@ -142,7 +142,8 @@ class Results:
         return judge_run(self.runs[0], self.tables)
 
     def picture(self, name: str = "survival") -> Picture:
-        """Return a picture of the tables: profiles, survival, heatmap, training, effects or recurrence.
+        """Return a picture of the tables: profiles, survival, heatmap, training, effects, recurrence or
+        sensitivity.
 
         Raises UsageError for another name, or where the tables have nothing for it.
         """
@@ -165,19 +166,28 @@ class Results:
                 for path in drawn
             }
 
-    def report(self, width: int | None = 110) -> str:
-        """Return the report as `gradlab run` prints it, folded to `width` columns; None: not folded."""
-        return "\n".join(str(line).rstrip() for line in self._lines(width))
+    def report(self, width: int | None = 110, best: str | Sequence[str] | None = None) -> str:
+        """Return the report as `gradlab run` prints it, folded to `width` columns; None: not folded.
 
-    def _lines(self, width: Any) -> list[Any]:
+        `best`: settings, as ``"lr"``; what training made of each configuration is then that at its best value of them,
+        as in `compare`. Raises UsageError where a run leaves nothing to choose.
+        """
+        settings = best if best is None or isinstance(best, str) else ",".join(best)
+        if settings is not None and len(self) == 1:
+            from gradlab.analysis.compare.best import require_choice
+
+            require_choice(self.cells, settings)
+        return "\n".join(str(line).rstrip() for line in self._lines(width, settings))
+
+    def _lines(self, width: Any, best: str | None = None) -> list[Any]:
         width = width_of(width)
         from gradlab.report.terminal.notebook import lines
 
         if len(self) > 1:
-            readable, errors = each_readable(self.runs, lambda run: Results([run])._lines(width))
+            readable, errors = each_readable(self.runs, lambda run: Results([run])._lines(width, best))
             unread = [f"{error.message}: left out" for error in errors.values()]
             return [*(line for each in readable.values() for line in (*each, "")), *unread]
-        return lines(self._as_run(), self.expected, width)
+        return lines(self._as_run(), self.expected, width, best)
 
     def _as_run(self) -> RunResult:
         if self._result is not None:

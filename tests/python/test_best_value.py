@@ -29,6 +29,20 @@ def test_the_choice_is_a_frame_of_configurations_one_of_values_and_a_picture(tmp
     assert gl.compare(tmp_path, best=["lr"], metric="survival").answer.response.name == "survival"
 
 
+def test_results_report_each_configuration_at_its_best(tmp_path: Path) -> None:
+    tuned_run(tmp_path / "tuned")
+    results = gl.load(tmp_path / "tuned")
+    whole, folded = results.report(), results.report(best=["lr"])
+    assert "At the best lr" in folded
+    assert "At the best lr" not in whole
+    assert whole.count("\nrelu") > folded.count("\nrelu")
+    assert "sensitivity" in results.pictures("sensitivity")
+    with pytest.raises(UsageError, match="--best width: it is the same everywhere"):
+        results.report(best="width")
+    tuned_run(tmp_path / "again")
+    assert gl.load(tmp_path).report(best="lr").count("At the best lr") == 2
+
+
 def test_without_a_choice_there_is_neither(tmp_path: Path) -> None:
     tuned_run(tmp_path / "tuned")
     comparison = gl.compare(tmp_path)

@@ -23,7 +23,10 @@ from gradlab.query import names
 from gradlab.record import Floats
 from gradlab.thresholds import METRIC_FLOORS
 
-__all__ = ["Best", "check_choice", "folded", "has_choice", "refuse_named_twice", "with_choice"]
+__all__ = [
+    "Best", "check_choice", "folded", "has_choice", "refuse_named_twice", "require_choice",
+    "with_choice",
+]  # fmt: skip
 
 _ATTACHED = ("sensitivity", "validation", "test_without_seed")
 
@@ -150,12 +153,20 @@ def check_choice(cells: Sequence[Cell], text: str) -> None:
     _keys_of_choice(design_of(split_parameters(frame, text, None)), text)
 
 
+def require_choice(cells: pd.DataFrame, text: str) -> None:
+    """Raise UsageError where cells with the columns of ``cells.csv`` cannot be folded along the settings of `text`."""
+    measured = cells[cells["status"] != "failed"].reset_index(drop=True)
+    if not len(measured):
+        raise UsageError(f"--best {text}: there is no measured cell")
+    _require_training(measured)
+    _check_measured(measured)
+    _keys_of_choice(design_of(split_parameters(measured, text, None)), text)
+
+
 def has_choice(cells: pd.DataFrame, text: str) -> bool:
-    """Return whether cells [N], with the columns of ``cells.csv``, can be folded along the settings of `text`."""
+    """Return whether `require_choice` raises nothing."""
     try:
-        _require_training(cells)
-        _check_measured(cells)
-        _keys_of_choice(design_of(split_parameters(cells, text, None)), text)
+        require_choice(cells, text)
     except UsageError:
         return False
     return True

@@ -22,10 +22,11 @@ _PRE = (
 )
 
 
-def lines(result: RunReport, judgements: Sequence[Judgement], width: int | None) -> list[Text]:
-    """Return the lines of a report with what came of the expectations, as `gradlab run` prints them."""
+def lines(result: RunReport, judgements: Sequence[Judgement], width: int | None, best: str | None = None) -> list[Text]:
+    """Return the lines of a report with what came of the expectations, as `gradlab run` prints them; with `best` each
+    configuration at its best value of these settings."""
     return [
-        *run_report(result, UNICODE, width, verbose=True),
+        *run_report(result, UNICODE, width, verbose=True, best=best),
         *([Text(), *expectation_lines(judgements, UNICODE, width)] if judgements else []),
     ]
 
