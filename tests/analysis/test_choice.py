@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from itertools import product
 
 import numpy as np
 import pytest
 import scipy.stats
+from choice_bias import ALIKE, BEST_BY, chosen
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from places import ROOT
 
 from gradlab.analysis.compare.choice import Choice, Trials, choose, scores
 
@@ -194,3 +197,18 @@ def test_values_with_seeds_of_their_own_are_chosen_by_their_own_means() -> None:
     assert values_of(choice, 3) == [1]
     assert not choice.decided.any()
     assert np.isnan(choice.without_seed).all()
+
+
+def test_the_page_about_statistics_has_what_the_simulation_gives() -> None:
+    page = (ROOT / "docs" / "statistics.md").read_text(encoding="utf-8")
+    for number, (values, luck) in enumerate(ALIKE):
+        row = re.search(rf"^\| {values} \| {luck:g} \| (.*) \|$", page, re.MULTILINE)
+        assert row is not None
+        told = [float(text.split(" ± ")[0]) for text in row[1].split(" | ")]
+        choice = chosen([0.6] * values, luck, 2000, np.random.default_rng(100 + number))
+        means = choice.validation.mean[choice.chosen], choice.test.mean[choice.chosen], choice.without_seed
+        for each, expected in zip(means, told, strict=True):
+            # the page has the mean of 20,000 configurations, to four decimals
+            error = each.std() * np.sqrt(1 / 2000 + 1 / 20_000) + 5e-5
+            assert abs(each.mean() - 0.6 - expected) < 4 * error
+    assert re.findall(r"^\| (0\.\d+) \| [\d.]+ % \|", page, re.MULTILINE) == [f"{lead:g}" for lead in BEST_BY]
