@@ -15,7 +15,7 @@ test: $(VENV)/installed-dev ## every test
 check: $(VENV)/installed-dev ## the fast tests, under two minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -m "not slow"
 
-site: $(VENV)/installed-dev ## the documentation: open site/index.html
+site: $(VENV)/installed-docs ## the documentation: open site/index.html
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
 
 prints: $(VENV)/installed ## print the examples of README and docs anew (five minutes)
@@ -46,9 +46,13 @@ $(VENV)/installed: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) --editable .
 	touch $@
 
+$(VENV)/installed-docs: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) --editable '.[docs]'
+	touch $(VENV)/installed $@
+
 $(VENV)/installed-dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) --editable '.[dev,models,docs]'
-	touch $(VENV)/installed $@
+	touch $(VENV)/installed $(VENV)/installed-docs $@
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info site .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -20,6 +20,11 @@ components of your own are [plugins](plugins.md).
 
 """
 
+_MORE = {
+    "model": " What the options mean: [Models](models.md).",
+    "task": " How files are read: [Data files](data_files.md).",
+}
+
 
 def page() -> str:
     """Return the text of the page."""
@@ -48,7 +53,7 @@ def _section(key: str) -> str:
         rows.append([f'<span id="{anchor(key)}-{name}"></span>{code(name)}', "<br>".join(remarks), parameters])
     title = anchor(key).replace("_", " ").capitalize()
     heads = ["name", "what it is", "parameters"]
-    setting = f"Values of [{code(key)}](settings.md#{key.replace('.', '-')})."
+    setting = f"Values of [{code(key)}](settings.md#{key.replace('.', '-')}).{_MORE.get(key, '')}"
     return f"## {title} {{ #{anchor(key)} }}\n\n{setting}\n\n{table(heads, rows)}"
 
 
