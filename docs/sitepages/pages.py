@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from sitepages import components, flags, notebooks, reference, settings
+from sitepages import components, flags, notebooks, reference, settings, terms
 from sitepages.links import LISTED, NOTEBOOKS, PAGES, ROOT
 from sitepages.markdown import fenced
 
@@ -29,6 +29,7 @@ def generated() -> dict[str, str]:
     texts["index.md"] = f"---\nhide: [navigation]\n---\n{texts['index.md']}"
     for uri in ("experiments.md", "papers.md"):
         texts[uri] = _RUN.sub(lambda match: f"[`{match[1]}`]({LISTED[match[2]]})", texts[uri])
+    texts["terms.md"] = terms.page()
     for path, uri in NOTEBOOKS.items():
         texts[uri] = notebooks.page(ROOT / path)
         texts[f"files/{(ROOT / path).name}"] = _text(path)

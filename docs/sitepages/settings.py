@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from gradlab.cell import REGISTRIES, SETTINGS, Named, Setting
+from gradlab.cell import SETTINGS, Named, Setting
 from gradlab.cli.flags import setting_flag
-from sitepages.components import anchor, bounds
+from sitepages.components import anchor as anchor_of_components
+from sitepages.components import bounds
 from sitepages.markdown import code, table
 
-__all__ = ["page"]
+__all__ = ["anchor", "page"]
 
 _INTRODUCTION = """\
 # Settings
@@ -23,7 +24,7 @@ def page() -> str:
     """Return the text of the page."""
     overview = table(
         ["setting", "default", "what it is"],
-        [[f"[{code(_name(s))}](#{_anchor(s)})", code(_default(s)), _help(s)] for s in SETTINGS.values()],
+        [[f"[{code(_name(s))}](#{anchor(s)})", code(_default(s)), _help(s)] for s in SETTINGS.values()],
     )
     return _INTRODUCTION + overview + "\n" + "\n".join(map(_section, SETTINGS.values()))
 
@@ -44,7 +45,7 @@ def _section(setting: Setting) -> str:
     if setting.training:
         rows.append(["before training", "no effect"])
     help = _help(setting)
-    return f"## `{name}` {{ #{_anchor(setting)} }}\n\n{help[:1].upper()}{help[1:]}.\n\n" + table(["", ""], rows)
+    return f"## `{name}` {{ #{anchor(setting)} }}\n\n{help[:1].upper()}{help[1:]}.\n\n" + table(["", ""], rows)
 
 
 def _name(setting: Setting) -> str:
@@ -52,7 +53,8 @@ def _name(setting: Setting) -> str:
     return "seeds" if setting.key == "seed" else setting.key
 
 
-def _anchor(setting: Setting) -> str:
+def anchor(setting: Setting) -> str:
+    """Return the anchor of the section of a setting."""
     return _name(setting).replace(".", "-")
 
 
@@ -71,7 +73,8 @@ def _default(setting: Setting) -> str:
 def _values(setting: Setting) -> str:
     if setting.registry is not None:
         kind = setting.key.rpartition(".")[2]
-        return f"one of the [{kind}s](components.md#{anchor(setting.key)}), {len(REGISTRIES[setting.key])} of them"
+        target = f"components.md#{anchor_of_components(setting.key)}"
+        return f"one of the [{kind}s]({target}), {len(setting.registry)} of them"
     if setting.key == "seed":
         return f"how many, from 0 on: {bounds(setting.param)}; or a list or range of them"
     return bounds(setting.param) + (", or none (0)" if setting.param.off else "")

@@ -8,13 +8,14 @@ import re
 import pytest
 from documented import text_of
 from places import ROOT
-from sitepages import components, flags, links, pages, reference, settings
+from sitepages import components, flags, links, pages, reference, settings, terms
 
 import gradlab as gl
 from gradlab.api.experiments import experiments
 from gradlab.cell import REGISTRIES, SETTINGS
 from gradlab.cli.app import COMMANDS
 from gradlab.cli.flags import setting_flag
+from gradlab.terms import TERMS
 
 
 def test_every_setting_has_its_section() -> None:
@@ -62,6 +63,16 @@ def test_every_public_name_is_in_the_reference() -> None:
     headings = set(re.findall(r"heading: gl\.(\S+)", page))
     assert headings == (set(gl.__all__) - {"__version__"}) | {f"{module}.Watch" for module in gl._CALLBACKS}
     assert "## Others" not in page, "a module of public names has no heading: sitepages/reference.py"
+
+
+def test_every_term_has_its_section_and_what_it_is() -> None:
+    page = pages.generated()["terms.md"]
+    for term in TERMS:
+        section = page.partition(f"\n## {term.name} {{ #{terms.anchor(term.name)} }}\n")[2].partition("\n## ")[0]
+        assert section.strip()[1:].startswith(term.text[1:]), term.name
+        assert term.formula.replace("|", "\\|") in section, term.name
+        assert all(name in section for name in (*term.aliases, *term.related)), term.name
+    assert len({terms.anchor(term.name) for term in TERMS}) == len(TERMS)
 
 
 def test_every_experiment_has_its_page() -> None:
