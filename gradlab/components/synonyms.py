@@ -40,6 +40,11 @@ def foreign_key(name: str) -> ForeignKey | None:
     return _BY_FOLDED.get(folded(name))
 
 
+def foreign_keys() -> Mapping[str, ForeignKey]:
+    """Return what other tools' names of settings are here, by the folded name."""
+    return _BY_FOLDED
+
+
 def names_nothing(value: object) -> bool:
     """Whether a value of a document means nothing at all: none, or a word such as ``off``."""
     return value is None or value is False or (isinstance(value, str) and value.strip().lower() in NOTHING)

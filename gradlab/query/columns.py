@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from gradlab.cell import REGISTRIES, SETTINGS, Setting, parameter_of, parameters_of
 from gradlab.components import ALIASES, Value, nearest
-from gradlab.components.synonyms import foreign_key, names_nothing, registered
+from gradlab.components.synonyms import foreign_key, foreign_keys, names_nothing, registered
 from gradlab.errors import shorten
 from gradlab.query import ranges
 from gradlab.query.expressions import Condition, Constant, Pattern
@@ -89,8 +89,7 @@ class Columns:
         parameter = parameter_of(name)
         if parameter is None or self._columns.get(parameter[0], TEXT).kind != "component":
             return None
-        kinds = {param.kind for param in parameters_of(name)}
-        return TRUTH if kinds == {bool} else TEXT if kinds == {str} else NUMBER
+        return _kind(name)
 
     def _constant(self, column: ColumnType, written: WrittenCondition, operand: Operand) -> Constant:
         text, name = operand.text, written.name
@@ -137,8 +136,30 @@ def setting_columns() -> dict[str, ColumnType]:
 
 
 def columns_json(columns: Mapping[str, ColumnType]) -> dict[str, Any]:
-    """Return columns as plain values."""
-    return {name: asdict(column) for name, column in columns.items()}
+    """Return columns as plain values, with what another language needs to bind a condition as `Columns` does: of
+    components the kind of each parameter, of settings whether a word for nothing means 0, and the hints to other
+    tools' names for a column, by the folded name.
+    """
+    foreign: dict[str, dict[str, str]] = {}
+    for name, key in foreign_keys().items():
+        foreign.setdefault(key.target, {})[name] = key.hint
+    more = {name: {"foreign": foreign.get(name, {}), "off": name in SETTINGS and bool(SETTINGS[name].param.off)}
+            for name in columns}  # fmt: skip
+    return {name: asdict(column) | more[name] | _parameters(name, column) for name, column in columns.items()}
+
+
+def _parameters(name: str, column: ColumnType) -> dict[str, Any]:
+    if column.kind != "component":
+        return {}
+    names = dict.fromkeys(parameter for defaults in column.defaults.values() for parameter in defaults)
+    kinds = {parameter: _kind(f"{name}.{parameter}") for parameter in names if f"{name}.{parameter}" not in SETTINGS}
+    return {"parameters": {parameter: kind.kind for parameter, kind in kinds.items()}}
+
+
+def _kind(key: str) -> ColumnType:
+    """Return what the parameter of a component under a dotted key holds."""
+    kinds = {param.kind for param in parameters_of(key)}
+    return TRUTH if kinds == {bool} else TEXT if kinds == {str} else NUMBER
 
 
 def _setting(setting: Setting) -> ColumnType:

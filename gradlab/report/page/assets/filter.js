@@ -17,7 +17,7 @@ const rowsWith = (tree) =>
   [...Array(SIZE).keys()].filter((row) =>
     evaluateQuery(
       tree,
-      (name) => filterValue(row, name),
+      (name) => columnValue(FILTER_COLUMNS, name, (column) => filterValue(row, column)),
       () => searchText(row),
     ),
   );

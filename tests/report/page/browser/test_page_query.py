@@ -17,7 +17,8 @@ pytestmark = needs_chromium
 SCRIPT = """
 const [columns, rows, texts, trees] = arguments;
 const say = (tree) => rows.map((row) => {
-  const truth = evaluateQuery(tree, (name) => row[name], () => Object.values(row).join(" "));
+  const valueOf = (name) => columnValue(columns, name, (column) => row[column]);
+  const truth = evaluateQuery(tree, valueOf, () => Object.values(row).join(" "));
   return truth === null ? "?" : String(Number(truth));
 }).join("");
 const refusal = (error) => {

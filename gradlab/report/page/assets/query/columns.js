@@ -4,13 +4,14 @@ const RANGE_ATTEMPT = /^\s*[-+]?\.?[0-9].*\.\.|^\s*\.\.+\s*[-+]?\.?[0-9]|\.\.\s*
 const MOST_IN_RANGE = 100000;
 
 /** Return the condition behind a comparison; see gradlab/query/columns.py. */
-function bound(columns, { name, at, sign, operand }) {
-  const column = Object.hasOwn(columns, name) ? columns[name] : null;
+function bound(columns, { name: written, at, sign, operand }) {
+  const name = written === "optimizer.lr" ? "lr" : written;
+  const column = Object.hasOwn(columns, name) ? columns[name] : parameterColumn(columns, name);
   if (!column)
     throw new QueryError(
       `there is no column '${shortened(name)}'`,
       at,
-      likeOf(name, Object.keys(columns), `there are ${Object.keys(columns).join(", ")}`),
+      foreignHint(columns, name) || likeOf(name, Object.keys(columns), `there are ${Object.keys(columns).join(", ")}`),
     );
   const operands = operand.items || [operand];
   // numbers alone in brackets are one value of a column of lists
@@ -29,12 +30,47 @@ function bound(columns, { name, at, sign, operand }) {
   return { column: name, sign, constants };
 }
 
+/** Return the setting and the parameter of a dotted key such as optimizer.eps; null for other keys. */
+function parameterOf(columns, name) {
+  const dot = name.lastIndexOf(".");
+  const [owner, parameter] = [name.slice(0, dot), name.slice(dot + 1)];
+  const column = dot > 0 && Object.hasOwn(columns, owner) ? columns[owner] : {};
+  return column.parameters && Object.hasOwn(column.parameters, parameter) ? [owner, parameter] : null;
+}
+
+/** Return the column that a dotted key stands for; null for other keys. */
+function parameterColumn(columns, name) {
+  const [owner, parameter] = parameterOf(columns, name) || [];
+  return owner === undefined ? null : { kind: columns[owner].parameters[parameter], aliases: {}, defaults: {} };
+}
+
+/** Return what `valueOf` says of a column, or of a parameter of the component in one: null where it has none. */
+function columnValue(columns, name, valueOf) {
+  const [owner, parameter] = Object.hasOwn(columns, name) ? [] : parameterOf(columns, name) || [];
+  if (owner === undefined) return valueOf(name);
+  const text = valueOf(owner);
+  if (text === null || text === undefined || text === "") return null;
+  const [component, given] = componentOf(String(text));
+  const value = given.find(([key, each]) => key === parameter && each !== null);
+  if (value) return value[1];
+  const defaults = Object.hasOwn(columns[owner].defaults, component) ? columns[owner].defaults[component] : {};
+  return Object.hasOwn(defaults, parameter) ? defaults[parameter] : null;
+}
+
+/** Return what to say to somebody who wrote another tool's name of a column; empty for other names. */
+function foreignHint(columns, name) {
+  const folded = foldedName(name);
+  const column = Object.values(columns).find(({ foreign }) => foreign && Object.hasOwn(foreign, folded));
+  return column ? column.foreign[folded] : "";
+}
+
 function constantOf(column, name, { text, at, quoted }, columns) {
   if (column.kind === "component") return patternOf(column, name, text, at);
   if (column.kind === "text") return Object.hasOwn(column.aliases, text) ? column.aliases[text] : text;
   if (column.kind === "list") return text.replace(/^\[+|\]+$/g, "").replaceAll(",", " ").trim().split(/\s+/).join(" ");
   if (!quoted && RANGE_ATTEMPT.test(text)) return rangeOf(text, at);
   if (column.kind === "truth" && /^(true|false)$/i.test(text)) return text.toLowerCase() === "true";
+  if (column.off && !quoted && NOTHING.has(text.trim().toLowerCase())) return 0;
   const number = numberOf(text);
   if (number !== null && !Number.isFinite(number) && !/inf/i.test(text))
     throw new QueryError(`${shortened(text)} is beyond what a number can hold`, at, "the largest is 1.8e308");
