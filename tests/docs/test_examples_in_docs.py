@@ -6,16 +6,22 @@ import ast
 import inspect
 import re
 import shlex
+import shutil
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
+import torch
 import typer
 from documented import NAMES, Block, blocks, outside_of_blocks, text_of
 from matplotlib import rc_context
+from places import ROOT
+from registered import registries as registries
+from torch import nn
 
 import gradlab as gl
 from gradlab import spec
@@ -82,6 +88,33 @@ def test_the_figure_for_a_paper_is_drawn(tmp_path: Path, monkeypatch: pytest.Mon
     with rc_context():
         exec(compile(figure.text, str(figure), "exec"), {})
     assert Path("profiles.pdf").read_bytes().startswith(b"%PDF")
+
+
+def wide(width: int) -> nn.Module:
+    return nn.Sequential(nn.Linear(16, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 4))
+
+
+@pytest.mark.slow
+def test_the_guide_to_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a smaller spec of the name that it uses, and what a reader has: a model, data, an optimizer."""
+    monkeypatch.chdir(tmp_path)
+    text = experiments()["sigmoid_vs_relu"].read_text(encoding="utf-8").partition("\nexpect:")[0]
+    Path("experiments").mkdir()
+    Path("experiments/sigmoid_vs_relu.yaml").write_text(text.replace("steps: 300", "steps: 2"), encoding="utf-8")
+    shutil.copy(ROOT / "docs" / "examples" / "my_lab.py", tmp_path)
+    model, (inputs, targets) = wide(16), (torch.randn(8, 16), torch.randint(4, (8,)))
+    known: dict[str, Any] = {
+        "np": numpy, "torch": torch, "nn": nn, "model": model, "make": wide, "mlp": wide, "inputs": inputs,
+        "targets": targets, "loader": [(inputs, targets)] * 2, "loss_function": nn.functional.cross_entropy,
+        "optimizer": torch.optim.SGD(model.parameters(), lr=0.1),
+    }  # fmt: skip
+    guide = [block for block in blocks("python") if block.page == "docs/python.md"]
+    with redirect_stdout(StringIO()):
+        for block in guide:
+            if "import lightning" not in block.text:  # has tests of its own, and needs both packages
+                exec(compile(block.text, str(block), "exec"), known)
+    assert known["w"].verdict
+    assert {path.name for path in Path("results").iterdir()} == {"sigmoid_vs_relu", "my_question", "mine"}
 
 
 def test_every_picture_is_on_its_page() -> None:
