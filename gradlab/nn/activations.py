@@ -110,8 +110,8 @@ class Activation:
             output = self(leaf, scalar)
 
         def pull(dy: Tensor) -> tuple[Tensor, Tensor | None]:
-            dx, *rest = vjp([output], [leaf] if scalar is None else [leaf, scalar], [dy])
-            return dx, rest[0] if rest else None
+            dx, *scalar_gradients = vjp([output], [leaf] if scalar is None else [leaf, scalar], [dy])
+            return dx, scalar_gradients[0] if scalar_gradients else None
 
         return output.detach(), pull
 

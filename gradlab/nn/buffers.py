@@ -18,7 +18,7 @@ class Buffers:
 
     def get(self, name: Hashable, shape: Sequence[int], like: Tensor) -> Tensor:
         """Return a tensor of a `shape`, with the type and device of `like` and anything for its values."""
-        kept = self._kept.get(name)
-        if kept is None or kept.shape != tuple(shape) or kept.dtype != like.dtype or kept.device != like.device:
-            kept = self._kept[name] = torch.empty(tuple(shape), dtype=like.dtype, device=like.device)
-        return kept
+        tensor = self._kept.get(name)
+        if tensor is None or tensor.shape != tuple(shape) or tensor.dtype != like.dtype or tensor.device != like.device:
+            tensor = self._kept[name] = torch.empty(tuple(shape), dtype=like.dtype, device=like.device)
+        return tensor

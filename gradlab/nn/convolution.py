@@ -46,8 +46,8 @@ def convolve(
     if uneven:
         x = _padded(x, kernel, padding)
     products = x[0, ..., 0].numel() // stride**dims * weight[0].numel()
-    few = products <= FEW_PRODUCTS and groups == 1
-    if x.device.type != "cpu" or (few and x.dtype == torch.float32):
+    small = products <= FEW_PRODUCTS and groups == 1
+    if x.device.type != "cpu" or (small and x.dtype == torch.float32):
         return _grouped(x, weight, bias_RO, stride, inside, groups)
     # a view with the channels first, which a CPU's kernels take as it is
     first, last = (0, dims + 1, *range(1, dims + 1)), (0, *range(2, dims + 2), 1)

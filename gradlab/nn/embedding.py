@@ -30,8 +30,8 @@ def embed(index: Tensor, table_RVE: Tensor, vocabulary: Sequence[int]) -> Tensor
         `[R, ..., I, E]`; summed over I it is the linear map of the joined one-hot vectors.
     """
     replicas, total, features = table_RVE.shape
-    own = total * torch.arange(replicas, device=index.device)
-    rows = _rows(index, vocabulary) + own.view(-1, *[1] * (index.ndim - 1))
+    first_rows = total * torch.arange(replicas, device=index.device)
+    rows = _rows(index, vocabulary) + first_rows.view(-1, *[1] * (index.ndim - 1))
     return F.embedding(rows, table_RVE.reshape(replicas * total, features))
 
 

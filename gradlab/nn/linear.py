@@ -42,10 +42,10 @@ class BufferedLinear:
     What `forward` returns is written over by the next call. Parameters and gradients are views into larger buffers.
     """
 
-    def __init__(self, own: dict[str, Tensor], grads: dict[str, Tensor], batch: int, scratch_ROI: Tensor) -> None:
-        """`own` and `grads` have "weight" `[R, O, I]` and "bias" `[R, O]`; `scratch_ROI` is memory for the gradient of
-        the weights, contiguous, which others may use as well."""
-        weight_ROI, bias_RO = own["weight"].detach(), own["bias"].detach()
+    def __init__(self, params: dict[str, Tensor], grads: dict[str, Tensor], batch: int, scratch_ROI: Tensor) -> None:
+        """`params` and `grads` have "weight" `[R, O, I]` and "bias" `[R, O]`; `scratch_ROI` is memory for the gradient
+        of the weights, contiguous, which others may use as well."""
+        weight_ROI, bias_RO = params["weight"].detach(), params["bias"].detach()
         self._weight_ROI, self._weight_RIO, self._bias_R1O = weight_ROI, weight_ROI.mT, bias_RO.unsqueeze(1)
         self._grads, self._scratch_ROI = grads, scratch_ROI
         self._y_RNO = weight_ROI.new_empty(len(weight_ROI), batch, weight_ROI.shape[1])

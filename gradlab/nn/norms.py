@@ -211,5 +211,5 @@ def parameters(norm: Norm | None, size: int, block: int) -> dict[str, Parameter]
 def norm(named: Named) -> Norm | None:
     """Return the normalisation that a spec names, or None for "none"."""
     target = NORMS[named.name].load()
-    made: Norm | None = None if target is None else target(**named.resolve(NORMS))
-    return made
+    instance: Norm | None = None if target is None else target(**named.resolve(NORMS))
+    return instance

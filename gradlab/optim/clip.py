@@ -50,9 +50,9 @@ def clip_agc(grad_RP: Tensor, flat_RP: Tensor, layout: Layout, *, factor: float,
         grad, weight = slot.view(grad_RP), slot.view(flat_RP)
         if grad.ndim > 3:
             grad, weight = grad.flatten(2), weight.flatten(2)
-        most = torch.linalg.vector_norm(weight, dim=-1, keepdim=True).clamp_(min=eps) * factor
+        bound = torch.linalg.vector_norm(weight, dim=-1, keepdim=True).clamp_(min=eps) * factor
         norm = torch.linalg.vector_norm(grad, dim=-1, keepdim=True)
-        grad.mul_(torch.where(norm > most, most / norm.clamp(min=1e-6), 1.0))
+        grad.mul_(torch.where(norm > bound, bound / norm.clamp(min=1e-6), 1.0))
 
 
 @dataclass(frozen=True, slots=True)

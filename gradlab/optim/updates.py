@@ -134,21 +134,21 @@ class BankOptimizer:
             return
         slots = list(filter(part.slots, self._layout.slots))
         for decaying in (True, False):
-            chosen = [slot for slot in slots if (part.decays is None or part.decays(slot)) == decaying]
-            pairs = [(slot.view(rows)[0], slot.view(grad)[0]) for slot in chosen]
+            members = [slot for slot in slots if (part.decays is None or part.decays(slot)) == decaying]
+            pairs = [(slot.view(rows)[0], slot.view(grad)[0]) for slot in members]
             if part.kind in _OF_MATRICES:  # a convolution is the matrix of its outputs
-                pairs = [(tensor.flatten(1), own_grad.flatten(1)) for tensor, own_grad in pairs]
+                pairs = [(tensor.flatten(1), gradient.flatten(1)) for tensor, gradient in pairs]
             if pairs:
-                own = {} if decaying else {"weight_decay": 0.0}
+                exempt = {} if decaying else {"weight_decay": 0.0}
                 tensors = [updated.tensor for updated in self._tensors(replica, pairs)]
-                groups.append({"params": tensors, **part.arguments, **own})
+                groups.append({"params": tensors, **part.arguments, **exempt})
 
     def _tensors(self, replica: int, pairs: Sequence[tuple[Tensor, Tensor]]) -> list[_Updated]:
-        made = [_Updated(replica, tensor, grad) for tensor, grad in pairs]
-        for updated in made:
+        updates = [_Updated(replica, tensor, grad) for tensor, grad in pairs]
+        for updated in updates:
             updated.tensor.grad = updated.grad
-        self._updated += made
-        return made
+        self._updated += updates
+        return updates
 
     @staticmethod
     def _options(kind: Any, on_cuda: bool) -> dict[str, bool]:
@@ -197,8 +197,8 @@ class BankOptimizer:
 
     def restore(self, state: Sequence[Any]) -> None:
         """Go on from a `state`."""
-        for optimizer, kept in zip(self._optimizers, state, strict=True):
-            optimizer.load_state_dict(kept)
+        for optimizer, saved in zip(self._optimizers, state, strict=True):
+            optimizer.load_state_dict(saved)
             if self.recordable:
                 for group in optimizer.param_groups:
                     group["lr"] = torch.as_tensor(group["lr"], device=self._updated[0].tensor.device)

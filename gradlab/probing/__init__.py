@@ -70,8 +70,8 @@ def probe(
         running: see `Model.running`; read by a model that measures itself, never written.
     """
     if isinstance(network, OwnProfile):
-        own = network.profile(flat_RP, x, target, loss, running, smallest_R, everything=True)
-        return _profile(own | {"weight_norm_RL": weight_norms(network, flat_RP)})
+        profile = network.profile(flat_RP, x, target, loss, running, smallest_R, everything=True)
+        return _profile(profile | {"weight_norm_RL": weight_norms(network, flat_RP)})
     assert isinstance(network, Network)
     buffers = Buffers() if buffers is None else buffers
     double = torch.empty(0, dtype=torch.float64, device=flat_RP.device)

@@ -43,9 +43,9 @@ def attention_entropy(weights: Tensor, later: Tensor | None = None) -> Tensor:
     where there are no others.
     """
     count = weights.shape[-1]
-    seen = torch.full((count,), count, device=weights.device) if later is None else count - later.sum(-1)
-    several = seen > 1
-    share = torch.special.entr(weights).sum(-1) / seen.clamp(min=2).to(weights.dtype).log()
+    visible = torch.full((count,), count, device=weights.device) if later is None else count - later.sum(-1)
+    several = visible > 1
+    share = torch.special.entr(weights).sum(-1) / visible.clamp(min=2).to(weights.dtype).log()
     mean: Tensor = torch.where(several, share, 0.0).flatten(1).sum(1)
     queries: int = weights[0].numel() // (count * count)
     return mean / (several.sum() * queries)

@@ -99,24 +99,24 @@ class Walk:
                 retain_graph=not self._recompute, allow_unused=True, materialize_grads=True,
             )  # fmt: skip
             count = len(link.after)
-            at, left, added = grads[:count], grads[count : count + len(inputs)], grads[count + len(inputs) :]
+            at, at_inputs, at_weights = grads[:count], grads[count : count + len(inputs)], grads[count + len(inputs) :]
             numbers.append(link.numbers | gradient_norms(at, down.exponent_R, network.per_layer))
-            below = Gradient(left, down.exponent_R)
+            below = Gradient(at_inputs, down.exponent_R)
             below = below.rescaled() if i and not network.cut(i) else below
             if not self._slots:
                 return below
             if network.tokens:
                 numbers[-1]["common"] = tokens.common_share(at[0])
-            matrices = [grad for (slot, _), grad in zip(slots, added, strict=True) if slot.parameter.profiled]
+            matrices = [grad for (slot, _), grad in zip(slots, at_weights, strict=True) if slot.parameter.profiled]
             if len(at) == 1:
                 numbers[-1]["pair_cosines"] = samples.neighbour_cosines(at[0], self._ctx.scratch(at[0]))
             numbers[-1] |= gradient_shares(at, down.exponent_R, network.per_layer, smallest_R, self._ctx)
             numbers[-1]["log_weight_grad_norm"] = norm(matrices)
             if network.shared:
-                row = Gradient((torch.cat([grad.flatten(1) for grad in added], 1),), down.exponent_R)
+                row = Gradient((torch.cat([grad.flatten(1) for grad in at_weights], 1),), down.exponent_R)
                 total = row if total is None else total.plus(row)
             else:
-                for (slot, _), grad in zip(slots, added, strict=True):
+                for (slot, _), grad in zip(slots, at_weights, strict=True):
                     norms[slot.offset] = norm([grad]), down.exponent_R
             return below
 
@@ -158,6 +158,6 @@ class Walk:
 def _beside(coming: Gradient, direct: Gradient) -> Gradient:
     """Return both as one gradient with a common exponent, that of the larger."""
     (above,) = direct.parts
-    left = Gradient((*coming.parts, torch.zeros_like(above)), coming.exponent_R)
-    right = Gradient((*map(torch.zeros_like, coming.parts), above), direct.exponent_R)
-    return right.plus(left)
+    full_coming = Gradient((*coming.parts, torch.zeros_like(above)), coming.exponent_R)
+    full_direct = Gradient((*map(torch.zeros_like, coming.parts), above), direct.exponent_R)
+    return full_direct.plus(full_coming)
