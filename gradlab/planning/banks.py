@@ -72,8 +72,8 @@ def pack(cells: Iterable[Cell], limits: Limits = CPU) -> tuple[Bank, ...]:
         groups.setdefault((*(getattr(cell, name) for name in _SHARED), _own(cell)), []).append(cell)
     pieces = [piece for group in groups.values() for part in _apart(group, limits) for piece in _cut(part, limits)]
     if limits.share < 1:
-        most = limits.share * sum(cost.estimate(piece).seconds for piece in pieces)
-        pieces = [part for piece in pieces for part in _halved(piece, most)]
+        limit_s = limits.share * sum(cost.estimate(piece).seconds for piece in pieces)
+        pieces = [part for piece in pieces for part in _halved(piece, limit_s)]
     return tuple(map(bank_of, pieces))
 
 
@@ -87,14 +87,14 @@ def _apart(group: list[Cell], limits: Limits) -> Iterator[list[Cell]]:
 
     Sharing a bank is worth most for a few replicas and nothing for many, where it only adds calls.
     """
-    each: dict[Any, list[Cell]] = {}
+    by_activation: dict[Any, list[Cell]] = {}
     for cell in group:
-        each.setdefault(cell.activation, []).append(cell)
-    enough = capacity(group[0], limits) / 2
-    yield from (part for part in each.values() if len(part) >= enough)
-    rest = [cell for part in each.values() if len(part) < enough for cell in part]
-    if rest:
-        yield rest
+        by_activation.setdefault(cell.activation, []).append(cell)
+    fewest = capacity(group[0], limits) / 2
+    yield from (part for part in by_activation.values() if len(part) >= fewest)
+    remaining = [cell for part in by_activation.values() if len(part) < fewest for cell in part]
+    if remaining:
+        yield remaining
 
 
 def _cut(group: list[Cell], limits: Limits) -> Iterator[tuple[Cell, ...]]:
@@ -104,18 +104,18 @@ def _cut(group: list[Cell], limits: Limits) -> Iterator[tuple[Cell, ...]]:
         yield tuple(ordered[len(ordered) * i // count : len(ordered) * (i + 1) // count])
 
 
-def _halved(cells: tuple[Cell, ...], most: float) -> Iterator[tuple[Cell, ...]]:
+def _halved(cells: tuple[Cell, ...], limit_s: float) -> Iterator[tuple[Cell, ...]]:
     whole = cost.estimate(cells).seconds
     halves = (cells[: len(cells) // 2], cells[len(cells) // 2 :])
     if (
-        whole <= max(most, SHORT_S)
+        whole <= max(limit_s, SHORT_S)
         or len(cells) == 1
         or sum(cost.estimate(half).seconds for half in halves) > DEARER * whole
     ):
         yield cells
     else:
         for half in halves:
-            yield from _halved(half, most)
+            yield from _halved(half, limit_s)
 
 
 def _rank(cell: Cell) -> tuple[tuple[float, str], ...]:

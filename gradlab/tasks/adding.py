@@ -28,8 +28,8 @@ def load(seeds: Sequence[int], seq_len: int, samples: int) -> Data:
     Learned: test R2 of at least 0.8, an error of 1/30 where always answering 1 has 1/6. Half would not do: it is
     reached by remembering the later number alone.
     """
-    drawn = [_draw(seed, seq_len, samples) for seed in seeds]
-    train_x, train_y, test_x, test_y = (torch.stack(part) for part in zip(*drawn, strict=True))
+    datasets = [_draw(seed, seq_len, samples) for seed in seeds]
+    train_x, train_y, test_x, test_y = (torch.stack(part) for part in zip(*datasets, strict=True))
     return regression((train_x, test_x), (train_y, test_y), R2(0.8))
 
 

@@ -147,8 +147,8 @@ def load(
             scaling that the task cannot have.
     """
     component = TASKS[task.name]
-    own = {"seq_len": seq_len} if component.of_sequences else {}
-    data: Data = component.load()(seeds, **own, **task.resolve(TASKS))
+    length = {"seq_len": seq_len} if component.of_sequences else {}
+    data: Data = component.load()(seeds, **length, **task.resolve(TASKS))
     if digest:
         require_unchanged(
             Path(str(dict(task.params)["path"])), digest

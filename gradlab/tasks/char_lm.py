@@ -35,8 +35,8 @@ def load(seeds: Sequence[int], seq_len: int, path: str | None) -> Data:
     """
     indices, kinds = read(Path(path) if path else NOVEL, seq_len)
     text = torch.as_tensor(indices)
-    cut = len(text) - int(TEST_SHARE * len(text))
-    train, test = text[:cut], text[cut:]
+    train_size = len(text) - int(TEST_SHARE * len(text))
+    train, test = text[:train_size], text[train_size:]
     apart = max(seq_len, (len(test) - seq_len - 1) // HELD_OUT)
     train_x, train_y = _windows(train, seq_len, 1)
     test_x, test_y = (part[:, :HELD_OUT] for part in _windows(test, seq_len, apart))
@@ -55,8 +55,8 @@ def _saved(single: float) -> Callable[[Tensor, Tensor], Tensor]:
 
 def _windows(text: Tensor, seq_len: int, apart: int) -> tuple[Tensor, Tensor]:
     """Return windows `[1, M, T, 1]`, `apart` characters apart, and what follows, `[1, M, T]`; nothing is copied."""
-    both = text.unfold(0, seq_len + 1, apart).unsqueeze(0)
-    return both[:, :, :-1].unsqueeze(3), both[:, :, 1:]
+    windows = text.unfold(0, seq_len + 1, apart).unsqueeze(0)
+    return windows[:, :, :-1].unsqueeze(3), windows[:, :, 1:]
 
 
 def single_entropy(counts: Tensor, target: Tensor) -> float:

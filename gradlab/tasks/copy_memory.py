@@ -37,8 +37,8 @@ def load(seeds: Sequence[int], seq_len: int, samples: int) -> Data:
     The metric is the share of the memoryless loss that is saved: 0 without a memory, 1 when all is recalled.
     Learned: at least half of it. A probe differentiates the loss of the last step, the tenth symbol.
     """
-    drawn = [_draw(seed, seq_len, samples + HELD_OUT) for seed in seeds]
-    x, y = (torch.stack(part) for part in zip(*drawn, strict=True))
+    datasets = [_draw(seed, seq_len, samples + HELD_OUT) for seed in seeds]
+    x, y = (torch.stack(part) for part in zip(*datasets, strict=True))
     return Data(
         x[:, :samples], y[:, :samples], x[:, samples:], y[:, samples:], SYMBOLS + 1, cross_entropy,
         Criterion("recalled", _recalled(seq_len), 0.5), last_step(cross_entropy), (SYMBOLS + 2,), per_step=True,

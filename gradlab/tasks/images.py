@@ -31,8 +31,8 @@ def load(seeds: Sequence[int], channels: int, size: int, smooth: int, classes: i
     The class is the largest output, each standardised over the training part, so that classes are about equally common.
     Learned: half way from chance, 1/classes, to perfect.
     """
-    drawn = [_draw(seed, channels, size, smooth, classes, samples) for seed in seeds]
-    train_x, train_y, test_x, test_y = (torch.stack(part) for part in zip(*drawn, strict=True))
+    datasets = [_draw(seed, channels, size, smooth, classes, samples) for seed in seeds]
+    train_x, train_y, test_x, test_y = (torch.stack(part) for part in zip(*datasets, strict=True))
     learned = ACCURACY((1 + 1 / classes) / 2)
     return classification((train_x, test_x), (train_y, test_y), classes, learned, shape=(channels, size, size))
 

@@ -17,10 +17,10 @@ SLOPE, INTERCEPT = 3.0, 2.0
 
 def load(seeds: Sequence[int], samples: int, noise: float) -> Data:
     """Return points with x uniform on [-1, 1] and targets 3x + 2 + noise; the test targets lie on the line itself."""
-    drawn = [_draw(seed, samples, noise) for seed in seeds]
-    train_x, train_y = (torch.stack(part) for part in zip(*drawn, strict=True))
+    datasets = [_draw(seed, samples, noise) for seed in seeds]
+    train_x, train_y = (torch.stack(part) for part in zip(*datasets, strict=True))
     test_x = torch.linspace(-1, 1, 101, dtype=torch.float64).view(1, -1, 1)
-    test_x = test_x.expand(len(drawn), -1, -1)
+    test_x = test_x.expand(len(datasets), -1, -1)
     return regression((train_x, test_x), (train_y, SLOPE * test_x + INTERCEPT), R2(0.99))
 
 

@@ -68,9 +68,9 @@ def with_pullback(loss: Loss, output: Tensor, target: Tensor) -> tuple[Tensor, L
 
 def _cross_entropy(output: Tensor, target: Tensor) -> tuple[Tensor, LossPullback]:
     logits = output.flatten(1, -2)
-    few = output.shape[-1] * output.element_size() <= REGISTER_BYTES
-    axis = 1 if few else 2
-    log_p = torch.log_softmax(logits.mT.contiguous() if few else logits, axis)
+    in_registers = output.shape[-1] * output.element_size() <= REGISTER_BYTES
+    axis = 1 if in_registers else 2
+    log_p = torch.log_softmax(logits.mT.contiguous() if in_registers else logits, axis)
     index = target.flatten(1).unsqueeze(axis)
     loss_R = -log_p.gather(axis, index).flatten(1).mean(1)
 
@@ -78,7 +78,7 @@ def _cross_entropy(output: Tensor, target: Tensor) -> tuple[Tensor, LossPullback
         of_sample = (grad_R / -index[0].numel()).view(-1, 1, 1).expand_as(index)
         of_log_p = torch.zeros_like(log_p).scatter_(axis, index, of_sample)
         grad: Tensor = torch.ops.aten._log_softmax_backward_data(of_log_p, log_p, axis, log_p.dtype)
-        return (grad.mT.contiguous() if few else grad).view(output.shape)
+        return (grad.mT.contiguous() if in_registers else grad).view(output.shape)
 
     return loss_R, pull
 

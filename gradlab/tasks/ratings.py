@@ -53,16 +53,18 @@ def load(
             torch.as_tensor(unit_sized(rated.ratings, rated.ratings[_held_out(len(rated.ratings)) :])).unsqueeze(1),
             True,
         )
-        drawn = [
+        datasets = [
             (x, y, test_x, test_y) if scaled else _split(pairs, torch.as_tensor(rated.ratings).unsqueeze(1), False)
         ]
-        left = float((by_means((x, y), test_x, vocabulary) - test_y).square().mean() / test_y.var(correction=0))
+        unexplained = float((by_means((x, y), test_x, vocabulary) - test_y).square().mean() / test_y.var(correction=0))
     else:
         vocabulary = (users, items)
-        drawn = [_split(*_draw(seed, users, items, rank, samples, noise), scaled) for seed in seeds]
-        left = (1 + noise**2) / (2 * MEANS**2 + 1 + noise**2)  # by the true means, so that seeds are judged alike
-    train_x, train_y, test_x, test_y = (torch.stack(part) for part in zip(*drawn, strict=True))
-    return regression((train_x, test_x), (train_y, test_y), R2(1 - CLEARLY * left), vocabulary=vocabulary)
+        datasets = [_split(*_draw(seed, users, items, rank, samples, noise), scaled) for seed in seeds]
+        unexplained = (1 + noise**2) / (
+            2 * MEANS**2 + 1 + noise**2
+        )  # by the true means, so that seeds are judged alike
+    train_x, train_y, test_x, test_y = (torch.stack(part) for part in zip(*datasets, strict=True))
+    return regression((train_x, test_x), (train_y, test_y), R2(1 - CLEARLY * unexplained), vocabulary=vocabulary)
 
 
 def _held_out(total: int) -> int:
@@ -87,10 +89,10 @@ def by_means(train: tuple[Tensor, Tensor], pairs: Tensor, vocabulary: tuple[int,
     deviations = [torch.zeros(size, dtype=y.dtype) for size in vocabulary]
     for _ in range(20):
         for side, size in enumerate(vocabulary):
-            left = y - deviations[1 - side][x[:, 1 - side]]
-            total = torch.zeros(size, dtype=y.dtype).index_add_(0, x[:, side], left)
+            residual = y - deviations[1 - side][x[:, 1 - side]]
+            total = torch.zeros(size, dtype=y.dtype).index_add_(0, x[:, side], residual)
             deviations[side] = total / (torch.bincount(x[:, side], minlength=size) + SHRINKAGE)
-    predicted = train[1].mean() + sum(own[pairs[:, side].long()] for side, own in enumerate(deviations))
+    predicted = train[1].mean() + sum(deviation[pairs[:, side].long()] for side, deviation in enumerate(deviations))
     return torch.as_tensor(predicted).unsqueeze(1)
 
 
@@ -102,6 +104,6 @@ def _draw(seed: int, users: int, items: int, rank: int, samples: int, noise: flo
 
     pairs = torch.stack([torch.randint(size, (samples,), generator=rng) for size in (users, items)], 1)
     taste, kind = normal(users, rank), normal(items, rank)
-    own = MEANS * (normal(users)[pairs[:, 0]] + normal(items)[pairs[:, 1]])
-    together = (taste[pairs[:, 0]] * kind[pairs[:, 1]]).sum(1) / math.sqrt(rank)
-    return pairs.to(torch.int32), (own + together + noise * normal(samples)).unsqueeze(1)
+    means = MEANS * (normal(users)[pairs[:, 0]] + normal(items)[pairs[:, 1]])
+    interaction = (taste[pairs[:, 0]] * kind[pairs[:, 1]]).sum(1) / math.sqrt(rank)
+    return pairs.to(torch.int32), (means + interaction + noise * normal(samples)).unsqueeze(1)

@@ -17,8 +17,8 @@ __all__ = ["load"]
 def load(seeds: Sequence[int], samples: int, turns: float, noise: float) -> Data:
     """Return points of two spirals of `turns` turns with radius up to 1, noise of the given deviation, scaled to
     mean square 1; a quarter as many test points."""
-    drawn = [_draw(seed, samples, turns, noise) for seed in seeds]
-    train_x, train_y, test_x, test_y = (torch.stack(part) for part in zip(*drawn, strict=True))
+    datasets = [_draw(seed, samples, turns, noise) for seed in seeds]
+    train_x, train_y, test_x, test_y = (torch.stack(part) for part in zip(*datasets, strict=True))
     return classification((train_x, test_x), (train_y, test_y), 2, ACCURACY(0.9))
 
 

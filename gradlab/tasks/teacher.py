@@ -20,8 +20,8 @@ def load(seeds: Sequence[int], inputs: int, hidden: int, samples: int, noise: fl
     Targets are standardised on the training part; `noise` is the deviation added to them there. A quarter as
     many test samples are drawn, without noise.
     """
-    drawn = [_draw(seed, inputs, hidden, samples, noise) for seed in seeds]
-    train_x, train_y, test_x, test_y = (torch.stack(part) for part in zip(*drawn, strict=True))
+    datasets = [_draw(seed, inputs, hidden, samples, noise) for seed in seeds]
+    train_x, train_y, test_x, test_y = (torch.stack(part) for part in zip(*datasets, strict=True))
     return regression((train_x, test_x), (train_y, test_y), R2(0.5))
 
 

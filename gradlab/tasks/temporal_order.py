@@ -26,8 +26,8 @@ def load(seeds: Sequence[int], seq_len: int, samples: int) -> Data:
     The first of the two letters stands between T/10 and T/5, the second between T/2 and 3T/5. Learned: a test
     accuracy of at least 0.9; knowing only the later letter comes to a half.
     """
-    drawn = [_draw(seed, seq_len, samples + HELD_OUT) for seed in seeds]
-    x, y = (torch.stack(part) for part in zip(*drawn, strict=True))
+    datasets = [_draw(seed, seq_len, samples + HELD_OUT) for seed in seeds]
+    x, y = (torch.stack(part) for part in zip(*datasets, strict=True))
     criterion: Criterion = ACCURACY(0.9)
     parts = (x[:, :samples], x[:, samples:]), (y[:, :samples], y[:, samples:])
     return classification(*parts, 4, criterion, vocabulary=(NOISE + 4,))
@@ -40,6 +40,6 @@ def _draw(seed: int, seq_len: int, total: int) -> tuple[Tensor, Tensor]:
     letters = torch.randint(2, (total, 2), generator=rng)
     tenth = seq_len / 10
     spans = [(max(round(tenth), 1), round(2 * tenth)), (round(5 * tenth), round(6 * tenth))]
-    where = torch.stack([torch.randint(low, max(high, low + 1), (total,), generator=rng) for low, high in spans], 1)
-    x.scatter_(1, where, (NOISE + letters).to(torch.uint8))
+    positions = torch.stack([torch.randint(low, max(high, low + 1), (total,), generator=rng) for low, high in spans], 1)
+    x.scatter_(1, positions, (NOISE + letters).to(torch.uint8))
     return x.unsqueeze(2), 2 * letters[:, 0] + letters[:, 1]

@@ -33,8 +33,8 @@ class Samples:
         """Return inputs `[R, N, I]` and targets `[R, N, ...]` for indices `[S, N]`, one row a seed."""
         # index_select copies whole rows, indexing goes element by element
         index_RN = index_SN.index_select(0, self._seed_of_R).add_(self._first_R.unsqueeze(1))
-        chosen = [values.index_select(0, index_RN.flatten()) for values in (self._x, self._y)]
-        x, y = (_wide(values).view(*index_RN.shape, *values.shape[1:]) for values in chosen)
+        batch = [values.index_select(0, index_RN.flatten()) for values in (self._x, self._y)]
+        x, y = (_wide(values).view(*index_RN.shape, *values.shape[1:]) for values in batch)
         return x, y
 
     def all(self) -> tuple[Tensor, Tensor]:
@@ -97,8 +97,8 @@ class Batches:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a `state`."""
-        for stream, kept in zip(self._streams, state["streams"], strict=True):
-            stream.set_state(kept)
+        for stream, saved in zip(self._streams, state["streams"], strict=True):
+            stream.set_state(saved)
         self._left, self._at = state["left"], state["at"]
         self._chunk = state["chunk"].to(self._device)
 
@@ -109,9 +109,9 @@ class Batches:
         while have < need:
             parts.append(torch.randperm(self._total, generator=self._streams[s]))
             have += self._total
-        drawn = torch.cat(parts)
-        self._left[s] = drawn[need:].clone()
-        return drawn[:need].view(CHUNK, self._size)
+        indices = torch.cat(parts)
+        self._left[s] = indices[need:].clone()
+        return indices[:need].view(CHUNK, self._size)
 
 
 class Dropout:
@@ -131,8 +131,8 @@ class Dropout:
 
     def restore(self, state: Sequence[Tensor]) -> None:
         """Go on from a `state`."""
-        for stream, kept in zip(self._streams, state, strict=True):
-            stream.set_state(kept)
+        for stream, saved in zip(self._streams, state, strict=True):
+            stream.set_state(saved)
 
     def draw(self, n: int, dtype: torch.dtype) -> list[Tensor]:
         """Return masks `[R, n, *shape]` for a batch of n samples, by place; none without dropout."""

@@ -96,8 +96,9 @@ class Trainer:
         seeds, seed_of_R = tuple(place), torch.tensor([place[cell.seed] for cell in cells])
         scaling = Scaling(self.shared.input_scale, self.shared.input_shift, self.shared.target_scale)
         self.data = load(self.shared.task, seeds, self.shared.seq_len, scaling, self.shared.data_digest)
-        if (few := int(self.data.train_x.shape[1])) < NORMS[self.shared.norm.name].least.get("train.batch_size", 0):
-            raise DataError(f"norm: {self.shared.norm.name} over {few} sample: task {self.shared.task} has no more")
+        count = int(self.data.train_x.shape[1])
+        if count < NORMS[self.shared.norm.name].least.get("train.batch_size", 0):
+            raise DataError(f"norm: {self.shared.norm.name} over {count} sample: task {self.shared.task} has no more")
         if self.shared.norm.name == "weight" and self.data.in_features == 1 and not self.data.vocabulary:
             raise DataError(f"norm: weight with one input, as task {self.shared.task} has: one weight has no deviation")
         shaped = FAMILIES[self.shared.model.name], TASKS[self.shared.task.name]
@@ -133,8 +134,8 @@ class Trainer:
         dropped = (seeds, seed_of_R, self.shared.dropout, self.model.dropped)
         self.dropout = Dropout(*dropped, "train", device)
         n = min(self.shared.probe_batch_size, self.train_samples.size)
-        chosen = Batches(seeds, self.train_samples.size, n, device, purpose="probe").next()
-        self.probe_x, self.probe_y = samples(self.data, "train", seed_of_R, torch.float64, device).gather(chosen)
+        probe_index = Batches(seeds, self.train_samples.size, n, device, purpose="probe").next()
+        self.probe_x, self.probe_y = samples(self.data, "train", seed_of_R, torch.float64, device).gather(probe_index)
         self.probe_masks = Dropout(*dropped, "probe", device).draw(n, torch.float64)
         self.measures_all = self.shared.probe_record == "all"
         self.measurements = Measurements(len(cells), self.shared.steps, device)
@@ -262,8 +263,8 @@ class Trainer:
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a `state`."""
         self.flat_RP.copy_(state["flat_RP"])
-        for running, kept in zip(self.running, state["running"], strict=True):
-            running.copy_(kept)
+        for running, saved in zip(self.running, state["running"], strict=True):
+            running.copy_(saved)
         self.optimizer.restore(state["optimizer"])
         self.loss_scale.restore(state["loss_scale"])
         self.batches.restore(state["batches"])

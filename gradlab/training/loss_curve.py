@@ -68,6 +68,6 @@ def _scatter(values: NDArray[np.float64]) -> NDArray[np.float64]:
     n = len(values)
     x = np.arange(n) - (n - 1) / 2
     centred = values - values.mean(axis=0)
-    off = centred - np.outer(x, x @ centred / (x @ x))
-    squares: NDArray[np.float64] = np.square(off).sum(axis=0) / (n - 2)
+    residuals = centred - np.outer(x, x @ centred / (x @ x))
+    squares: NDArray[np.float64] = np.square(residuals).sum(axis=0) / (n - 2)
     return np.sqrt(squares)

@@ -100,8 +100,8 @@ class Measurements:
         """Go on from a `state`."""
         device = self._finite_R.device
         self.rows = [{name: value.to(device) for name, value in row.items()} for row in state["rows"]]
-        for mine, kept in zip(self._counts(), state["counts"], strict=True):
-            mine.copy_(kept)
+        for counter, saved in zip(self._counts(), state["counts"], strict=True):
+            counter.copy_(saved)
 
     def records(
         self,
@@ -112,21 +112,21 @@ class Measurements:
         target_mean_square: Sequence[float],
     ) -> tuple[Record, ...]:
         """Turn the rows of all probes into one record a cell. The only place that waits for the device."""
-        kept = field_names()
+        recorded = field_names()
         columns = {name: name.rpartition("_")[0] for name in self.rows[0]}
         table = {
             column: torch.stack([row[name] for row in self.rows], 1).cpu().numpy()
             for name, column in columns.items()
-            if column in kept or column == "log_grad_norm_total"
+            if column in recorded or column == "log_grad_norm_total"
         }
-        finite, made = self._finite_R.tolist(), self._steps_R.tolist()
+        finite, steps_taken = self._finite_R.tolist(), self._steps_R.tolist()
         clipped, coefs = self._clipped_R.tolist(), self._coef_sum_R.tolist()
         last_finite, late = self._last_finite_R.tolist(), self._curve.late()
         total = np.exp(table.pop("log_grad_norm_total"))
         criterion = data.criterion
         records = []
         for r, cell in enumerate(cells):
-            steps: int = made[r]
+            steps: int = steps_taken[r]
             clips = cell.clip.name != "none" and steps > 0
             arrays = {name: np.ascontiguousarray(values[r]) for name, values in table.items()}
             records.append(
