@@ -109,12 +109,12 @@ def _arrays(
             notes.append(f"{flat:,} of {x[0].size:,} inputs are constant in the training part: they tell nothing")
     else:
         notes += out_of_range(np.abs(x).reshape(len(x), -1).max(1, keepdims=True), [x_name])
-    what = f"{len(classes)} classes" if classes else f"{targets.shape[1]} numbers"
-    each = f"{x.shape[1]} steps of {x.shape[2]} inputs" if seq_len is not None else f"{x.shape[1]:,} inputs"
-    taken = f"{shorten(x_name)} {_shape(arrays_of_file[x_name])}{_in_words(sample)}"
-    read_as = f"{file}: {len(x):,} samples, {each} ({taken}), {what} of {shorten(y_name)}"
-    if others := [name for name in arrays_of_file if name not in (x_name, y_name)]:
-        read_as += f"; not read: {listed(others)}"
+    target_text = f"{len(classes)} classes" if classes else f"{targets.shape[1]} numbers"
+    sample_text = f"{x.shape[1]} steps of {x.shape[2]} inputs" if seq_len is not None else f"{x.shape[1]:,} inputs"
+    source_text = f"{shorten(x_name)} {_shape(arrays_of_file[x_name])}{_in_words(sample)}"
+    read_as = f"{file}: {len(x):,} samples, {sample_text} ({source_text}), {target_text} of {shorten(y_name)}"
+    if unread := [name for name in arrays_of_file if name not in (x_name, y_name)]:
+        read_as += f"; not read: {listed(unread)}"
     checked = Checked(read_as, tuple(f"{file}: {note}" for note in notes), None if seq_len is not None else sample)
     return Arrays(x, targets, classes, train, test, checked, sample)
 
@@ -149,8 +149,8 @@ def _numbers(file: str, name: str, array: Array) -> Floats:
     finite = np.isfinite(values)
     if not finite.all():
         place = tuple(int(i) for i in np.unravel_index(int(np.argmin(finite)), values.shape))
-        what = "not a number" if np.isnan(values[place]) else "infinite"
-        raise DataError(f"{file}: {quoted(name)} is {what} at {list(place)}", "fill it in, or leave the sample out")
+        kind = "not a number" if np.isnan(values[place]) else "infinite"
+        raise DataError(f"{file}: {quoted(name)} is {kind} at {list(place)}", "fill it in, or leave the sample out")
     return values
 
 
@@ -194,24 +194,28 @@ def _sequences(file: str, name: str, x: Floats, seq_len: int) -> Floats:
 def _targets(
     file: str, name: str, y: Array, kind: str, train: Rows, test: Rows
 ) -> tuple[Array, tuple[str, ...], list[str]]:
-    what = f"array {quoted(name)}"
+    subject = f"array {quoted(name)}"
     if kind == "regression":
         numbers = _numbers(file, name, y).reshape(len(y), -1)
         if not numbers.shape[1]:
-            raise DataError(f"{file}: {what} is empty: {_shape(y)}")
-        targets, notes = number_targets(file, what, numbers, train, test)
+            raise DataError(f"{file}: {subject} is empty: {_shape(y)}")
+        targets, notes = number_targets(file, subject, numbers, train, test)
         return targets, (), notes
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.ndim != 1:
-        raise DataError(f"{file}: {what} has {_shape(y)}, classes are one a sample", "of one-hot rows take y.argmax(1)")
+        raise DataError(
+            f"{file}: {subject} has {_shape(y)}, classes are one a sample", "of one-hot rows take y.argmax(1)"
+        )
     if y.dtype.kind not in "biufUS":
-        raise DataError(f"{file}: {what} must hold classes, its type is {y.dtype}", "numbers or texts can be classes")
+        raise DataError(
+            f"{file}: {subject} must hold classes, its type is {y.dtype}", "numbers or texts can be classes"
+        )
     if y.dtype.kind == "f" and not np.isfinite(y).all():
         raise DataError(
-            f"{file}: {what} is not finite for sample {int(np.argmin(np.isfinite(y)))}", "leave the sample out"
+            f"{file}: {subject} is not finite for sample {int(np.argmin(np.isfinite(y)))}", "leave the sample out"
         )
-    return class_targets(file, what, y, train)
+    return class_targets(file, subject, y, train)
 
 
 def _standardised(file: str, name: str, x: Floats, train: Rows, *, images: bool) -> tuple[Floats, int]:

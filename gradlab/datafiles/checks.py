@@ -52,5 +52,5 @@ def check(task: Named, seq_len: int | None = None) -> Checked | None:
         return None
     module, _, attribute = component.check.partition(":")
     checked: Callable[..., Checked | None] = getattr(importlib.import_module(module), attribute)
-    own = {"seq_len": seq_len} if component.of_sequences else {}
-    return checked(**own, **task.resolve(TASKS))
+    length = {"seq_len": seq_len} if component.of_sequences else {}
+    return checked(**length, **task.resolve(TASKS))

@@ -75,17 +75,17 @@ def _unique(name: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
-def _npy(what: str, data: bytes) -> Array:
+def _npy(subject: str, data: bytes) -> Array:
     """Return the array of a `.npy` file, whose header must tell the bytes that are there: no more is allocated."""
     stream = io.BytesIO(data)
     version = np.lib.format.read_magic(stream)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, fortran, dtype = read(stream)
+    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, fortran, dtype = read_header(stream)
     if dtype.hasobject:
-        raise DataError(f"{what} holds Python objects", "make it an array of numbers before it is saved")
+        raise DataError(f"{subject} holds Python objects", "make it an array of numbers before it is saved")
     count = math.prod(shape)
     if count * dtype.itemsize != len(data) - stream.tell() or any(length < 0 for length in shape):
-        raise DataError(f"{what} is damaged: its size does not fit its shape", "make the file again")
+        raise DataError(f"{subject} is damaged: its size does not fit its shape", "make the file again")
     flat = np.frombuffer(data, dtype, count, stream.tell())
     return flat.reshape(shape, order="F" if fortran else "C")
 
@@ -101,13 +101,15 @@ def _safetensors(name: str, data: bytes) -> dict[str, Array]:
         if key == "__metadata__":
             continue
         kind, shape, (begin, end) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
-        what = f"{name}: array {quoted(key)}"
+        subject = f"{name}: array {quoted(key)}"
         if kind not in _DTYPES:
-            raise DataError(f"{what} has the type {shorten(str(kind), 20)}", f"save it as one of {', '.join(_DTYPES)}")
+            raise DataError(
+                f"{subject} has the type {shorten(str(kind), 20)}", f"save it as one of {', '.join(_DTYPES)}"
+            )
         dtype = np.dtype(_DTYPES[kind])
         fits = all(isinstance(n, int) and n >= 0 for n in (*shape, begin, end)) and begin <= end <= len(body)
         if not fits or math.prod(shape) * dtype.itemsize != end - begin:
-            raise DataError(f"{what} is damaged: its size does not fit its shape", "make the file again")
+            raise DataError(f"{subject} is damaged: its size does not fit its shape", "make the file again")
         array = np.frombuffer(body[begin:end], dtype).reshape(shape)
         if kind == "BF16":  # the upper half of a float32
             array = (array.astype(np.uint32) << 16).view(np.float32)

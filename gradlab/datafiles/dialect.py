@@ -47,7 +47,7 @@ class Dialect:
     """Lines above, which are left out."""
     data_first: bool
     """Whether the first line looks like data, whatever was said."""
-    counted: bool = False
+    numbered: bool = False
     """Whether the header numbers the columns."""
     columns: int = 0
     """Fields of a row, as most rows have them."""
@@ -82,8 +82,8 @@ def dialect_of(
         line = text[start:end]
         if line.strip() and not _COMMENT.match(line) and not _SEPARATOR_LINE.fullmatch(line.strip()):
             break
-        if told := _SEPARATOR_LINE.fullmatch(line.strip()):
-            separator = separator or next((key for key, sign in SEPARATORS.items() if sign == told.group(1)), None)
+        if declared := _SEPARATOR_LINE.fullmatch(line.strip()):
+            separator = separator or next((key for key, sign in SEPARATORS.items() if sign == declared.group(1)), None)
         elif line.strip():
             last_comment = line.strip()
         start = end
@@ -96,10 +96,10 @@ def dialect_of(
     split = _split(separator)
     rows = [split(line) for line in body]
     decimal = decimal or _decimal(separator, rows[1:] or rows)
-    first, others = rows[0], rows[1:]
-    columns = Counter(map(len, others or rows)).most_common(1)[0][0]
-    data_first = _is_data(first, others, decimal)
-    counted = not data_first and _counts(first)
+    first, below = rows[0], rows[1:]
+    columns = Counter(map(len, below or rows)).most_common(1)[0][0]
+    data_first = _is_data(first, below, decimal)
+    numbered = not data_first and _counts(first)
     above = split(_COMMENT.sub("", last_comment, count=1).strip()) if last_comment else []
     if header is not False and data_first and len(above) == len(first) > 1 and not any(map(_either, above)):
         # numpy.savetxt and many instruments write the header as the last comment
@@ -107,9 +107,9 @@ def dialect_of(
     names = None
     at = comments + 1
     if header is not False:
-        names, taken = _header(name, lines, separator)
-        start += taken
-    return Dialect(separator, decimal, names, start, at, comments, data_first, counted, columns)
+        names, header_size = _header(name, lines, separator)
+        start += header_size
+    return Dialect(separator, decimal, names, start, at, comments, data_first, numbered, columns)
 
 
 def _head(text: str) -> list[str]:
@@ -161,7 +161,7 @@ def _separator(lines: Sequence[str], tabs: bool) -> str:
 
     Empty fields speak neither for nor against one: a column without any value stays a column.
     """
-    best, most = "tab" if tabs else "comma", (0.0, 0.0)
+    best, best_score = "tab" if tabs else "comma", (0.0, 0.0)
     order = ["tab", *(name for name in SEPARATORS if name != "tab")] if tabs else SEPARATORS
     data = lines[1:] or lines
     for name in order:
@@ -174,8 +174,8 @@ def _separator(lines: Sequence[str], tabs: bool) -> str:
         numbers = max(sum(is_number(field, sign) for field in fields) for sign in signs)
         header = len(_split(name)(lines[0])) == columns
         score = (round(numbers / len(fields), 6), float(header))
-        if score > most:
-            best, most = name, score
+        if score > best_score:
+            best, best_score = name, score
     return best
 
 
@@ -210,19 +210,20 @@ def _is_data(first: Sequence[str], rows: Sequence[Sequence[str]], decimal: str) 
     """
     sign = "." if decimal == "point" else ","
     numbers = [is_number(field, decimal) for field in first]
-    others = [row for row in rows if list(row) != list(first)]
-    if _counts(first) and len(others) == len(rows):
+    different = [row for row in rows if list(row) != list(first)]
+    if _counts(first) and len(different) == len(rows):
         return False
     if any(number and sign in field for number, field in zip(numbers, first, strict=True)):
         return True
-    comes_again = len(others) < len(rows) and not any(numbers)  # a header does, in files that were put together
-    where = others if comes_again else rows
-    again = [
-        bool(field.strip()) and any(field == row[i] for row in where if i < len(row)) for i, field in enumerate(first)
+    comes_again = len(different) < len(rows) and not any(numbers)  # a header does, in files that were put together
+    searched = different if comes_again else rows
+    repeated = [
+        bool(field.strip()) and any(field == row[i] for row in searched if i < len(row))
+        for i, field in enumerate(first)
     ]
     if comes_again:
-        return any(again)
-    return any(first) and all(number or also for number, also in zip(numbers, again, strict=True))
+        return any(repeated)
+    return any(first) and all(number or also for number, also in zip(numbers, repeated, strict=True))
 
 
 def described(dialect: Dialect, encoding: str) -> str:

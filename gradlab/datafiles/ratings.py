@@ -95,8 +95,8 @@ def _ratings(source: Source, roles: dict[str, str], reading: Reading) -> Ratings
     pairs = np.stack([index.reshape(-1)[order] for _, index in codes], 1).astype(np.int32)
     short = [shorten(name) for name in names]
     users, items = (len(known) for known, _ in codes)
-    what = f"{len(values):,} ratings ({short[2]}), {users:,} users ({short[0]}), {items:,} items ({short[1]})"
-    read_as = "; ".join(filter(None, [f"{source.name}: {what}", source.how, dropped]))
+    sizes = f"{len(values):,} ratings ({short[2]}), {users:,} users ({short[0]}), {items:,} items ({short[1]})"
+    read_as = "; ".join(filter(None, [f"{source.name}: {sizes}", source.read_as, dropped]))
     return Ratings(pairs, values[order], (users, items), Checked(read_as, (*source.warnings, *notes)))
 
 
@@ -109,7 +109,7 @@ def _place(source: Source, role: str, column: str) -> int:
         usual = [place for place, name in enumerate(names) if name.lower() in (role, *_USUAL[role])]
         if len(usual) == 1:
             return usual[0]
-    if "no header" in source.how and column.isdecimal() and 1 <= int(column[:9]) <= len(names):
+    if "no header" in source.read_as and column.isdecimal() and 1 <= int(column[:9]) <= len(names):
         return int(column) - 1  # columns without a header are numbered too
     close = nearest(column, names)
     hint = f"did you mean {role}: {shorten(close)}?" if close else f"name it: {role}: one of {listed(names)}"

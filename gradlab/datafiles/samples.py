@@ -30,8 +30,8 @@ def split(rows: int) -> tuple[Rows, Rows]:
     return train, test
 
 
-def number_targets(file: str, what: str, y: Floats, train: Rows, test: Rows) -> tuple[Floats, list[str]]:
-    """Return the targets `[M, C]` of a regression, and what to say of them; `what` they are called in messages.
+def number_targets(file: str, subject: str, y: Floats, train: Rows, test: Rows) -> tuple[Floats, list[str]]:
+    """Return the targets `[M, C]` of a regression, and what to say of them, as messages of `subject`.
 
     Raises DataError where one of them does not vary in the training part.
     """
@@ -39,14 +39,14 @@ def number_targets(file: str, what: str, y: Floats, train: Rows, test: Rows) -> 
     for column in y.T:
         if constant(column[train]):
             within = "" if constant(column) else " in the training part"
-            raise DataError(f"{file}: {what} has one value only{within}; there is nothing to predict")
+            raise DataError(f"{file}: {subject} has one value only{within}; there is nothing to predict")
         if constant(column[test]):
-            notes.append(f"{what} has one value only in the held-out part: r2 has no meaning")
+            notes.append(f"{subject} has one value only in the held-out part: r2 has no meaning")
     return y, notes
 
 
 def class_targets(
-    file: str, what: str, values: np.ndarray[tuple[int, ...], np.dtype[Any]], train: Rows
+    file: str, subject: str, values: np.ndarray[tuple[int, ...], np.dtype[Any]], train: Rows
 ) -> tuple[np.ndarray[tuple[int, ...], np.dtype[Any]], tuple[str, ...], list[str]]:
     """Return the indices of the classes `[M]`, their names in order, and what to say of them.
 
@@ -54,25 +54,27 @@ def class_targets(
     """
     labels, index = np.unique(values, return_inverse=True)
     if len(labels) < 2:
-        raise DataError(f"{file}: {what} has one class only; there is nothing to predict")
+        raise DataError(f"{file}: {subject} has one class only; there is nothing to predict")
     if len(labels) > len(index) // 2:
         raise DataError(
-            f"{file}: {what} has {len(labels)} different values in {len(index)} rows",
+            f"{file}: {subject} has {len(labels)} different values in {len(index)} rows",
             "these look like numbers rather than classes: use kind: regression",
         )
     trained, counts = (np.bincount(part, minlength=len(labels)) for part in (index[train], index))
     notes = []
     if (trained > 0).sum() < 2:
-        notes.append(f"{what} has one class only in the training part: there is nothing to learn")
+        notes.append(f"{subject} has one class only in the training part: there is nothing to learn")
     for rare, problem in (
         (counts == 1, "one row only, which is trained or tested, never both"),
         ((trained == 0) & (counts > 1), "no row in the training part"),
     ):
         if rare.any():
             number = int(rare.sum())
-            shown = ", ".join(repr(shorten(str(label), 30)) for label in labels[rare][:_NAMED])
-            more = f" and {number - _NAMED} more" if number > _NAMED else ""
-            notes.append(f"{what}: {'class' if number == 1 else f'{number} classes'} {shown}{more} with {problem}")
+            names = ", ".join(repr(shorten(str(label), 30)) for label in labels[rare][:_NAMED])
+            remainder = f" and {number - _NAMED} more" if number > _NAMED else ""
+            notes.append(
+                f"{subject}: {'class' if number == 1 else f'{number} classes'} {names}{remainder} with {problem}"
+            )
     return index.reshape(-1), tuple(map(str, labels)), notes
 
 
@@ -91,8 +93,8 @@ def copies(x: Floats, names: Sequence[str], target: str, y: Floats, classes: int
         every = np.arange(len(x))
         correlation = standardised(x, every)[0].T @ standardised(y[:, None], every)[0][:, 0] / len(x)
         for place in np.flatnonzero(np.abs(correlation) > 1 - 1e-12).tolist():
-            what = "a copy" if (x[:, place] == y).all() else "a linear function"
-            notes.append(f"column {quoted(names[place])} is {what} of the target {quoted(target)}")
+            relation = "a copy" if (x[:, place] == y).all() else "a linear function"
+            notes.append(f"column {quoted(names[place])} is {relation} of the target {quoted(target)}")
     return [f"{note}: delete it if it is no true input" for note in notes]
 
 
@@ -109,9 +111,9 @@ def out_of_range(x: Floats, names: Sequence[str]) -> list[str]:
     return notes
 
 
-def listed_columns(names: Sequence[str], which: Flags) -> str:
+def listed_columns(names: Sequence[str], flags: Flags) -> str:
     """Return ``column 'a' is``, ``columns 'a', 'b' are`` for the columns that are marked."""
-    marked = [name for name, is_marked in zip(names, which, strict=True) if is_marked]
-    shown = ", ".join(repr(shorten(name, 40)) for name in marked[:_NAMED])
-    more = f" and {len(marked) - _NAMED} more" if len(marked) > _NAMED else ""
-    return f"column {shown} is" if len(marked) == 1 else f"columns {shown}{more} are"
+    marked = [name for name, is_marked in zip(names, flags, strict=True) if is_marked]
+    listing = ", ".join(repr(shorten(name, 40)) for name in marked[:_NAMED])
+    remainder = f" and {len(marked) - _NAMED} more" if len(marked) > _NAMED else ""
+    return f"column {listing} is" if len(marked) == 1 else f"columns {listing}{remainder} are"

@@ -46,7 +46,7 @@ class Source:
     name: str
     """Of the file."""
     frame: pd.DataFrame
-    how: str
+    read_as: str
     """How it was read, in words."""
     field: Callable[[int, int], str]
     """A field as the file has it, for a column and a row of the file from 0."""
@@ -58,20 +58,20 @@ class Source:
         """Return an error that names the file."""
         return DataError(f"{self.name}: {problem}", hint)
 
-    def position(self, column: str, what: str = "") -> int:
-        """Return the place of a column. Raises DataError for one that there is not; `what` says what it is for."""
+    def position(self, column: str, purpose: str = "") -> int:
+        """Return the place of a column. Raises DataError for one that there is not; `purpose` says what it is for."""
         names = list(map(str, self.frame.columns))
         if column in names:
             return names.index(column)
         close = nearest(column, names)
         hint = f"did you mean {quoted(close)}?" if close else f"columns: {listed(names)}"
-        if "cp1252" in self.how or "latin-1" in self.how:
-            hint += f"; it was read as {self.how.rpartition(', ')[2]}, encoding: … sets another"
+        if "cp1252" in self.read_as or "latin-1" in self.read_as:
+            hint += f"; it was read as {self.read_as.rpartition(', ')[2]}, encoding: … sets another"
         if f"'{column}'" in names:
             hint = "its fields stand in single quotation marks: write double ones, or none"
         if len(names) == 1:
             hint += "; separator: … sets what stands between the fields: comma, semicolon, tab, whitespace, pipe"
-        raise self.refuse(f"there is no column {quoted(column)}{what}", hint)
+        raise self.refuse(f"there is no column {quoted(column)}{purpose}", hint)
 
     def require_rows(self, left_out: str = "") -> None:
         """Raise DataError for fewer rows than a task needs; `left_out` says why others are not there."""
@@ -138,12 +138,12 @@ class Source:
             return
         row = self._row(missing.argmax())
         text = self.field(column, row)
-        what = f"is missing ({shorten(text, 30)!r})" if text else "is empty"
+        problem = f"is missing ({shorten(text, 30)!r})" if text else "is empty"
         also = "" if missing.sum() == 1 else f", and in {int(missing.sum()) - 1:,} others"
         everywhere = ", as all are" if missing.all() and len(missing) > 1 else also
         words = sorted({self.field(column, self._row(i)) or "empty" for i in np.flatnonzero(missing)[:3]})
         raise self.refuse(
-            f"column {self._name(column)} {what} in data row {row + 1:,}{everywhere}",
+            f"column {self._name(column)} {problem} in data row {row + 1:,}{everywhere}",
             f"fill it in; missing: '{' '.join(words)}' leaves such rows out",
         )
 
@@ -168,8 +168,8 @@ def quoted(name: str) -> str:
 
 def listed(names: Sequence[str]) -> str:
     """Return some names of columns for a message."""
-    more = f", … ({len(names):,} in all)" if len(names) > 12 else ""
-    return ", ".join(shorten(name, 40) for name in names[:12]) + more
+    remainder = f", … ({len(names):,} in all)" if len(names) > 12 else ""
+    return ", ".join(shorten(name, 40) for name in names[:12]) + remainder
 
 
 def _with_finite_range(value: object) -> object:

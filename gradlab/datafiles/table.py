@@ -87,34 +87,34 @@ def table(path: str, target: str, kind: str, standardize: Standardize = True, re
 def _table(source: Source, reading: Reading, target: str, kind: str, standardize: Standardize) -> Table:
     at = source.position(target)
     names = list(map(str, source.frame.columns))
-    others = [i for i in range(len(names)) if i != at]
-    if not others:
+    inputs = [i for i in range(len(names)) if i != at]
+    if not inputs:
         raise source.refuse(f"{quoted(target)} is the only column; a task needs at least one input beside it",
                             "separator: … sets what stands between the fields: comma, semicolon, tab, whitespace, pipe"
                             )  # fmt: skip
     warnings = list(source.warnings)
     warnings += [
         f"{source.name}: column {quoted(names[i])} only numbers the rows: delete it, as an input it may tell the answer"
-        for i in others
+        for i in inputs
         if numbers_rows(source.frame.iloc[:, i])
     ]
     dropped = ""
     if reading.words is not None:
         source, dropped = source.without_missing(reading.words)
     source.require_rows(dropped)
-    x = np.stack([source.values(i) for i in others], axis=1)
-    input_names = [names[i] for i in others]
+    x = np.stack([source.values(i) for i in inputs], axis=1)
+    input_names = [names[i] for i in inputs]
     train, test = split(len(x))
     classes: tuple[str, ...] = ()
     y: np.ndarray[tuple[int, ...], np.dtype[Any]]
-    what = f"column {quoted(target)}"
+    subject = f"column {quoted(target)}"
     if kind == "regression":
         numbers = source.values(at, "classes have kind: classification")
-        y, notes = number_targets(source.name, what, numbers[:, None], train, test)
+        y, notes = number_targets(source.name, subject, numbers[:, None], train, test)
     else:
         source.require_filled(at)
         labels = source.frame.iloc[:, at].astype(str).to_numpy(dtype=object)
-        y, classes, notes = class_targets(source.name, what, labels, train)
+        y, classes, notes = class_targets(source.name, subject, labels, train)
     warnings += [f"{source.name}: {note}" for note in notes]
     warnings += [f"{source.name}: {note}" for note in copies(x, input_names, target, y.reshape(-1), len(classes))]
     if standardize in (True, "inputs"):
@@ -130,6 +130,6 @@ def _table(source: Source, reading: Reading, target: str, kind: str, standardize
         else:
             warnings += [f"{source.name}: {note}" for note in out_of_range(y, [target])]
     answer = f"{len(classes)} classes of {shorten(target)}" if classes else f"target {shorten(target)}"
-    parts = [f"{len(x):,} rows", f"{len(others)} inputs" if len(others) > 1 else "1 input", answer]
-    read_as = "; ".join(filter(None, [f"{source.name}: {', '.join(parts)}", source.how, dropped]))
+    parts = [f"{len(x):,} rows", f"{len(inputs)} inputs" if len(inputs) > 1 else "1 input", answer]
+    read_as = "; ".join(filter(None, [f"{source.name}: {', '.join(parts)}", source.read_as, dropped]))
     return Table(x, y, classes, train, test, Checked(read_as, tuple(warnings)))

@@ -70,7 +70,7 @@ def read_text(path: Path, reading: Reading, *, headless: Sequence[Sequence[str]]
         _foreign(name, text)
         dialect = dialect_of(name, text, tabs, reading.separator, reading.decimal, reading.header)
         usual = next((names for names in headless if len(names) == dialect.columns), None)
-        if usual and (dialect.data_first or dialect.counted) and reading.header is None:
+        if usual and (dialect.data_first or dialect.numbered) and reading.header is None:
             dialect = dialect_of(name, text, tabs, dialect.separator, dialect.decimal, False)
         if dialect.columns > MOST_COLUMNS:
             raise DataError(f"{name}: {dialect.columns:,} columns are too many; at most {MOST_COLUMNS:,} are possible")
@@ -122,7 +122,7 @@ def _names(
             "write header: false if the file has none (columns are then named 1, 2, 3), or header: true if it is one",
         )
     notes = []
-    if dialect.counted and header is None:
+    if dialect.numbered and header is None:
         message = f"{name}: the first line, {shown(dialect.names)}, is taken for a header that numbers the columns"
         notes.append(f"{message}; write header: false if it is data")
     return dialect.names, notes
@@ -169,16 +169,16 @@ def _parsed(
 
 def _unparsed(name: str, dialect: Dialect, problem: str) -> DataError:
     above = dialect.line if dialect.names is not None else dialect.line - 1
-    if told := _FIELDS.search(problem):
-        expected, line, actual = map(int, told.groups())
+    if field_counts := _FIELDS.search(problem):
+        expected, line, actual = map(int, field_counts.groups())
         return DataError(
             f"{name}: line {line + above:,} has {actual} fields, the rows above it have {expected}",
             f"{_read_as(dialect)}; separator: … sets another: comma, semicolon, tab, whitespace, pipe",
         )
     if "EOF inside string" in problem:
         start = re.search(r"row (\d+)", problem)
-        where = f" in line {int(start.group(1)) + 1 + above:,}" if start else ""
-        return DataError(f"{name}: a quotation mark{where} is never closed", "close it, or remove it")
+        place = f" in line {int(start.group(1)) + 1 + above:,}" if start else ""
+        return DataError(f"{name}: a quotation mark{place} is never closed", "close it, or remove it")
     return DataError(f"{name} cannot be read as a table: {problem.splitlines()[0]}")
 
 
@@ -217,19 +217,19 @@ def _check_names(name: str, frame: pd.DataFrame, names: Sequence[str]) -> None:
     if "" in names:
         column_at = list(names).index("")
         row_numbers = numbers_rows(frame.iloc[:, column_at])
-        what = " and only numbers the rows" if row_numbers else ""
+        numbering = " and only numbers the rows" if row_numbers else ""
         hint = "delete it (pandas: to_csv(index=False), R: row.names=FALSE)" if row_numbers else "name it, or delete it"
-        raise DataError(f"{name}: column {column_at + 1} has no name{what}", hint)
+        raise DataError(f"{name}: column {column_at + 1} has no name{numbering}", hint)
 
 
 def _check_repeated(name: str, frame: pd.DataFrame, names: Sequence[str]) -> None:
     """Refuse a header that comes again among the rows, of files that were put together."""
-    again = None
+    repeats = None
     for i, column in enumerate(names):
         if frame.iloc[:, i].dtype.kind in "biufc":
             return
         equal = frame.iloc[:, i].astype(object) == column
-        again = equal if again is None else again & equal
-    if again is not None and again.any():
-        row = int(again.to_numpy().argmax()) + 1
+        repeats = equal if repeats is None else repeats & equal
+    if repeats is not None and repeats.any():
+        row = int(repeats.to_numpy().argmax()) + 1
         raise DataError(f"{name}: data row {row:,} is the header again", "delete it: files were put together perhaps")

@@ -31,10 +31,10 @@ def thousands(dialect: Dialect, body: str, names: Sequence[str]) -> list[str]:
         fields = [field.strip() for field in column]
         numbers = [field for field in fields if any(letter.isdigit() for letter in field)]
         marked = [field for field in numbers if grouped.fullmatch(field)]
-        others = [field for field in numbers if whole.fullmatch(field) and abs(int(field)) >= 10]
-        if len(marked) >= _FEWEST and others and all(grouped.fullmatch(n) or whole.fullmatch(n) for n in numbers):
+        plain = [field for field in numbers if whole.fullmatch(field) and abs(int(field)) >= 10]
+        if len(marked) >= _FEWEST and plain and all(grouped.fullmatch(n) or whole.fullmatch(n) for n in numbers):
             notes.append(
-                f"column {shorten(name, 40)!r} has {marked[0]} beside {others[0]}: it is read as a number below 1,000; "
+                f"column {shorten(name, 40)!r} has {marked[0]} beside {plain[0]}: it is read as a number below 1,000; "
                 "if its sign is one of thousands, remove it"
             )
     return notes
