@@ -53,4 +53,4 @@ def _source() -> str:
 @lru_cache(maxsize=1)
 def _packages(path: tuple[str, ...]) -> list[str]:
     del path  # where they are looked for
-    return sorted({f"{found.name}=={found.version}" for found in importlib.metadata.distributions()})
+    return sorted({f"{package.name}=={package.version}" for package in importlib.metadata.distributions()})

@@ -58,10 +58,10 @@ def connect(ray: Any, address: str | None, workers: int) -> None:
     try:
         ray.init(**options)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-        what = f"--address {address}" if address else "--executor ray"
+        flags = f"--address {address}" if address else "--executor ray"
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise UsageError(
-            f"{what}: no Ray cluster to work with: {reason}",
+            f"{flags}: no Ray cluster to work with: {reason}",
             "start one (ray start --head) and name its address, or leave --address out to start one for this run",
         ) from error
 

@@ -39,11 +39,11 @@ def resolve(device: str) -> tuple[str, ...]:
     if device == "auto":
         return every or ("cpu",)
     _, _, listed = device.partition(":")
-    chosen = tuple(f"cuda:{int(number)}" for number in listed.split(",")) if listed else every
-    if not chosen or not set(chosen) <= set(every):
-        there = f"torch finds {gpus} CUDA device{'s' * (gpus != 1)}" if gpus else "torch finds no CUDA device"
-        raise UsageError(f"--device {device}: {there} on this machine", "leave --device out, or use --device cpu")
-    return chosen
+    selected = tuple(f"cuda:{int(number)}" for number in listed.split(",")) if listed else every
+    if not selected or not set(selected) <= set(every):
+        available = f"torch finds {gpus} CUDA device{'s' * (gpus != 1)}" if gpus else "torch finds no CUDA device"
+        raise UsageError(f"--device {device}: {available} on this machine", "leave --device out, or use --device cpu")
+    return selected
 
 
 def uses_gpu(device: str) -> bool:

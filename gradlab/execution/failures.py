@@ -26,12 +26,12 @@ NAME = FAILURES
 
 def remembered(directory: RunDirectory, cells: dict[str, Cell], device: str) -> tuple[Failure, ...]:
     """Return the kept failures of `cells` (by id) in the present circumstances, in their order."""
-    kept: dict[str, Failure] = {}
+    failures: dict[str, Failure] = {}
     for entry in read_failures(directory.path):
         cell = cells.get(entry.cell)
         if cell is not None and entry.circumstances == circumstances(cell, device):
-            kept[entry.cell] = Failure(cell, entry.error, entry.bank)
-    return tuple(kept[cell] for cell in cells if cell in kept)
+            failures[entry.cell] = Failure(cell, entry.error, entry.bank)
+    return tuple(failures[cell] for cell in cells if cell in failures)
 
 
 def remember(directory: RunDirectory, failures: Sequence[Failure], device: str) -> None:

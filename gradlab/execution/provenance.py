@@ -61,9 +61,9 @@ class Provenance:
 
     def _write(self) -> None:
         started = self._entry["started"]
-        others = [entry for entry in self._directory.sessions() if entry.get("started") != started]
-        if self._kept or not others:
-            self._directory.write_sessions(self._name, [*others, self._entry])
+        earlier = [entry for entry in self._directory.sessions() if entry.get("started") != started]
+        if self._kept or not earlier:
+            self._directory.write_sessions(self._name, [*earlier, self._entry])
 
 
 def _now() -> str:

@@ -157,8 +157,8 @@ class RayExecutor:
                 self._running[stream] = _Running(bank, lost)
             if not self._running:
                 return
-            ready, _ = self._ray.wait(list(self._running), num_returns=1, timeout=_REFRESH_S)
-            for stream in ready:
+            streams, _ = self._ray.wait(list(self._running), num_returns=1, timeout=_REFRESH_S)
+            for stream in streams:
                 outcome = self._fetched(stream, self._running.pop(stream))
                 if outcome is not None:
                     yield outcome
@@ -211,5 +211,5 @@ class RayExecutor:
         if isinstance(returned.error, _Failed):
             failed = returned.error
             return Outcome(bank, None, failed.line, returned.traceback, returned.wall_s, returned.worker, failed.cause)
-        again = f", after {lost} lost node{'s' * (lost > 1)}" if lost else ""
-        return Outcome(bank, returned.result, "", "", returned.wall_s, returned.worker + again)
+        losses = f", after {lost} lost node{'s' * (lost > 1)}" if lost else ""
+        return Outcome(bank, returned.result, "", "", returned.wall_s, returned.worker + losses)

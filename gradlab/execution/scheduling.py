@@ -160,11 +160,11 @@ def _sizes(banks: Sequence[Bank]) -> str:
     return " and ".join(str(len(bank.cells)) for bank in banks)
 
 
-def _peculiar(failed: Sequence[Cell], others: Sequence[Cell]) -> bool:
+def _peculiar(failed: Sequence[Cell], succeeded: Sequence[Cell]) -> bool:
     """Return whether the failed cells share a component (an activation, say) that not all others have."""
     for field in SETTINGS.values():
         if field.is_component:
             values = {getattr(cell, field.attribute) for cell in failed}
-            if len(values) == 1 and any(getattr(cell, field.attribute) not in values for cell in others):
+            if len(values) == 1 and any(getattr(cell, field.attribute) not in values for cell in succeeded):
                 return True
     return False

@@ -22,7 +22,7 @@ def train(job: Job) -> BankResult:
     """
     for origin in job.plugins:
         plugins.load(origin)
-    chosen = devices(job.device)[0]
+    device = devices(job.device)[0]
     checkpoint = Checkpoint(Path(job.checkpoint), job.every_s) if job.checkpoint else None
-    records = train_bank(job.cells, chosen, checkpoint)
-    return BankResult(records, chosen, str(torch.__version__), 0 if checkpoint is None else checkpoint.resumed_at)
+    records = train_bank(job.cells, device, checkpoint)
+    return BankResult(records, device, str(torch.__version__), 0 if checkpoint is None else checkpoint.resumed_at)

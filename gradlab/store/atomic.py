@@ -87,7 +87,7 @@ def replacing_all(
     with explained("write", paths[0] if len(paths) == 1 else folder):
         try:
             with ExitStack() as stack:
-                files: list[BinaryIO] = [stack.enter_context(new.open("x+b")) for new in temporaries]
+                files: list[BinaryIO] = [stack.enter_context(temporary.open("x+b")) for temporary in temporaries]
                 yield tuple(files)
                 for file in files:
                     file.flush()

@@ -35,8 +35,10 @@ def recording(paths: Sequence[Path]) -> Iterator[tuple[BinaryIO, ...]]:
 
     def note(files: Sequence[BinaryIO]) -> None:
         sums = _settled(paths[0].parent)
-        new = {path.name: (*sums.get(path.name, ()), digest_of(file)) for path, file in zip(paths, files, strict=True)}
-        _write(paths[0].parent, {**sums, **new})
+        added = {
+            path.name: (*sums.get(path.name, ()), digest_of(file)) for path, file in zip(paths, files, strict=True)
+        }
+        _write(paths[0].parent, {**sums, **added})
 
     with replacing_all(paths, before=note) as files:
         yield files
@@ -65,14 +67,14 @@ def changed(folder: Path) -> tuple[str, ...]:
     if sums is None:
         return ()
     names = dict.fromkeys((*KNOWN, *sums))
-    there = [name for name in names if (folder / name).is_file()]
-    return tuple(name for name in there if digest(folder / name) not in sums.get(name, ()))
+    present = [name for name in names if (folder / name).is_file()]
+    return tuple(name for name in present if digest(folder / name) not in sums.get(name, ()))
 
 
 def remove(path: Path) -> None:
     """Remove a file that `recording` wrote, and its sum."""
     if path.is_file():
-        _write(path.parent, {name: kept for name, kept in _settled(path.parent).items() if name != path.name})
+        _write(path.parent, {name: digests for name, digests in _settled(path.parent).items() if name != path.name})
         with explained("remove", path):
             path.unlink()
 

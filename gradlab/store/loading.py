@@ -23,7 +23,7 @@ def load(
 ) -> tuple[Records, list[Unreadable]]:
     """Return the cells `ids` out of parts, in that order (without `ids` all, ordered by part), and the parts that
     cannot be read. A cell that several have is that of the first. With `names` only these fields are read."""
-    wanted = None if ids is None else set(ids)
+    requested = None if ids is None else set(ids)
     joined: list[pa.Table] = []
     tables: list[pa.Table] = []
     cells: dict[str, Cell] = {}
@@ -35,7 +35,7 @@ def load(
             rows = [
                 row
                 for row, cell in enumerate(table.column("cell").to_pylist())
-                if cell not in cells and (wanted is None or cell in wanted)
+                if cell not in cells and (requested is None or cell in requested)
             ]
             table = table.take(pa.array(rows, pa.int64()))
             settings = [decode(text) for text in table.column("setting").to_pylist()]

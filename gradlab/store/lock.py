@@ -53,7 +53,7 @@ def locked(directory: Path, warn: Callable[[str], None]) -> Iterator[None]:
         StoreError: the directory or its lock file cannot be made.
     """
     with explained("create", directory):
-        made = _make(directory)
+        created = _make(directory)
         key = directory.resolve()
     if _held.get(key) == threading.get_ident():
         yield
@@ -73,7 +73,7 @@ def locked(directory: Path, warn: Callable[[str], None]) -> Iterator[None]:
             del _held[key]
             _release(path, descriptor)
     finally:
-        for empty in reversed(made):
+        for empty in reversed(created):
             with suppress(OSError):
                 empty.rmdir()
 
@@ -148,8 +148,8 @@ def _open(path: Path) -> int:
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
         os.close(descriptor)
-        what = "has other names too (hard links)" if stat.S_ISREG(status.st_mode) else "is not a file"
-        raise StoreError(f"{path} {what}", "remove it, or choose another directory with --out")
+        problem = "has other names too (hard links)" if stat.S_ISREG(status.st_mode) else "is not a file"
+        raise StoreError(f"{path} {problem}", "remove it, or choose another directory with --out")
     return descriptor
 
 

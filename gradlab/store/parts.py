@@ -111,8 +111,8 @@ def read(path: Path, names: Collection[str] | None = None) -> pa.Table:
         file = pq.ParquetFile(pa.BufferReader(data), pre_buffer=False)
         if names is None:
             return file.read()
-        wanted = {"cell", "setting", "probe_steps", *names}
-        return file.read([name for name in file.schema_arrow.names if name in wanted])
+        requested = {"cell", "setting", "probe_steps", *names}
+        return file.read([name for name in file.schema_arrow.names if name in requested])
     except (pa.ArrowException, OSError) as error:
         raise Damaged(str(error).splitlines()[0]) from error
 
@@ -159,11 +159,11 @@ def _checked(path: Path) -> bytes:
         data = path.read_bytes()
     if len(data) < 12 or data[-4:] != _MAGIC:
         raise Damaged("it is cut short" if data[:4] == _MAGIC else "it is not a Parquet file")
-    at, written = _checksum(data, len(data) - 8 - int.from_bytes(data[-8:-4], "little"))
+    at, stored = _checksum(data, len(data) - 8 - int.from_bytes(data[-8:-4], "little"))
     actual = hashlib.sha256(data[:at])
     actual.update(_ZEROS)
     actual.update(data[at + 64 :])
-    if actual.hexdigest() != written:
+    if actual.hexdigest() != stored:
         raise Damaged("its checksum does not fit its content")
     return data
 
@@ -227,8 +227,8 @@ def _scalars(table: pa.Table, field: columns.Column) -> NDArray[Any]:
     column = table.column(field.name) if field.name in table.schema.names else pa.nulls(len(table), _type(field))
     values: NDArray[Any] = column.to_numpy(zero_copy_only=False)
     if field.kind == "text":  # whoever wrote the part may have put anything there
-        shown = {text: printable(text) for text in set(values.tolist()) if text is not None}
-        values = np.array([shown.get(text) for text in values.tolist()], dtype=object)
+        safe = {text: printable(text) for text in set(values.tolist()) if text is not None}
+        values = np.array([safe.get(text) for text in values.tolist()], dtype=object)
     return values
 
 

@@ -152,17 +152,17 @@ class RunDirectory:
 
     def start_over(self) -> Path | None:
         """Set the parts aside as ``parts.old``, in the place of an older one; return it, or None without parts."""
-        old = self.path / "parts.old"
+        old_parts = self.path / "parts.old"
         with explained("set aside", self.parts):
             if not self.parts.is_dir() or not any(self.parts.iterdir()):
                 return None
-            if old.is_dir() and not old.is_symlink():
-                shutil.rmtree(old)
+            if old_parts.is_dir() and not old_parts.is_symlink():
+                shutil.rmtree(old_parts)
             else:
-                old.unlink(missing_ok=True)
-            self.parts.rename(old)
+                old_parts.unlink(missing_ok=True)
+            self.parts.rename(old_parts)
             self.parts.mkdir()
-        return old
+        return old_parts
 
     def done(self, *, verify: bool = False) -> tuple[dict[str, str], tuple[tuple[str, str], ...]]:
         """Return which cells are done, as {cell id: bank id}, and the damaged parts as (file name, reason).
@@ -172,7 +172,7 @@ class RunDirectory:
         """
         from gradlab.store import parts
 
-        done: dict[str, str] = {}
+        part_of: dict[str, str] = {}
         damaged: list[tuple[str, str]] = []
         for path in self._published():
             try:
@@ -183,8 +183,8 @@ class RunDirectory:
                 if path.exists():
                     raise  # otherwise a run has set it aside at this moment
             else:
-                done |= {cell: path.stem for cell in ids if cell not in done}
-        return done, tuple(damaged)
+                part_of |= {cell: path.stem for cell in ids if cell not in part_of}
+        return part_of, tuple(damaged)
 
     def set_aside(self, part: str) -> Path:
         """Rename a damaged part so that its cells count as not done; return its new path."""
@@ -309,15 +309,15 @@ class RunDirectory:
             lines = "\n  ".join(map(printable, text.rstrip().splitlines()))
             file.write(b"\n" * torn + f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}Z {lines}\n".encode())
 
-    def log_since(self, position: int, most: int = 1 << 24) -> tuple[int, bytes]:
-        """Return what ``run.log`` holds from `position` on, or its last `most` bytes, and where that begins."""
+    def log_since(self, position: int, limit: int = 1 << 24) -> tuple[int, bytes]:
+        """Return what ``run.log`` holds from `position` on, or its last `limit` bytes, and where that begins."""
         path = self.path / "run.log"
         if not path.is_file():
             return position, b""
         with explained("read", path), path.open("rb") as file:
-            start = max(position, file.seek(0, os.SEEK_END) - most)
+            start = max(position, file.seek(0, os.SEEK_END) - limit)
             file.seek(start)
-            return start, file.read(most)
+            return start, file.read(limit)
 
     def sessions(self) -> list[dict[str, Any]]:
         """Return the sessions of ``run.json``, oldest first; none when it is missing or is not as gradlab wrote it."""

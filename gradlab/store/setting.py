@@ -26,9 +26,9 @@ def encode(cell: Cell) -> str:
 class UnknownSetting(StoreError):
     """A stored cell with a setting, or a value of one, that this version does not know."""
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, subject: str) -> None:
         super().__init__(
-            f"a stored cell has {what}, which this version of gradlab does not know",
+            f"a stored cell has {subject}, which this version of gradlab does not know",
             "it was written by a newer version: update gradlab, or run into another directory with --out",
         )
 

@@ -72,8 +72,8 @@ class WatchedDirectory:
         """
         with explained("create", self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            taken = any(self.path.iterdir())
-            if not taken:
+            occupied = any(self.path.iterdir())
+            if not occupied:
                 refused: list[str] = []
                 self._lock.enter_context(locked(self.path, refused.append))
                 self.locks = not refused
@@ -82,8 +82,8 @@ class WatchedDirectory:
                         file.write(self._encoded(document))
                 except FileExistsError:  # another process was faster
                     self.release()
-                    taken = True
-        if taken:
+                    occupied = True
+        if occupied:
             raise UsageError(
                 f"{self.path}: there are files in it already",
                 f'give another directory, out="{self.path}-2", or move this one away',
@@ -129,27 +129,27 @@ class WatchedDirectory:
         return in_use(self.path)
 
     def tables(
-        self, shown: Callable[[Sequence[Row]], Collection[int]] | None = None
+        self, choose: Callable[[Sequence[Row]], Collection[int]] | None = None
     ) -> tuple[list[Row], list[Row]]:  # fmt: skip
         """Return the rows of the steps, and those of their blocks; without a line that was not written to its end.
 
-        `shown` says of which of the steps the blocks are wanted; None: of all.
+        `choose` returns the steps, of those given, whose blocks are read; None: all.
         """
         steps = self.steps()
-        wanted = {row["step"] for row in steps} if shown is None else set(shown(steps))
-        return steps, self.blocks_since(0, wanted.__contains__)[0]
+        chosen_steps = {row["step"] for row in steps} if choose is None else set(choose(steps))
+        return steps, self.blocks_since(0, chosen_steps.__contains__)[0]
 
     def steps(self) -> list[Row]:
         """Return the rows of the steps."""
         return self._read("steps.csv", 0, STEP_COLUMNS)[0]
 
-    def blocks_since(self, start: int, wanted: Callable[[int], bool] | None = None) -> tuple[list[Row], int]:
-        """Return the rows of the blocks from a place of their file on, of the `wanted` steps, and the place where the
-        next will begin."""
-        return self._read("layers.csv", start, BLOCK_COLUMNS, wanted)
+    def blocks_since(self, start: int, selects: Callable[[int], bool] | None = None) -> tuple[list[Row], int]:
+        """Return the rows of the blocks from a place of their file on, of the steps that `selects` accepts, and the
+        place where the next will begin."""
+        return self._read("layers.csv", start, BLOCK_COLUMNS, selects)
 
     def _read(
-        self, name: str, start: int, columns: Sequence[str], wanted: Callable[[int], bool] | None = None
+        self, name: str, start: int, columns: Sequence[str], selects: Callable[[int], bool] | None = None
     ) -> tuple[list[Row], int]:  # fmt: skip
         path = self.path / name
         with explained("read", path):
@@ -157,13 +157,13 @@ class WatchedDirectory:
                 return [], 0
             with path.open("rb") as file:
                 try:
-                    return _rows(file, start, columns, wanted)
+                    return _rows(file, start, columns, selects)
                 except (ValueError, IndexError, KeyError, csv.Error) as error:
                     raise StoreError(f"{path} is not as gl.watch wrote it: {error}") from error
 
 
 def _rows(
-    file: BinaryIO, start: int, columns: Sequence[str], wanted: Callable[[int], bool] | None
+    file: BinaryIO, start: int, columns: Sequence[str], selects: Callable[[int], bool] | None
 ) -> tuple[list[Row], int]:  # fmt: skip
     """Return the rows of a file from a place on, and the place behind the last whole line."""
     header = file.readline()
@@ -186,7 +186,7 @@ def _rows(
     rows = [
         {column: _value(column, text) for column, text in zip(present, fields, strict=True)}
         for fields in csv.reader(lines(), strict=True)
-        if wanted is None or wanted(int(fields[at]))
+        if selects is None or selects(int(fields[at]))
     ]
     return rows, place
 

@@ -132,9 +132,9 @@ class LocalExecutor:
             return
         self._slots.remove(slot)
         if not self._slots:
-            said = f"; the last it said: {output.splitlines()[-1]}" if output else ""
+            last_line = f"; the last it said: {output.splitlines()[-1]}" if output else ""
             raise GradlabError(
-                f"no worker process comes up: it was {ending}, {_STARTS} times in a row{said}",
+                f"no worker process comes up: it was {ending}, {_STARTS} times in a row{last_line}",
                 "make room if memory is short, try --workers 1, or --executor inline to see what happens",
             )
 
@@ -166,33 +166,33 @@ class LocalExecutor:
         if not working:
             return []
         left_s = min(worker.deadline for _, worker in working) - time.monotonic()
-        ready = wait([worker.connection for _, worker in working], max(0.0, min(_WAKE_S, left_s)))
+        readable = wait([worker.connection for _, worker in working], max(0.0, min(_WAKE_S, left_s)))
         for _, worker in working:
-            if worker.connection not in ready and worker.deadline <= time.monotonic():
+            if worker.connection not in readable and worker.deadline <= time.monotonic():
                 worker.time_out()
-        return [slot for slot, worker in working if worker.connection in ready]
+        return [slot for slot, worker in working if worker.connection in readable]
 
     def _receive(self, slot: _Slot) -> Outcome | GradlabError | None:
         """Return the outcome of the bank in work, an error for the user, or None if only the worker's state changed."""
         worker = slot.worker
         assert worker is not None
         try:
-            kind, *rest = worker.receive()
+            kind, *payload = worker.receive()
         except Died as death:
             return self._died(slot, death)
         if kind == "ready":
             slot.ready, slot.failed_starts = True, 0
-            self._set_devices(*rest)
+            self._set_devices(*payload)
             return None
         if kind == "error":
-            error: GradlabError = rest[0]
+            error: GradlabError = payload[0]
             return error
         bank, slot.bank = slot.bank, None
         assert bank is not None
         if kind == "result":
-            result, wall_s = rest
+            result, wall_s = payload
             return Outcome(bank, result, "", "", wall_s, slot.name)
-        text, trace, cause, wall_s = rest
+        text, trace, cause, wall_s = payload
         if cause == "memory" or self._device_of(slot).startswith("cuda"):
             self._stop(slot)  # fragments of memory or a CUDA context that has failed would hurt the next bank
         return Outcome(bank, None, text, trace, wall_s, slot.name, cause)

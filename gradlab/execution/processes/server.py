@@ -45,11 +45,11 @@ def main(work: str, handle: int, parent: int) -> None:
     statuses: dict[int, int] = {}
     server = os.getpid()
     while True:
-        ready = select.select([handle, wake], [], [])[0]
-        if wake in ready:
+        readable = select.select([handle, wake], [], [])[0]
+        if wake in readable:
             os.read(wake, 4096)
             _reap(statuses)
-        if handle in ready:
+        if handle in readable:
             message, descriptors, _, _ = socket.recv_fds(requests, _REQUEST_BYTES, _DESCRIPTORS)
             if not message:
                 os._exit(0)

@@ -145,32 +145,32 @@ class ForkServer:
         self._begin()
 
     def _begin(self) -> None:
-        self._requests, theirs = socket.socketpair()
+        self._requests, peer = socket.socketpair()
         self._output = output_file()
-        call = f"gradlab.execution.processes.server import main; main({self._work!r}, {theirs.fileno()}, {os.getpid()})"
+        call = f"gradlab.execution.processes.server import main; main({self._work!r}, {peer.fileno()}, {os.getpid()})"
         try:
-            self._server = _python(call, theirs.fileno(), self._output)
+            self._server = _python(call, peer.fileno(), self._output)
         except BaseException:
             self._requests.close()
             self._output.close()
             raise
         finally:
-            theirs.close()
+            peer.close()
 
     def start(self, device: str, timeout_s: float | None, handle: int, output: IO[bytes]) -> Process:
         """Start a worker as soon as the server has imported what it needs."""
         if self._server.poll() is not None:
             self.close()
             self._begin()
-        status, theirs = os.pipe()
+        status, child_end = os.pipe()
         try:
-            descriptors = [handle, output.fileno(), theirs]
+            descriptors = [handle, output.fileno(), child_end]
             socket.send_fds(self._requests, [pickle.dumps((device, timeout_s))], descriptors)
         except OSError:
             os.close(status)
             raise
         finally:
-            os.close(theirs)
+            os.close(child_end)
         return _Forked(status, output, self._server, self._output)
 
     def close(self) -> None:
@@ -184,8 +184,10 @@ class ForkServer:
 class _Forked:
     """A worker that was forked; `status` is the end of a pipe that tells its process id and its exit code."""
 
-    def __init__(self, status: int, output: IO[bytes], server: subprocess.Popen[bytes], said: IO[bytes]) -> None:
-        self._status, self._output, self._server, self._said = status, output, server, said
+    def __init__(
+        self, status: int, output: IO[bytes], server: subprocess.Popen[bytes], server_output: IO[bytes]
+    ) -> None:
+        self._status, self._output, self._server, self._server_output = status, output, server, server_output
         self._pid: int | None = None
         self._ended: int | None = None
 
@@ -214,8 +216,8 @@ class _Forked:
 
     def _with_the_server(self) -> int:
         """Return the exit code of a worker whose server has died, and which died with it; copy what the server said."""
-        if not self._said.closed:  # else the server has been replaced meanwhile
-            self._output.write(self._said.read())
+        if not self._server_output.closed:  # else the server has been replaced meanwhile
+            self._output.write(self._server_output.read())
         with suppress(subprocess.TimeoutExpired):
             return self._server.wait(_EXIT_S)
         return -signal.SIGKILL

@@ -46,15 +46,15 @@ class Worker:
         self._timeout_s, self._timed_out = timeout_s, False
         self._oom_kills = oom_kills()
         self._output = output_file()
-        self.connection, theirs = Pipe()
+        self.connection, child_end = Pipe()
         try:
-            self._process = starter.start(device, timeout_s, theirs.fileno(), self._output)
+            self._process = starter.start(device, timeout_s, child_end.fileno(), self._output)
         except BaseException:
             self.connection.close()
             self._output.close()
             raise
         finally:
-            theirs.close()
+            child_end.close()
 
     def send(self, job: Job) -> None:
         """Send a job. If the worker has died meanwhile, `receive` raises that."""
