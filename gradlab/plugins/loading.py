@@ -113,7 +113,7 @@ def shipped(entries: Iterable[tuple[str, str]]) -> tuple[Origin, ...]:
 
 def _commit(entries: Sequence[_Entry], origin: Origin) -> None:
     """Register all entries, or none: raises PluginError when a name is taken from elsewhere."""
-    taken: set[tuple[str, str]] = set()
+    claimed: set[tuple[str, str]] = set()
     for key, name, _ in entries:
         present, owner = REGISTRIES[key].get(name), ""
         if present is None and name in ALIASES.get(key, {}):
@@ -122,12 +122,12 @@ def _commit(entries: Sequence[_Entry], origin: Origin) -> None:
             owner = "gradlab's own"
         elif present is not None and present.origin.path != origin.path:
             owner = f"of {present.origin.path or 'an object registered from Python'}"
-        elif (key, name) in taken:
+        elif (key, name) in claimed:
             owner = "of the same file"
         if owner:
-            where = f"{origin.path}: " if origin.path else ""
-            raise PluginError(f"{where}the {key} {name!r} is there already, {owner}", "choose another name")
-        taken.add((key, name))
+            prefix = f"{origin.path}: " if origin.path else ""
+            raise PluginError(f"{prefix}the {key} {name!r} is there already, {owner}", "choose another name")
+        claimed.add((key, name))
     if origin.path:
         for registry in REGISTRIES.values():
             for name in [name for name, known in registry.items() if known.origin and known.origin.path == origin.path]:
@@ -160,14 +160,14 @@ def failure(origin: Origin, error: BaseException, subject: str = "", place: str 
     """
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == origin.path]
     line = frames[-1].lineno if frames else error.lineno if isinstance(error, SyntaxError) else None
-    where = f"{origin.path}:{line}" if line else place or origin.path
+    location = f"{origin.path}:{line}" if line else place or origin.path
     if isinstance(error, GradlabError):
-        return PluginError(f"{where}: {error.message}", error.hint)
+        return PluginError(f"{location}: {error.message}", error.hint)
     reason = error.msg if isinstance(error, SyntaxError) else str(error).partition("\n")[0]
     lines = origin.content.decode("utf-8", "replace").splitlines()
     code = lines[line - 1].strip() if line and line <= len(lines) else ""
     message = f"{subject}{type(error).__name__}: {reason}".rstrip(": ")
-    return PluginError(f"{where}: {message}" if where else message, code)
+    return PluginError(f"{location}: {message}" if location else message, code)
 
 
 def _pickled(entry: _Entry) -> bytes:

@@ -15,31 +15,31 @@ _KINDS = {kind.__name__: kind for kind in (bool, int, float, str)}
 
 
 def params_of(
-    name: str, target: Any, positional: int, given: Mapping[str, Param], others: Sequence[str] = ()
+    name: str, target: Any, positional: int, declared: Mapping[str, Param], excluded: Sequence[str] = ()
 ) -> dict[str, Param]:
-    """Return the parameters of a component: `given` ones, and the arguments of `target` behind the first few, without
-    `others`.
+    """Return the parameters of a component: `declared` ones, and the arguments of `target` behind the first few,
+    without those that are `excluded`.
 
     Raises PluginError for an argument that a spec must give but whose kind nobody tells, and for a parameter in
-    `given` that `target` does not take.
+    `declared` that `target` does not take.
     """
     try:
         arguments = list(inspect.signature(target).parameters.values())
     except (TypeError, ValueError):  # compiled, like torch.sin
-        return dict(given)
+        return dict(declared)
     variable = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
-    own = {
+    accepted = {
         argument.name: param
         for argument in arguments[positional:]
         if argument.kind not in variable
-        and argument.name not in others
-        and (param := given.get(argument.name) or _param(name, argument)) is not None
+        and argument.name not in excluded
+        and (param := declared.get(argument.name) or _param(name, argument)) is not None
     }
     if any(argument.kind is inspect.Parameter.VAR_KEYWORD for argument in arguments):
-        return {**own, **given}
-    if unknown := [key for key in given if key not in own]:
+        return {**accepted, **declared}
+    if unknown := [key for key in declared if key not in accepted]:
         raise PluginError(f"{name} has a parameter {unknown[0]!r}, but its function has no such argument")
-    return own
+    return accepted
 
 
 def _param(name: str, argument: inspect.Parameter) -> Param | None:

@@ -173,7 +173,7 @@ def family(
         raise PluginError(f"{name} uses {sorted(unknown)[0]!r}", f"what a family may use is {' and '.join(_OPTIONAL)}")
     known = FAMILIES[like]
     unused = {key: setting for key, setting in _OPTIONAL.items() if key not in uses}
-    made = Family(
+    family = Family(
         None,
         summary,
         axis=known.axis,
@@ -187,7 +187,7 @@ def family(
         sweep=known.sweep,
         init_of_activation=known.init_of_activation,
     )
-    return _register("model", name, network, 1, params, made)
+    return _register("model", name, network, 1, params, family)
 
 
 def module(
@@ -230,32 +230,32 @@ def module(
     def registered(factory: _Code) -> _Code:
         if not callable(factory):
             raise PluginError(f"{name} must be a function or a class, found {type(factory).__name__}")
-        made = factory_of(name, factory, tuple(inputs), blocks, length)
-        own = {
+        model_factory = factory_of(name, factory, tuple(inputs), blocks, length)
+        declared = {
             key: param for key, param in params_of(name, factory, 0, params or {}, GIVEN).items() if key not in GIVEN
         }
         known = FAMILIES["mlp"]
         idle = ("activation", "init", "bias_std", *_OPTIONAL.values())
-        unused = [key for key in ("depth", "width", "seq_len") if key not in made.takes]
-        if "seq_len" in unused and {"tokens", "sequences"}.intersection(made.inputs):
+        unused = [key for key in ("depth", "width", "seq_len") if key not in model_factory.takes]
+        if "seq_len" in unused and {"tokens", "sequences"}.intersection(model_factory.inputs):
             unused.remove("seq_len")
         family = Family(
-            made,
+            model_factory,
             summary,
             axis=known.axis,
-            length=made.profile_length,
-            inputs=made.inputs,
+            length=model_factory.profile_length,
+            inputs=model_factory.inputs,
             cost=known.cost if parameters is None else _cost_of(known.cost, parameters),
             allows=dict.fromkeys((*_OPTIONAL, "branch_init"), ("none",)),
             ignores=(*idle, *unused),
             defaults={"depth": length} if "depth" in unused and isinstance(length, int) else {},
             sweep=known.sweep,
-            declared_length=None if length is None else made.profile_length,
+            declared_length=None if length is None else model_factory.profile_length,
             check="gradlab.module_banks.trial:check",
         )
         documented = (inspect.getdoc(factory) or "").partition("\n")[0].rstrip(".")
         described = summary or documented or "a module of the user"
-        register("model", name, replace(family, summary=described, params=own))
+        register("model", name, replace(family, summary=described, params=declared))
         return factory
 
     if not isinstance(name, str):
@@ -286,14 +286,14 @@ def _register(
     def registered(target: Any) -> Any:
         if not callable(target):
             raise PluginError(f"{name} must be a function or a class, found {type(target).__name__}")
-        own = dict(params or {}) if key == "model" else params_of(name, target, positional, params or {})
+        declared = dict(params or {}) if key == "model" else params_of(name, target, positional, params or {})
         fields: dict[str, Any] = {}
         if isinstance(component, Optimizer):  # a setting of its own
-            fields["weight_decay"] = own.pop("weight_decay", None) is not None
-            own = {"lr": own["lr"], **own}
+            fields["weight_decay"] = declared.pop("weight_decay", None) is not None
+            declared = {"lr": declared["lr"], **declared}
         documented = (inspect.getdoc(target) or "").partition("\n")[0].rstrip(".")
         summary = component.summary or documented or "a component of the user"
-        register(key, name, replace(component, target=target, summary=summary, params=own, **fields))
+        register(key, name, replace(component, target=target, summary=summary, params=declared, **fields))
         return target
 
     return registered if target is None else registered(target)

@@ -115,9 +115,9 @@ def _kinds_at(path: Path) -> dict[Path, Kind]:
             raise UsageError(f"{path}: there is nothing there", hint)
         if not path.is_dir():
             raise UsageError(f"{path} is a file, not a run directory", "name the directory that gradlab run has made")
-        own = kind_of(path)
-        if own is not None:
-            return {path: own}
+        own_kind = kind_of(path)
+        if own_kind is not None:
+            return {path: own_kind}
         kinds = {entry: kind for entry in sorted(path.iterdir()) if (kind := kind_of(entry)) is not None}
     if not kinds:
         raise UsageError(
@@ -150,7 +150,7 @@ def names_apart(directories: Iterable[_Directory]) -> tuple[str, ...]:
     """Return the name of each directory; its path where two have the same name."""
     every = list(directories)
     names = [directory.name for directory in every]
-    return tuple(own.name if names.count(own.name) == 1 else str(own.path) for own in every)
+    return tuple(directory.name if names.count(directory.name) == 1 else str(directory.path) for directory in every)
 
 
 def each_readable(directories: Sequence[D], read: Callable[[D], T]) -> tuple[dict[D, T], dict[D, StoreError]]:

@@ -129,8 +129,8 @@ class Run:
         """Return what was measured in the current cells (or `ids`), of every field or of `names`; see `unreadable`."""
         unreadable: list[Unreadable] = []
         banks = None if ids is None else {self.stored[cell] for cell in ids}
-        wanted = self.current if ids is None else ids
-        records = self.directory.load(wanted, names=names, banks=banks, unreadable=unreadable)
+        requested = self.current if ids is None else ids
+        records = self.directory.load(requested, names=names, banks=banks, unreadable=unreadable)
         if ids is None:
             self._unreadable = tuple(unreadable)
         elif unreadable:
@@ -258,10 +258,10 @@ class Run:
                 f"{self.path} has no finished cell" + (f": {reasons}" if reasons else ""),
                 self.unreadable[0].hint if reasons else "gradlab run puts them there",
             )
-        done = measured.scalars["cell"].tolist()
+        finished = measured.scalars["cell"].tolist()
         failed = [cell_id(failure.cell) for failure in failures]
         place = {cell: row for row, cell in enumerate(self.expected_cells)}
-        order = sorted((*done, *failed), key=lambda cell: place.get(cell, len(place)))
+        order = sorted((*finished, *failed), key=lambda cell: place.get(cell, len(place)))
         return tables(measured, failures, order=order, predict=Predictions(self.directory))
 
     def failures(self) -> list[Failure]:
@@ -271,8 +271,8 @@ class Run:
         """
         frame = self._written.cells
         if frame is None:
-            kept = {entry.cell: (entry.cell, entry.error, entry.bank) for entry in read_failures(self.path)}
-            failed = list(kept.values())
+            entries = {entry.cell: (entry.cell, entry.error, entry.bank) for entry in read_failures(self.path)}
+            failed = list(entries.values())
         else:
             lost = frame[(frame["status"] == "failed").to_numpy()].fillna({"error": "", "bank": ""})
             failed = list(zip(lost["cell"], lost["error"], lost["bank"], strict=True))

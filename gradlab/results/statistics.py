@@ -54,12 +54,12 @@ def mean_interval(values: Floats, group: Integers, groups: int, level: float = 0
     NaN for an empty group; the interval is NaN for fewer than two values.
     """
     usable = np.isfinite(values)
-    chosen, member = values[usable], group[usable]
+    finite, member = values[usable], group[usable]
     count = np.bincount(member, minlength=groups)
     several = count > 1
-    mean = np.where(count > 0, np.bincount(member, chosen, groups) / np.maximum(count, 1), np.nan)
+    mean = np.where(count > 0, np.bincount(member, finite, groups) / np.maximum(count, 1), np.nan)
     with np.errstate(over="ignore"):  # the loss of a diverging network: its interval is infinite
-        squares = np.bincount(member, np.square(chosen - mean[member]), groups)
+        squares = np.bincount(member, np.square(finite - mean[member]), groups)
     variance = squares / np.maximum(count - 1, 1)
     quantile = stdtrit(np.maximum(count - 1, 1), (1 + level) / 2)
     half = np.where(several, quantile * np.sqrt(variance / np.maximum(count, 1)), np.nan)
@@ -69,8 +69,8 @@ def mean_interval(values: Floats, group: Integers, groups: int, level: float = 0
 def deviation(values: Floats, group: Integers, groups: int) -> Floats:
     """Return the standard deviation (with n - 1) of the finite `values` of each group; NaN for fewer than two."""
     usable = np.isfinite(values)
-    chosen, member = values[usable], group[usable]
+    finite, member = values[usable], group[usable]
     count = np.bincount(member, minlength=groups)
-    mean = np.bincount(member, chosen, groups) / np.maximum(count, 1)
-    squares = np.bincount(member, np.square(chosen - mean[member]), groups)
+    mean = np.bincount(member, finite, groups) / np.maximum(count, 1)
+    squares = np.bincount(member, np.square(finite - mean[member]), groups)
     return np.where(count > 1, np.sqrt(squares / np.maximum(count - 1, 1)), np.nan)

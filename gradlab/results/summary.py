@@ -45,7 +45,7 @@ def summary_table(
         return count((cells[column] == value).to_numpy())
 
     n = np.bincount(group, minlength=groups)
-    kept = (cells["status"] == "ok").to_numpy()
+    finished = (cells["status"] == "ok").to_numpy()
     survival = mean(cells["log10_survival"].to_numpy() * LN10)
     with np.errstate(divide="ignore"):
         decay = mean(np.log(cells["decay"].to_numpy()))
@@ -82,7 +82,7 @@ def summary_table(
         "log10_survival_by_layer_final": lambda: mean_of_layers(cells["log10_survival_by_layer_final"], mean, count),
         "diverged": lambda: counted("status", "diverged"),
         "unmoved": lambda: count((cells["unmoved_blocks"] == blocks).fillna(False).to_numpy(bool)),
-        "metric_lost": lambda: count(kept & ~measures(cells["metric"].to_numpy(np.float64))),
+        "metric_lost": lambda: count(finished & ~measures(cells["metric"].to_numpy(np.float64))),
         "dead": lambda: counted("verdict", "dead"),
         "nonfinite": lambda: counted("verdict", "nonfinite"),
         "underflow_at": lambda: _of_largest(cells, "underflow_at", "underflow", group, groups),
@@ -112,7 +112,7 @@ def summary_table(
         if column.over_seeds == "geometric":
             with np.errstate(divide="ignore"):
                 return number(mean(np.log(values)).mean)
-        return mean(np.where(kept, values, np.nan) if column.over_seeds == "mean_finished" else values).mean
+        return mean(np.where(finished, values, np.nan) if column.over_seeds == "mean_finished" else values).mean
 
     return frame_of("summary", derived, over_seeds)
 
@@ -130,9 +130,9 @@ def mean_of_layers(
 
 def _of_largest(cells: pd.DataFrame, name: str, largest: str, group: Integers, groups: int) -> Any:
     """Return the column `name` of the cell of each group whose column `largest` is largest; missing where all are 0."""
-    chosen = np.full(groups, np.nan)
+    selected = np.full(groups, np.nan)
     size = cells[largest].fillna(0).to_numpy(np.float64)
     values = cells[name].to_numpy(np.float64, na_value=np.nan)
     for cell in np.argsort(size, kind="stable"):
-        chosen[group[cell]] = values[cell]
-    return pd.array(chosen, dtype="Int64")
+        selected[group[cell]] = values[cell]
+    return pd.array(selected, dtype="Int64")

@@ -52,8 +52,8 @@ def number(logarithm: Floats) -> Floats:
 
     -inf, an exact zero, stays 0.
     """
-    shown = np.isneginf(logarithm) | ((logarithm >= _SMALLEST) & (logarithm <= _LARGEST))
-    return np.where(shown, np.exp(np.where(shown, logarithm, 0.0)), np.nan)
+    representable = np.isneginf(logarithm) | ((logarithm >= _SMALLEST) & (logarithm <= _LARGEST))
+    return np.where(representable, np.exp(np.where(representable, logarithm, 0.0)), np.nan)
 
 
 def log_ratio(first: Floats, last: Floats) -> Floats:

@@ -77,10 +77,10 @@ class Predictions:
         data = self._directory.read_bytes(NAME)
         try:
             document = parse(data or b"{}")
-            kept = document["predictions"] if document["theory"] == self._version() else {}
+            predictions = document["predictions"] if document["theory"] == self._version() else {}
         except (ValueError, KeyError, TypeError):
-            kept = {}
-        self._known = kept if isinstance(kept, dict) else {}
+            predictions = {}
+        self._known = predictions if isinstance(predictions, dict) else {}
         return self._known
 
     def _version(self) -> str:

@@ -79,9 +79,9 @@ class WrittenTables:
 
     def changed(self, name: Table) -> bool:
         """Return whether the file of a table is there and has another content than was written."""
-        there = (self._directory.path / f"{name}.csv").is_file()
+        exists = (self._directory.path / f"{name}.csv").is_file()
         return (
-            there
+            exists
             and self._manifest is not None
             and sha256(self._read(name)).hexdigest() != self._manifest.tables.get(name)
         )
