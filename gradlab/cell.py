@@ -107,10 +107,12 @@ class Setting:
 _ABOUT = tuple(f.name for f in dataclasses.fields(Setting))
 
 
-def setting(key: str, default: Any, help: str, kind: type = float, **more: Any) -> Any:
-    """Return a field of `Cell`; `more` are fields of its `Setting` and of its `Param`."""
-    about = {name: more.pop(name) for name in _ABOUT if name in more}
-    return field(default=default, metadata={"setting": Setting(key, Param(default, kind, help=help, **more), **about)})
+def setting(key: str, default: Any, help: str, kind: type = float, **attributes: Any) -> Any:
+    """Return a field of `Cell`; `attributes` are fields of its `Setting` and of its `Param`."""
+    about = {name: attributes.pop(name) for name in _ABOUT if name in attributes}
+    return field(
+        default=default, metadata={"setting": Setting(key, Param(default, kind, help=help, **attributes), **about)}
+    )
 
 
 def _component(key: str, default: str, help: str, registry: dict[str, Any], **about: Any) -> Any:
@@ -270,9 +272,9 @@ def parameter_value(key: str, component: Named) -> Value | None:
     """Return the parameter of a dotted key that a component has, its default where it is given none; None without."""
     owner, _, name = key.rpartition(".")
     known = REGISTRIES[owner].get(component.name)
-    given = dict(component.params)
-    if name in given or known is None or name not in known.params:
-        return given.get(name)
+    values = dict(component.params)
+    if name in values or known is None or name not in known.params:
+        return values.get(name)
     default: Value | None = known.params[name].default
     return default
 

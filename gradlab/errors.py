@@ -36,8 +36,8 @@ def shorten(text: str, limit: int = QUOTED) -> str:
 
 def pointer(text: str, column: int) -> list[str]:
     """Return the line `text`, cut around `column` (from 1) where it is long, and below it a sign at that column."""
-    cut = max(0, column - 1 - SHOWN // 2) if len(text) > SHOWN else 0
-    return [f"    {printable(text[cut : cut + SHOWN])}", "    " + " " * (column - 1 - cut) + "^"]
+    start = max(0, column - 1 - SHOWN // 2) if len(text) > SHOWN else 0
+    return [f"    {printable(text[start : start + SHOWN])}", "    " + " " * (column - 1 - start) + "^"]
 
 
 def printable(text: str) -> str:
@@ -96,10 +96,10 @@ class OptionError(UsageError):
 
     def __init__(self, option: str, value: object, problem: str, hint: str = "") -> None:
         try:
-            shown = f"{value:g}" if isinstance(value, float) else str(value) or "''"
+            text = f"{value:g}" if isinstance(value, float) else str(value) or "''"
         except ValueError:  # Python writes no whole number of more than 4,300 digits
-            shown = "…"
-        self.option, self.value, self._rest = option, value, f"{shown}: {problem}"
+            text = "…"
+        self.option, self.value, self._rest = option, value, f"{text}: {problem}"
         super().__init__(f"{option} {self._rest}", hint)
 
     def on_command_line(self) -> str:
@@ -138,8 +138,8 @@ class Problem:
     hint: str = ""
 
     def __str__(self) -> str:
-        where = f"{self.source}:{self.line}:{self.column}: " if self.line else f"{self.source}: " if self.source else ""
-        lines = [printable_lines(where + self.message)]
+        place = f"{self.source}:{self.line}:{self.column}: " if self.line else f"{self.source}: " if self.source else ""
+        lines = [printable_lines(place + self.message)]
         if self.text:
             lines += pointer(self.text, self.column)
         if self.hint:
@@ -151,6 +151,6 @@ class SpecError(GradlabError):
     """All problems of a spec at once; `problems` is never empty."""
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
-        first, *others = "\n".join(str(problem) for problem in problems).split("\n")
-        super().__init__(first, lines=others)
+        first, *following = "\n".join(str(problem) for problem in problems).split("\n")
+        super().__init__(first, lines=following)
         self.problems = problems

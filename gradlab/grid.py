@@ -47,15 +47,15 @@ def expand(spec: Spec, limit: int = LIMIT) -> Expansion:
         raise _refused(spec, message, "take fewer values or seeds, or a higher --limit")
     distinct: dict[Cell, Cell] = {}
     digests: dict[str, str] = {}
-    made = 0
+    count = 0
     for subgrid in spec.subgrids:
         for cell in _cells(spec, subgrid, digests):
-            made += 1
+            count += 1
             distinct.setdefault(_same(cell), cell)
-    if not made:
+    if not count:
         raise _refused(spec, f"exclude leaves none of the {spec.size:,} cells")
     cells = tuple(distinct.values())
-    return Expansion(cells, _axes(spec, cells), duplicates=made - len(cells), excluded=spec.size - made)
+    return Expansion(cells, _axes(spec, cells), duplicates=count - len(cells), excluded=spec.size - count)
 
 
 def _refused(spec: Spec, message: str, hint: str = "") -> SpecError:
@@ -113,8 +113,8 @@ def _custom_components() -> dict[str, dict[str, str]]:
 
 def _plugin_digest(values: dict[str, Any], custom: dict[str, dict[str, str]]) -> str:
     """Return the digest of the sources behind a cell's components: of one itself, of several over them all."""
-    used = {known.get(values[attribute].name) for attribute, known in custom.items() if attribute in values} - {None}
-    digests = sorted(digest for digest in used if digest)
+    used_digests = {known.get(values[attribute].name) for attribute, known in custom.items() if attribute in values}
+    digests = sorted(digest for digest in used_digests if digest)
     return hashlib.sha256("\n".join(digests).encode()).hexdigest() if len(digests) > 1 else "".join(digests)
 
 
@@ -142,14 +142,16 @@ def _fill_lengths(values: dict[str, Any]) -> None:
         named = values.get(setting.attribute)
         if not setting.is_component or named is None:
             continue
-        known, given = REGISTRIES[setting.key][named.name].params, dict(named.params)
-        if missing := [name for name, param in known.items() if param.length and name not in given]:
+        known, values_given = REGISTRIES[setting.key][named.name].params, dict(named.params)
+        if missing := [name for name, param in known.items() if param.length and name not in values_given]:
             along = SETTINGS[FAMILIES[values.get("model", _DEFAULTS["model"]).name].axis.along].attribute
-            given |= dict.fromkeys(missing, values.get(along, _DEFAULTS[along]))
-            kept = tuple(
-                (name, given[name]) for name in known if given.get(name, known[name].default) != known[name].default
+            values_given |= dict.fromkeys(missing, values.get(along, _DEFAULTS[along]))
+            changed = tuple(
+                (name, values_given[name])
+                for name in known
+                if values_given.get(name, known[name].default) != known[name].default
             )
-            values[setting.attribute] = Named(named.name, kept)
+            values[setting.attribute] = Named(named.name, changed)
 
 
 def _fold_model(values: dict[str, Any]) -> None:

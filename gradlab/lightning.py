@@ -85,6 +85,6 @@ def _model(module: nn.Module, name: str) -> nn.Module:
             raise UsageError(f"model={name!r} is no module of {type(module).__name__}", f"it has {children}")
         part: nn.Module = parts[name]
         return part
-    own: list[nn.Module] = [child for child in module.children() if any(True for _ in child.parameters())]
-    alone = len(own) == 1 and not any(True for _ in module.parameters(recurse=False))
-    return own[0] if alone and not isinstance(own[0], nn.ModuleList | nn.ModuleDict) else module
+    trainable: list[nn.Module] = [child for child in module.children() if any(True for _ in child.parameters())]
+    alone = len(trainable) == 1 and not any(True for _ in module.parameters(recurse=False))
+    return trainable[0] if alone and not isinstance(trainable[0], nn.ModuleList | nn.ModuleDict) else module

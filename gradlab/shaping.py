@@ -73,10 +73,10 @@ def deep_kernel_shape(value: Callable[[Floats], Floats], slope: Callable[[Floats
 
     for scale, shift in _STARTS:
         with np.errstate(all="ignore"):
-            found = root(missing, [math.log(scale), shift], tol=1e-14)
-        if np.abs(found.fun).max() < 1e-11:
-            mean, variance, _, _ = moments(*found.x)
-            return Shape(math.exp(found.x[0]), float(found.x[1]), 1 / math.sqrt(variance), -float(mean))
+            solution = root(missing, [math.log(scale), shift], tol=1e-14)
+        if np.abs(solution.fun).max() < 1e-11:
+            mean, variance, _, _ = moments(*solution.x)
+            return Shape(math.exp(solution.x[0]), float(solution.x[1]), 1 / math.sqrt(variance), -float(mean))
     raise ValueError(f"no shift and scale give a slope of {target:g}")
 
 

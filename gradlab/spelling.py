@@ -74,7 +74,7 @@ FLAGS = Spelling(" ", "--", False, {key: name.replace("_", "-") for key, name in
 """Flags of ``gradlab sweep`` and ``theory``: ``--batch-size`` for ``train.batch_size``."""
 
 
-def keywords(written: Mapping[str, str] | None = None, *, document: bool = False) -> Spelling:
-    """Return keyword arguments of Python; `written` has the names that a caller used, by key."""
+def keywords(names: Mapping[str, str] | None = None, *, document: bool = False) -> Spelling:
+    """Return keyword arguments of Python; `names` are those that a caller used, by key."""
     parameters = {f"{owner}.{name}": f"{owner}_{name}" for owner in REGISTRIES for name in _parameters(owner)}
-    return Spelling("=", "", document, {**parameters, **_ATTRIBUTES, **(written or {})})
+    return Spelling("=", "", document, {**parameters, **_ATTRIBUTES, **(names or {})})

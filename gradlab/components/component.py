@@ -149,8 +149,8 @@ class Task(Component):
 
     def shape_of(self, named: Named) -> tuple[int, ...]:
         """Return the shape of a sample, channels first; empty where there is none, or none known before the data."""
-        given = {name: param.default for name, param in self.params.items()} | dict(named.params)
-        return () if self.shape is None else self.shape(given)
+        values = {name: param.default for name, param in self.params.items()} | dict(named.params)
+        return () if self.shape is None else self.shape(values)
 
     @property
     def of_sequences(self) -> bool:
@@ -180,8 +180,8 @@ class Named:
     def __str__(self) -> str:
         if not self.params:
             return self.name
-        shown = ", ".join(f"{k}={PurePath(str(v)).name if k == 'path' else _text(v)}" for k, v in self.params)
-        return f"{self.name}({shown})"
+        params = ", ".join(f"{k}={PurePath(str(v)).name if k == 'path' else _text(v)}" for k, v in self.params)
+        return f"{self.name}({params})"
 
 
 def _text(value: Value) -> str:

@@ -15,18 +15,18 @@ def _act(target: str, summary: str, **params: Param) -> Activation:
 
 
 def _init(
-    name: str, summary: str, more: Mapping[str, Param] | None = None, models: tuple[str, ...] = (), **own: Param
+    name: str, summary: str, trailing: Mapping[str, Param] | None = None, models: tuple[str, ...] = (), **leading: Param
 ) -> Component:
-    """``{NAME: VALUE}`` means the first parameter: what an init has of its own, else its gain, never one of `more`."""
+    """``{NAME: VALUE}`` means the first parameter: a `leading` one, else the gain, never a `trailing` one."""
     gain = {"gain": Param(1.0, low=0, above=True)}
-    return Component(f"gradlab.nn.inits:{name}", summary, {**own, **gain, **(more or {})}, models=models)
+    return Component(f"gradlab.nn.inits:{name}", summary, {**leading, **gain, **(trailing or {})}, models=models)
 
 
 def _norm(
     name: str,
     summary: str,
     over: tuple[str, ...] = (),
-    more: Mapping[str, Param] | None = None,
+    trailing: Mapping[str, Param] | None = None,
     *,
     centred: bool = True,
     models: tuple[str, ...] = (),
@@ -38,7 +38,7 @@ def _norm(
     return Component(
         f"gradlab.nn.norms:{name}",
         summary,
-        {**(more or {}), "eps": Param(1e-5, low=0)},
+        {**(trailing or {}), "eps": Param(1e-5, low=0)},
         least=least,
         advised=advised,
         models=models,
