@@ -142,14 +142,12 @@ def _fill_lengths(values: dict[str, Any]) -> None:
         named = values.get(setting.attribute)
         if not setting.is_component or named is None:
             continue
-        known, values_given = REGISTRIES[setting.key][named.name].params, dict(named.params)
-        if missing := [name for name, param in known.items() if param.length and name not in values_given]:
+        known, params = REGISTRIES[setting.key][named.name].params, dict(named.params)
+        if missing := [name for name, param in known.items() if param.length and name not in params]:
             along = SETTINGS[FAMILIES[values.get("model", _DEFAULTS["model"]).name].axis.along].attribute
-            values_given |= dict.fromkeys(missing, values.get(along, _DEFAULTS[along]))
+            params |= dict.fromkeys(missing, values.get(along, _DEFAULTS[along]))
             changed = tuple(
-                (name, values_given[name])
-                for name in known
-                if values_given.get(name, known[name].default) != known[name].default
+                (name, params[name]) for name in known if params.get(name, known[name].default) != known[name].default
             )
             values[setting.attribute] = Named(named.name, changed)
 
