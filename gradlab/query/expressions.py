@@ -64,16 +64,16 @@ class Condition:
     _others: tuple[Pattern | Range, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        others = tuple(constant for constant in self.constants if isinstance(constant, Pattern | Range))
+        patterned = tuple(constant for constant in self.constants if isinstance(constant, Pattern | Range))
         plain = (constant for constant in self.constants if not isinstance(constant, Pattern | Range))
         object.__setattr__(self, "_plain", frozenset(map(_folded, plain)))
-        object.__setattr__(self, "_others", others)
+        object.__setattr__(self, "_others", patterned)
 
     def __str__(self) -> str:
-        shown = list(map(_written, self.constants))
-        if len(shown) == 1:
-            return f"{self.name}{self.sign}{shown[0]}"
-        return f"{self.name}{' not' * (self.sign == '!=')} in [{', '.join(shown)}]"
+        texts = list(map(_written, self.constants))
+        if len(texts) == 1:
+            return f"{self.name}{self.sign}{texts[0]}"
+        return f"{self.name}{' not' * (self.sign == '!=')} in [{', '.join(texts)}]"
 
     def holds(self, value: Any) -> bool | None:
         """Whether it holds for a value of the column; None where that is empty."""
@@ -243,5 +243,5 @@ def _fits(constant: Pattern | Range, value: Any) -> bool:
     name, parameters = read_component(str(value))
     if name.lower() != constant.name.lower() or constant.parameters is None:
         return name.lower() == constant.name.lower()
-    meant = {key: PurePath(str(part)).name if key == "path" else part for key, part in constant.parameters}
-    return meant == dict(parameters)
+    expected = {key: PurePath(str(part)).name if key == "path" else part for key, part in constant.parameters}
+    return expected == dict(parameters)

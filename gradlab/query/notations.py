@@ -36,10 +36,10 @@ def is_notation(text: str) -> bool:
         return True
     if _COLONS.fullmatch(text):
         return any(character.isdigit() for character in text)
-    called = _CALL.fullmatch(text)
-    if called is not None and called[1] is None:
-        return _LISTED.fullmatch(called[2].strip()) is not None
-    return (called is not None and called[1] in _FUNCTIONS) or _inner(text) is not None
+    call = _CALL.fullmatch(text)
+    if call is not None and call[1] is None:
+        return _LISTED.fullmatch(call[2].strip()) is not None
+    return (call is not None and call[1] in _FUNCTIONS) or _inner(text) is not None
 
 
 def _inner(text: str) -> str | None:
@@ -60,30 +60,30 @@ def numbers_of(text: str, *, whole: bool = False) -> list[str]:
     Raises RangeError for what has more than one meaning or none, with how it is written here.
     """
     text = text.strip()
-    shown = shorten(text)
+    excerpt = shorten(text)
     if _SPACED.fullmatch(text):
         return text.split()
     pair = _PAIR.fullmatch(text)
     thousands = pair is not None and (len(pair[2]) == 3 if whole else pair[2].startswith("0") or len(pair[2]) == 3)
     if pair is not None and (thousands or not whole):
         point = f"{pair[1]}{pair[2]}" if thousands else f"{pair[1]}.{pair[2]}"
-        raise RangeError(f"'{shown}' may be one number or two", f"write {point} or [{int(pair[1])}, {int(pair[2])}]")
+        raise RangeError(f"'{excerpt}' may be one number or two", f"write {point} or [{int(pair[1])}, {int(pair[2])}]")
     if _LISTED.fullmatch(text):
         return [part.strip() for part in re.split("[,;]", text) if part.strip()]
     if (ends := _DASH.fullmatch(text)) is not None:
-        raise RangeError(f"cannot read '{shown}'", f"write {ends[1]}..{ends[2]}, both ends included")
+        raise RangeError(f"cannot read '{excerpt}'", f"write {ends[1]}..{ends[2]}, both ends included")
     if (colons := _COLONS.fullmatch(text)) is not None:
-        raise RangeError(f"cannot read '{shown}' as a range", _colon_hint(*colons.groups()))
+        raise RangeError(f"cannot read '{excerpt}' as a range", _colon_hint(*colons.groups()))
     if (inner := _inner(text)) is not None:
         return numbers_of(inner, whole=whole)
-    called = _CALL.fullmatch(text)
-    assert called is not None
-    if called[1] is None:
-        return numbers_of(called[2], whole=whole)
+    call = _CALL.fullmatch(text)
+    assert call is not None
+    if call[1] is None:
+        return numbers_of(call[2], whole=whole)
     try:
-        return _FUNCTIONS[called[1]](*_arguments(called[2]))
+        return _FUNCTIONS[call[1]](*_arguments(call[2]))
     except (TypeError, ValueError, decimal.DecimalException):
-        raise RangeError(f"cannot read '{shown}'", HOW) from None
+        raise RangeError(f"cannot read '{excerpt}'", HOW) from None
 
 
 def _colon_hint(first: str | None, second: str | None, third: str | None) -> str:

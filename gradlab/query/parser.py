@@ -65,7 +65,7 @@ class Expressions:
         parts = [self._alternatives()]
         while self.scanner.take(","):
             parts.append(self._alternatives())
-        return parts[0] if len(parts) == 1 else And(tuple(part for each in parts for part in conjuncts(each)))
+        return parts[0] if len(parts) == 1 else And(tuple(conjunct for part in parts for conjunct in conjuncts(part)))
 
     def _alternatives(self) -> Expression:
         parts = [self._conjunction()]

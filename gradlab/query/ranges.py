@@ -81,34 +81,34 @@ def parse(text: str) -> Range:
 
     Raises RangeError when it is none, or one that runs backwards, never ends or has more than `LONGEST` values.
     """
-    shown = shorten(text.strip())
+    excerpt = shorten(text.strip())
     match = _RANGE.fullmatch(text)
     if not match:
         end = " has no end" if re.fullmatch(rf"\s*{END}\s*\.\.\s*", text) else " cannot be read"
-        raise RangeError(f"the range '{shown}'{end}")
+        raise RangeError(f"the range '{excerpt}'{end}")
     first, last = (Decimal(match[name].replace("_", "")) for name in ("first", "last"))
     by = Decimal(match["by"].replace("_", "")) if match["by"] else None
     if any(isinf(float(number)) for number in (first, last, by or Decimal(0))):
         raise RangeError(
-            f"the range '{shown}' goes beyond what a number can hold", "the largest number is about 1.8e308"
+            f"the range '{excerpt}' goes beyond what a number can hold", "the largest number is about 1.8e308"
         )
     if last < first:
-        raise RangeError(f"the range '{shown}' runs backwards", "a range goes up: the smaller number stands first")
+        raise RangeError(f"the range '{excerpt}' runs backwards", "a range goes up: the smaller number stands first")
     if by is None and not (_whole(first) and _whole(last)):
-        hint = f"add a step or a factor, as in {shown}:0.1 or {shown}*10"
-        raise RangeError(f"the range '{shown}' does not say how to get from one number to the next", hint)
+        hint = f"add a step or a factor, as in {excerpt}:0.1 or {excerpt}*10"
+        raise RangeError(f"the range '{excerpt}' does not say how to get from one number to the next", hint)
     factor = match["kind"] == "*"
     if by is not None and by <= factor:
-        what = "a factor (*) must be above 1" if factor else "a step (:) must be above 0"
-        raise RangeError(f"the range '{shown}' never ends", what)
+        bound = "a factor (*) must be above 1" if factor else "a step (:) must be above 0"
+        raise RangeError(f"the range '{excerpt}' never ends", bound)
     if factor and first <= 0:
-        raise RangeError(f"the range '{shown}' never ends", "a range with a factor (*) must begin above 0")
+        raise RangeError(f"the range '{excerpt}' never ends", "a range with a factor (*) must begin above 0")
     by = Decimal(1) if by is None else by
     length = _CONTEXT.divide(last, first).ln(_CONTEXT) / by.ln(_CONTEXT) if factor else (
         _CONTEXT.divide(_CONTEXT.subtract(last, first), by)
     )  # fmt: skip
     if length >= LONGEST:
-        raise RangeError(f"the range '{shown}' has more than {LONGEST:,} values", "take a larger step or a factor")
+        raise RangeError(f"the range '{excerpt}' has more than {LONGEST:,} values", "take a larger step or a factor")
     return Range(first, last, by, factor)
 
 

@@ -129,8 +129,8 @@ class Scanner:
             end = opening if (opening := self._space(end)) < len(self.text) and self.text[opening] == "(" else end
         while end < len(self.text) and self.text[end] == "(":
             end = self._closed(end)
-            more = _WORD.match(self.text, end)
-            end = more.end() if more else end
+            word = _WORD.match(self.text, end)
+            end = word.end() if word else end
         return self._finish(token.at, end)
 
     def items(self, place: str) -> Operand:

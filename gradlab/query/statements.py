@@ -77,7 +77,7 @@ class Quantity:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A written. ``within`` has a `tolerance`, which is a share of the right side when `relative`."""
+    """A comparison of quantities. ``within`` has a `tolerance`, which is a share of the right side when `relative`."""
 
     left: Quantity
     sign: str

@@ -39,9 +39,9 @@ def split_component(text: str) -> tuple[str, list[tuple[str, str | None]]]:
 
     A parameter that is given no value has None.
     """
-    name, opening, rest = text.partition("(")
+    name, opening, arguments = text.partition("(")
     parameters: list[tuple[str, str | None]] = []
-    for part in filter(str.strip, rest.rpartition(")")[0].split(",") if opening else ()):
+    for part in filter(str.strip, arguments.rpartition(")")[0].split(",") if opening else ()):
         key, equals, value = part.partition("=")
         parameters.append((key.strip(), value.strip() if equals else None))
     return name.strip(), parameters

@@ -36,8 +36,8 @@ class _Conflict:
     def pairs(self, grid: LocatedGrid) -> Iterator[_Pair]:
         """Yield the values that exclude each other and occur together."""
         if self.ordered:  # long axes: most often their two worst values tell
-            left = max(grid.values(self.left), key=lambda given: _largest(given.value))
-            right = min(grid.values(self.right), key=lambda given: given.value)
+            left = max(grid.values(self.left), key=lambda located: _largest(located.value))
+            right = min(grid.values(self.right), key=lambda located: located.value)
             if not self.broken(left.value, right.value):
                 return
         for left, right in grid.pairs(self.left, self.right):
@@ -106,12 +106,12 @@ def idle_seq_len(subgrids: Iterable[Subgrid]) -> str:
     able = [name for name, family in FAMILIES.items() if "seq_len" not in family.ignores]
     models: dict[str, None] = {}
     tasks: dict[str, None] = {}
-    given = False
+    length_given = False
     for subgrid in subgrids:
         models |= dict.fromkeys(model.name for model in subgrid.values("model"))
         tasks |= dict.fromkeys(task.name for task in subgrid.values("task"))
-        given = given or "seq_len" in dict(subgrid.fixed) or "seq_len" in subgrid.varied
-    if not given:
+        length_given = length_given or "seq_len" in dict(subgrid.fixed) or "seq_len" in subgrid.varied
+    if not length_given:
         return ""
     if models.keys() & set(able):
         of_samples = not any(TASKS[task].of_sequences for task in tasks)
@@ -255,7 +255,7 @@ def _narrowing_isometries(grid: LocatedGrid, invalid: set[str], problems: Proble
     """Add a problem where an init that keeps every length meets a convolution to fewer channels than images have."""
     if {"task", "width", "init"} & invalid:
         return
-    for init in (given for given in grid.values("init") if given.value.name == "delta_orthogonal"):
+    for init in (located for located in grid.values("init") if located.value.name == "delta_orthogonal"):
         for task, width in grid.pairs("task", "width"):
             channels = next(iter(TASKS[task.value.name].shape_of(task.value)), 0)
             settings = {"init": init.value, "task": task.value, "width": width.value}
@@ -271,7 +271,9 @@ def _narrowing_isometries(grid: LocatedGrid, invalid: set[str], problems: Proble
 
 def _too_few() -> Iterator[_Conflict]:
     """Yield the conflicts of components with numbers so small that their output is constant."""
-    bounded = {(key, other) for key, known in REGISTRIES.items() for each in known.values() for other in each.least}
+    bounded = {
+        (key, other) for key, known in REGISTRIES.items() for component in known.values() for other in component.least
+    }
     for key, other in sorted(bounded):
 
         def broken(named: Named, value: int, key: str = key, other: str = other) -> bool:
@@ -290,10 +292,10 @@ def barely_enough(subgrids: Iterable[Subgrid]) -> Iterator[str]:
         for key, registry in REGISTRIES.items():
             for named in subgrid.values(key):
                 for other, advised in registry[named.name].advised.items():
-                    few = next((value for value in subgrid.values(other) if value < advised), None)
-                    if few is not None and subgrid.has(And((_is(key, Pattern(named.name)), _is(other, few)))):
-                        what = f"{key}: {named.name} with {other}: {few} gives 1 and -1 but for its eps"
-                        yield f"{what}: almost no gradient comes through; take a {other} of at least {advised}"
+                    small = next((value for value in subgrid.values(other) if value < advised), None)
+                    if small is not None and subgrid.has(And((_is(key, Pattern(named.name)), _is(other, small)))):
+                        combination = f"{key}: {named.name} with {other}: {small} gives 1 and -1 but for its eps"
+                        yield f"{combination}: almost no gradient comes through; take a {other} of at least {advised}"
 
 
 def _is(key: str, constant: Constant) -> Condition:

@@ -65,29 +65,29 @@ def parse(
             valid = False
         else:
             values[entry.key] = value
-    given = {entry.key for entry in entries}
-    if not (pattern and not entries) and not _complete(key, name, {*given, *elsewhere}, component.mark, problems):
+    parameters = {entry.key for entry in entries}
+    if not (pattern and not entries) and not _complete(key, name, {*parameters, *elsewhere}, component.mark, problems):
         valid = False
     if not valid:
         return None
     lr = values.pop("lr", None) if key == "optimizer" else None
-    kept = tuple((key, values[key]) for key in known if key in values and values[key] != known[key].default)
-    return ParsedComponent(Named(name, kept), None if lr is None else float(lr), bare=not entries)
+    params = tuple((key, values[key]) for key in known if key in values and values[key] != known[key].default)
+    return ParsedComponent(Named(name, params), None if lr is None else float(lr), bare=not entries)
 
 
 def _variant(key: str, component: WrittenComponent) -> WrittenComponent:
     """Return the component that has the given parameters: of ``{name: sgd, momentum: 0.9}`` the optimizer momentum."""
     variants = VARIANTS.get(key, {}).get(component.name, ())
-    own = REGISTRIES[key][component.name].params
-    given = {entry.key: entry.value for entry in component.params}
-    foreign = [parameter for parameter, _ in variants if parameter in given and parameter not in own]
+    takes = REGISTRIES[key][component.name].params
+    values = {entry.key: entry.value for entry in component.params}
+    foreign = [parameter for parameter, _ in variants if parameter in values and parameter not in takes]
     if not foreign:
         return component
-    wanted = [parameter for parameter in foreign if not _is_zero(given[parameter])]
-    name = next((name for parameter, name in variants if parameter in wanted), component.name)
+    nonzero = [parameter for parameter in foreign if not _is_zero(values[parameter])]
+    name = next((name for parameter, name in variants if parameter in nonzero), component.name)
     known = REGISTRIES[key][name].params
-    kept = tuple(entry for entry in component.params if entry.key not in foreign or entry.key in known)
-    return WrittenComponent(name, component.mark, kept)
+    params = tuple(entry for entry in component.params if entry.key not in foreign or entry.key in known)
+    return WrittenComponent(name, component.mark, params)
 
 
 def _unpaired(key: str, component: WrittenComponent) -> WrittenComponent:
@@ -108,14 +108,14 @@ def _is_zero(node: Node) -> bool:
     return isinstance(node, ScalarNode) and (names_nothing(node.value) or node.value == 0)
 
 
-def _complete(key: str, name: str, given: Collection[str], mark: Mark, problems: Problems) -> bool:
+def _complete(key: str, name: str, parameters: Collection[str], mark: Mark, problems: Problems) -> bool:
     """Whether every parameter that a component cannot do without is given; what is missing goes to `problems`."""
     known = REGISTRIES[key][name].params
-    missing = [parameter for parameter, param in known.items() if param.required and parameter not in given]
+    missing = [parameter for parameter, param in known.items() if param.required and parameter not in parameters]
     if missing:
         example = ", ".join([f"name: {name}", *(f"{parameter}: …" for parameter in missing)])
-        what = " and ".join(filter(None, [", ".join(missing[:-1]), missing[-1]]))
-        problems.add(mark, f"{name} needs its {what}", f"write {{{example}}}")
+        needed = " and ".join(filter(None, [", ".join(missing[:-1]), missing[-1]]))
+        problems.add(mark, f"{name} needs its {needed}", f"write {{{example}}}")
     return not missing
 
 
@@ -205,8 +205,8 @@ def _named(key: str, node: Node, params: tuple[Entry, ...], problems: Problems) 
     else:
         problems.add(node.mark, f"{key} must be a name, found {show(node)}", _hint_for_no_name(key, node))
         return None
-    meant = registered(key, name, known)
-    if meant is None:
+    canonical_name = registered(key, name, known)
+    if canonical_name is None:
         nothing = names_nothing(name)
         noun = key.rpartition(".")[2].replace("_", " ")
         message = f"{key} cannot be {shorten(name)}" if nothing else f"unknown {noun} {shorten(name)!r}"
@@ -216,7 +216,7 @@ def _named(key: str, node: Node, params: tuple[Entry, ...], problems: Problems) 
             hint = "" if problems.crowded else name_hint(key, "" if nothing else name, known)
         problems.add(node.mark, message, hint)
         return None
-    return WrittenComponent(meant, node.mark, params)
+    return WrittenComponent(canonical_name, node.mark, params)
 
 
 def _hint_for_no_name(key: str, node: Node) -> str:
@@ -242,9 +242,11 @@ def _printed(key: str, node: ScalarNode, problems: Problems) -> WrittenComponent
     params = []
     for parameter, value in written_params:
         if value is None:
-            meant = registered(key, name, REGISTRIES[key])
-            params = list(REGISTRIES[key][meant].params) if meant is not None else []
-            example = f"{meant}({params[0]}={shorten(parameter)})" if params else "leaky_relu(negative_slope=0.2)"
+            canonical_name = registered(key, name, REGISTRIES[key])
+            params = list(REGISTRIES[key][canonical_name].params) if canonical_name is not None else []
+            example = (
+                f"{canonical_name}({params[0]}={shorten(parameter)})" if params else "leaky_relu(negative_slope=0.2)"
+            )
             hint = f"parameters are written name=value, as in {example}"
             problems.add(node.mark, f"cannot read '{shorten(parameter)}' as a parameter", hint)
             return None

@@ -23,7 +23,7 @@ _Tree = TypeVar("_Tree")
 
 def expression_of(node: ScalarNode, base: Path, problems: Problems) -> Expression | None:
     """Return the expression over settings that a text is, or None after adding to `problems`."""
-    return parsed(parse, node, lambda written: bind(written, node, base, problems)[0], problems)
+    return parsed(parse, node, lambda condition: bind(condition, node, base, problems)[0], problems)
 
 
 def parsed(parser: Callable[[str, _Bind], _Tree], node: ScalarNode, bind: _Bind, problems: Problems) -> _Tree | None:
@@ -38,23 +38,27 @@ def parsed(parser: Callable[[str, _Bind], _Tree], node: ScalarNode, bind: _Bind,
 
 
 def bind(
-    written: WrittenCondition, text: ScalarNode, base: Path, problems: Problems
+    condition: WrittenCondition, text: ScalarNode, base: Path, problems: Problems
 ) -> tuple[Condition, tuple[Mark, ...]]:
     """Return the condition that a comparison in a text is, and the position of each of its constants.
 
     What is wrong is added to `problems`.
     """
-    key, sign, mark = written.name, written.sign, position(text, written.at)
+    key, sign, mark = condition.name, condition.sign, position(text, condition.at)
     key = "lr" if key == "optimizer.lr" else key
     if key not in SETTINGS and parameter_of(key) is None:
         problems.add(mark, *unknown_setting(key))
         return Condition(key, sign, ()), ()
-    operands = written.lists if fields.holds_list(key) else written.operands
+    operands = condition.lists if fields.holds_list(key) else condition.operands
     constants: list[Constant] = []
     marks: list[Mark] = []
     for operand in operands:
-        at, shown = position(text, operand.at), operand.text
-        node = ScalarNode(at, shown, shown, quoted=True) if operand.quoted else compose_value(shown, at, problems)
+        at, value_text = position(text, operand.at), operand.text
+        node = (
+            ScalarNode(at, value_text, value_text, quoted=True)
+            if operand.quoted
+            else compose_value(value_text, at, problems)
+        )
         constant = None if node is None else _constant(key, node, base, problems)
         if node is None or constant is None:  # the first wrong value speaks for a list
             return Condition(key, sign, ()), ()

@@ -28,8 +28,8 @@ def dump(spec: Spec, *, defaults: bool = True) -> str:
     subgrids = spec.subgrids
     fixed = [dict(subgrid.fixed) for subgrid in subgrids]
     varied = frozenset().union(*(subgrid.varied for subgrid in subgrids))
-    given = {key for settings in fixed for key in settings}
-    keys = [key for key in SETTINGS if key != "seed" and (key in given or (defaults and key not in varied))]
+    fixed_keys = {key for settings in fixed for key in settings}
+    keys = [key for key in SETTINGS if key != "seed" and (key in fixed_keys or (defaults and key not in varied))]
     common = {key for key in keys if key not in varied and len({_value(settings, key) for settings in fixed}) == 1}
     for key in keys:
         if key in common and _value(fixed[0], key) is not None:  # a seq_len that is left to the task
@@ -79,8 +79,8 @@ def _columns(axis: Axis) -> dict[str, list[Any]]:
 
 
 def _with_lr(optimizer: Any, lr: float) -> dict[str, Any]:
-    written = {"name": optimizer} if isinstance(optimizer, str) else optimizer
-    return {"name": written["name"], "lr": lr, **written}
+    long_form = {"name": optimizer} if isinstance(optimizer, str) else optimizer
+    return {"name": long_form["name"], "lr": lr, **long_form}
 
 
 def _exclude(exclude: Exclude) -> str | dict[str, Any]:

@@ -57,16 +57,16 @@ class _ExpectationReader:
         because = ""
         if isinstance(node, MappingNode):
             because = self._because(node)
-            that = node.get("that")
-            if that is None:
+            statement_entry = node.get("that")
+            if statement_entry is None:
                 self._problems.add(node.mark, "an expectation needs its statement", "write that: and the statement")
                 return None
-            node = that.value
+            node = statement_entry.value
         if not isinstance(node, ScalarNode) or not node.text.strip() or not isinstance(node.value, str):
             hint = 'as in survival[activation=relu, depth=32] > 1e-3, or {that: "…", because: "…"}'
             self._problems.add(node.mark, f"an expectation must be a statement, found {show(node)}", hint)
             return None
-        statement = parsed(parse_statement, node, lambda written: self._condition(written, node), self._problems)
+        statement = parsed(parse_statement, node, lambda condition: self._condition(condition, node), self._problems)
         if statement is None:
             return None
         for quantity in statement.quantities:
@@ -81,12 +81,12 @@ class _ExpectationReader:
                 self._problems.add(entry.mark, f"unknown key {shorten(entry.key)!r} in expect", hint)
         return text(node, "because", self._problems)
 
-    def _condition(self, written: WrittenCondition, node: ScalarNode) -> Condition:
-        if written.name in ("seed", "seeds"):
-            mark = position(node, written.at)
+    def _condition(self, comparison: WrittenCondition, node: ScalarNode) -> Condition:
+        if comparison.name in ("seed", "seeds"):
+            mark = position(node, comparison.at)
             self._problems.add(mark, "a statement is about configurations, over all their seeds", "leave the seed out")
-            return Condition(written.name, written.sign, ())
-        condition, marks = bind(written, node, self._base, self._problems)
+            return Condition(comparison.name, comparison.sign, ())
+        condition, marks = bind(comparison, node, self._base, self._problems)
         if self._subgrids is not None and condition.constants:
             occurring = [value for subgrid in self._subgrids for value in subgrid.values(condition.name)]
             self._check_values(condition, marks, occurring)

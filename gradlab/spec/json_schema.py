@@ -108,7 +108,12 @@ def _shared(schema: Schema) -> Schema:
 
 def _dotted() -> list[str]:
     """Return the dotted keys of the parameters of all components; of the optimizer's lr there is a setting."""
-    keys = (f"{key}.{name}" for key, known in REGISTRIES.items() for each in known.values() for name in each.params)
+    keys = (
+        f"{key}.{name}"
+        for key, known in REGISTRIES.items()
+        for component in known.values()
+        for name in component.params
+    )
     return list(dict.fromkeys(keys))
 
 
@@ -188,7 +193,7 @@ def _component(key: str) -> Schema:
     printed = "|".join(re.escape(str(word)) for word in words if isinstance(word, str))
     forms: list[Schema] = [{"enum": words}, {"type": "string", "pattern": rf"^\s*({printed})\s*\(.*\)\s*$"}]
     for name, component in registry.items():
-        spelled = [name, *(alias for alias, meant in aliases.items() if meant == name)]
+        spelled = [name, *(alias for alias, target in aliases.items() if target == name)]
         forms += _mappings(key, name, spelled, component)
     return {"anyOf": forms}
 
@@ -198,7 +203,7 @@ def _mappings(key: str, name: str, spelled: list[str], component: Component) -> 
     variants = dict(VARIANTS.get(key, {}).get(name, ()))
     params = {parameter: _param(param) for parameter, param in component.params.items()}
     for other in variants.values():
-        params = {**{own: _param(param) for own, param in REGISTRIES[key][other].params.items()}, **params}
+        params = {**{parameter: _param(param) for parameter, param in REGISTRIES[key][other].params.items()}, **params}
     params |= {parameter: {} for parameter in variants if parameter not in params}
     if key == "task":
         params = _with_scaling(params)

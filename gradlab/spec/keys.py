@@ -27,13 +27,13 @@ NAMED = tuple(key for key in SETTINGS if key != "seed")
 """The settings a spec gives a value to; of seeds it gives a number or a list."""
 
 
-def settings(node: MappingNode, place: str, others: Collection[str], problems: Problems) -> Iterator[Entry]:
+def settings(node: MappingNode, place: str, elsewhere: Collection[str], problems: Problems) -> Iterator[Entry]:
     """Yield the settings of a mapping under their full keys, and add the unknown ones to `problems`.
 
-    `place` is the key of the mapping (``"grid"``), empty for a section itself; `others` are keys read elsewhere.
+    `place` is the key of the mapping (``"grid"``), empty for a section itself; `elsewhere` are keys of another reader.
     """
     for entry in flat(node):
-        if entry.key in others:
+        if entry.key in elsewhere:
             continue
         if entry.key in NAMED or (entry.key == "seed" and place == "exclude") or parameter_of(entry.key):
             yield entry
@@ -42,7 +42,7 @@ def settings(node: MappingNode, place: str, others: Collection[str], problems: P
         elif entry.key in GROUPS:
             mapping(entry, problems)
         else:
-            _unknown(entry, place, others, problems)
+            _unknown(entry, place, elsewhere, problems)
 
 
 def flat(node: MappingNode) -> Iterator[Entry]:
@@ -62,13 +62,13 @@ def _with_scaling(entry: Entry, task: MappingNode) -> Iterator[Entry]:
     """Yield a task, and beside it the settings ``inputs: {scale: 2}`` and the like that are written inside of it."""
     name = task.get("name")
     if name is None and len(task.entries) == 1 and isinstance(inner := task.entries[0].value, MappingNode):
-        own, *scaling = _with_scaling(entry, inner)
-        yield replace(entry, value=MappingNode(task.mark, (replace(task.entries[0], value=own.value),)))
+        bare_task, *scaling = _with_scaling(entry, inner)
+        yield replace(entry, value=MappingNode(task.mark, (replace(task.entries[0], value=bare_task.value),)))
         yield from scaling
         return
     apart = [member for member in task.entries if _scales(member)]
-    kept = tuple(member for member in task.entries if member not in apart)
-    yield replace(entry, value=MappingNode(task.mark, kept))
+    task_entries = tuple(member for member in task.entries if member not in apart)
+    yield replace(entry, value=MappingNode(task.mark, task_entries))
     yield from flat(MappingNode(task.mark, tuple(apart)))
 
 
@@ -108,7 +108,7 @@ def text(node: MappingNode, key: str, problems: Problems) -> str:
     return entry.value.text.strip()
 
 
-def hint_for(key: str, others: Collection[str] = ()) -> str:
+def hint_for(key: str, alternatives: Collection[str] = ()) -> str:
     """Return the hint for an unknown key: what other tools call so, the nearest setting, or all of them."""
     dotted = key.replace("__", ".").replace("/", ".")
     if dotted != key and (dotted in NAMED or parameter_of(dotted) is not None):  # of scikit-learn and Hydra
@@ -123,16 +123,16 @@ def hint_for(key: str, others: Collection[str] = ()) -> str:
         return f"did you mean {' or '.join(nested[:3])}?" if several else f"did you mean '{nested[0]}'?"
     if foreign is not None:
         return foreign.hint
-    close = nearest(key, [*NAMED, *others])
+    close = nearest(key, [*NAMED, *alternatives])
     return f"did you mean '{close}'?" if close else "the settings are " + ", ".join(NAMED)
 
 
-def unknown_setting(key: str, others: Collection[str] = ()) -> tuple[str, str]:
-    """Return message and hint for a key that is no setting; `others` are keys that could stand there as well."""
+def unknown_setting(key: str, alternatives: Collection[str] = ()) -> tuple[str, str]:
+    """Return message and hint for a key that is no setting; `alternatives` are keys that could stand there as well."""
     owner, _, name = key.rpartition(".")
     if owner in REGISTRIES:
         return f"no {owner} has a parameter {shorten(name)!r}", hint_for(key)
-    return f"unknown setting {shorten(key)!r}", hint_for(key, others)
+    return f"unknown setting {shorten(key)!r}", hint_for(key, alternatives)
 
 
 def _parameters() -> Iterator[str]:
@@ -160,7 +160,7 @@ def _hint_for_parameter(owner: str, name: str) -> str:
     return setting_of_its_own(owner, name, known) or parameter_hint(name, known).replace("it has ", "there are ")
 
 
-def _unknown(entry: Entry, place: str, others: Collection[str], problems: Problems) -> None:
+def _unknown(entry: Entry, place: str, alternatives: Collection[str], problems: Problems) -> None:
     key = entry.key
     group, _, member = key.partition(".")
     inside = f" in {place}" if place else ""
@@ -180,7 +180,7 @@ def _unknown(entry: Entry, place: str, others: Collection[str], problems: Proble
     elif key.rpartition(".")[0] in REGISTRIES:
         message, hint = unknown_setting(key)
     else:
-        hint = hint_for(key, [*others, *GROUPS])
+        hint = hint_for(key, [*alternatives, *GROUPS])
     problems.add(entry.mark, message, hint)
 
 

@@ -96,12 +96,12 @@ def from_mapping(
         mark = Mark(shorten(f"{spelling.name(key)} {words}".rstrip()), spelling=spelling)
         entries.append(Entry(key, mark, ScalarNode(mark, words, words, quoted=True)))
     root = MappingNode(Mark("the settings"), tuple(entries))
-    for key, given in mapping.items():
-        mark, node = python_value(key, given, spelling, problems)
+    for key, value in mapping.items():
+        mark, node = python_value(key, value, spelling, problems)
         movable = (key in SETTINGS and key != "seed") or key == "seeds" or parameter_of(key) is not None
         if node is not None:
-            new = Entry(key, mark, node)
-            root = put(root, key, node, mark) if movable else MappingNode(root.mark, (*root.entries, new))
+            entry = Entry(key, mark, node)
+            root = put(root, key, node, mark) if movable else MappingNode(root.mark, (*root.entries, entry))
     return _spec(root, "the settings", overrides, overrides_spelling, Path(), problems)
 
 

@@ -70,7 +70,7 @@ class LocatedGrid:
 
     def drops(self, settings: dict[str, Any]) -> bool:
         """Whether an exclude drops whatever has these values beside what is fixed."""
-        known = {key: given.value for key, given in self.fixed.items()} | settings
+        known = {key: located.value for key, located in self.fixed.items()} | settings
         return any(evaluate(located.exclude.expression, known) is True for located in self.exclude)
 
     def put_beside(self, other: str, key: str, values: Iterable[LocatedValue]) -> None:

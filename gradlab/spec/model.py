@@ -95,8 +95,8 @@ class Subgrid:
                 (place,) = part.axes
                 rows[place] = [row for row in rows[place] if part.may([row] * len(self.axes), unknown)]
         tried = islice(product(*rows), MOST_TRIED)
-        chosen = (at for at in tried if all(part.may(at, unknown) for part in parts))
-        return prod(map(len, rows)) > MOST_TRIED or any(not any(exclude(at) for exclude in excludes) for at in chosen)
+        accepted = (at for at in tried if all(part.may(at, unknown) for part in parts))
+        return prod(map(len, rows)) > MOST_TRIED or any(not any(exclude(at) for exclude in excludes) for at in accepted)
 
 
 class _Truth:

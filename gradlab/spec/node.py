@@ -151,10 +151,10 @@ class Problems:
         """Raise SpecError with all problems found, by line, if there are any."""
         if self._problems:
             ordered = sorted(self._problems, key=lambda problem: (not problem.line, problem.line, problem.column))
-            left = len(ordered) - MOST_PROBLEMS
-            if left > 0:
-                more = Problem(f"and {left:,} more problem{'s' * (left > 1)}", ordered[0].source)
-                ordered = [*ordered[:MOST_PROBLEMS], more]
+            unlisted = len(ordered) - MOST_PROBLEMS
+            if unlisted > 0:
+                remainder = Problem(f"and {unlisted:,} more problem{'s' * (unlisted > 1)}", ordered[0].source)
+                ordered = [*ordered[:MOST_PROBLEMS], remainder]
             raise SpecError(tuple(ordered))
 
 

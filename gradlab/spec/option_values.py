@@ -47,7 +47,7 @@ def _split(text: str) -> Iterator[str]:
     yield text[start:]
 
 
-def python_value(key: str, given: object, spelling: Spelling, problems: Problems) -> tuple[Mark, Node | None]:
+def python_value(key: str, raw: object, spelling: Spelling, problems: Problems) -> tuple[Mark, Node | None]:
     """Return a value of Python as a document whose every place is called by the key, as it is spelled, and the value.
 
     Text is read as behind an option; a path is one text, whatever it holds. None, and a problem added, for what means
@@ -55,13 +55,13 @@ def python_value(key: str, given: object, spelling: Spelling, problems: Problems
     """
     label = spelling.name(key)
     try:
-        value = plain(given)
+        value = plain(raw)
     except ValueError as error:
         mark = Mark(shorten(label), spelling=spelling)
         problems.add(mark, str(error))
         return mark, None
-    shown = "" if isinstance(value, dict | list) else str(value)
-    mark = Mark(shorten(f"{label} {shown}".rstrip()), spelling=spelling)
-    if isinstance(given, os.PathLike):
+    value_text = "" if isinstance(value, dict | list) else str(value)
+    mark = Mark(shorten(f"{label} {value_text}".rstrip()), spelling=spelling)
+    if isinstance(raw, os.PathLike):
         return mark, ScalarNode(mark, value, value, quoted=True)
     return mark, parse_value(value, mark, problems) if isinstance(value, str) else from_python(value, mark)

@@ -57,12 +57,12 @@ def _option_values(changes: Sequence[str], problems: Problems) -> Iterator[Entry
 
 
 def _python_values(changes: Mapping[str, object], spelling: Spelling, problems: Problems) -> Iterator[Entry]:
-    for key, given in changes.items():
-        if key in _TEXTS and isinstance(given, str):
-            mark = Mark(shorten(f"{key} {given}"), spelling=spelling)
-            yield Entry(key, mark, ScalarNode(mark, str(given), str(given), quoted=True))
+    for key, value in changes.items():
+        if key in _TEXTS and isinstance(value, str):
+            mark = Mark(shorten(f"{key} {value}"), spelling=spelling)
+            yield Entry(key, mark, ScalarNode(mark, str(value), str(value), quoted=True))
             continue
-        mark, node = python_value(key, given, spelling, problems)
+        mark, node = python_value(key, value, spelling, problems)
         if node is not None:
             yield Entry(key, mark, node)
 
@@ -97,21 +97,21 @@ class _Removal:
         return _without(inner, self.key)
 
 
-def _put_parameter(mapping: MappingNode, new: Entry) -> MappingNode:
+def _put_parameter(mapping: MappingNode, entry: Entry) -> MappingNode:
     """Return the document with a parameter under a dotted key, in the place of what components say of it themselves.
 
     An included configuration with a component of its own gets a single value; of several it keeps the one it had.
     """
-    several = _is_several(new.key, new.value)
-    owner = new.key.rpartition(".")[0]
+    several = _is_several(entry.key, entry.value)
+    owner = entry.key.rpartition(".")[0]
 
     def without(place: str, inner: MappingNode) -> MappingNode:
-        return inner if several and place == "include" else _without_parameter(inner, new.key)
+        return inner if several and place == "include" else _without_parameter(inner, entry.key)
 
     def included(place: str, inner: MappingNode) -> MappingNode:
-        return _set(inner, new) if place == "include" and inner.get(owner) and not several else inner
+        return _set(inner, entry) if place == "include" and inner.get(owner) and not several else inner
 
-    return _transformed(put(_transformed(mapping, without), new.key, new.value, new.mark), included)
+    return _transformed(put(_transformed(mapping, without), entry.key, entry.value, entry.mark), included)
 
 
 def _component_of(mapping: MappingNode, entry: Entry) -> Entry | None:
@@ -122,7 +122,7 @@ def _component_of(mapping: MappingNode, entry: Entry) -> Entry | None:
         return named
     present = [inner.get(owner) for _, inner in _walk(mapping)]
     default = ScalarNode.plain(entry.mark, str(SETTINGS[owner].default))
-    nodes = [item for given in present if given for item in items_of(given.value)] or [default]
+    nodes = [item for present_entry in present if present_entry for item in items_of(present_entry.value)] or [default]
     components = (written(owner, node, Problems()) for node in nodes)
     has_parameter = any(name in REGISTRIES[owner][known.name].params for known in components if known)
     return None if has_parameter else named
@@ -137,33 +137,33 @@ def _long_form(component: WrittenComponent) -> MappingNode:
 def put(mapping: MappingNode, key: str, node: Node, mark: Mark) -> MappingNode:
     """Return the document with a setting replaced: `node` fixes it or, holding several values, makes it an axis."""
     mapping = _flat(mapping)
-    new = Entry(key, mark, node)
+    entry = Entry(key, mark, node)
     if key == "lr":
         mapping = _transformed(mapping, lambda _, inner: _without_parameter(inner, "optimizer.lr"))
     if key == "optimizer" and _without_own("optimizer", node, "lr") != node:
         mapping = _transformed(mapping, lambda _, inner: _without(inner, "lr"))
     if key == "seeds":
         mapping = _transformed(mapping, lambda place, inner: inner if place == "include" else _without(inner, key))
-        return _set(mapping, new)
+        return _set(mapping, entry)
     several = _is_several(key, node)
-    old, grid = mapping.get(key), mapping.get("grid")
+    old_entry, grid = mapping.get(key), mapping.get("grid")
 
     def change(place: str, inner: MappingNode) -> MappingNode:
-        given = inner.get(key)
+        inner_entry = inner.get(key)
         if several and place == "include":  # a single configuration keeps the value it had
-            return inner if given or old is None else _set(inner, old)
-        if several and given and (place == "zip" or (grid is not None and inner is grid.value)):
-            return _set(inner, new)
+            return inner if inner_entry or old_entry is None else _set(inner, old_entry)
+        if several and inner_entry and (place == "zip" or (grid is not None and inner is grid.value)):
+            return _set(inner, entry)
         return _without(inner, key)
 
     mapping = _transformed(mapping, change)
     if not several:
-        return _set(mapping, new)
+        return _set(mapping, entry)
     if any(place in ("grid", "zip") and inner.get(key) for place, inner in _walk(mapping)):
         return mapping
     grid = mapping.get("grid")
     inner = grid.value if grid and isinstance(grid.value, MappingNode) else MappingNode(mark)
-    return _set(mapping, Entry("grid", grid.mark if grid else mark, _set(inner, new)))
+    return _set(mapping, Entry("grid", grid.mark if grid else mark, _set(inner, entry)))
 
 
 def _is_several(key: str, node: Node) -> bool:
@@ -193,8 +193,12 @@ def _transformed(mapping: MappingNode, change: _Change, place: str = "section") 
 def _inside(place: str, node: Node, change: _Change) -> Node:
     if isinstance(node, SequenceNode):
         changed = [(item, _inside(place, item, change)) for item in node.items]
-        kept = (new for old, new in changed if place != "include" or new == old or new != MappingNode(old.mark))
-        return replace(node, items=tuple(kept))
+        remaining = (
+            after
+            for before, after in changed
+            if place != "include" or after == before or after != MappingNode(before.mark)
+        )
+        return replace(node, items=tuple(remaining))
     return _transformed(node, change, place) if isinstance(node, MappingNode) else node
 
 

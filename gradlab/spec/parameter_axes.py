@@ -32,8 +32,9 @@ def merge_parameters(grid: LocatedGrid, invalid: set[str], base: Path, problems:
     for owner, parameters in dotted.items():
         _merge(grid, owner, parameters, invalid, base, problems)
     for owner in REGISTRIES.keys() - dotted.keys() - invalid:
-        for given in grid.values(owner) if grid.gives(owner) else ():  # a parameter may be given in another sub-grid
-            if with_parameters(owner, given.value, given.mark, (), base, problems) is None:
+        components = grid.values(owner) if grid.gives(owner) else ()
+        for component in components:  # a parameter may be given in another sub-grid
+            if with_parameters(owner, component.value, component.mark, (), base, problems) is None:
                 invalid.add(owner)
 
 
@@ -55,24 +56,24 @@ def _merge(
         problems.add(next(iter(marks.values())), message, "take fewer values")
         _drop(grid, owner, parameters, invalid)
         return
-    kept = dict.fromkeys(key for axis in involved for key in axis.keys if key != owner and key not in parameters)
+    other_keys = dict.fromkeys(key for axis in involved for key in axis.keys if key != owner and key not in parameters)
     rows = []
     for combination in product(*(axis.rows for axis in involved)):
         row = {key: value for axis, values in zip(involved, combination, strict=True)
                for key, value in zip(axis.keys, values, strict=True)}  # fmt: skip
         component = row[owner] if owner in row else grid.values(owner)[0]
-        given = {key: row[key] for key in parameters if key in row}
-        merged = _component(owner, component, fixed | given, invalid, base, problems)
-        rows.append((merged, *(row[key] for key in kept)))
+        row_parameters = {key: row[key] for key in parameters if key in row}
+        merged = _component(owner, component, fixed | row_parameters, invalid, base, problems)
+        rows.append((merged, *(row[key] for key in other_keys)))
     place = grid.axes.index(involved[0])
     grid.axes = [axis for axis in grid.axes if axis not in involved]
-    grid.axes.insert(place, Axis((owner, *kept), tuple(rows)))
+    grid.axes.insert(place, Axis((owner, *other_keys), tuple(rows)))
     grid.fixed.pop(owner, None)
 
 
 def _known(grid: LocatedGrid, owner: str, marks: dict[str, Mark], problems: Problems) -> bool:
     """Whether each component of the setting `owner` has each parameter; what it has not goes to `problems`."""
-    names = dict.fromkeys(given.value.name for given in grid.values(owner))
+    names = dict.fromkeys(component.value.name for component in grid.values(owner))
     unknown = [
         (key, name) for key in marks for name in names if key.rpartition(".")[2] not in REGISTRIES[owner][name].params
     ]
@@ -93,14 +94,14 @@ def _drop(grid: LocatedGrid, owner: str, parameters: list[str], invalid: set[str
 def _component(
     owner: str,
     component: LocatedValue,
-    given: dict[str, LocatedValue],
+    values: dict[str, LocatedValue],
     invalid: set[str],
     base: Path,
     problems: Problems,
 ) -> LocatedValue:
-    """Return a component with the parameters `given` under dotted keys; as it was, after adding to `problems`."""
-    entries = [Entry(key.rpartition(".")[2], value.mark, value.value) for key, value in given.items()]
-    mark = component.mark if component.mark is not NOWHERE else next(iter(given.values())).mark
+    """Return a component with the `values` of parameters under dotted keys; as it was, after adding to `problems`."""
+    entries = [Entry(key.rpartition(".")[2], value.mark, value.value) for key, value in values.items()]
+    mark = component.mark if component.mark is not NOWHERE else next(iter(values.values())).mark
     merged = with_parameters(owner, component.value, mark, entries, base, problems)
     if merged is None:
         invalid.add(owner)

@@ -86,8 +86,8 @@ def compose(text: str, source: str, problems: Problems) -> MappingNode:
     if node is None or (isinstance(node, ScalarNode) and node.empty):
         raise _fatal(Mark(source), "is empty", "a spec needs at least a name, as in: name: my_first_run")
     if not isinstance(node, MappingNode):
-        what = "a list" if isinstance(node, SequenceNode) else "a single value"
-        raise _fatal(node.mark, f"a spec is a mapping of settings, this is {what}", "write one 'key: value' a line")
+        kind = "a list" if isinstance(node, SequenceNode) else "a single value"
+        raise _fatal(node.mark, f"a spec is a mapping of settings, this is {kind}", "write one 'key: value' a line")
     return node
 
 
@@ -133,8 +133,8 @@ class _Composer(Reader, Scanner, Parser, Composer, BaseResolver):
             self._count(self._sizes[anchor], mark)
             return super().compose_node(parent, index)
         if event.tag is not None:
-            shown = shorten(event.tag.replace("tag:yaml.org,2002:", "!!"))
-            raise _fatal(mark, f"the tag {shown} is not allowed: a spec holds plain values only", "remove the tag")
+            tag = shorten(event.tag.replace("tag:yaml.org,2002:", "!!"))
+            raise _fatal(mark, f"the tag {tag} is not allowed: a spec holds plain values only", "remove the tag")
         before = self._values
         self._count(1, mark)
         self._depth += isinstance(event, events.CollectionStartEvent)
@@ -213,30 +213,33 @@ class _Document:
         began = error.context_mark or at
         assert at is not None
         assert began is not None
-        here, there = self._place(at.line, at.column), self._place(began.line, began.column)
+        problem_mark, start_mark = self._place(at.line, at.column), self._place(began.line, began.column)
         if "another document" in problem:
             hint = "a file holds one spec; remove the '---' or make two files"
-            return _fatal(here, "a second document begins here", hint)
+            return _fatal(problem_mark, "a second document begins here", hint)
         if "character '\\t'" in problem:
-            return _fatal(here, "a tab where YAML wants spaces", "indent with spaces")
+            return _fatal(problem_mark, "a tab where YAML wants spaces", "indent with spaces")
         if "that cannot start any token" in problem:
             quoted = problem.partition("character ")[2].partition(" that")[0]
-            return _fatal(here, f"a value cannot begin with {quoted}", "put the value in quotes")
+            return _fatal(problem_mark, f"a value cannot begin with {quoted}", "put the value in quotes")
         if "mapping values are not allowed" in problem:
             hint = "check the indentation, or quote a value that holds ': '"
-            return _fatal(here, "a second ':' in one value, or a line that is indented too far", hint)
+            return _fatal(problem_mark, "a second ':' in one value, or a line that is indented too far", hint)
         if "unexpected end of stream" in problem and "quoted scalar" in context:
-            return _fatal(there, "this quote is never closed")
+            return _fatal(start_mark, "this quote is never closed")
         if "while parsing a flow" in context:
-            what = "list [" if "sequence" in context else "mapping {"
+            collection = "list [" if "sequence" in context else "mapping {"
             if "stream end" in problem:
-                return _fatal(there, f"the {what} is never closed")
-            return _fatal(here, f"the {what} that begins at {there} is not closed, or a comma is missing before this")
+                return _fatal(start_mark, f"the {collection} is never closed")
+            return _fatal(
+                problem_mark,
+                f"the {collection} that begins at {start_mark} is not closed, or a comma is missing before this",
+            )
         if "expected <block end>" in problem or ("expected the node content" in problem and "block" in context):
-            return _fatal(here, "the indentation of this line does not fit the lines above")
+            return _fatal(problem_mark, "the indentation of this line does not fit the lines above")
         if "could not find expected ':'" in problem:
-            return _fatal(there, "a key without a ':' and a value")
-        return _fatal(here, f"this is not YAML: {problem or context}")
+            return _fatal(start_mark, "a key without a ':' and a value")
+        return _fatal(problem_mark, f"this is not YAML: {problem or context}")
 
 
 def _of_pair(pair: re.Match[str]) -> str:

@@ -53,13 +53,13 @@ class SectionReader:
         self.invalid: set[str] = set()
         """Settings with a value that cannot be used."""
 
-    def section(self, node: MappingNode, around: Section, others: Collection[str] = ()) -> Section:
+    def section(self, node: MappingNode, around: Section, elsewhere: Collection[str] = ()) -> Section:
         """Return the content of `node`; a setting that the section `around` gives as well is an error.
 
-        `others` are keys that are read elsewhere.
+        `elsewhere` are keys of another reader.
         """
         section = Section(where=dict(around.where))
-        entries = settings(node, "", {*STRUCTURE, *others}, self._problems)
+        entries = settings(node, "", {*STRUCTURE, *elsewhere}, self._problems)
         self._fix(section, entries, "to vary it, move it under grid:")
         if seeds := node.get("seeds"):
             self._seeds(seeds, section)
@@ -90,8 +90,8 @@ class SectionReader:
                 and not node.empty
             ):
                 continue  # none: the default of the optimizer or the task
-            if (given := self._single(entry, hint)) is not None:
-                section.fixed[entry.key] = given
+            if (value := self._single(entry, hint)) is not None:
+                section.fixed[entry.key] = value
 
     def _once(self, section: Section, key: str, mark: Mark) -> None:
         if first := section.where.get(key):
@@ -138,8 +138,8 @@ class SectionReader:
                 self.invalid.add(key)
                 return None
             noun = "range" if fields.is_range(key, node) else "values"
-            what = "a list" if isinstance(node, SequenceNode) else f"the {noun} {show(node)}"
-            self._problems.add(node.mark, f"{key} must be one value here, found {what}", hint)
+            kind = "a list" if isinstance(node, SequenceNode) else f"the {noun} {show(node)}"
+            self._problems.add(node.mark, f"{key} must be one value here, found {kind}", hint)
             self.invalid.add(key)
             return None
         return self._parse(key, node)
@@ -151,8 +151,8 @@ class SectionReader:
         if not listed:
             self.invalid.add(key)
         if not listed and len(self._problems) == before:
-            what = "seeds" if key == "seed" else key
-            self._problems.add(node.mark, f"{what} has no values", "an axis needs at least one")
+            name = "seeds" if key == "seed" else key
+            self._problems.add(node.mark, f"{name} has no values", "an axis needs at least one")
         values: list[LocatedValue | None] = []
         reported = None
         for item in listed:  # one message for all bad numbers of a range
@@ -163,13 +163,13 @@ class SectionReader:
 
     def _distinct(self, key: str, values: list[LocatedValue | None]) -> list[LocatedValue]:
         distinct: dict[tuple[Any, float | None], LocatedValue] = {}
-        for given in filter(None, values):
-            if first := distinct.get(given.identity):
-                near = f"column {first.mark.column}" if first.mark.line == given.mark.line else first.mark
-                again = "" if first.mark == given.mark else f", first at {near}"
-                shown = plain_value(given.identity[0])
-                self._problems.add(given.mark, f"{key} has the value {shown} twice{again}")
-            distinct.setdefault(given.identity, given)
+        for located in filter(None, values):
+            if first := distinct.get(located.identity):
+                near = f"column {first.mark.column}" if first.mark.line == located.mark.line else first.mark
+                first_place = "" if first.mark == located.mark else f", first at {near}"
+                value_text = plain_value(located.identity[0])
+                self._problems.add(located.mark, f"{key} has the value {value_text} twice{first_place}")
+            distinct.setdefault(located.identity, located)
         return list(distinct.values())
 
     def _seeds(self, entry: Entry, section: Section) -> None:
@@ -177,7 +177,7 @@ class SectionReader:
         node = entry.value
         if isinstance(node, SequenceNode) or fields.is_several("seed", node):
             values = self._distinct("seeds", self._values("seed", node))
-            section.seeds = tuple(given.value for given in values)
+            section.seeds = tuple(located.value for located in values)
             return
         count = node.value if isinstance(node, ScalarNode) and not isinstance(node.value, bool) else None
         if isinstance(count, float) and count.is_integer():
@@ -198,7 +198,7 @@ class SectionReader:
             self._once(section, entry.key, entry.mark)
             self._once_inside(section, entry)
             if values := self._distinct(entry.key, self._values(entry.key, entry.value)):
-                section.axes.append(Axis((entry.key,), tuple((given,) for given in values)))
+                section.axes.append(Axis((entry.key,), tuple((located,) for located in values)))
 
     def _zip(self, group: Entry, section: Section) -> None:
         columns: dict[str, list[LocatedValue | None]] = {}
@@ -212,7 +212,7 @@ class SectionReader:
                 self._problems.add(entry.mark, message)
         rows = [tuple(filter(None, row)) for row in zip_longest(*columns.values())]
         if rows and all(len(row) == len(columns) for row in rows):
-            if len({tuple(given.identity for given in row) for row in rows}) < len(rows):
+            if len({tuple(located.identity for located in row) for row in rows}) < len(rows):
                 self._problems.add(group.mark, "zip has the same values together twice")
             section.axes.append(Axis(tuple(columns), tuple(rows)))
 
@@ -220,8 +220,8 @@ class SectionReader:
         """Return the settings of an item of `include` or `exclude`."""
         if isinstance(item.value, MappingNode) and item.value.entries:
             return settings(item.value, item.key, (), self._problems)
-        shown = "an empty mapping" if isinstance(item.value, MappingNode) else show(item.value)
-        self._problems.add(item.mark, f"each item of {item.key} must be a mapping of settings, found {shown}")
+        kind = "an empty mapping" if isinstance(item.value, MappingNode) else show(item.value)
+        self._problems.add(item.mark, f"each item of {item.key} must be a mapping of settings, found {kind}")
         return iter(())
 
     def _exclude(self, item: Entry) -> LocatedExclude | None:

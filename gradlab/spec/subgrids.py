@@ -36,8 +36,10 @@ def subgrids(
         merge_parameters(grid, invalid, base, problems)
         grid.axes.sort(key=_is_zipped)  # zipped settings vary faster than grid axes
         check(grid, invalid, problems)
-        fixed = tuple((key, given.value) for key, given in grid.fixed.items())
-        axes = [Axis(axis.keys, tuple(tuple(given.value for given in row) for row in axis.rows)) for axis in grid.axes]
+        fixed = tuple((key, located.value) for key, located in grid.fixed.items())
+        axes = [
+            Axis(axis.keys, tuple(tuple(located.value for located in row) for row in axis.rows)) for axis in grid.axes
+        ]
         subgrid = Subgrid(fixed, (*axes, Axis(("seed",), tuple((seed,) for seed in grid.seeds))))
         effective = [located for located in grid.exclude if subgrid.has(located.exclude.expression)]
         matched.update(located.mark for located in effective)
@@ -62,8 +64,8 @@ def _located(top: Section, nested: list[Section]) -> Iterator[LocatedGrid]:
 
 def _replaced(fixed: dict[str, LocatedValue], settings: dict[str, LocatedValue]) -> dict[str, LocatedValue]:
     """Return `fixed` with settings replaced: a component with all of its parameters."""
-    kept = {key: given for key, given in fixed.items() if (parameter_of(key) or (key,))[0] not in settings}
-    return kept | settings
+    remaining = {key: located for key, located in fixed.items() if (parameter_of(key) or (key,))[0] not in settings}
+    return remaining | settings
 
 
 def _is_zipped(axis: Axis) -> bool:
@@ -81,8 +83,8 @@ def _put_lr(grid: LocatedGrid, problems: Problems) -> None:
                 message = f"the learning rate is given in two places: by this optimizer and at {position}"
                 problems.add(optimizer.mark, message, "leave out one of the two")
         return
-    rates = [default_lr(given.value) if given.lr is None else given.lr for given in optimizers]
-    located = [LocatedValue(rate, given.mark) for rate, given in zip(rates, optimizers, strict=True)]
+    rates = [default_lr(optimizer.value) if optimizer.lr is None else optimizer.lr for optimizer in optimizers]
+    located = [LocatedValue(rate, optimizer.mark) for rate, optimizer in zip(rates, optimizers, strict=True)]
     grid.put_beside("optimizer", "lr", located)
 
 
@@ -91,15 +93,15 @@ def _put_family_defaults(grid: LocatedGrid) -> None:
 
     The length of its sequences is the task's where nothing else is said; with several tasks `gradlab.grid` fills it in.
     """
-    families = [FAMILIES[given.value.name] for given in grid.values("model")]
+    families = [FAMILIES[model.value.name] for model in grid.values("model")]
     for key in dict.fromkeys(key for family in families for key in family.defaults):
         if grid.gives(key):
             continue
-        own = [LocatedValue(family.defaults.get(key, SETTINGS[key].default)) for family in families]
-        if len({given.value for given in own}) == 1:
-            grid.fixed[key] = own[0]
+        defaults = [LocatedValue(family.defaults.get(key, SETTINGS[key].default)) for family in families]
+        if len({default.value for default in defaults}) == 1:
+            grid.fixed[key] = defaults[0]
         else:
-            grid.put_beside("model", key, own)
+            grid.put_beside("model", key, defaults)
     task = grid.fixed.get("task")
     if task and not grid.gives("seq_len") and all("seq_len" not in family.ignores for family in families):
         lengths = TASKS[task.value.name].lengths
