@@ -34,7 +34,7 @@ def models_by_axis(models: Collection[str]) -> dict[Axis, list[str]]:
     """
     ordered = known_axes()
     axes = {model: ordered[0] if (family := family_of(str(model))) is None else family.axis for model in models}
-    return {axis: own for axis in ordered if (own := [model for model in models if axes[model] == axis])}
+    return {axis: members for axis in ordered if (members := [model for model in models if axes[model] == axis])}
 
 
 def axis_of(models: Collection[str], varying: Collection[str] = ()) -> Axis:

@@ -70,8 +70,8 @@ def back(
     """
     coming: Cotangent | None = None
     for i in range(network.length - 1, -1, -1):
-        left = visit(i, coming, direct[i])
-        coming = None if network.cut(i) else left
+        at_inputs = visit(i, coming, direct[i])
+        coming = None if network.cut(i) else at_inputs
     return coming
 
 

@@ -51,19 +51,22 @@ def refused_shape(options: Mapping[str, Any], shape: tuple[int, ...]) -> tuple[s
     """Return why a convolution cannot take samples of a shape, and what would be right; None: it can."""
     dims = options["dims"]
     if len(shape) < 2 or (dims == 2 and len(shape) != 3):
-        what = f"samples of {' x '.join(map(str, shape))}" if shape else "samples of one axis"
-        wanted = "[samples, channels, height, width]" if dims == 2 else "[samples, channels, positions]"
-        return f"a convolution in {dims} dimensions takes channels and positions, not {what}", f"give an array {wanted}"
+        samples = f"samples of {' x '.join(map(str, shape))}" if shape else "samples of one axis"
+        axes = "[samples, channels, height, width]" if dims == 2 else "[samples, channels, positions]"
+        return (
+            f"a convolution in {dims} dimensions takes channels and positions, not {samples}",
+            f"give an array {axes}",
+        )
     sizes = image(shape, dims)[1:]
     smallest = min(map(min, (sizes, *positions(options["stages"], sizes, options))))
-    shown = " x ".join(map(str, sizes))
+    size = " x ".join(map(str, sizes))
     if smallest < 1:
-        return f"{options['stages']} stages of pooling leave nothing of images of {shown}", "take fewer stages"
+        return f"{options['stages']} stages of pooling leave nothing of images of {size}", "take fewer stages"
     kernel, padding = options["kernel"], options["padding"]
     needed = {"circular": kernel // 2, "reflect": kernel // 2 + 1}.get(padding, 1)
     if smallest < needed:
         message = (
-            f"padding {padding} with a kernel of {kernel} needs {needed} positions, images of {shown} leave {smallest}"
+            f"padding {padding} with a kernel of {kernel} needs {needed} positions, images of {size} leave {smallest}"
         )
         return message, "take a smaller kernel, fewer stages, or padding: zeros or replicate"
     return None

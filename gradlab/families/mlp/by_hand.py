@@ -22,7 +22,7 @@ def by_hand(params: Params, grads: Params, activation: Activation | Mixture, sca
     replicas, width = first.shape
     dx = first.new_empty(2, replicas, batch, width)  # the gradient at one block is made of that at the one above
     da = first.new_empty(replicas, batch, width)
-    shapes = {own["weight"].shape for own in params}
+    shapes = {learned["weight"].shape for learned in params}
     scratch = {shape: first.new_empty(shape) for shape in shapes}
 
     def linear(i: int) -> BufferedLinear:
@@ -40,13 +40,13 @@ class _Block:
     """See `families.network.Link`."""
 
     def __init__(
-        self, i: int, linear: BufferedLinear, own: dict[str, Tensor], grads: dict[str, Tensor],
+        self, i: int, linear: BufferedLinear, learned: dict[str, Tensor], grads: dict[str, Tensor],
         activation: Activation | Mixture, scale: float | None, dx: Tensor | None, da: Tensor,
     ) -> None:  # fmt: skip
         """`dx` and `da` are memory for gradients that other blocks use as well."""
         self._i, self._linear, self._activation, self._grads = i, linear, activation, grads
-        self._slope = own.get("slope")
-        self._scale = own["scale"].detach().unsqueeze(2) if "scale" in own else scale
+        self._slope = learned.get("slope")
+        self._scale = learned["scale"].detach().unsqueeze(2) if "scale" in learned else scale
         self._dx, self._da = dx, da
         self._y = torch.empty_like(da) if scale is not None else None
 

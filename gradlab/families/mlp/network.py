@@ -69,8 +69,8 @@ class MLP(Network):
         if not (block == 0 and self._place(1) == "input") or isinstance(self.norm, WeightStandardisation):
             parameters |= norms.parameters(self.norm, width, block)
         if block > 0 and self._norms_after:
-            own = norms.parameters(self.norm, width, block)
-            parameters |= {f"after_{name}": parameter for name, parameter in own.items()}
+            after_norm = norms.parameters(self.norm, width, block)
+            parameters |= {f"after_{name}": parameter for name, parameter in after_norm.items()}
         if block > 0 and self.arch.residual == "layer_scale":
             parameters["layer_scale"] = Parameter((width,), "norm", block, self.arch.layer_scale)
         if self.activation.start is not None:
@@ -116,27 +116,27 @@ class MLP(Network):
 
     def block(self, i: int, params: Params, x: State, inputs: Tensor, ctx: Context) -> tuple[State, Tensor]:
         """Return the stream after block i, twice: it is what the readout sees as well."""
-        (stream,), own, form = x, params[i], self.arch.residual
+        (stream,), learned, form = x, params[i], self.arch.residual
         place = self._place(i)
 
-        def normed(t: Tensor, where: str) -> Tensor:
-            return t if self.norm is None or where != place else ctx.norm(self.norm, t, own, i)
+        def normed(t: Tensor, point: str) -> Tensor:
+            return t if self.norm is None or point != place else ctx.norm(self.norm, t, learned, i)
 
-        weight = own["weight"]
+        weight = learned["weight"]
         if isinstance(self.norm, WeightStandardisation):
-            weight = self.norm.standardised(weight, own)
-        h = normed(linear(normed(stream, "input"), weight, own["bias"]), "pre_activation")
-        y = normed(ctx.activate(self.activation, h, own.get("slope")), "post_activation")
+            weight = self.norm.standardised(weight, learned)
+        h = normed(linear(normed(stream, "input"), weight, learned["bias"]), "pre_activation")
+        y = normed(ctx.activate(self.activation, h, learned.get("slope")), "post_activation")
         if self.norm is not None and self._norms_after and i > 0:
-            after = {name.removeprefix("after_"): value for name, value in own.items() if name.startswith("after_")}
+            after = {name.removeprefix("after_"): value for name, value in learned.items() if name.startswith("after_")}
             y = ctx.norm(self.norm, y, after, self.arch.depth + i)
         y = ctx.drop(y, i)
         if form == "layer_scale" and i > 0:
-            y = own["layer_scale"].unsqueeze(1) * y
+            y = learned["layer_scale"].unsqueeze(1) * y
         if form != "none" and i > 0:
             if self.arch.stream_gain != 1:
                 stream = self.arch.stream_gain * stream
-            y = stream + (own["scale"].unsqueeze(2) * y if self.learns_scale else self.scale * y)
+            y = stream + (learned["scale"].unsqueeze(2) * y if self.learns_scale else self.scale * y)
         y = normed(y, "stream")
         return (y,), y
 

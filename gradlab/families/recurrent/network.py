@@ -111,8 +111,8 @@ class Recurrent(Network):
         """Return whether any layer computes the replicas one after another."""
         vocabularies = [self.arch.vocabulary, *[()] * (self.arch.depth - 1)]
         return any(
-            self.cell.one_by_one(own, vocabulary, self.length, self._cuts)
-            for own, vocabulary in zip(params, vocabularies, strict=False)
+            self.cell.one_by_one(learned, vocabulary, self.length, self._cuts)
+            for learned, vocabulary in zip(params, vocabularies, strict=False)
         )
 
     def _outputs(self, params: Params, x_RNTI: Tensor, ctx: Context) -> Tensor:
@@ -124,11 +124,11 @@ class Recurrent(Network):
             below = self._hand_up(layer, params[layer], below[:, -1] if last else below, h, ctx)
         return self.leave(params, below)
 
-    def _hand_up(self, layer: int, own: dict[str, Tensor], x: Tensor, h: Tensor, ctx: Context) -> Tensor:
+    def _hand_up(self, layer: int, learned: dict[str, Tensor], x: Tensor, h: Tensor, ctx: Context) -> Tensor:
         y = ctx.drop(h, layer)
         if self.arch.residual == "none" or not layer:
             return y
-        scale = own["scale"].view(-1, *[1] * (y.ndim - 1)) if self.learns_scale else self.scale
+        scale = learned["scale"].view(-1, *[1] * (y.ndim - 1)) if self.learns_scale else self.scale
         return x + scale * y
 
     def enter(self, params: Params, inputs: Tensor, ctx: Context) -> State:
@@ -142,12 +142,12 @@ class Recurrent(Network):
         states: list[Tensor] = []
         below = inputs[:, :, i]
         for layer in range(self.arch.depth):
-            own = params[layer]
-            projected = self.cell.project(below, own, () if layer else self.arch.vocabulary, ctx)
+            learned = params[layer]
+            projected = self.cell.project(below, learned, () if layer else self.arch.vocabulary, ctx)
             before = x[layer * self.cell.states : (layer + 1) * self.cell.states]
-            state = self.cell.step(projected, before, own, ctx)
+            state = self.cell.step(projected, before, learned, ctx)
             states += state
-            below = self._hand_up(layer, own, below, state[0], ctx)
+            below = self._hand_up(layer, learned, below, state[0], ctx)
         return tuple(states), below
 
     def leave(self, params: Params, top: Tensor) -> Tensor:

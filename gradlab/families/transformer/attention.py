@@ -52,14 +52,16 @@ class Attention:
     def parameters(self, block: int) -> dict[str, Parameter]:
         """Return what it learns in a block."""
         width = self.width
-        made: dict[str, Parameter] = {}
+        parameters: dict[str, Parameter] = {}
         for name, gain in self._gains.items():
             draw = weight_draw("attention", branch=block if name == "output" else None, gain=gain)
-            made[name] = Parameter((width, width), "matrix", block, (draw,), width, width, profiled=True)
-            made[f"{name}_bias"] = Parameter((width,), "bias", block, (bias_draw(width, "attention"),), width, width)
+            parameters[name] = Parameter((width, width), "matrix", block, (draw,), width, width, profiled=True)
+            parameters[f"{name}_bias"] = Parameter(
+                (width,), "bias", block, (bias_draw(width, "attention"),), width, width
+            )
         if self.qk_norm:
-            made |= {f"{name}_norm": Parameter((self.size,), "norm", block, 1.0) for name in ("query", "key")}
-        return made
+            parameters |= {f"{name}_norm": Parameter((self.size,), "norm", block, 1.0) for name in ("query", "key")}
+        return parameters
 
     def __call__(self, x: Tensor, learned: dict[str, Tensor], ctx: Context) -> Tensor:
         """Return what every token gets from those that it sees."""
@@ -93,12 +95,12 @@ class Attention:
         if self.softcap:
             scores = self.softcap * torch.tanh(scores / self.softcap)
         tokens = scores.shape[-1]
-        seen = scores.new_ones(tokens, tokens)
+        visible = scores.new_ones(tokens, tokens)
         later = None
         if self.causal:
-            later = torch.ones_like(seen, dtype=torch.bool).triu(1)
-            seen = seen.tril()
+            later = torch.ones_like(visible, dtype=torch.bool).triu(1)
+            visible = visible.tril()
         weights = ctx.attend(scores, later)
         if not self.shaped:
             return weights @ v
-        return v + (weights - seen / seen.sum(1, keepdim=True)) @ v
+        return v + (weights - visible / visible.sum(1, keepdim=True)) @ v

@@ -49,8 +49,8 @@ class _Mixed(torch.autograd.Function):
         scores = torch.ops.aten._softmax_backward_data(torch.bmm(dy, v.mT), weights, -1, weights.dtype)
         torch.bmm(scores, k, out=grad[0]).mul_(1 / math.sqrt(dimensions))
         torch.bmm(scores.mT, q, out=grad[1])
-        back = grad.view(3, replicas * batch, heads, tokens, dimensions).permute(1, 3, 0, 2, 4)
-        return back.reshape(replicas, batch * tokens, -1), None, None, None
+        side_by_side = grad.view(3, replicas * batch, heads, tokens, dimensions).permute(1, 3, 0, 2, 4)
+        return side_by_side.reshape(replicas, batch * tokens, -1), None, None, None
 
 
 def mixed(joint: Tensor, batch: int, heads: int, causal: bool) -> Tensor:

@@ -75,8 +75,8 @@ def _maps(cell: Sizes) -> int:
 
 
 def _bank(cell: Sizes) -> Mapping[str, float]:
-    read = {} if cell.seq_len is None else {"time_bank": 1, "sequence_per_cell": cell.seq_len}
-    return {"bank": 1, **read}
+    sequence = {} if cell.seq_len is None else {"time_bank": 1, "sequence_per_cell": cell.seq_len}
+    return {"bank": 1, **sequence}
 
 
 COST = Cost(_parameters, _units, _products, _maps, "token_block", _bank)

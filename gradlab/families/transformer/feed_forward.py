@@ -41,12 +41,12 @@ class FeedForward:
                 f"{name}_bias": Parameter((fan_out,), "bias", block, bias, fan_in, fan_out),
             }
 
-        made = linear_map("gate", self.width, self.hidden, self._gate) if self.gated else {}
-        made |= linear_map("first", self.width, self.hidden, self._first)
-        made |= linear_map("second", self.hidden, self.width, self._last)
+        parameters = linear_map("gate", self.width, self.hidden, self._gate) if self.gated else {}
+        parameters |= linear_map("first", self.width, self.hidden, self._first)
+        parameters |= linear_map("second", self.hidden, self.width, self._last)
         if self.activation.start is not None:
-            made["slope"] = Parameter((1,), "scalar", block, self.activation.start)
-        return made
+            parameters["slope"] = Parameter((1,), "scalar", block, self.activation.start)
+        return parameters
 
     def __call__(self, x: Tensor, learned: dict[str, Tensor], ctx: Context) -> Tensor:
         """Return the MLP of every token."""

@@ -69,12 +69,12 @@ class Transformer(Network):
 
     def _readout(self) -> dict[str, Parameter]:
         width, outputs = self.arch.width, self.arch.out_features
-        made: dict[str, Parameter] = {}
+        parameters: dict[str, Parameter] = {}
         if self._final_norm:
             for name, parameter in norms.parameters(self.norm, width, 0).items():
-                made[name] = Parameter(parameter.shape, parameter.role, "leave", parameter.initial)
+                parameters[name] = Parameter(parameter.shape, parameter.role, "leave", parameter.initial)
         weight, bias = weight_draw("readout"), bias_draw(width, "readout")
-        return made | {
+        return parameters | {
             "weight": Parameter((outputs, width), "matrix", "leave", (weight,), width, outputs),
             "bias": Parameter((outputs,), "bias", "leave", (bias,), width, outputs),
         }

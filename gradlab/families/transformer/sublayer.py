@@ -57,19 +57,19 @@ class Sublayer:
     def parameters(self) -> dict[str, Parameter]:
         """Return what the branch, its norms and its skip learn."""
         width, block = self.arch.width, self.block
-        made = self.branch.parameters(block)
+        parameters = self.branch.parameters(block)
         if self._reads_normed or self._norms_stream:
-            made |= norms.parameters(self.norm, width, block)
+            parameters |= norms.parameters(self.norm, width, block)
         if self.form == "sandwich":
             after = norms.parameters(self.norm, width, block)
-            made |= {f"after_{name}": parameter for name, parameter in after.items()}
+            parameters |= {f"after_{name}": parameter for name, parameter in after.items()}
         if self.form == "layer_scale":
-            made["layer_scale"] = Parameter((width,), "norm", block, self.arch.layer_scale)
+            parameters["layer_scale"] = Parameter((width,), "norm", block, self.arch.layer_scale)
         if self.form == "fixup":
-            made |= {name: Parameter((1,), "scalar", block, start) for name, start in _FIXUP.items()}
+            parameters |= {name: Parameter((1,), "scalar", block, start) for name, start in _FIXUP.items()}
         if self.learns_scale:
-            made["scale"] = Parameter((1,), "scalar", block, 0.0)
-        return made
+            parameters["scale"] = Parameter((1,), "scalar", block, 0.0)
+        return parameters
 
     def __call__(self, x: Tensor, learned: dict[str, Tensor], ctx: Context) -> Tensor:
         """Return the stream behind the sub-layer."""

@@ -44,17 +44,17 @@ class Entry:
         if self.arch.vocabulary:
             std = self._std
             draw = Draw(lambda start, z: std * z, ("embedding",))
-            made = {"embedding": Parameter((sum(self.arch.vocabulary), width), "table", "enter", (draw,))}
+            parameters = {"embedding": Parameter((sum(self.arch.vocabulary), width), "table", "enter", (draw,))}
         else:
             draw = weight_draw("enter", gain=self._factor)
-            made = {
+            parameters = {
                 "weight": Parameter((width, fan_in), "matrix", "enter", (draw,), fan_in, width),
                 "bias": Parameter((width,), "bias", "enter", (bias_draw(fan_in, "enter"),), fan_in, width),
             }
         if self.positions == "learned":
             draw = Draw(lambda start, z: _POSITION_STD * z, ("positions",))
-            made["positions"] = Parameter((self.tokens, width), "table", "enter", (draw,))
-        return made
+            parameters["positions"] = Parameter((self.tokens, width), "table", "enter", (draw,))
+        return parameters
 
     def __call__(self, inputs: Tensor, learned: dict[str, Tensor]) -> Tensor:
         """Return the tokens of `[R, N, I]` pixels, or `[R, N, T, I]` numbers or indices."""

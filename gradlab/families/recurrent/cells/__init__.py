@@ -12,7 +12,7 @@ to the output (its supplement); of a minimal cell around the sum in its gate.
 
 from __future__ import annotations
 
-from gradlab.families.recurrent.cells.base import Own, RecurrentCell, cuts
+from gradlab.families.recurrent.cells.base import Learned, RecurrentCell, cuts
 from gradlab.families.recurrent.cells.kinds import CELLS
 
-__all__ = ["CELLS", "Own", "RecurrentCell", "cuts"]
+__all__ = ["CELLS", "Learned", "RecurrentCell", "cuts"]

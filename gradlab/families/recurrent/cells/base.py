@@ -20,9 +20,9 @@ from gradlab.nn.norms import Norm, parameters
 from gradlab.nn.parameters import Draw, Parameter, Start
 from gradlab.streams import generator
 
-__all__ = ["Own", "RecurrentCell", "State", "affine", "cuts", "recurred"]
+__all__ = ["Learned", "RecurrentCell", "State", "affine", "cuts", "recurred"]
 
-Own = dict[str, Tensor]
+Learned = dict[str, Tensor]
 """The parameters of one layer by name, each `[R, *shape]`."""
 
 Options = Mapping[str, Any]
@@ -53,11 +53,11 @@ class RecurrentCell(ABC):
         self.act, self.norm = act, norm
         self.activation = activation(act)
 
-    def _normed(self, name: str, x: Tensor, own: Own) -> Tensor:
+    def _normed(self, name: str, x: Tensor, learned: Learned) -> Tensor:
         """Return `x` under the norm of that name, or as it is."""
         if self.norm is None:
             return x
-        return self.norm(x, {key: own[f"{name}_{key}"] for key in self.norm.starts}, None, "probe")
+        return self.norm(x, {key: learned[f"{name}_{key}"] for key in self.norm.starts}, None, "probe")
 
     def _norms(self, layer: int, **sizes: int) -> dict[str, Parameter]:
         return {
@@ -110,9 +110,9 @@ class RecurrentCell(ABC):
         start = self.activation.start
         return {} if start is None else {"slope": Parameter((1,), "scalar", layer, start)}
 
-    def _activate(self, before: Tensor, own: Own, ctx: Context) -> Tensor:
+    def _activate(self, before: Tensor, learned: Learned, ctx: Context) -> Tensor:
         """Return the activation of the candidate, whose slopes a probe looks at."""
-        return ctx.activate(self.activation, before, own.get("slope"))
+        return ctx.activate(self.activation, before, learned.get("slope"))
 
     def _is_standard(self) -> bool:
         """Whether this is the cell of torch.nn, with tanh and without norms."""
@@ -123,57 +123,57 @@ class RecurrentCell(ABC):
         """Return the parameters of a layer; ``weight`` is the recurrent matrix `[G, H]`."""
 
     @abstractmethod
-    def project(self, x: Tensor, own: Own, vocabulary: Sequence[int], ctx: Context) -> Tensor:
+    def project(self, x: Tensor, learned: Learned, vocabulary: Sequence[int], ctx: Context) -> Tensor:
         """Return what the inputs `[R, M, I]` of any M steps and samples bring to their steps, `[R, M, rows]`."""
 
     @abstractmethod
-    def step(self, projected: Tensor, state: State, own: Own, ctx: Context) -> State:
+    def step(self, projected: Tensor, state: State, learned: Learned, ctx: Context) -> State:
         """Return the next state; `projected` is `[R, N, rows]`."""
 
     @abstractmethod
     def by_hand(
-        self, x: Tensor, own: Own, vocabulary: Sequence[int], cut: frozenset[int], last: bool, ctx: Context
+        self, x: Tensor, learned: Learned, vocabulary: Sequence[int], cut: frozenset[int], last: bool, ctx: Context
     ) -> Tensor | None:
         """Return what `along` does with a backward pass by hand; None where there is none for this form of the cell."""
 
-    def one_by_one(self, own: Own, vocabulary: Sequence[int], steps: int, cut: frozenset[int]) -> bool:
+    def one_by_one(self, learned: Learned, vocabulary: Sequence[int], steps: int, cut: frozenset[int]) -> bool:
         """Return whether `along` computes the replicas one after another."""
         return False
 
     def along(
-        self, x: Tensor, own: Own, vocabulary: Sequence[int], cut: frozenset[int], last: bool, ctx: Context
+        self, x: Tensor, learned: Learned, vocabulary: Sequence[int], cut: frozenset[int], last: bool, ctx: Context
     ) -> Tensor:
         """Return h of every step, `[R, T, N, H]`, or, where `last`, of the last one, `[R, N, H]`.
 
         `x` are the inputs `[R, T, N, I]`; `cut` are the steps whose incoming state is detached.
         """
-        h = self.by_hand(x, own, vocabulary, cut, last, ctx)
-        return self.stepwise(x, own, vocabulary, cut, last, ctx) if h is None else h
+        h = self.by_hand(x, learned, vocabulary, cut, last, ctx)
+        return self.stepwise(x, learned, vocabulary, cut, last, ctx) if h is None else h
 
-    def _all_projected(self, x: Tensor, own: Own, vocabulary: Sequence[int], ctx: Context) -> Tensor:
-        return self.project(x.flatten(1, 2), own, vocabulary, ctx).view(*x.shape[:3], -1)
+    def _all_projected(self, x: Tensor, learned: Learned, vocabulary: Sequence[int], ctx: Context) -> Tensor:
+        return self.project(x.flatten(1, 2), learned, vocabulary, ctx).view(*x.shape[:3], -1)
 
     def _joined(
-        self, x: Tensor, own: Own, vocabulary: Sequence[int], ctx: Context
+        self, x: Tensor, learned: Learned, vocabulary: Sequence[int], ctx: Context
     ) -> tuple[Tensor | None, Tensor | None, Tensor]:
         """Return inputs, what is brought to the rows, and the joined weights `[R, G, H + I + 1]` for `sequence`."""
-        weight = own["weight"]
+        weight = learned["weight"]
         if vocabulary:  # a look-up is no matrix product: its rows, with the bias, are added
             joined = torch.cat([weight, torch.zeros_like(weight[..., :1])], -1)
-            return None, self._all_projected(x, own, vocabulary, ctx), joined
-        return x, None, torch.cat([weight, own["input_weight"], own["bias"].unsqueeze(2)], -1)
+            return None, self._all_projected(x, learned, vocabulary, ctx), joined
+        return x, None, torch.cat([weight, learned["input_weight"], learned["bias"].unsqueeze(2)], -1)
 
     def stepwise(
-        self, x: Tensor, own: Own, vocabulary: Sequence[int], cut: frozenset[int], last: bool, ctx: Context
+        self, x: Tensor, learned: Learned, vocabulary: Sequence[int], cut: frozenset[int], last: bool, ctx: Context
     ) -> Tensor:
         """Return what `along` does by plain autograd, step by step."""
-        weight = own["weight"]
+        weight = learned["weight"]
         state: State = (weight.new_zeros(len(x), x.shape[2], weight.shape[-1]),) * self.states
         outputs = []
-        for t, projected in enumerate(self._all_projected(x, own, vocabulary, ctx).unbind(1)):
+        for t, projected in enumerate(self._all_projected(x, learned, vocabulary, ctx).unbind(1)):
             if t in cut:
                 state = tuple(part.detach() for part in state)
-            state = self.step(projected, state, own, ctx)
+            state = self.step(projected, state, learned, ctx)
             outputs.append(state[0])
         return outputs[-1] if last else torch.stack(outputs, 1)
 

@@ -59,13 +59,13 @@ class BackwardRun:
         self._ctx, self._full, self._joined = ctx, full, joined
         self._weight = joined[..., : self.width]
 
-    def through(self, t: int, rows: Tensor, kept: Tensor | None = None) -> Tensor:
-        """Return dh before step t > 0 from the gradient of its first rows, and `kept`, what else dh has there."""
+    def through(self, t: int, rows: Tensor, direct: Tensor | None = None) -> Tensor:
+        """Return dh before step t > 0 from the gradient of its first rows, and `direct`, what else dh has there."""
         above = self._grads[t - 1] if self._grads else None
         if t in self._ctx.cut:
             return torch.zeros_like(self.top) if above is None else above
-        if kept is not None:
-            above = kept if above is None else kept.add_(above)
+        if direct is not None:
+            above = direct if above is None else direct.add_(above)
         weight = self._weight[:, : rows.shape[-1]]
         return torch.bmm(rows, weight) if above is None else torch.baddbmm(above, rows, weight)
 

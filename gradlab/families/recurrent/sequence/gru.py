@@ -26,11 +26,11 @@ class _GRU(torch.autograd.Function):
         width = joined.shape[1] // 4
         run = ForwardRun(x, brought, joined, width)
         values = joined.new_empty(len(joined), run.steps, run.full.shape[2], 4 * width)
-        gates, rest = values[..., : 2 * width].unbind(1), values[..., 2 * width :].unbind(1)
+        gates, candidates = values[..., : 2 * width].unbind(1), values[..., 2 * width :].unbind(1)
         for t in range(run.steps):
             rows = run.rows(t)
             r, z = torch.sigmoid(rows[..., : 2 * width], out=gates[t]).chunk(2, -1)
-            inner, n = rest[t].chunk(2, -1)
+            inner, n = candidates[t].chunk(2, -1)
             inner.copy_(rows[..., 2 * width : 3 * width])
             tanh(torch.addcmul(rows[..., 3 * width :], r, inner), n)
             torch.lerp(n, run.h[t], z, out=run.h[t + 1])

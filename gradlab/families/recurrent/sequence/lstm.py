@@ -52,14 +52,14 @@ class _LSTM(torch.autograd.Function):
             now = slice(start, stop)
             o, i, f, g = values[:, now].unbind(3)
             # dh -> row o, dc -> rows i, f, g; dh -> dc; and f, which the gradient is about to replace
-            factors, enter, kept = torch.empty_like(values[:, now]), torch.empty_like(squashed[:, now]), f.clone()
+            factors, enter, forget = torch.empty_like(values[:, now]), torch.empty_like(squashed[:, now]), f.clone()
             by_sigmoid(squashed[:, now], o, grad_input=factors[..., 0, :])
             by_sigmoid(g, i, grad_input=factors[..., 1, :])
             by_sigmoid(cells[:, now], f, grad_input=factors[..., 2, :])
             by_tanh(i, g, grad_input=factors[..., 3, :])
             by_tanh(o, squashed[:, now], grad_input=enter)
             by_h, by_c = factors[..., 0, :].unbind(1), factors[..., 1:, :].unbind(1)
-            entering, keep = enter.unbind(1), kept.unbind(1)
+            entering, keep = enter.unbind(1), forget.unbind(1)
             for t in range(stop - 1, start - 1, -1):
                 k = t - start
                 torch.mul(dh, by_h[k], out=out[t])
