@@ -18,7 +18,7 @@ check: $(VENV)/installed-dev ## the fast tests, under two minutes
 site: $(VENV)/installed-docs ## the documentation: open site/index.html
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
 
-prints: $(VENV)/installed ## print the examples of README and docs anew (five minutes)
+prints: $(VENV)/installed-dev ## print the examples of README and docs anew (five minutes)
 	PYTHONPATH=docs:. $(BIN)/python -m sitepages.printed
 
 lint: $(VENV)/installed-dev ## style and types

@@ -6,7 +6,7 @@ import posixpath
 import re
 from pathlib import Path
 
-__all__ = ["LISTED", "PAGES", "ROOT", "origin", "rewritten"]
+__all__ = ["LISTED", "NOTEBOOKS", "PAGES", "ROOT", "origin", "rewritten"]
 
 ROOT = Path(__file__).parents[2]
 

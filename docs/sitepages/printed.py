@@ -6,7 +6,7 @@ A block of code behind a comment ``<!-- printed by: COMMAND -->`` is what the co
 ``<!-- printed by: COMMAND | PART; PART -->`` those of its paragraphs that begin with the parts, `head` being the first
 one; of ``Conclusions: learned, healthy`` the items that begin so. ``…`` stands for what is left out. A first line
 ``$ …`` stays; ``{yaml 1}`` is a file with the first block of YAML on the page. The date in the line above the comment
-becomes today's. All commands run in one new directory, in their order, equal ones once.
+becomes today's. All commands run in one new directory, in their order, equal ones once; so are the notebooks.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
-from sitepages.links import ROOT
+from sitepages.links import NOTEBOOKS, ROOT
 
 __all__ = ["BLOCK", "PAGES", "WIDTH", "reprinted", "shortened"]
 
@@ -100,6 +101,22 @@ def _with_files(command: str, specs: list[str]) -> str:
     return "".join(written) + re.sub(r"\{yaml (\d+)\}", r"spec\1.yaml", command)
 
 
+def run_again(path: Path, folder: str) -> None:
+    """Run a notebook in `folder` and save it with what it shows, without what the next run would change for nothing."""
+    import nbclient
+    import nbformat
+
+    notebook = nbformat.read(path, as_version=4)
+    nbclient.NotebookClient(
+        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": folder}}
+    ).execute()
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+    path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
+
+
 def _main() -> int:
     done: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -123,6 +140,9 @@ def _main() -> int:
                 print(f"{name}: {error}", file=sys.stderr)
                 return 1
             path.write_text(text, encoding="utf-8")
+        for name in NOTEBOOKS:
+            print(name, file=sys.stderr)
+            run_again(ROOT / name, folder)
     return 0
 
 

@@ -115,7 +115,9 @@ def _complete(key: str, name: str, parameters: Collection[str], mark: Mark, prob
     if missing:
         example = ", ".join([f"name: {name}", *(f"{parameter}: …" for parameter in missing)])
         needed = " and ".join(filter(None, [", ".join(missing[:-1]), missing[-1]]))
-        problems.add(mark, f"{name} needs its {needed}", f"write {{{example}}}")
+        expected = {parameter: known[parameter].expected() for parameter in missing}
+        kinds = "".join(f"; {parameter}: {text}" for parameter, text in expected.items() if text != "text")
+        problems.add(mark, f"{name} needs its {needed}", f"write {{{example}}}{kinds}")
     return not missing
 
 

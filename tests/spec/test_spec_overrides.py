@@ -149,7 +149,8 @@ TOLD = {
     "    train.steps is given at line 5",
     "task={table: no.csv}": "-s task={table: no.csv}: the data file no.csv does not exist\n"
     "    looked for {here}/no.csv\n"
-    "-s task={table: no.csv}: table needs its target and kind\n    write {name: table, target: …, kind: …}",
+    "-s task={table: no.csv}: table needs its target and kind\n"
+    "    write {name: table, target: …, kind: …}; kind: classification or regression",
 }  # fmt: skip
 
 
