@@ -25,7 +25,7 @@ __all__ = ["Export", "Pages", "draw", "plot", "report", "require_tensorboard", "
 
 _DRAWN = {
     "layers": {"cell", "step", "layer", "log10_grad_norm", "theory_log10_grad_norm", "saturated"},
-    "steps": {"cell", "step", "spectral_radius"},
+    "steps": {"cell", "step", "loss", "metric", "spectral_radius"},
 }
 """Columns of large tables that are drawn; reading the others would take most of the time."""
 
@@ -66,7 +66,7 @@ def plot(paths: Sequence[Path], options: PlotOptions) -> Exports:
         tables = directory.tables_with(_DRAWN)
         if out is None:
             return draw(tables, directory.path, options)
-        return plots.draw(tables, folder, formats=options.format, only=options.only)
+        return plots.draw(tables, folder, formats=options.format, only=options.only, style=options.style)
 
     return _each(every, "plots", drawn)
 
@@ -74,7 +74,7 @@ def plot(paths: Sequence[Path], options: PlotOptions) -> Exports:
 def draw(tables: Tables, path: Path, options: PlotOptions) -> tuple[Path, ...]:
     """Draw the pictures of a run directory into its ``plots/``; return them."""
     make_folder(path / "plots")
-    return plots.draw(tables, path / "plots", formats=options.format, only=options.only)
+    return plots.draw(tables, path / "plots", formats=options.format, only=options.only, style=options.style)
 
 
 def tensorboard(paths: Sequence[Path], options: TensorboardOptions) -> Exports:

@@ -50,7 +50,7 @@ def draw_measured(directory: MeasuredDirectory, folder: Path, options: PlotOptio
     written: list[Path] = []
     for name in names:
         paths = [folder / f"{name}.{ending}" for ending in formats]
-        if name in of_directory and save(lambda draw: draw(), of_directory[name], paths):
+        if name in of_directory and save(lambda draw: draw(), of_directory[name], paths, options.style):
             written += paths
             continue
         for path in paths:

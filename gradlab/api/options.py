@@ -17,7 +17,7 @@ from gradlab.cell import SETTINGS
 from gradlab.components import Param
 from gradlab.errors import OptionError
 from gradlab.grid import LIMIT
-from gradlab.report.plots import FORMATS, PICTURES
+from gradlab.report.plots import FORMATS, PICTURES, STYLES, USUAL_FORMATS
 
 __all__ = [
     "CompareOptions", "GridOptions", "Option", "Options",
@@ -263,8 +263,9 @@ class PlotOptions(Options):
         (), f"Some pictures: {','.join(PICTURES)}.", metavar="NAME", offers=tuple(PICTURES), separated=True
     )
     format: tuple[str, ...] = option(
-        FORMATS, "File formats.", metavar=",".join(FORMATS), offers=FORMATS, separated=True
+        USUAL_FORMATS, f"File formats: {', '.join(FORMATS)}.", metavar="FORMAT,...", offers=FORMATS, separated=True
     )
+    style: str = option("report", "report, or paper: 3.25 in wide, words of 8 pt, no title or caption.", choices=STYLES)
     out: Path | None = option(None, "Directory of the pictures; left out: RESULTS/plots.", Path, metavar="DIR")
 
     def __post_init__(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import pandas as pd
 
@@ -17,12 +17,19 @@ from gradlab.cell import Cell
 from gradlab.columns import TABLES
 from gradlab.errors import GradlabError, StoreError, UsageError, shorten
 from gradlab.python.arguments import path_of, width_of
+from gradlab.python.messages import keyword_messages
 from gradlab.results.directories import each_readable, names_apart
 from gradlab.results.run import Run
 from gradlab.results.tables import Tables
 from gradlab.store.records import Failure
 
+if TYPE_CHECKING:
+    from gradlab.python.comparison import Comparison
+    from gradlab.report.plots import Axes, Figure
+
 __all__ = ["Picture", "Results"]
+
+Style = Literal["report", "paper"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,7 @@ class Picture:
     svg: str
 
     def save(self, path: str | Path) -> Path:
-        """Write it as .png or .svg, which the name of the file says; return the path.
+        """Write it as .png or .svg, which the name of the file says; return the path. For others see `Results.figure`.
 
         Raises UsageError for others, and where it cannot be written.
         """
@@ -142,14 +149,12 @@ class Results:
         return judge_run(self.runs[0], self.tables)
 
     def picture(self, name: str = "survival") -> Picture:
-        """Return a picture of the tables: profiles, survival, heatmap, training, effects, recurrence or
+        """Return a picture of the tables: profiles, survival, heatmap, learning, training, effects, recurrence or
         sensitivity.
 
         Raises UsageError for another name, or where the tables have nothing for it.
         """
-        if not isinstance(name, str):
-            raise UsageError(f"{shorten(repr(name))} is no picture", "write its name as text, as in survival")
-        pictures = self.pictures(name)
+        pictures = self.pictures(_name(name))
         if name not in pictures:
             others = ", ".join(self.pictures()) or "none"
             raise UsageError(f"these tables have nothing for the picture {name!r}", f"there are {others}")
@@ -165,6 +170,72 @@ class Results:
                 path.stem: Picture(path.stem, path.read_bytes(), path.with_suffix(".svg").read_text(encoding="utf-8"))
                 for path in drawn
             }
+
+    @keyword_messages
+    def figure(self, name: str = "survival", ax: Axes | None = None, *, style: Style = "report") -> Figure:
+        """Return a picture as a figure of matplotlib, to change it or to save it in any format: ``savefig("f.pdf")``.
+
+        Args:
+            name: of the picture, see `picture`.
+            ax: axes to draw into; only for pictures of one panel (``survival`` against a length). Nothing but the
+                lines, their axes and a legend is drawn then.
+            style: ``report``, with title, caption and note; ``paper``: 3.25 inches wide, words of 8 points, and none of
+                them (6.75 inches at most where fields have a size, as in a heat map).
+
+        Returns:
+            A `matplotlib.figure.Figure`, which a notebook shows; with `ax` the figure of these axes. Of networks along
+            several axes, as depth and time, those along the first.
+
+        Raises:
+            UsageError: for another name or style, where the tables have nothing for it, and for `ax` where it has
+                several panels.
+        """
+        from gradlab.report import plots
+
+        drawn = plots.figure(self.tables, _name(name), ax, style)
+        if drawn is None:
+            raise UsageError(f"these tables have nothing for the picture {name!r}", "see Results.pictures()")
+        return drawn
+
+    @keyword_messages
+    def html(self, path: str | Path | None = None) -> Path:
+        """Write the page about the runs, one HTML file, as ``gradlab report`` does; return its path.
+
+        Args:
+            path: of the file; None: ``report.html`` in the run directory, of several runs in the directory above them.
+
+        Raises:
+            UsageError: the runs lie in different directories and no path is named. StoreError: none can be read, or the
+                file cannot be written.
+        """
+        from gradlab.api.exports import report
+        from gradlab.api.options import ReportOptions
+
+        pages = report(self.paths, ReportOptions(out=None if path is None else path_of(path, "path")))
+        assert pages.runs is not None, "results are of runs"
+        return pages.runs[0]
+
+    def compare(
+        self,
+        *,
+        metric: str | None = None,
+        by: str | Sequence[str] | None = None,
+        best: str | Sequence[str] | None = None,
+        where: str | None = None,
+        baseline: str | None = None,
+        sort: str | None = None,
+        top: int | None = None,
+        fail_on: str | Sequence[str] = (),
+    ) -> Comparison:
+        """Return one answer over the configurations of these runs: what survives, which factor matters, what is more
+        than chance. The arguments, and what is raised, are those of `gradlab.compare`."""
+        from gradlab.python.functions import compare
+
+        answer = compare(
+            *self.paths, metric=metric, by=by, best=best, where=where, baseline=baseline, sort=sort, top=top,
+            fail_on=fail_on,
+        )  # fmt: skip
+        return cast("Comparison", answer)
 
     def report(self, width: int | None = 110, best: str | Sequence[str] | None = None) -> str:
         """Return the report as `gradlab run` prints it, folded to `width` columns; None: not folded.
@@ -212,6 +283,13 @@ class Results:
             return html(self._lines(120))
         except GradlabError as error:
             return html([repr(error.message)])
+
+
+def _name(name: object) -> str:
+    """Return the name of a picture. Raises UsageError for what is no text."""
+    if not isinstance(name, str):
+        raise UsageError(f"{shorten(repr(name))} is no picture", "write its name as text, as in survival")
+    return name
 
 
 def _joined(each: dict[str, Tables]) -> Tables:

@@ -373,3 +373,20 @@ def test_the_example_notebooks_run(name: str, words: str, tmp_path: Path, monkey
     assert sum(words in html for html in shown) == 1
     assert {output.output_type for output in outputs if output.get("name") != "stderr"} == {"execute_result"}
     assert any("image/png" in output.get("data", {}) for output in outputs)
+
+
+def test_results_have_figures_a_page_and_comparisons(tmp_path: Path) -> None:
+    results = demo()
+    figure = results.figure("survival", style="paper")
+    assert figure.get_size_inches()[0] == pytest.approx(3.25)
+    assert results.html(tmp_path / "page.html") == tmp_path / "page.html"
+    assert (tmp_path / "page.html").read_text().startswith("<!DOCTYPE html>")
+    answer = results.compare(by="activation", baseline="activation=sigmoid")
+    assert answer.table.equals(gl.compare(*results.paths, by="activation", baseline="activation=sigmoid").table)
+    with pytest.raises(gl.UsageError, match="there is no picture 'x'"):
+        results.figure("x")
+    with pytest.raises(gl.UsageError, match="nothing for the picture 'recurrence'"):
+        results.figure("recurrence")
+    for method in (gl.Results.figure, gl.Results.html, gl.Results.compare):
+        assert method.__doc__
+        assert method.__annotations__["return"]

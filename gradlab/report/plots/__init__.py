@@ -9,25 +9,30 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from gradlab.components import nearest
 from gradlab.errors import UsageError
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.axes import Axes as Axes
+    from matplotlib.figure import Figure as Figure
 
     from gradlab.report.plots.data import PlotData
     from gradlab.results.tables import Tables
 
-__all__ = ["FORMATS", "PICTURES", "chosen", "draw", "load"]
+__all__ = ["FORMATS", "PICTURES", "STYLES", "USUAL_FORMATS", "chosen", "draw", "figure", "load"]
 
-FORMATS = ("png", "svg")
+FORMATS, USUAL_FORMATS = ("png", "svg", "pdf"), ("png", "svg")
+"""The formats of files that there are, and those that are written where none is named."""
+STYLES = ("report", "paper")
+"""How pictures look: with title, caption and note, or as wide as a column of a paper and without any of them."""
 
 PICTURES = {
     "profiles": "gradlab.report.plots.profiles:picture",
     "survival": "gradlab.report.plots.survival:picture",
     "heatmap": "gradlab.report.plots.heatmap:picture",
+    "learning": "gradlab.report.plots.learning:picture",
     "training": "gradlab.report.plots.training:picture",
     "effects": "gradlab.report.plots.effects:picture",
     "recurrence": "gradlab.report.plots.recurrence:picture",
@@ -42,7 +47,12 @@ _OF_ONE_AXIS = {"recurrence"}
 
 
 def draw(
-    tables: Tables, directory: Path, *, formats: Sequence[str] = FORMATS, only: Sequence[str] = ()
+    tables: Tables,
+    directory: Path,
+    *,
+    formats: Sequence[str] = USUAL_FORMATS,
+    only: Sequence[str] = (),
+    style: str = "report",
 ) -> tuple[Path, ...]:
     """Draw the pictures of `tables` into `directory`, which is made; return the files written, each atomically.
 
@@ -71,13 +81,39 @@ def draw(
         for suffix in ("", *suffixes.values()):
             paths = [directory / f"{name}{suffix}.{ending}" for ending in endings]
             sources = [named.get(suffix)] if name not in _OF_ONE_AXIS else [] if suffix else parts
-            if any(save(function, data, paths) for data in sources if data is not None):
+            if any(save(function, data, paths, style) for data in sources if data is not None):
                 written += paths
                 continue
             for path in paths:
                 with explained("remove", path):
                     path.unlink(missing_ok=True)
     return tuple(written)
+
+
+def figure(tables: Tables, name: str, axes: Axes | None = None, style: str = "report") -> Figure | None:
+    """Return a picture of `tables` as a figure of matplotlib, or draw it into `axes` and return their figure.
+
+    None where the tables have nothing for it. Raises UsageError for an unknown picture or style, and for axes where
+    the picture has several panels.
+    """
+    (name,), _ = chosen((name,), ())
+    _known(style, STYLES, "style")
+    load()
+    from gradlab.report.model.rows import by_axis
+    from gradlab.report.plots.data import plot_data
+    from gradlab.report.plots.style import drawing
+
+    data = next((data for part in by_axis(tables) if (data := plot_data(part)) is not None), None)
+    if data is None:
+        return None
+    with drawing(style):
+        if axes is None:
+            return _picture(name)(data)
+        from gradlab.report.plots import survival
+
+        if name != "survival" or not survival.draw_on(axes, data):
+            raise UsageError(f"the picture {name!r} has several panels", "leave ax out, and take the figure")
+        return cast("Figure", axes.get_figure())
 
 
 def chosen(only: Sequence[str], formats: Sequence[str]) -> tuple[list[str], list[str]]:

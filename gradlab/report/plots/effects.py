@@ -50,7 +50,7 @@ def picture(data: PlotData) -> Figure | None:
     ranked = list(dict.fromkeys([*sources, *(level.factor for level in effects)]))
     levels = _chosen(effects, ranked[:MOST_FACTORS])
     rows = sum(len(own) + 1 for own in levels.values())
-    figure = new(10.2, max(0.235 * rows + 0.9, 0.34 * MOST_SOURCES + 0.9))
+    figure = new(10.2, max(0.235 * rows + 0.9, 0.34 * MOST_SOURCES + 0.9), fixed=True)
     left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
     _intervals(left, levels)
     if table.responses:

@@ -79,7 +79,7 @@ def picture(data: PlotData) -> Figure:
     widths = widths[: 1 + trained]
     labels = _widest(drawn.rows) * _LETTER
     high = _HIGH * len(drawn.rows)
-    figure = new(max(labels + sum(widths) + 0.6, 6.4), high + 0.8)
+    figure = new(max(labels + sum(widths) + 0.6, 6.4), high + 0.8, fixed=True)
     maps = figure.subplots(1, len(widths), squeeze=False, sharey=True, width_ratios=widths)[0]
     _survival(figure, maps[0], drawn, None if drawn.numbered else high)
     if trained:

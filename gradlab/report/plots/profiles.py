@@ -15,14 +15,29 @@ from gradlab.report.formatting import count, folded
 from gradlab.report.model.profiles import Profile, thinned
 from gradlab.report.model.rows import Row
 from gradlab.report.plots.data import PlotData, spread
-from gradlab.report.plots.style import COLOURS, GREY, INK, LETTERS, LINES, VERDICTS, amount, frame, log_axis, new
+from gradlab.report.plots.style import (
+    COLOURS,
+    COLUMN,
+    GREY,
+    INK,
+    LETTERS,
+    LINES,
+    VERDICTS,
+    amount,
+    frame,
+    is_paper,
+    log_axis,
+    new,
+)
 
 __all__ = ["POINTS", "length_axis", "panels", "picture"]
 
 MOST_PANELS = 12
 MOST_SEEDS = 20
-DECADES = 10.0
-"""How far the shared axis goes, up or down, unless most of the panels need more."""
+PAPER_PANELS = 2
+"""Panels beside each other in a column of a paper."""
+DECADES = 25.0
+"""Height of a shared axis from which each panel has one of its own: long networks must not flatten the others."""
 POINTS = 200
 """Blocks drawn of a line; of a deeper network evenly spaced ones, so that a vector picture stays small."""
 
@@ -58,16 +73,19 @@ def picture(data: PlotData) -> Figure:
     if columns is not None:  # the setting with more values goes across
         drawn = [drawn[at] for at in np.arange(len(drawn)).reshape(columns, -1).T.ravel()]
     axis = data.group.axis
-    figure, grid = panels([(panel.title, *_described(panel, axis)) for panel in drawn], axis, columns)
-    low, high, clipped = _limits(drawn)
-    for panel, axes in zip(drawn, grid, strict=True):
-        log_axis(axes, low, high)
+    ends = [panel.profile.extent for panel in drawn]
+    low, high = min(end[0] for end in ends), max(end[1] for end in ends)
+    shared = high - low <= DECADES
+    titles_of = [(panel.title, *_described(panel, axis)) for panel in drawn]
+    figure, grid = panels(titles_of, axis, columns, shared=shared, relative=True)
+    for panel, axes, own in zip(drawn, grid, ends, strict=True):
+        log_axis(axes, *((low, high) if shared else own))
         _draw(axes, panel)
     counted = data.group.lengths_name if one_row else "configurations"
     title = f"Gradient norm {axis.direction} before training"
     title += f": {len(shown)} of {len(networks)} {counted}" if len(shown) < len(networks) else ""
     longest = "" if one_row else data.longest(data.rows)
-    return frame(figure, title, data.caption(longest), _note(data, drawn, len(networks), clipped))
+    return frame(figure, title, data.caption(longest), _note(data, drawn, len(networks), shared))
 
 
 def _panel(data: PlotData, row: Row, length: int, title: str) -> Panel:
@@ -85,32 +103,41 @@ def panels(
     columns: int | None = None,
     *,
     shared: bool = True,
+    relative: bool = False,
     beside: float = 0.0,
 ) -> tuple[Figure, list[Plot]]:
     """Return a figure with a panel for each (title, lines below it, their colour), in rows of `columns` (as fits).
 
-    `shared`: the y axis; `beside`: inches to the right of the panels.
+    `shared`: the y axis; `relative`: to the last block; `beside`: inches to the right of the panels.
     """
     number = len(titles)
     columns = columns or (min(number, 3) if number <= 3 or number in (5, 6, 9) else 4 if number != 4 else 2)
+    columns = min(columns, PAPER_PANELS) if is_paper() else columns
     rows = ceil(number / columns)
     width = max(2.4 * columns + 0.6, 6.4)
+    line = 9.5 if is_paper() else 12.5
+    if is_paper():
+        room = int((COLUMN - 0.75) / columns * 72 / 4.4)
+        titles = [(title, folded(described, room), colour) for title, described, colour in titles]
+    else:
+        room = int((width - 0.8) / columns * 72 / 6.4)
     most = max(described.count("\n") + 1 for _, described, _ in titles)
-    figure = new(width + beside, max((1.75 + 0.17 * most) * rows + 0.5, 3.2))
+    named = max(folded(title, room).count("\n") + 1 for title, *_ in titles)
+    column = (0.95 + line / 72 * (most + named)) * rows + 0.3 + 0.45 * (beside > 0)
+    figure = new(width + beside, max((1.75 + 0.17 * most) * rows + 0.5, 3.2), column=column)
     grid = figure.subplots(rows, columns, squeeze=False, sharey=shared)
-    room = int((width - 0.8) / columns * 72 / 6.4)
     for at, axes in enumerate(grid.flat):
         if at >= number:
             axes.remove()
             continue
         title, described, colour = titles[at]
-        axes.set_title(folded(title, room), pad=5 + 12.5 * most)
+        axes.set_title(folded(title, room), pad=5 + line * most)
         described += "\n" * (most - 1 - described.count("\n"))
         axes.annotate(described, (0, 1), xytext=(0, 4), xycoords="axes fraction", textcoords="offset points", size=9.5,
                       color=colour, va="bottom", linespacing=1.15)  # fmt: skip
         if at + columns >= number:
-            axes.set_xlabel(axis.ends)
-    name = f"gradient norm, last {axis.unit} = 1" if shared else "gradient norm"
+            axes.set_xlabel(axis.unit if is_paper() else axis.ends)
+    name = f"gradient norm, last {axis.unit} = 1" if relative else "gradient norm"
     if rows > 1:
         figure.supylabel(name, size=10.5)
     else:
@@ -123,15 +150,6 @@ def _crossed(data: PlotData) -> int | None:
     levels = [len({row.labels[index] for row in data.rows}) for index in data.named]
     whole = len(levels) == 2 and levels[0] * levels[1] == len(data.rows)
     return levels[0] if whole and levels[1] <= levels[0] <= 5 else None
-
-
-def _limits(drawn: list[Panel]) -> tuple[float, float, bool]:
-    """Return the ends of the shared axis, and whether lines leave it: a few long ones must not flatten the rest."""
-    ends = [panel.profile.extent for panel in drawn]
-    low, high = min(end[0] for end in ends), max(end[1] for end in ends)
-    if 2 * sum(max(-end[0], end[1]) <= DECADES for end in ends) < len(ends):
-        return low, high, False
-    return max(low, -DECADES), min(high, DECADES), low < -DECADES or high > DECADES
 
 
 def _draw(axes: Plot, panel: Panel) -> None:
@@ -185,7 +203,7 @@ def _theory(axes: Plot, x: Floats, theory: Floats, scatter: Floats | None) -> No
             axes.plot(x, edge, color=INK, linewidth=0.7, linestyle=(0, (1, 1.5)), zorder=3)
 
 
-def _note(data: PlotData, drawn: list[Panel], networks: int, clipped: bool) -> str:
+def _note(data: PlotData, drawn: list[Panel], networks: int, shared: bool) -> str:
     seeds = max(len(panel.profile.seeds) for panel in drawn)
     parts = ["Thick line: geometric mean over the seeds, with its 95 % interval" if seeds > 1 else "Line: one seed"]
     if seeds > 1:
@@ -198,10 +216,8 @@ def _note(data: PlotData, drawn: list[Panel], networks: int, clipped: bool) -> s
                                                     if scattered else "."))  # fmt: skip
     if any(panel.profile.layers for panel in drawn):
         parts.append("Numbered: the stacked layers by themselves, the lowest first.")
-    if clipped:
-        parts.append(
-            f"The axis ends at {DECADES:.0f} decades; lines that leave it go on to the number above the panel."
-        )
+    if not shared:
+        parts.append("Each panel has its own vertical axis.")
     if any(panel.lost for panel in drawn):
         parts.append("Seeds with a gradient that is exactly zero (∅) or not finite (!) are left out of the mean.")
     if len(drawn) < networks:

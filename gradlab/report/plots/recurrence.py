@@ -14,7 +14,7 @@ from gradlab.record import Floats
 from gradlab.report.formatting import folded
 from gradlab.report.model.rows import Row
 from gradlab.report.plots.data import PlotData, spread
-from gradlab.report.plots.style import COLOURS, GREY, LINES, MARKERS, frame, new
+from gradlab.report.plots.style import COLOURS, GREY, LINES, MARKERS, frame, is_paper, named_lines, new
 from gradlab.results.statistics import mean_interval
 
 __all__ = ["picture"]
@@ -37,8 +37,8 @@ def picture(data: PlotData) -> Figure | None:
     shown = spread(trained, MOST_LINES)
     drawn: list[tuple[pd.DataFrame, str, str]] = [(steps, "spectral_radius", "spectral radius")]
     if "saturated" in layers:
-        drawn.append((layers, "saturated", "share of saturated units or gates"))
-    figure = new(3.8 * len(drawn) + 2.6, 3.4)
+        drawn.append((layers, "saturated", "share saturated" if is_paper() else "share of saturated units or gates"))
+    figure = new(3.8 * len(drawn) + 2.6, 3.4, column=1.5)
     plots = figure.subplots(1, len(drawn), squeeze=False)[0]
     for plot, (table, column, name) in zip(plots, drawn, strict=True):
         for index, row in enumerate(shown):
@@ -47,7 +47,11 @@ def picture(data: PlotData) -> Figure | None:
     plots[0].axhline(1, color=GREY, linewidth=0.8)
     if len(drawn) > 1:
         plots[1].set_ylim(0, max(plots[1].get_ylim()[1], 0.05))
-    plots[-1].legend(loc="upper left", bbox_to_anchor=(1.02, 1.0), frameon=False, fontsize=9.5)
+    if is_paper():
+        handles, names = plots[-1].get_legend_handles_labels()
+        named_lines(figure, names, handles)
+    else:
+        plots[-1].legend(loc="upper left", bbox_to_anchor=(1.02, 1.0), frameon=False, fontsize=9.5)
     cut = len(shown) < len(data.rows)
     title = "The recurrence during training"
     title += f": {len(shown)} of {len(data.rows)} configurations" if cut else ""
@@ -77,7 +81,7 @@ def _line(plot: Plot, index: int, data: PlotData, row: Row, table: pd.DataFrame,
 def _axes(plot: Plot, name: str) -> None:
     plot.set_title(name)
     plot.set_xlabel("step of training")
-    plot.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True))
+    plot.xaxis.set_major_locator(MaxNLocator(nbins=4 if is_paper() else 7, integer=True))
     # probed steps stand at 0, 1, 2, 4, ...: a logarithm of the step plus one keeps the first
     plot.xaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{2**at - 1:,.0f}" if at >= 0 else ""))
 

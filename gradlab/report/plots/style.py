@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import textwrap
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from math import floor, isfinite, log10
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -13,17 +15,21 @@ from typing import Any, TypeVar, cast
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.image import imsave
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from gradlab.report.formatting import folded
 from gradlab.report.plots.data import PlotData
 from gradlab.store.atomic import write_bytes
 
 __all__ = [
     "COLOURS",
+    "COLUMN",
     "GREY",
     "INK",
     "LINES",
@@ -31,8 +37,12 @@ __all__ = [
     "VERDICTS",
     "ShownFigure",
     "amount",
+    "drawing",
     "frame",
+    "is_paper",
+    "line_looks",
     "log_axis",
+    "named_lines",
     "new",
     "plain_text",
     "power_of_ten",
@@ -66,8 +76,21 @@ _STYLE: dict[str, Any] = {
     "xtick.color": GREY, "ytick.color": GREY, "xtick.labelcolor": INK, "ytick.labelcolor": INK,
     "xtick.labelsize": 9.5, "ytick.labelsize": 9.5, "lines.linewidth": 2, "lines.markersize": 5.5,
     "hatch.linewidth": 0.5, "hatch.color": GREY, "savefig.dpi": 150, "figure.dpi": 150,
-    "text.parse_math": False, "svg.fonttype": "none", "svg.hashsalt": "gradlab", "path.simplify": True,
+    "text.parse_math": False, "svg.fonttype": "none", "svg.hashsalt": "gradlab", "pdf.fonttype": 42,
+    "path.simplify": True,
 }  # fmt: skip
+
+COLUMN, TEXT = 3.25, 6.75
+"""Inches: width of a picture of the style `paper`, and the most that one takes which cannot be narrower."""
+_PAPER_SIZE, _PAPER_SCALE = 8.0, 0.8
+"""Points of its words; of its lines and fields against those of a report."""
+_PAPER: dict[str, Any] = {
+    "font.size": _PAPER_SIZE, "axes.labelsize": _PAPER_SIZE, "axes.titlesize": _PAPER_SIZE, "axes.titlepad": 3,
+    "xtick.labelsize": _PAPER_SIZE, "ytick.labelsize": _PAPER_SIZE, "legend.fontsize": _PAPER_SIZE,
+    "axes.linewidth": 0.6, "xtick.major.width": 0.6, "ytick.major.width": 0.6, "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5, "lines.linewidth": 1.4, "lines.markersize": 4, "savefig.dpi": 300, "figure.dpi": 300,
+}  # fmt: skip
+_paper: ContextVar[bool] = ContextVar("paper", default=False)
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _TITLE, _CAPTION, _NOTE = 14.0, 10.5, 9.5
@@ -83,18 +106,86 @@ class ShownFigure(Figure):
         return buffer.getvalue()
 
 
+@contextmanager
+def drawing(style: str = "report") -> Iterator[None]:
+    """As a context: pictures are drawn in one of the styles ``report`` and ``paper``, whatever a user's matplotlibrc
+    says."""
+    look: Any = {**_STYLE, **_PAPER} if style == "paper" else _STYLE  # the stubs want a literal for each key
+    token = _paper.set(style == "paper")
+    try:
+        with matplotlib.rc_context(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)  # a box stands there instead
+            matplotlib.rcdefaults()
+            matplotlib.rcParams.update(look)
+            yield
+    finally:
+        _paper.reset(token)
+
+
+def is_paper() -> bool:
+    """Return whether pictures are drawn in the style ``paper``: a column wide, without title, caption and note."""
+    return _paper.get()
+
+
+def line_looks(labels: Sequence[tuple[str, ...]]) -> list[dict[str, Any]]:
+    """Return the look of a line for each of some labels: colour and marker for the first, dashes for the others."""
+    split = [(own[:1], own[1:]) for own in labels]
+    first, rest = (list(dict.fromkeys(part)) for part in zip(*split, strict=True))
+    if len(first) == 1 or len(first) > len(COLOURS) or len(rest) > len(LINES):
+        return [_look(at, at // len(COLOURS)) for at in range(len(labels))]
+    return [_look(first.index(own), rest.index(others)) for own, others in split]
+
+
+def _look(colour: int, line: int) -> dict[str, Any]:
+    at = colour % len(COLOURS)
+    return {"color": COLOURS[at], "marker": MARKERS[at], "linestyle": LINES[line % len(LINES)]}
+
+
+def named_lines(figure: Any, names: Sequence[str], handles: Sequence[Any]) -> None:
+    """Name lines in a legend beside the panels; in a column of a paper below them."""
+    longest = max(map(len, names), default=0)
+    if is_paper():
+        columns = 1 if longest > 20 else 2 if longest > 10 else 3
+        place: dict[str, Any] = {"loc": "outside lower center", "ncols": columns, "handlelength": 2.6}
+        words = [folded(name, 46) for name in names]
+        width, height = figure.get_size_inches()
+        lines = sum(text.count("\n") + 1 for text in words[::columns])
+        figure.set_size_inches(width, height + 0.2 + 1.55 * _PAPER_SIZE / 72 * lines)
+    else:
+        place = {"loc": "outside right center", "fontsize": 9.5, "handlelength": 2.4}
+        words = [folded(name, 34) for name in names]
+    figure.legend(handles, words, frameon=False, **place)
+
+
 def plain_text() -> Any:
     """Return a context in which the texts of a figure are shown as they are: a name may hold ``$``."""
     return matplotlib.rc_context({"text.parse_math": False})
 
 
-def new(width: float, height: float) -> ShownFigure:
-    """Return an empty figure whose drawing area has this size in inches; `frame` adds the room for its words."""
+def new(width: float, height: float, *, column: float | None = None, fixed: bool = False) -> ShownFigure:
+    """Return an empty figure whose drawing area has this size in inches; `frame` adds the room for its words.
+
+    In a paper it is as wide as a column, and `column` inches high; `fixed`: its fields have their size, up to the width
+    of the text.
+    """
+    if is_paper():
+        scale = min(_PAPER_SCALE, TEXT / width) if fixed else COLUMN / width
+        high = column if column is not None else height * (scale if fixed else max(scale, 0.55))
+        width, height = width * scale, high
     return ShownFigure(figsize=(width, height))
 
 
 def frame(figure: Figure, title: str, caption: str, note: str) -> Figure:
-    """Put a title and a caption above the drawing area and a note on how to read it below; return the figure."""
+    """Put a title and a caption above the drawing area and a note on how to read it below; return the figure.
+
+    In a paper none of them: its words have one size.
+    """
+    if is_paper():
+        for text in figure.findobj(Text):
+            words = cast(Any, text)  # the stubs take a size for a word too
+            words.set_fontsize(min(words.get_fontsize(), _PAPER_SIZE))
+        figure.set_layout_engine(ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, hspace=0.02, wspace=0.02))
+        return figure
     width, height = figure.get_size_inches()
     blocks: list[tuple[str, float, dict[str, Any]]] = [
         (_folded(text, width, size), size, {"color": colour, "weight": weight})
@@ -121,13 +212,9 @@ def _height(lines: str, size: float) -> float:
     return (lines.count("\n") + 1) * size * 1.42 / 72 + 0.05 if lines else 0.0
 
 
-def save(picture: Callable[[T], Figure | None], data: T, paths: Sequence[Path]) -> bool:
+def save(picture: Callable[[T], Figure | None], data: T, paths: Sequence[Path], style: str = "report") -> bool:
     """Draw a picture and write it once for each path, in the format of its ending; return whether there was one."""
-    style: Any = _STYLE  # the stubs want a literal for each key
-    with matplotlib.rc_context(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)  # a box stands there instead
-        matplotlib.rcdefaults()  # a user's matplotlibrc must not change the bytes
-        matplotlib.rcParams.update(style)
+    with drawing(style):
         figure = picture(data)
         if figure is None:
             return False
@@ -143,6 +230,9 @@ def save(picture: Callable[[T], Figure | None], data: T, paths: Sequence[Path]) 
             if path.suffix == ".png":
                 pixels, about = agg.buffer_rgba(), cast(Any, {"Software": None})  # None: the key is left out
                 imsave(buffer, pixels, format="png", origin="upper", dpi=figure.dpi, metadata=about)
+            elif path.suffix == ".pdf":
+                pdf: Any = FigureCanvasPdf(figure)
+                pdf.print_pdf(buffer, metadata={"CreationDate": None, "Creator": None, "Producer": None})
             else:
                 svg: Any = FigureCanvasSVG(figure)
                 svg.print_svg(buffer, metadata={"Date": None, "Creator": None})

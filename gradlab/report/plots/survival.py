@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes as Plot
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from gradlab.families import Axis
@@ -15,12 +16,26 @@ from gradlab.record import Floats
 from gradlab.report.formatting import folded
 from gradlab.report.model.rows import Row
 from gradlab.report.plots.data import PlotData, spread
-from gradlab.report.plots.style import COLOURS, GREY, INK, LETTERS, LINES, MARKERS, frame, log_axis, new, thresholds
+from gradlab.report.plots.style import (
+    COLOURS,
+    GREY,
+    INK,
+    LETTERS,
+    frame,
+    is_paper,
+    line_looks,
+    log_axis,
+    named_lines,
+    new,
+    thresholds,
+)
 from gradlab.report.plots.survival_intervals import survival_intervals
 
-__all__ = ["picture"]
+__all__ = ["draw_on", "picture"]
 
 MOST_LINES = 8
+DENSE = 8
+"""Lengths from which theory is a line and no row of bars."""
 _LONGEST_LABEL = 34
 _SIGNS = {"dead": "∅", "nonfinite": "!"}
 
@@ -31,25 +46,52 @@ def picture(data: PlotData) -> Figure:
     if len({depth for row in data.rows for depth in row.points}) == 1:
         return survival_intervals(data)
     named = spread(data.rows, MOST_LINES)
+    figure = new(8.6, 4.6, column=2.1)
+    lanes = _curves(figure.subplots(), data, named)
+    if is_paper():
+        looks = line_looks([data.labels(row) for row in named])
+        named_lines(figure, [data.name(row) for row in named], [_handle(look) for look in looks])
+    cut = len(named) < len(data.rows)
+    title = f"Survival before training, against {data.group.axis.setting}"
+    title += f": {len(named)} of {len(data.rows)} configurations" if cut else ""
+    return frame(figure, title, data.caption(), _note(data, bool(lanes), cut))
+
+
+def draw_on(axes: Plot, data: PlotData) -> bool:
+    """Draw log survival at step 0 against depth into axes of a caller, with a legend; return whether there are several
+    depths to draw."""
+    data = data.initial
+    if len({depth for row in data.rows for depth in row.points}) == 1:
+        return False
+    named = spread(data.rows, MOST_LINES)
+    looks = line_looks([data.labels(row) for row in named])
+    _curves(axes, data, named, inside=False)
+    axes.legend([_handle(look) for look in looks], [data.name(row) for row in named], frameon=False)
+    return True
+
+
+def _handle(look: dict[str, Any]) -> Line2D:
+    return Line2D([], [], **look, linewidth=1.4, markersize=4)
+
+
+def _curves(axes: Plot, data: PlotData, named: list[Row], *, inside: bool = True) -> dict[tuple[str, ...], float]:
+    """Draw the lines of all rows, those `named` in their looks and with their names where there is room; return the
+    lanes of rows without a value somewhere."""
     chosen = {row.labels for row in named}
-    figure = new(8.6, 4.6)
-    axes = figure.subplots()
     _length_axis(axes, sorted({depth for row in data.rows for depth in row.points}), data.group.axis)
     without = [row for row in named if not all(map(np.isfinite, _line(row)[1]))]
-    lanes = _value_axis(axes, data.rows, without, f"survival: {data.group.axis.ratio}")
+    lanes = _value_axis(axes, data.rows, without, "survival" if is_paper() else f"survival: {data.group.axis.ratio}")
     thresholds(data, axes, vertical=False)
     for row in data.rows:
         if row.labels not in chosen:
             depths, centre, *_ = _line(row)
             axes.plot(depths, centre, color="#BDBDBD", linewidth=0.8, zorder=1)
-    looks = _looks(data, named)
+    looks = line_looks([data.labels(row) for row in named])
     for row, look in zip(named, looks, strict=True):
         _draw(axes, row, look, lanes.get(row.labels, 0.0))
-    _label_ends(axes, data, named, looks, lanes)
-    cut = len(named) < len(data.rows)
-    title = f"Survival before training, against {data.group.axis.setting}"
-    title += f": {len(named)} of {len(data.rows)} configurations" if cut else ""
-    return frame(figure, title, data.caption(), _note(data, bool(lanes), cut))
+    if inside and not is_paper():
+        _label_ends(axes, data, named, looks, lanes)
+    return lanes
 
 
 def _value_axis(axes: Plot, rows: Sequence[Row], lost: Sequence[Row], ratio: str) -> dict[tuple[str, ...], float]:
@@ -97,20 +139,6 @@ def _line(row: Row) -> tuple[list[int], Floats, Floats, Floats]:
     return depths, np.where(np.isfinite(centre), centre, np.nan), low, high
 
 
-def _looks(data: PlotData, rows: list[Row]) -> list[dict[str, Any]]:
-    """Return the look of each line: colour and marker for the first setting, dashes for all the others together."""
-    split = [(data.labels(row)[:1], data.labels(row)[1:]) for row in rows]
-    first, rest = (list(dict.fromkeys(part)) for part in zip(*split, strict=True))
-    if len(first) == 1 or len(first) > len(COLOURS) or len(rest) > len(LINES):
-        return [_look(at, at // len(COLOURS)) for at in range(len(rows))]
-    return [_look(first.index(own), rest.index(others)) for own, others in split]
-
-
-def _look(colour: int, line: int) -> dict[str, Any]:
-    at = colour % len(COLOURS)
-    return {"color": COLOURS[at], "marker": MARKERS[at], "linestyle": LINES[line % len(LINES)]}
-
-
 def _draw(axes: Plot, row: Row, look: dict[str, Any], lane: float) -> None:
     depths, centre, low, high = _line(row)
     axes.fill_between(depths, low, high, color=look["color"], alpha=0.18, linewidth=0)
@@ -119,7 +147,11 @@ def _draw(axes: Plot, row: Row, look: dict[str, Any], lane: float) -> None:
         depths, centre, **look, markevery=marks, linewidth=1.8, markeredgecolor="white", markeredgewidth=0.6, zorder=4
     )
     theory = [float(row.points[depth]["theory_log10_survival"]) for depth in depths]
-    axes.plot(depths, theory, linestyle="", marker="_", markersize=13, color=INK, markeredgewidth=1.4, zorder=5)
+    if len(depths) > DENSE:
+        axes.plot(depths, theory, linestyle=(0, (3, 2)), linewidth=1.0, color=INK, zorder=5)
+    else:
+        size = 8 if is_paper() else 13
+        axes.plot(depths, theory, linestyle="", marker="_", markersize=size, color=INK, markeredgewidth=1.4, zorder=5)
     for depth in depths:
         sign = _SIGNS.get(str(row.points[depth]["verdict"]))
         if sign:
@@ -167,7 +199,8 @@ def _note(data: PlotData, signs: bool, cut: bool) -> str:
     several = data.several_seeds
     parts = ["Geometric mean over the seeds; shaded: 95 % interval." if several else "One seed, so no interval."]
     if data.tables.summary["theory_log10_survival"].notna().any():
-        parts.append("Black bars: mean-field theory.")
+        dense = any(len(row.points) > DENSE for row in data.rows)
+        parts.append(f"{'Black dashes' if dense else 'Black bars'}: mean-field theory.")
     if signs:
         parts.append("At the bottom: networks of which half the seeds or more are exactly zero (∅) or not finite (!).")
     if cut:

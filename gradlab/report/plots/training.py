@@ -13,7 +13,7 @@ from gradlab.report.model.profiles import mean_series, thinned
 from gradlab.report.model.rows import Row
 from gradlab.report.plots.data import PlotData, spread
 from gradlab.report.plots.profiles import POINTS, length_axis, panels
-from gradlab.report.plots.style import GREY, frame, log_axis
+from gradlab.report.plots.style import GREY, frame, is_paper, log_axis
 
 __all__ = ["picture"]
 
@@ -37,7 +37,8 @@ def picture(data: PlotData) -> Figure | None:
     colours = LinearSegmentedColormap.from_list("steps", matplotlib.colormaps["cividis"](np.linspace(0, 0.92, 64)))
     norm = Normalize(0, np.log2(steps[-1] + 1))
     clipped = [_draw(axes, data, row, colours, norm) for row, axes in zip(shown, grid, strict=True)]
-    bar = figure.colorbar(ScalarMappable(norm, colours), ax=grid, location="right", aspect=25, pad=0.02, shrink=0.8)
+    place = "bottom" if is_paper() else "right"
+    bar = figure.colorbar(ScalarMappable(norm, colours), ax=grid, location=place, aspect=25, pad=0.02, shrink=0.8)
     ticks = [steps[round(at)] for at in np.linspace(0, len(steps) - 1, min(len(steps), _TICKS))]
     bar.set_ticks([float(np.log2(step + 1)) for step in ticks], labels=[f"{step:,}" for step in ticks])
     bar.outline.set_visible(False)
