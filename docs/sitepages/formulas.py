@@ -28,7 +28,7 @@ _SUP = re.compile(
     rf"(?P<plain>[-+−]?(?:[\d.,]*\d|[A-Za-z{_GREEK}](?![A-Za-z])|[¼½])))"
 )
 _FENCED = re.compile(r"(```.*?\n```)", re.DOTALL)
-_KEPT = re.compile(r"(`[^`\n]+`|\]\([^)]*\)|<[^>\n]+>)")
+_UNCHANGED = re.compile(r"(`[^`\n]+`|\]\([^)]*\)|<[^>\n]+>)")
 """Code, the targets of links, tags."""
 _BLOCK = re.compile(r"(?<=\n\n)(?:    \S.*\n)+(?=\n)")
 _VARIABLE = re.compile(rf"(?!a [a-z]{{2}})(?<![A-Za-z&;{_GREEK}])[a-zA-DF-MP-Z{_GREEK}](?![A-Za-z;])")
@@ -42,7 +42,7 @@ def typeset(markdown: str) -> str:
 
 
 def _outside_of_fences(text: str) -> str:
-    parts = _KEPT.split(_BLOCK.sub(lambda match: _displayed(match[0]), text))
+    parts = _UNCHANGED.split(_BLOCK.sub(lambda match: _displayed(match[0]), text))
     return "".join(part if k % 2 else inline(part) for k, part in enumerate(parts))
 
 

@@ -8,9 +8,9 @@ from sitepages import components, flags, notebooks, reference, settings, terms
 from sitepages.links import LISTED, NOTEBOOKS, PAGES, ROOT
 from sitepages.markdown import fenced
 
-__all__ = ["MADE", "generated"]
+__all__ = ["GENERATED", "generated"]
 
-MADE = {
+GENERATED = {
     "settings.md": settings.page,
     "components.md": components.page,
     "all_flags.md": flags.page,
@@ -24,7 +24,7 @@ _RUN = re.compile(r"^`(gradlab run (experiments/(?:papers/)?\w+\.yaml))`", re.MU
 
 def generated() -> dict[str, str]:
     """Return the text of each page by its name in the site."""
-    texts = {uri: page() for uri, page in MADE.items()}
+    texts = {uri: page() for uri, page in GENERATED.items()}
     texts |= {uri: _text(path) for path, uri in PAGES.items()}
     texts["index.md"] = f"---\nhide: [navigation]\n---\n{texts['index.md']}"
     for uri in ("experiments.md", "papers.md"):

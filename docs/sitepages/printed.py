@@ -28,7 +28,7 @@ WIDTH = 120
 PAGES = ["README.md", *(f"docs/{name}.md" for name in ("start", "reports", "comparing", "examples", "models"))]
 BLOCK = re.compile(
     r"(?P<above>[^\n]*\n)(?P<comment>\n*<!-- printed by: (?P<command>[^|\n]*?)(?: \| (?P<parts>[^\n]*?))? -->\n+)"
-    r"```\n(?P<given>\$ [^\n]*\n)?(?P<text>.*?)```\n",
+    r"```\n(?P<prompt>\$ [^\n]*\n)?(?P<text>.*?)```\n",
     re.DOTALL,
 )
 _SPEC = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -89,7 +89,7 @@ def reprinted(page: str, printed: Callable[[str], str], date: str) -> str:
     def block(match: re.Match[str]) -> str:
         above = re.sub(r"\d{4}-\d\d-\d\d", date, match["above"])
         text = shortened(printed(_with_files(match["command"], specs)), match["parts"])
-        return f"{above}{match['comment']}```\n{match['given'] or ''}{text}```\n"
+        return f"{above}{match['comment']}```\n{match['prompt'] or ''}{text}```\n"
 
     return BLOCK.sub(block, page)
 

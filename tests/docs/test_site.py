@@ -36,10 +36,10 @@ class Page(HTMLParser):
         if tag == "p":
             self._in_paragraph = True
             self.paragraphs.append("")
-        given = {name: value or "" for name, value in attrs}
-        self.anchors |= {given[name] for name in ("id", "name") if name in given}
-        target = given.get(LINKS.get(tag, ""), "")
-        if target.startswith("data:") or (tag == "link" and given.get("rel") in ("canonical", "prev", "next")):
+        attributes = {name: value or "" for name, value in attrs}
+        self.anchors |= {attributes[name] for name in ("id", "name") if name in attributes}
+        target = attributes.get(LINKS.get(tag, ""), "")
+        if target.startswith("data:") or (tag == "link" and attributes.get("rel") in ("canonical", "prev", "next")):
             return
         if target:
             (self.links if tag == "a" else self.loaded).append(target)
