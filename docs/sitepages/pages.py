@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from gradlab.api.experiments import experiments
 from sitepages import components, flags, notebooks, reference, settings, terms
 from sitepages.links import LISTED, NOTEBOOKS, PAGES, ROOT
 from sitepages.markdown import fenced
@@ -41,4 +42,12 @@ def _text(path: str) -> str:
 
 
 def _listing(path: str) -> str:
-    return f"# {path}\n\n{fenced(_text(path), _LANGUAGES['.' + path.rpartition('.')[2]])}"
+    place = ROOT / path
+    text = f"# {path}\n\n"
+    if place in experiments().values():
+        page = "papers" if place.parent.name == "papers" else "experiments"
+        text += (
+            f"`gradlab run @{place.stem}` runs it, `gradlab init mine --from {place.stem}` copies it; "
+            f"[what came out](../{page}.md#{place.stem}).\n\n"
+        )
+    return text + fenced(_text(path), _LANGUAGES[place.suffix])
