@@ -40,7 +40,9 @@ function fieldRange(spec) {
     ...spec.lines.flatMap((line) => line.ys),
     ...(spec.bands || []).flatMap((band) => [...band.low, ...band.high]),
   ]);
-  let [low, high] = all.length ? [Math.min(...all, ...(spec.include || [])), Math.max(...all, ...(spec.include || []))] : [-1, 1];
+  let [low, high] = all.length
+    ? [Math.min(...all, ...(spec.include || [])), Math.max(...all, ...(spec.include || []))]
+    : [-1, 1];
   if (spec.within) [low, high] = [Math.max(low, spec.within[0]), Math.min(high, spec.within[1])];
   const middle = (low + high) / 2;
   const half = Math.max((high - low) * 0.53, spec.log ? 1 : Math.abs(middle) * 0.05 || 0.5);
@@ -73,7 +75,11 @@ function drawChart(spec, width) {
     const class_ = y === 0 && spec.log ? "grid zero" : "grid";
     drawing.append(
       svg("line", { class: class_, x1: left, x2: width - right, y1: toY(y), y2: toY(y) }),
-      svg("text", { class: "tick", x: left - 6, y: toY(y) + 4, "text-anchor": "end" }, yText(Number(y.toPrecision(12)))),
+      svg(
+        "text",
+        { class: "tick", x: left - 6, y: toY(y) + 4, "text-anchor": "end" },
+        yText(Number(y.toPrecision(12))),
+      ),
     );
   }
   for (const x of spec.xTicks(Math.floor((width - left - right) / 60), from, to)) {

@@ -43,5 +43,11 @@ function commandOf(session) {
 function commandLine(run) {
   const command = commandOf(run.sessions[run.sessions.length - 1]);
   if (!command) return null;
-  return el("p", { class: "command" }, el("code", {}, command), " ", copyButton("Copy", () => command));
+  return el(
+    "p",
+    { class: "command" },
+    el("code", {}, command),
+    " ",
+    copyButton("Copy", () => command),
+  );
 }

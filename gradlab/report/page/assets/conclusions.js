@@ -2,7 +2,9 @@
 
 /** Return a text with 10^-3 as a power. */
 const withPowers = (text) =>
-  text.split(/10\^(-?[\d.]*\d)/).flatMap((piece, index) => (index % 2 ? ["10", el("sup", {}, signed(piece))] : [piece]));
+  text
+    .split(/10\^(-?[\d.]*\d)/)
+    .flatMap((piece, index) => (index % 2 ? ["10", el("sup", {}, signed(piece))] : [piece]));
 
 /** Return a sentence with the words before its first colon in bold, where they are few. */
 function sentenceItem(text) {
@@ -49,7 +51,11 @@ function expectationsSection(showSelection) {
     el("p", {}, `${held} of ${counted(every.length, "statement")} of the spec${SEVERAL ? "s" : ""} held.`),
     runs.map((run) => expectationList(run, (judgement) => judgement.outcome !== "held", showSelection)),
     held
-      ? details("held", "What held", ...runs.flatMap((run) => expectationList(run, (judgement) => judgement.outcome === "held", showSelection)))
+      ? details(
+          "held",
+          "What held",
+          ...runs.flatMap((run) => expectationList(run, (judgement) => judgement.outcome === "held", showSelection)),
+        )
       : null,
   );
 }

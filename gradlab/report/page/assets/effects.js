@@ -45,8 +45,15 @@ function shareTable(analysis) {
     ),
   );
   const table = plainTable({ class: "shares" }, ["setting", ...analysis.responses], rows);
-  const save = saveButtons("Shares of the variance", "shares", () => tablePicture("Shares of the variance", () => table.cloneNode(true)));
-  return el("div", {}, el("div", { class: "figure-head" }, el("span", {}), save), scroller("Shares of the variance", table));
+  const save = saveButtons("Shares of the variance", "shares", () =>
+    tablePicture("Shares of the variance", () => table.cloneNode(true)),
+  );
+  return el(
+    "div",
+    {},
+    el("div", { class: "figure-head" }, el("span", {}), save),
+    scroller("Shares of the variance", table),
+  );
 }
 
 function bar(share) {
@@ -97,12 +104,18 @@ function levelTable(table) {
   ].map((text) => el("p", { class: "hint" }, text));
   const title = `Main effects on ${table.response}`;
   const drawn = plainTable({ class: "levels" }, heads, rows);
-  const save = saveButtons(title, `effects_${table.response}`.replace(/[^\w.+-]+/g, "_"), () => tablePicture(title, () => drawn.cloneNode(true)));
+  const save = saveButtons(title, `effects_${table.response}`.replace(/[^\w.+-]+/g, "_"), () =>
+    tablePicture(title, () => drawn.cloneNode(true)),
+  );
   return el(
     "div",
     {},
     el("div", { class: "figure-head" }, el("h3", {}, title), save),
-    el("p", { class: "hint" }, "Each level against the mean over the levels of its setting, all else equal, 95 % over seeds."),
+    el(
+      "p",
+      { class: "hint" },
+      "Each level against the mean over the levels of its setting, all else equal, 95 % over seeds.",
+    ),
     scroller(title, drawn),
     hints,
   );

@@ -4,8 +4,16 @@ const FIGURE_WIDTH = 680;
 const PIXELS = 2;
 const MOST_PIXELS = 16000;
 const STYLES = [
-  "fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-linejoin", "opacity", "font-size", "font-weight",
-  "text-anchor", "visibility",
+  "fill",
+  "stroke",
+  "stroke-width",
+  "stroke-dasharray",
+  "stroke-linejoin",
+  "opacity",
+  "font-size",
+  "font-weight",
+  "text-anchor",
+  "visibility",
 ];
 const FONT = "system-ui, 'Helvetica Neue', Arial, 'DejaVu Sans', sans-serif";
 const MARGINS = { side: 14, head: 34, line: 18 };
@@ -24,7 +32,8 @@ function onLightPaper(draw) {
 /** Return a colour as #rrggbb and its opacity, however a style has it; null for none. */
 function plainColour(text) {
   if (text === "none" || text.startsWith("url(")) return null;
-  const context = plainColour.context || el("canvas", { width: 1, height: 1 }).getContext("2d", { willReadFrequently: true });
+  const context =
+    plainColour.context || el("canvas", { width: 1, height: 1 }).getContext("2d", { willReadFrequently: true });
   plainColour.context = context;
   context.clearRect(0, 0, 1, 1);
   context.fillStyle = text;
@@ -64,7 +73,10 @@ function chartPicture(title, spec, entries) {
     const height = spec.height || 240;
     const chart = setAttributes(withStyles(drawing), { x: MARGINS.side, y: MARGINS.head, width: FIGURE_WIDTH, height });
     const rows = legendRows(entries, samples.map(withStyles), MARGINS.head + height + 14);
-    return picture(title, FIGURE_WIDTH + 2 * MARGINS.side, MARGINS.head + height + 14 + rows.height, [chart, ...rows.parts]);
+    return picture(title, FIGURE_WIDTH + 2 * MARGINS.side, MARGINS.head + height + 14 + rows.height, [
+      chart,
+      ...rows.parts,
+    ]);
   });
 }
 
@@ -95,7 +107,12 @@ const textAt = (text, x, y, size, weight = 400) =>
 function picture(title, width, height, parts) {
   const drawing = svg("svg", { xmlns: SVG, width, height, viewBox: `0 0 ${width} ${height}`, "font-family": FONT });
   const name = svg("title", {}, `${DATA.title}: ${title}`);
-  drawing.append(name, svg("rect", { width, height, fill: "#ffffff" }), textAt(title, MARGINS.side, 22, 15, 650), ...parts);
+  drawing.append(
+    name,
+    svg("rect", { width, height, fill: "#ffffff" }),
+    textAt(title, MARGINS.side, 22, 15, 650),
+    ...parts,
+  );
   return drawing;
 }
 

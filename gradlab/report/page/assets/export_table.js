@@ -7,7 +7,9 @@ function tablePicture(title, build, caption = "") {
     paper.append(table);
     const origin = table.getBoundingClientRect();
     const at = ({ left, top }) => [left - origin.left + MARGINS.side, top - origin.top + MARGINS.head];
-    const parts = [...table.querySelectorAll("td, th")].filter((field) => !field.closest(".sizer")).flatMap((field) => fieldParts(field, at));
+    const parts = [...table.querySelectorAll("td, th")]
+      .filter((field) => !field.closest(".sizer"))
+      .flatMap((field) => fieldParts(field, at));
     const width = Math.max(origin.width, textWidth(title, 15, 650)) + 2 * MARGINS.side;
     const lines = wrapped(caption, width - 2 * MARGINS.side);
     const bottom = origin.height + MARGINS.head + MARGINS.side;
@@ -38,7 +40,9 @@ function fieldParts(field, at) {
   const lost = field.classList.contains("lost");
   const parts = [];
   if (framed || (ground.opacity > 0 && ground.hex !== "#ffffff")) {
-    const frame = framed ? { stroke: plainColour(style.borderTopColor).hex, rx: parseFloat(style.borderTopLeftRadius) || 0 } : {};
+    const frame = framed
+      ? { stroke: plainColour(style.borderTopColor).hex, rx: parseFloat(style.borderTopLeftRadius) || 0 }
+      : {};
     const fill = lost ? "url(#lost)" : ground.opacity > 0 ? ground.hex : "none";
     parts.push(svg("rect", { x, y, width: box.width, height: box.height, fill, ...frame }));
   }
@@ -50,7 +54,13 @@ function fieldParts(field, at) {
     const own = getComputedStyle(node.parentElement);
     const [left, top] = at(place);
     const baseline = top + place.height / 2 + 0.36 * parseFloat(own.fontSize);
-    const text = textAt(node.textContent, left.toFixed(1), baseline.toFixed(1), parseFloat(own.fontSize), own.fontWeight);
+    const text = textAt(
+      node.textContent,
+      left.toFixed(1),
+      baseline.toFixed(1),
+      parseFloat(own.fontSize),
+      own.fontWeight,
+    );
     parts.push(setAttributes(text, { fill: plainColour(own.color).hex }));
   }
   for (const inner of field.querySelectorAll("svg")) {

@@ -8,7 +8,12 @@ function chartFigure({ title, subject, name, spec, entries = [], notes = [], exp
   return el(
     "div",
     { class: "figure" },
-    el("div", { class: "figure-head" }, el("h4", {}, title), saveButtons(title, name, () => chartPicture(`${title} \u00b7 ${subject}`, spec, entries))),
+    el(
+      "div",
+      { class: "figure-head" },
+      el("h4", {}, title),
+      saveButtons(title, name, () => chartPicture(`${title} \u00b7 ${subject}`, spec, entries)),
+    ),
     chart(spec),
     entries.length && !explained ? legend(entries) : null,
     notes.filter((text) => text).map((text) => el("p", { class: "hint" }, text)),
@@ -32,7 +37,11 @@ function legend(entries) {
     "ul",
     { class: "legend" },
     entries.map((entry) => {
-      const sample = svg("svg", { width: 26, height: 12, viewBox: "0 0 26 12", "aria-hidden": "true" }, legendSample(entry));
+      const sample = svg(
+        "svg",
+        { width: 26, height: 12, viewBox: "0 0 26 12", "aria-hidden": "true" },
+        legendSample(entry),
+      );
       return el("li", {}, sample, entry.name);
     }),
   );

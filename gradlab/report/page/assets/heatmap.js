@@ -49,7 +49,15 @@ function heatMap() {
     () => views.forEach((view) => view.rows.onPaper()),
     () => views.forEach((view) => view.rows.onScreen()),
   );
-  return el("div", {}, choices, slider, views.map((view) => view.element), nothing, keys);
+  return el(
+    "div",
+    {},
+    choices,
+    slider,
+    views.map((view) => view.element),
+    nothing,
+    keys,
+  );
 }
 
 /** Return the change that shows a measure: one at a step goes to the last where there is none so far. */

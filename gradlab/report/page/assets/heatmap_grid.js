@@ -18,7 +18,7 @@ function mapGrid(view, measure) {
     el(
       "tr",
       {},
-      el("td", { colspan: heads.length, class: "label" }),
+      el("td", { colspan: heads.length, class: "label", role: "presentation" }),
       el("th", { colspan: columns.length, scope: "colgroup", class: "group" }, el("span", {}, name)),
     ),
     el(
@@ -26,7 +26,11 @@ function mapGrid(view, measure) {
       {},
       heads.map((key) => el("th", { scope: "col", class: "label" }, key)),
       columns.map((column, index) =>
-        el("th", { scope: "col", class: dense ? "dense" : "" }, dense && index % 8 && index < columns.length - 1 ? "" : column),
+        el(
+          "th",
+          { scope: "col", class: dense ? "dense" : "" },
+          dense && index % 8 && index < columns.length - 1 ? "" : column,
+        ),
       ),
     ),
   );
@@ -39,7 +43,9 @@ function mapGrid(view, measure) {
     );
   const sizes = [
     ...heads.map((_, index) => rows.map((row) => [labels(row)[index], "label"])),
-    ...columns.map((_, x) => (dense ? [] : rows.map(({ fields }) => [fields[x] < 0 ? "" : measure.text(fields[x]), ""]))),
+    ...columns.map((_, x) =>
+      dense ? [] : rows.map(({ fields }) => [fields[x] < 0 ? "" : measure.text(fields[x]), ""]),
+    ),
   ];
   const body = el("tbody", {});
   const table = el(
@@ -83,7 +89,7 @@ const differsFromAbove = (rows, y, index) =>
   y === 0 || rows[y].labels.slice(0, index + 1).some((label, k) => label !== rows[y - 1].labels[k]);
 
 function mapField(row, measure, dense, x, y) {
-  if (row < 0) return el("td", { class: "empty", role: "gridcell" });
+  if (row < 0) return el("td", { class: "empty", role: "gridcell", "aria-label": "no such configuration" });
   const text = measure.text(row);
   const field = el(
     "td",

@@ -46,8 +46,12 @@ const MEASURES = [
         {
           key: "learned",
           name: "learned",
-          text: (row) => `${learnedText(row) || NOTHING_THERE}${learnedSign(row)}${numberAt(row, "diverged") ? " \u2020" : ""}`,
-          sign: (row) => (numberAt(row, "n") ? learnedSign(row).trim() || (numberAt(row, "diverged") ? "\u2020" : INSIDE) : NOTHING_THERE),
+          text: (row) =>
+            `${learnedText(row) || NOTHING_THERE}${learnedSign(row)}${numberAt(row, "diverged") ? " \u2020" : ""}`,
+          sign: (row) =>
+            numberAt(row, "n")
+              ? learnedSign(row).trim() || (numberAt(row, "diverged") ? "\u2020" : INSIDE)
+              : NOTHING_THERE,
           shade: (row) => (numberAt(row, "n") ? `l${Math.round(4 * numberAt(row, "learned"))}` : "lost"),
           label: (row) => (numberAt(row, "n") ? `${learnedText(row)} seeds learned` : "nothing measured"),
           legend: () => [
@@ -72,7 +76,11 @@ const MEASURES = [
           label: (row) => `z = ${fixed(numberAt(row, "theory_z"), 1, true) || "no prediction"}`,
           legend: () => [
             `Measured less predicted log survival, in standard deviations of the mean: beyond \u00b1${DATA.thresholds.unexplained} theory does not explain it. `,
-            badgeEntry({ shade: "off", sign: `+ ${MINUS}`, name: `above, below by more than ${DATA.thresholds.unexplained}` }),
+            badgeEntry({
+              shade: "off",
+              sign: `+ ${MINUS}`,
+              name: `above, below by more than ${DATA.thresholds.unexplained}`,
+            }),
             badgeEntry({ shade: "", sign: INSIDE, name: "explained" }),
             badgeEntry({ shade: "", sign: NOTHING_THERE, name: "no prediction" }),
           ],
@@ -88,7 +96,11 @@ const isUnexplained = (row) => Math.abs(numberAt(row, "theory_z")) > DATA.thresh
 
 /** Return the legend of a measure as one text. */
 const legendText = (measure) =>
-  measure.legend().map((part) => (typeof part === "string" ? part : `${part.textContent};`)).join(" ").replace(/;$/, ".");
+  measure
+    .legend()
+    .map((part) => (typeof part === "string" ? part : `${part.textContent};`))
+    .join(" ")
+    .replace(/;$/, ".");
 
 /** Return an entry of a legend: a sign on its shade, and its name. */
 const badgeEntry = ({ shade, sign, name }) =>

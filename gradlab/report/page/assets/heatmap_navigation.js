@@ -15,7 +15,8 @@ function chooseField(event, view) {
 
 const reducedMotion = () => window.matchMedia("(prefers-reduced-motion: reduce)").matches;
 
-const scrollToPart = (element) => element.scrollIntoView({ block: "start", behavior: reducedMotion() ? "auto" : "smooth" });
+const scrollToPart = (element) =>
+  element.scrollIntoView({ block: "start", behavior: reducedMotion() ? "auto" : "smooth" });
 
 function previewField(event) {
   const field = fieldOf(event);
@@ -54,7 +55,14 @@ function setTabStop(view, field) {
   field.setAttribute("tabindex", "0");
 }
 
-const ARROWS = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1], PageDown: [0, 10], PageUp: [0, -10] };
+const ARROWS = {
+  ArrowRight: [1, 0],
+  ArrowLeft: [-1, 0],
+  ArrowDown: [0, 1],
+  ArrowUp: [0, -1],
+  PageDown: [0, 10],
+  PageUp: [0, -10],
+};
 
 function moveByKey(event, view) {
   const field = fieldOf(event);
@@ -81,7 +89,11 @@ function moveByKey(event, view) {
 function nextField(rows, x, y, dx, dy) {
   const ends = Math.abs(dy) > 1 ? Math.min(Math.max(y + dy, 0), rows.length - 1) : y + dy;
   const [stepX, stepY] = [Math.sign(dx), Math.sign(dy)];
-  for (let [u, v] = [x + dx, ends]; u >= 0 && u < rows[0].fields.length && v >= 0 && v < rows.length; u += stepX, v += stepY)
+  for (
+    let [u, v] = [x + dx, ends];
+    u >= 0 && u < rows[0].fields.length && v >= 0 && v < rows.length;
+    u += stepX, v += stepY
+  )
     if (rows[v].fields[u] >= 0 && !(u === x && v === y)) return rows[v].fields[u];
   return -1;
 }

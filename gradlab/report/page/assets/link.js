@@ -16,7 +16,12 @@ const LINKED = [
     write: (rows) => rows.map(idOf).join(","),
     read: (text) => (text ? text.split(",").map(rowOfId) : []),
   },
-  { name: "step", key: "step", write: (step) => (step ? String(step) : ""), read: (text) => (STEPS.includes(Number(text)) ? Number(text) : 0) },
+  {
+    name: "step",
+    key: "step",
+    write: (step) => (step ? String(step) : ""),
+    read: (text) => (STEPS.includes(Number(text)) ? Number(text) : 0),
+  },
   {
     name: "quantity",
     key: "of",
@@ -89,7 +94,16 @@ function navigation(sections) {
   return el(
     "nav",
     { class: "noprint", "aria-label": "parts of this page" },
-    el("ul", {}, links, el("li", {}, copyButton("Copy link to this view", () => location.href))),
+    el(
+      "ul",
+      {},
+      links,
+      el(
+        "li",
+        {},
+        copyButton("Copy link to this view", () => location.href),
+      ),
+    ),
     el("p", { id: "link-message", class: "hint wrong", role: "status" }),
   );
 }
@@ -106,7 +120,8 @@ function followLinks() {
     setState({ open: summary.parentElement.open ? rest : [...rest, id].sort() });
   });
   subscribe(["open"], () => {
-    for (const part of document.querySelectorAll("details[data-part]")) part.open = state.open.includes(part.dataset.part);
+    for (const part of document.querySelectorAll("details[data-part]"))
+      part.open = state.open.includes(part.dataset.part);
   });
   document.querySelector(".skip").addEventListener("click", (event) => {
     event.preventDefault();

@@ -16,8 +16,16 @@ function overview() {
     ),
   );
   const every = [...Array(SIZE).keys()];
-  const sizer = columnSizer(OVERVIEW.map((column) => every.map((row) => [column.text(row) || EMPTY_FIELD, column.shade(row)])));
-  const table = el("table", { class: "overview", id: "overview-table" }, el("thead", {}, el("tr", {}, heads)), body, sizer);
+  const sizer = columnSizer(
+    OVERVIEW.map((column) => every.map((row) => [column.text(row) || EMPTY_FIELD, column.shade(row)])),
+  );
+  const table = el(
+    "table",
+    { class: "overview", id: "overview-table" },
+    el("thead", {}, el("tr", {}, heads)),
+    body,
+    sizer,
+  );
   const box = scroller("Overview table", table);
   box.classList.add("tall");
   let order = [];
@@ -37,7 +45,11 @@ function overview() {
     const key = state.sort.replace(/^-/, "");
     for (const head of heads)
       head.setAttribute("aria-sort", head.dataset.key !== key ? "none" : down ? "descending" : "ascending");
-    order = sorted(state.rows, OVERVIEW.find((column) => column.key === key), down);
+    order = sorted(
+      state.rows,
+      OVERVIEW.find((column) => column.key === key),
+      down,
+    );
     rows.update(order.length);
     mark(false);
   };
@@ -61,7 +73,14 @@ function overview() {
   const moveInTable = (event) => {
     const place = Number(event.target.closest("tr").getAttribute("aria-rowindex")) - 2;
     const last = order.length - 1;
-    const target = { ArrowDown: place + 1, ArrowUp: place - 1, PageDown: place + 10, PageUp: place - 10, Home: 0, End: last }[event.key];
+    const target = {
+      ArrowDown: place + 1,
+      ArrowUp: place - 1,
+      PageDown: place + 10,
+      PageUp: place - 10,
+      Home: 0,
+      End: last,
+    }[event.key];
     if (target === undefined) return;
     event.preventDefault();
     const line = rows.reveal(Math.min(Math.max(target, 0), last));

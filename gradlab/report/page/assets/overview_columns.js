@@ -2,7 +2,8 @@
 
 /** How a field is written, by the format of its column. */
 const FORMATS = {
-  log10: (row, key) => fixed(numberAt(row, key), 2, true) || valueAt(row, key.endsWith("_final") ? "text_final" : "text"),
+  log10: (row, key) =>
+    fixed(numberAt(row, key), 2, true) || valueAt(row, key.endsWith("_final") ? "text_final" : "text"),
   "4 digits": (row, key) => significant(numberAt(row, key), 4),
   "3 digits": (row, key) => significant(numberAt(row, key), 3),
   z: (row, key) => fixed(numberAt(row, key), 1, true),
@@ -29,6 +30,12 @@ const OVERVIEW = DATA.overview.map(({ key, heading, help, format }) => {
     text,
     sort: (row) => (isText ? text(row) : numberAt(row, key)),
     shade: (row) =>
-      format === "outcome" ? "outcome" : format === "verdict" ? `verdict ${valueAt(row, key)}` : format === "z" && isUnexplained(row) ? "strong" : "",
+      format === "outcome"
+        ? "outcome"
+        : format === "verdict"
+          ? `verdict ${valueAt(row, key)}`
+          : format === "z" && isUnexplained(row)
+            ? "strong"
+            : "",
   };
 });

@@ -35,11 +35,20 @@ function pinnedList() {
         el(
           "li",
           {},
-          svg("svg", { width: 26, height: 12, viewBox: "0 0 26 12", "aria-hidden": "true" }, legendSample({ kind: `pin${index + 1}` })),
+          svg(
+            "svg",
+            { width: 26, height: 12, viewBox: "0 0 26 12", "aria-hidden": "true" },
+            legendSample({ kind: `pin${index + 1}` }),
+          ),
           el("button", { type: "button", class: "link", click: () => choose(row) }, pinName(row, index)),
           el(
             "button",
-            { type: "button", class: "link remove noprint", "aria-label": `Unpin ${fullName(row)}`, click: () => togglePin(row) },
+            {
+              type: "button",
+              class: "link remove noprint",
+              "aria-label": `Unpin ${fullName(row)}`,
+              click: () => togglePin(row),
+            },
             "\u00d7",
           ),
         ),

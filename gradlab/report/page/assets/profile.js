@@ -56,7 +56,8 @@ function profileContent(row) {
 }
 
 /** Return the places along the axis that a profile has. */
-const placesOf = (row, profile) => profile.at || Array.from({ length: valueAt(row, "length") }, (_, index) => index + 1);
+const placesOf = (row, profile) =>
+  profile.at || Array.from({ length: valueAt(row, "length") }, (_, index) => index + 1);
 
 /** Return the place of the last of some steps that is not after the chosen one. */
 function stepPlace(steps) {

@@ -33,13 +33,20 @@ const amountOf = (log) => (value) => (log ? amount(value) : significant(value, 2
 function blockFigures(row, profile) {
   const { key, title, log } = QUANTITIES.find((quantity) => quantity.key === state.quantity);
   const values = profile.blocks && profile.blocks[key];
-  if (!values) return [el("p", { class: "hint" }, `${title}: ${key === "dead" ? "no unit is dead" : "not in this file"}.`)];
+  if (!values)
+    return [el("p", { class: "hint" }, `${title}: ${key === "dead" ? "no unit is dead" : "not in this file"}.`)];
   const { steps } = profile.blocks;
   const xs = placesOf(row, profile);
   const place = stepPlace(steps);
   const lines = [
     ...(place ? [{ xs, ys: values[0], kind: "before", name: "before training" }] : []),
-    { xs, ys: values[place], kind: "mean", points: xs.length <= 12, name: place ? `after step ${whole(steps[place])}` : "before training" },
+    {
+      xs,
+      ys: values[place],
+      kind: "mean",
+      points: xs.length <= 12,
+      name: place ? `after step ${whole(steps[place])}` : "before training",
+    },
     ...pinnedLines(row, ({ blocks }) => blocks && blocks[key] && blocks[key][stepPlace(blocks.steps)]),
   ];
   const main = lines.findIndex(({ kind }) => kind === "mean");
@@ -82,7 +89,8 @@ function allSteps(row, profile, { title, steps, by_step, log }) {
   const format = amountOf(log);
   const start = finite(by_step[0]);
   const every = finite(by_step.flat());
-  const within = log && start.length ? [Math.min(...start) - DECADES, Math.max(...start) + DECADES] : [-Infinity, Infinity];
+  const within =
+    log && start.length ? [Math.min(...start) - DECADES, Math.max(...start) + DECADES] : [-Infinity, Infinity];
   const leaves = every.some((value) => value < within[0] || value > within[1]);
   return chartFigure({
     title,

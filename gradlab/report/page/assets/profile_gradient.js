@@ -109,7 +109,13 @@ function gradientAtStep(row, profile) {
   const place = stepPlace(profile.steps);
   const lines = [
     { xs, ys: profile.mean, kind: "before", name: "before training" },
-    { xs, ys: relative(profile.by_step[place]), kind: "mean", points: xs.length <= 12, name: `after step ${whole(profile.steps[place])}` },
+    {
+      xs,
+      ys: relative(profile.by_step[place]),
+      kind: "mean",
+      points: xs.length <= 12,
+      name: `after step ${whole(profile.steps[place])}`,
+    },
     ...pinnedLines(row, (other) => {
       const at = stepPlace(other.steps);
       return at ? relative(other.by_step[at]) : other.mean;

@@ -33,8 +33,11 @@ function provenanceSection() {
     ...run.sessions.map((session, index) =>
       index === run.sessions.length - 1
         ? sessionTable(session)
-        
-        : details(`session${place}.${index}`, `Earlier session of ${plainText(session.started)}`, sessionTable(session)),
+        : details(
+            `session${place}.${index}`,
+            `Earlier session of ${plainText(session.started)}`,
+            sessionTable(session),
+          ),
     ),
     run.sessions.length ? null : el("p", { class: "hint" }, "run.json is missing or is not as gradlab writes it."),
     run.spec ? details(`spec${place}`, "The spec, with everything resolved", el("pre", {}, run.spec)) : null,

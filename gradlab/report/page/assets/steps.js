@@ -37,5 +37,5 @@ function stepSlider(id, name, also = {}) {
   };
   subscribe(["step"], show);
   show();
-  return el("div", { class: "slider" }, el("label", { for: id }, name), input, shown);
+  return el("div", { class: "slider noprint" }, el("label", { for: id }, name), input, shown);
 }

@@ -50,10 +50,15 @@ function virtualRows({ box, body, draw, columns }) {
   const measure = () => {
     const [a, b] = [drawn.get(first), drawn.get(last - 1)];
     const top = (row) => row.getBoundingClientRect().top;
+    if (!body.isConnected) return;
     height = a && b && a !== b ? (top(b) - top(a)) / (last - 1 - first) : height || 30;
   };
+  const measureRows = () => {
+    measure();
+    place(first, last);
+  };
   const scrolled = () => {
-    if (isWhole() || !box.clientHeight) return;
+    if (isWhole() || !box.clientHeight || !height) return;
     const top = Math.floor(box.scrollTop / height);
     const bottom = Math.ceil((box.scrollTop + box.clientHeight) / height);
     if (top >= first && Math.min(bottom, count) <= last) return;
@@ -62,8 +67,7 @@ function virtualRows({ box, body, draw, columns }) {
   box.addEventListener("scroll", scrolled, { passive: true });
   new ResizeObserver(() => {
     if (!body.isConnected || !box.clientHeight) return;
-    measure();
-    place(first, last);
+    measureRows();
     scrolled();
   }).observe(box);
 
@@ -75,8 +79,7 @@ function virtualRows({ box, body, draw, columns }) {
       drawn.clear();
       setAttributes(body.parentElement, { "aria-rowcount": count + 1 });
       place(0, isWhole() ? count : Math.min(count, 60));
-      if (body.isConnected) measure();
-      place(first, last);
+      measureRows();
       box.scrollTop = top;
       scrolled();
     },
@@ -85,6 +88,7 @@ function virtualRows({ box, body, draw, columns }) {
     /** Scroll the box, and nothing else, until a row is in view; return the element of the row. */
     reveal(index) {
       if (index < 0 || index >= count) return null;
+      if (!height) measureRows();
       if (!drawn.has(index)) {
         box.scrollTop = index * height - box.clientHeight / 2;
         scrolled();
@@ -125,8 +129,17 @@ function columnSizer(columns) {
     const distinct = [...new Map(cells.map((cell) => [cell.join("|"), cell])).values()];
     return distinct.sort((a, b) => b[0].length - a[0].length).slice(0, LONGEST);
   });
-  const line = (index) => el("tr", {}, widest.map((cells) => sizerCell(cells[index] || ["", ""])));
-  return el("tfoot", { class: "sizer", "aria-hidden": "true" }, Array.from({ length: LONGEST }, (_, index) => line(index)));
+  const line = (index) =>
+    el(
+      "tr",
+      {},
+      widest.map((cells) => sizerCell(cells[index] || ["", ""])),
+    );
+  return el(
+    "tfoot",
+    { class: "sizer", "aria-hidden": "true" },
+    Array.from({ length: LONGEST }, (_, index) => line(index)),
+  );
 }
 
 const sizerCell = ([text, class_]) => el("td", { class: class_ }, text);

@@ -155,7 +155,7 @@ def test_the_filter_leaves_what_where_leaves(
     assert len(ids) == len(cells) == 45
     sizes = set()
 
-    @settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck), database=None)
     @given(conditions(mixed))
     def check(text: str) -> None:
         message, rows = page.execute_script(FILTER, text)

@@ -150,3 +150,17 @@ def test_paper_has_all_rows_of_a_long_table(open_page: Callable[..., Any], long_
     assert len(all_of(page, ".map tbody tr")) == 200
     page.execute_script("window.dispatchEvent(new Event('afterprint'))")
     assert len(all_of(page, ".overview tbody tr[data-row]")) < 130
+
+
+def test_a_link_to_a_row_far_below_opens_with_it_in_view(open_page: Callable[..., Any], long_run: Path) -> None:
+    page = open_page(long_run)
+    one_of(page, ".overview tbody button").send_keys(Keys.END)
+    page.switch_to.active_element.send_keys(Keys.ENTER)
+    link = page.execute_script("return location.hash")
+    again = open_page(long_run, link)
+    assert again.get_log("browser") == []
+    row = one_of(again, ".overview tr.selected")
+    assert row.get_attribute("aria-rowindex") == "401"
+    assert again.execute_script(IN_VIEW, row.find_element("tag name", "th"), one_of(again, "#overview .scroller"))
+    chosen = one_of(again, '.map td[aria-selected="true"]')
+    assert again.execute_script(IN_VIEW, chosen, one_of(again, "#map .scroller"))

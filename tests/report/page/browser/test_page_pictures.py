@@ -80,6 +80,7 @@ def test_the_map_is_saved_with_every_field_in_its_place(dark: Any, run: Path, fo
         assert 0 < float(text.get("y", -1)) < height
 
 
+@pytest.mark.slow
 def test_every_figure_is_saved_in_both_forms(dark: Any, folder: Path) -> None:
     one_of(dark, 'input[name="quantity"][value="weights"]').click()
     titles = [button.get_attribute("aria-label") for button in all_of(dark, ".save button")]

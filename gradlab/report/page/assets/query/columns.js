@@ -15,7 +15,8 @@ function bound(columns, { name: written, at, sign, operand }) {
     );
   const operands = operand.items || [operand];
   // numbers alone in brackets are one value of a column of lists
-  const isList = column.kind === "list" && operands.every(({ text }) => RANGE_ATTEMPT.test(text) || numberOf(text) !== null);
+  const isList =
+    column.kind === "list" && operands.every(({ text }) => RANGE_ATTEMPT.test(text) || numberOf(text) !== null);
   const constants = (isList ? [operand] : operands).map((item) => constantOf(column, name, item, columns));
   const ordered = sign !== "=" && sign !== "!=";
   if (ordered && !(constants.length === 1 && (typeof constants[0] === "number" || constants[0].number))) {
@@ -67,7 +68,13 @@ function foreignHint(columns, name) {
 function constantOf(column, name, { text, at, quoted }, columns) {
   if (column.kind === "component") return patternOf(column, name, text, at);
   if (column.kind === "text") return Object.hasOwn(column.aliases, text) ? column.aliases[text] : text;
-  if (column.kind === "list") return text.replace(/^\[+|\]+$/g, "").replaceAll(",", " ").trim().split(/\s+/).join(" ");
+  if (column.kind === "list")
+    return text
+      .replace(/^\[+|\]+$/g, "")
+      .replaceAll(",", " ")
+      .trim()
+      .split(/\s+/)
+      .join(" ");
   if (!quoted && RANGE_ATTEMPT.test(text)) return rangeOf(text, at);
   if (column.kind === "truth" && /^(true|false)$/i.test(text)) return text.toLowerCase() === "true";
   if (column.off && !quoted && NOTHING.has(text.trim().toLowerCase())) return 0;
@@ -133,7 +140,10 @@ function componentOf(text) {
     .map((part) => {
       const equals = part.indexOf("=");
       if (equals < 0) return [part.trim(), null];
-      const value = part.slice(equals + 1).trim().replace(/^['"]+|['"]+$/g, "");
+      const value = part
+        .slice(equals + 1)
+        .trim()
+        .replace(/^['"]+|['"]+$/g, "");
       const number = numberOf(value);
       const truth = { true: true, false: false }[value.toLowerCase()];
       return [part.slice(0, equals).trim(), number !== null ? number : truth !== undefined ? truth : value];
@@ -186,7 +196,11 @@ function patternOf(column, key, text, at) {
     if (known && !Object.hasOwn(known, parameter)) {
       const names = Object.keys(known);
       const otherwise = names.length ? `it has ${names.join(", ")}` : "it has none";
-      throw new QueryError(`${name} has no parameter '${shortened(parameter)}'`, at, likeOf(parameter, names, otherwise));
+      throw new QueryError(
+        `${name} has no parameter '${shortened(parameter)}'`,
+        at,
+        likeOf(parameter, names, otherwise),
+      );
     }
     if (!known || known[parameter] !== value) values[parameter] = value;
   }
@@ -195,7 +209,9 @@ function patternOf(column, key, text, at) {
 
 /** Return a hint for somebody who wrote an unknown name: the known one that is most like it, or `otherwise`. */
 function likeOf(name, known, otherwise) {
-  const close = known.find((other) => other.endsWith(`.${name}`) || other.endsWith(`_${name}`)) || nearestOf(name.toLowerCase(), known);
+  const close =
+    known.find((other) => other.endsWith(`.${name}`) || other.endsWith(`_${name}`)) ||
+    nearestOf(name.toLowerCase(), known);
   return close ? `did you mean '${close}'?` : otherwise;
 }
 

@@ -32,8 +32,7 @@ const plainNumber = (constant) =>
   typeof constant === "object" ? (constant.number === "inf" ? Infinity : -Infinity) : Number(constant);
 
 function equals(constant, value) {
-  if (typeof constant === "string")
-    return typeof value === "string" && value.toLowerCase() === constant.toLowerCase();
+  if (typeof constant === "string") return typeof value === "string" && value.toLowerCase() === constant.toLowerCase();
   if (constant.component !== undefined) return fitsPattern(constant, String(value));
   if (typeof value === "string") return false;
   return constant.first === undefined ? Number(value) === plainNumber(constant) : inRange(constant, Number(value));
