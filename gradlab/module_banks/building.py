@@ -66,9 +66,9 @@ def build(arch: Architecture, declared: ModuleFactory, seed: int) -> nn.Module:
 
     Raises PluginError for what the factory raises, and for anything but a module that can be trained.
     """
-    given = {name: value for name, value in _sizes(arch, declared).items() if name in declared.takes}
+    sizes = {name: value for name, value in _sizes(arch, declared).items() if name in declared.takes}
     with seeded(seed, "init"), theirs(arch, declared):
-        module = declared.factory(**given, **arch.options)
+        module = declared.factory(**sizes, **arch.options)
         if not isinstance(module, nn.Module):
             refuse(declared, f"the factory returned a {type(module).__name__}", "return a torch.nn.Module")
         module.train()

@@ -25,8 +25,8 @@ class Modules:
 
     def states(self, seeds: Sequence[int], names: Sequence[str]) -> list[Tensor]:
         """Return the tensors of these names, each stacked over the seeds."""
-        made = {seed: _tensors(self.build(seed)) for seed in dict.fromkeys(seeds)}
-        return [torch.stack([made[seed][name] for seed in seeds]) for name in names]
+        tensors = {seed: _tensors(self.build(seed)) for seed in dict.fromkeys(seeds)}
+        return [torch.stack([tensors[seed][name] for seed in seeds]) for name in names]
 
 
 def _tensors(module: nn.Module) -> dict[str, Tensor]:
@@ -68,16 +68,16 @@ def blocks_of(module: nn.Module, chain: Chain) -> dict[str, int | Literal["leave
 def parameters(module: nn.Module, blocks: Mapping[str, int | Literal["leave"]]) -> dict[str, Parameter]:
     """Return what is trained of a module, in its order. A parameter without a block stands beside the profile."""
     kinds = {parameter: owner for owner in module.modules() for parameter in owner.parameters(recurse=False)}
-    made = {}
+    trained = {}
     for name, parameter in module.named_parameters():
         if parameter.requires_grad:
             role, shape = _role(kinds[parameter], parameter), tuple(parameter.shape)
             block = blocks.get(name, "leave")
-            made[name] = Parameter(
+            trained[name] = Parameter(
                 shape, role, block, 0.0, prod(shape[1:]) if len(shape) > 1 else 0,
                 shape[0] * prod(shape[2:]) if len(shape) > 1 else 0, profiled=role == "matrix" and block != "leave",
             )  # fmt: skip
-    return made
+    return trained
 
 
 def _role(owner: nn.Module, parameter: nn.Parameter) -> Role:

@@ -72,18 +72,20 @@ class ModuleBank(OwnProfile):
 
     def whole(self, params: Params, inputs: Tensor, ctx: Context) -> Tensor:
         """Return the outputs. In training the tensors of `ctx.running` move on; else they stay."""
-        training, (own,) = ctx.mode == "train", params
-        dtype = next(iter(own.values())).dtype
-        kept: Tensors = dict(zip(self._state, ctx.running, strict=False))
-        state = {name: _to(tensor, dtype, copied=not training) for name, tensor in kept.items()}
-        drawn = None
+        training, (tensors,) = ctx.mode == "train", params
+        dtype = next(iter(tensors.values())).dtype
+        running: Tensors = dict(zip(self._state, ctx.running, strict=False))
+        state = {name: _to(tensor, dtype, copied=not training) for name, tensor in running.items()}
+        random_states = None
         if self.stacking.draws:
-            drawn = ctx.running[-1] if training else streams(self.arch.seeds, "eval", inputs.device)
+            random_states = ctx.running[-1] if training else streams(self.arch.seeds, "eval", inputs.device)
         self._module.train(training)
         with theirs(self.arch, self.declared), default_dtype(dtype):
-            output = self.stacking(self._module, own, state, arranged(self.arch, self.declared, inputs), drawn)
+            output = self.stacking(
+                self._module, tensors, state, arranged(self.arch, self.declared, inputs), random_states
+            )
         if training:
-            for name, tensor in kept.items():
+            for name, tensor in running.items():
                 if state[name] is not tensor:
                     tensor.copy_(state[name].detach())
         return output
@@ -112,9 +114,9 @@ class ModuleBank(OwnProfile):
                     module, tensors, self.arch, self.declared, self.trace, self.layout, x[r], of_outputs, seed, small[r]
                 )
             rows.append(row)
-        kept = rows[0].keys() if everything else ("loss", "log_grad_norm")
+        names = rows[0].keys() if everything else ("loss", "log_grad_norm")
         numbers = {"log_grad_norm_by_layer_RLD": flat_RP.new_empty(len(x), self.length, 0, dtype=torch.float64)}
-        for name in kept:
+        for name in names:
             values = torch.tensor([row[name] for row in rows], dtype=torch.float64, device=flat_RP.device)
             numbers[f"{name}_R{'L' * (values.ndim - 1)}"] = values
         return numbers

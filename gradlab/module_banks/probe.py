@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from gradlab.errors import UsageError
 from gradlab.families.network import Architecture
-from gradlab.module_banks.graph import Trace, asked
+from gradlab.module_banks.graph import Trace, request_of
 from gradlab.module_banks.stacked import Tensors
 from gradlab.modules.block_numbers import joint, numbers_of
 from gradlab.modules.isolation import isolated
@@ -41,10 +41,10 @@ def replica_numbers(
     with torch.no_grad():
         for name, tensor in (*module.named_parameters(), *module.named_buffers()):
             tensor.copy_(tensors[name])
-    question = asked(arch, declared, x, loss, seed)
+    request = request_of(arch, declared, x, loss, seed)
     with isolated(module, dtype=torch.float64, train=True, seed=seed) as copy:
-        forward = forward_pass(copy.model, question, torch.float64)
-        chain, blocks, graph = chain_of(copy.model, question, torch.float64, forward)
+        forward = forward_pass(copy.model, request, torch.float64)
+        chain, blocks, graph = chain_of(copy.model, request, torch.float64, forward)
         if len(chain.blocks) != len(trace.blocks):
             was, now = len(trace.blocks), len(chain.blocks)
             problem = f"its graph has {now} blocks at one probe and {was} at another"
@@ -55,10 +55,10 @@ def replica_numbers(
     for slot in layout.slots:
         if slot.parameter.profiled and isinstance(slot.parameter.block, int):
             of_block.setdefault(slot.parameter.block, []).append(grads.get(slot.name, math.nan))
-    used = [grads.get(slot.name, math.nan) for slot in layout.slots if slot.name in trace.block_of]
+    chain_grads = [grads.get(slot.name, math.nan) for slot in layout.slots if slot.name in trace.block_of]
     return {
         "loss": float(forward.loss.detach()),
-        "log_grad_norm_total": joint(used) if used else -math.inf,
+        "log_grad_norm_total": joint(chain_grads) if chain_grads else -math.inf,
         "log_grad_norm": [block.log_grad_norm for block in block_numbers],
         "log_weight_grad_norm": [joint(of_block[i]) if i in of_block else math.nan for i in range(len(block_numbers))],
         "act_mean": [block.act_mean for block in block_numbers],

@@ -27,8 +27,8 @@ def one_by_one(module: nn.Module, params: Tensors, state: Tensors, x: Tensor, st
     before = random_state(device) if streams is not None else None
     try:
         for r in range(len(x)):
-            own = {name: tensor[r] for name, tensor in state.items()}
-            tensors = {name: tensor[r] for name, tensor in params.items()} | own
+            buffers = {name: tensor[r] for name, tensor in state.items()}
+            tensors = {name: tensor[r] for name, tensor in params.items()} | buffers
             if streams is not None:
                 _set_random_state(streams[r], device)
             outputs.append(functional_call(module, tensors, (x[r],)))

@@ -67,8 +67,10 @@ def _agrees(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # torch warns where it batches by a slow way
-            for got, wanted in zip(_results(compute, params, state), expected, strict=True):
-                torch.testing.assert_close(got, wanted, rtol=1e-9, atol=1e-9 * max(1.0, float(wanted.abs().max())))
+            for actual, reference in zip(_results(compute, params, state), expected, strict=True):
+                torch.testing.assert_close(
+                    actual, reference, rtol=1e-9, atol=1e-9 * max(1.0, float(reference.abs().max()))
+                )
     except Exception:  # whatever torch raises for what it cannot batch
         return False
     return True

@@ -44,12 +44,12 @@ def _try(cell: Cell, data: Data) -> None:
         raise UsageError(f"model {name} has nothing that dropout acts on", "leave dropout out")
     network: ModuleBank = FAMILIES[name].load()(architecture([cell], data))
     if network.length != cell.blocks:
-        shown = ", ".join(network.trace.blocks[:6]) + (", …" if network.length > 6 else "")
+        names = ", ".join(network.trace.blocks[:6]) + (", …" if network.length > 6 else "")
         count = f"{network.length} block{'s' * (network.length != 1)}"
         options = ", ".join([f"depth {cell.depth}", *(f"{key} {value}" for key, value in cell.model.params)])
         refuse(
             network.declared,
-            f"its graph has {count} ({shown}), not {cell.blocks}, with {options}",
+            f"its graph has {count} ({names}), not {cell.blocks}, with {options}",
             "say how many in gl.module(…, length=…), or which they are: blocks=…",
         )
     precision, device = Precision.of(cell.precision), torch.device("cpu")

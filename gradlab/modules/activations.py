@@ -69,15 +69,15 @@ def unit_counts(nodes: Iterable[Node]) -> UnitCounts:
         name = operation(node)
         if name not in ACTIVATIONS:
             continue
-        counted = _relu(node) if name == "Relu" else _counted(node, _FLAT * ACTIVATIONS[name])
-        if counted is None:
+        counts = _relu(node) if name == "Relu" else _counted(node, _FLAT * ACTIVATIONS[name])
+        if counts is None:
             continue
-        size, flat, squares, own, flat_units = counted
+        size, flat, squares, units_here, flat_units = counts
         elements += size
         saturated += flat
         before = kinds.get(name, (0, 0, 0.0))
         kinds[name] = (before[0] + size, before[1] + flat, before[2] + squares)
-        units += own
+        units += units_here
         dead += flat_units
     slopes = [
         Slopes(name, count, math.sqrt(squares / count), flat / count)
@@ -120,10 +120,10 @@ def _relu(node: Node) -> tuple[int, int, float, int, int] | None:
 def _slope(node: Node) -> Tensor | None:
     """Return the slope of an activation at each element; None where the graph no longer has what it takes."""
     (metadata, *_) = node._input_metadata
-    ones = torch.ones(tuple(metadata.shape), dtype=metadata.dtype, device=metadata.device)
+    cotangent = torch.ones(tuple(metadata.shape), dtype=metadata.dtype, device=metadata.device)
     try:
         with torch.no_grad():
-            slope = node(ones)  # type: ignore[operator]
+            slope = node(cotangent)  # type: ignore[operator]
     except RuntimeError:  # changed in place since
         return None
     slope = slope[0] if isinstance(slope, tuple) else slope

@@ -170,15 +170,15 @@ def _matrix(reader: Reader, start: Edge) -> _Matrix:
             raise UnknownPart(
                 "rotary or relative positions" if name in ("Cat", "Neg", "Add") else f"attention with {name}"
             )
-        (place, following), *others = reader.inputs(edge.node)
-        if others:
+        (place, following), *further = reader.inputs(edge.node)
+        if further:
             raise UnknownPart("rotary or relative positions")
         way.append((edge, place))
         edge = following
-    chosen = _chosen(start, way, edge)
-    weight = weight[chosen]
+    rows = _chosen(start, way, edge)
+    weight = weight[rows]
     shift = own_bias if bias is None else bias
-    shift = shift[chosen] if shift.numel() == len(chosen) else shift
+    shift = shift[rows] if shift.numel() == len(rows) else shift
     return _Matrix(rms(weight) ** 2 * weight.shape[1], rms(shift) ** 2, scale, below)
 
 

@@ -67,9 +67,9 @@ def go_back(
     `products`: whether to keep the products of tokens.
     """
     cuts = {edge.node: edge.output for edge in graph.cuts}
-    wanted: defaultdict[Node, list[Edge]] = defaultdict(list)
+    edges_of: defaultdict[Node, list[Edge]] = defaultdict(list)
     for edge in edges:
-        wanted[edge.node].append(edge)
+        edges_of[edge.node].append(edge)
     blocks: dict[Edge, BlockGradient] = {}
     shifts: dict[Node, int] = {}
 
@@ -83,7 +83,7 @@ def go_back(
         if shift:
             norms = {}
             scaled = tuple(part if part is None else part * 2.0**-shift for part in coming)
-        for edge in wanted[node]:
+        for edge in edges_of[node]:
             if (gradient := scaled[edge.output]) is not None:
                 norm = norms[edge.output] if edge.output in norms else _norm(gradient)
                 blocks[edge] = _block_gradient(gradient, norm, exponent + shift, smallest, products=products)
@@ -93,9 +93,9 @@ def go_back(
         return scaled
 
     with_gradient = {name: tensor for name, tensor in parameters.items() if tensor.requires_grad}
-    handles = [node.register_prehook(partial(visit, node)) for node in {*wanted, *cuts}]
+    handles = [node.register_prehook(partial(visit, node)) for node in {*edges_of, *cuts}]
     ends = [*with_gradient.values()]
-    if not _reaches(graph, ends, wanted):
+    if not _reaches(graph, ends, edges_of):
         ends += sources
     try:
         arrived = torch.autograd.grad(loss, ends, allow_unused=True)
@@ -112,8 +112,8 @@ def go_back(
     return Gradients(blocks, logs)
 
 
-def _reaches(graph: Graph, ends: Sequence[Tensor], wanted: Collection[Node]) -> bool:
-    """Return whether autograd goes through all nodes `wanted` on its way to `ends`.
+def _reaches(graph: Graph, ends: Sequence[Tensor], targets: Collection[Node]) -> bool:
+    """Return whether autograd goes through all nodes of `targets` on its way to `ends`.
 
     Where it does, the gradient of the data itself, which no number is made of, is not computed.
     """
@@ -121,7 +121,7 @@ def _reaches(graph: Graph, ends: Sequence[Tensor], wanted: Collection[Node]) -> 
     for node in graph.nodes:
         if node not in passed and any(child in passed for child, _ in node.next_functions):
             passed.add(node)
-    return passed.issuperset(wanted)
+    return passed.issuperset(targets)
 
 
 def _shift(gradient: Tensor, norm: float) -> int:
@@ -141,10 +141,10 @@ def _exponents(graph: Graph, shifts: Mapping[Node, int]) -> dict[Node, int | Non
     exponents: dict[Node, int | None] = {graph.nodes[-1]: 0}
     for node in reversed(graph.nodes):
         arrived = exponents[node]
-        left = None if arrived is None else arrived + shifts.get(node, 0)
+        exponent = None if arrived is None else arrived + shifts.get(node, 0)
         for child, _ in node.next_functions:
             if child is not None:
-                exponents[child] = left if exponents.get(child, left) == left else None
+                exponents[child] = exponent if exponents.get(child, exponent) == exponent else None
     return exponents
 
 

@@ -66,8 +66,8 @@ def along_the_chain(model: nn.Module, graph: Graph) -> int:
         if isinstance(module, nn.Embedding | nn.EmbeddingBag)
         for parameter in module.parameters()
     }
-    own = {parameter for parameter in model.parameters() if not graph.used_beside(parameter)}
-    return sum(parameter.numel() for parameter in own - tables)
+    of_chain = {parameter for parameter in model.parameters() if not graph.used_beside(parameter)}
+    return sum(parameter.numel() for parameter in of_chain - tables)
 
 
 def block_of(call: Call, edge: Edge, *, is_cut: bool = True) -> Block:
@@ -76,8 +76,8 @@ def block_of(call: Call, edge: Edge, *, is_cut: bool = True) -> Block:
 
 def has_weight(call: Call) -> bool:
     module = call.module
-    own = module._parameters.values()  # asked of every call: `parameters()` takes twenty times as long
-    any_matrix = any(weight is not None and weight.ndim > 1 for weight in own)
+    weights = module._parameters.values()  # asked of every call: `parameters()` takes twenty times as long
+    any_matrix = any(weight is not None and weight.ndim > 1 for weight in weights)
     # the weight of a module with weight norm, say, is computed of those of a module inside
     if isinstance(computed := module._modules.get("parametrizations"), nn.ModuleDict):
         any_matrix = any_matrix or any(weight.ndim > 1 for weight in computed.parameters())

@@ -178,8 +178,8 @@ def captured(model: nn.Module, *, attached: bool = False) -> Iterator[Capture]:
     def noted(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         numbers[module] += 1
         parent = running[-1] if running else None
-        given = (*tensors(args), *tensors(kwargs)) if kwargs else tensors(args)
-        inputs = [edge_of(tensor) for _, tensor in given if tensor.is_floating_point()]
+        arguments = (*tensors(args), *tensors(kwargs)) if kwargs else tensors(args)
+        inputs = [edge_of(tensor) for _, tensor in arguments if tensor.is_floating_point()]
         call = Call(names[module], module, numbers[module], parent, inputs, begun=next(places))
         capture.calls.append(call)
         running.append(call)

@@ -23,9 +23,9 @@ def cut_off(measured: Measured) -> Iterator[Cause]:
     if not unreached:
         return
     evidence = {"blocks without a path to the loss": float(len(unreached))}
-    for how, module in measured.first.cut_off:
-        what = f"{how} in {module or 'the model itself'} cuts the gradient off from {listed(unreached)}"
-        yield Cause(unreached[-1], what, evidence, "definition: torch.autograd", math.inf)
+    for cut_by, module in measured.first.cut_off:
+        text = f"{cut_by} in {module or 'the model itself'} cuts the gradient off from {listed(unreached)}"
+        yield Cause(unreached[-1], text, evidence, "definition: torch.autograd", math.inf)
 
 
 def zero_weights(measured: Measured) -> Iterator[Cause]:
@@ -58,18 +58,18 @@ def nonfinite(measured: Measured) -> Iterator[Cause]:
         evidence = {"share of values not finite": float(values[place])}
         if place and math.isfinite(below := float(measured.mean("act_rms")[place - 1])):
             evidence["rms of the values below"] = below
-        what = f"the output of {measured.labels[place]} is not finite"
+        text = f"the output of {measured.labels[place]} is not finite"
     elif backward:
         place = backward[-1]
         evidence = {"share of the gradient not finite": float(gradients[place])}
-        what = f"the gradient is not finite at the output of {measured.labels[place]}, though the values are"
+        text = f"the gradient is not finite at the output of {measured.labels[place]}, though the values are"
     elif not math.isfinite(measured.first.loss):
         yield Cause("head", "the loss is not finite, though the outputs of all blocks are",
                     {"loss": measured.first.loss}, "definition: IEEE 754", math.inf)  # fmt: skip
         return
     else:
         return
-    yield Cause(measured.labels[place], what, evidence, "definition: IEEE 754", math.inf)
+    yield Cause(measured.labels[place], text, evidence, "definition: IEEE 754", math.inf)
 
 
 def precision(measured: Measured) -> Iterator[Cause]:

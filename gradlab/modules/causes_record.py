@@ -68,8 +68,8 @@ class Measured:
 
     def uses(self, place: int) -> list[WeightUse]:
         """Return the maps of one block, the gain of each the mean over the seeds."""
-        own = {name.rpartition(".")[0] for name in self.blocks[place].weights}
-        return [use for use in self._uses if use.name in own]
+        module_names = {name.rpartition(".")[0] for name in self.blocks[place].weights}
+        return [use for use in self._uses if use.name in module_names]
 
     @cached_property
     def _uses(self) -> list[WeightUse]:
@@ -105,5 +105,5 @@ class Measured:
 
 def listed(names: Sequence[str]) -> str:
     """Return the first few names, and how many there are besides."""
-    more = len(names) - _MOST_NAMES
-    return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+    remaining = len(names) - _MOST_NAMES
+    return ", ".join(names[:_MOST_NAMES]) + (f" and {remaining} more" if remaining > 0 else "")

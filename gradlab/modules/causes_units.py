@@ -109,7 +109,7 @@ def dead_units(measured: Measured) -> Iterator[Cause]:
 
 def weight_scale(measured: Measured) -> Iterator[Cause]:
     """Yield what scale the weights have against their fan, where another is needed and no norm makes up for it."""
-    off: dict[tuple[str, bool], list[tuple[int, WeightUse, float, float]]] = {}
+    misfits: dict[tuple[str, bool], list[tuple[int, WeightUse, float, float]]] = {}
     for place, block in enumerate(measured.blocks):
         slopes = {kind.operation: kind for kind in block.slopes}
         if block.joined or block.norms:
@@ -125,8 +125,8 @@ def weight_scale(measured: Measured) -> Iterator[Cause]:
                 continue
             # a block whose factor is not what the scale says has another cause
             if abs(away) > _OFF and (math.isnan(factor) or (factor * away > 0 and abs(factor) > _OFF)):
-                off.setdefault((use.activation, away < 0), []).append((place, use, needed, away))
-    for (operation, small), uses in off.items():
+                misfits.setdefault((use.activation, away < 0), []).append((place, use, needed, away))
+    for (operation, small), uses in misfits.items():
         if all(math.isnan(measured.log_factor[place]) for place, *_ in uses):
             continue
         if small != (measured.log_survival < 0):

@@ -80,10 +80,10 @@ def _of_class(model: nn.Module, capture: Capture, graph: Graph) -> Chain | None:
             ended.setdefault(type(call.module), []).append((output_place(graph, call), call))
     by_class = {kind: run for kind, calls in ended.items() if (run := _longest_run(calls))}
     modules = {kind: {call.module for call in calls.values()} for kind, calls in by_class.items()}
-    held = {kind: parameters_of(modules[kind]) for kind, calls in by_class.items() if len(calls) >= FEWEST}
+    sizes = {kind: parameters_of(modules[kind]) for kind, calls in by_class.items() if len(calls) >= FEWEST}
     half = along_the_chain(model, graph) / 2
-    most = max(held.values(), default=0)
-    candidates = [kind for kind in held if held[kind] >= max(half, MOST_OF * most) and held[kind]]
+    largest = max(sizes.values(), default=0)
+    candidates = [kind for kind in sizes if sizes[kind] >= max(half, MOST_OF * largest) and sizes[kind]]
     if not candidates:
         return None
     kind = longest(candidates, modules, {kind: len(by_class[kind]) for kind in candidates})
@@ -166,23 +166,25 @@ def _all_cuts(capture: Capture, graph: Graph) -> Chain:
 def _weights(capture: Capture, graph: Graph) -> Chain:
     calls = [call for call in capture.calls if has_weight(call) and any(o is not None for o in call.outputs)]
     calls.sort(key=lambda call: call.ended)
-    chosen: dict[int, Call] = {}
+    named_by: dict[int, Call] = {}
     for call, following in pairwise(calls):
         inputs = [graph.highest_cut[edge.node] for edge in following.inputs if edge and edge.node in graph.highest_cut]
         below, place = _reached(graph, call), max(inputs, default=-1)
         # a call inside a branch ends in no cut: the block is the first one above it, not the one that it came from
         inside = output_place(graph, call) is None
         if below >= 0 and place >= below + inside:
-            chosen[place] = call  # of several modules between two cuts the last one names the block
+            named_by[place] = call  # of several modules between two cuts the last one names the block
     if calls:
         end, top = _reached(graph, calls[-1]), _output_of_model(capture, graph)
         above = {cut.operation for cut in graph.cuts[end + 1 : top + 1]}
         if end >= 0 and above & (ACTIVATIONS.keys() | NORMS):  # the model ends in no readout
-            chosen[top] = calls[-1]
-        elif not chosen and end >= 0:
-            chosen[end] = calls[-1]
+            named_by[top] = calls[-1]
+        elif not named_by and end >= 0:
+            named_by[end] = calls[-1]
     return Chain(
-        tuple(block_of(chosen[place], graph.cuts[place]) for place in sorted(chosen)), "from weight to weight", graph
+        tuple(block_of(named_by[place], graph.cuts[place]) for place in sorted(named_by)),
+        "from weight to weight",
+        graph,
     )
 
 
@@ -197,13 +199,13 @@ def _reached(graph: Graph, call: Call) -> int:
     return max(places, default=-1)
 
 
-def _of_modules(capture: Capture, graph: Graph, wanted: type[nn.Module] | Sequence[str | nn.Module]) -> Chain:
-    if isinstance(wanted, type):
-        calls = [call for call in capture.calls if isinstance(call.module, wanted)]
-        asked = wanted.__name__
+def _of_modules(capture: Capture, graph: Graph, selection: type[nn.Module] | Sequence[str | nn.Module]) -> Chain:
+    if isinstance(selection, type):
+        calls = [call for call in capture.calls if isinstance(call.module, selection)]
+        description = selection.__name__
     else:
-        chosen: list[Call] = []
-        for item in wanted:
+        matches: list[Call] = []
+        for item in selection:
             matching = [call for call in capture.calls if _matches(call, item)]
             if not matching:
                 name = item if isinstance(item, str) else type(item).__name__
@@ -211,8 +213,9 @@ def _of_modules(capture: Capture, graph: Graph, wanted: type[nn.Module] | Sequen
                 raise UsageError(
                     f"blocks: no module {name!r} was called", f"give names or a pattern of them, or a class: {classes}"
                 )
-            chosen += matching
-        calls, asked = chosen, ", ".join(item if isinstance(item, str) else type(item).__name__ for item in wanted)
+            matches += matching
+        calls = matches
+        description = ", ".join(item if isinstance(item, str) else type(item).__name__ for item in selection)
     blocks: dict[Edge, Block] = {}
     for call in sorted(calls, key=lambda call: call.ended):
         edges = [edge for edge in call.outputs if edge is not None and edge.node in graph.highest_cut]
@@ -220,8 +223,8 @@ def _of_modules(capture: Capture, graph: Graph, wanted: type[nn.Module] | Sequen
             cuts = [edge for edge in edges if graph.place(edge) is not None]
             blocks.setdefault((cuts or edges)[0], block_of(call, (cuts or edges)[0], is_cut=bool(cuts)))
     if not blocks:
-        raise UsageError(f"blocks: the loss depends on no output of {asked}", 'use blocks="auto"')
-    return Chain(tuple(blocks.values()), f"as asked: {asked}", graph)
+        raise UsageError(f"blocks: the loss depends on no output of {description}", 'use blocks="auto"')
+    return Chain(tuple(blocks.values()), f"as asked: {description}", graph)
 
 
 def _matches(call: Call, item: str | nn.Module) -> bool:

@@ -56,9 +56,9 @@ def converted(model: nn.Module, dtype: torch.dtype) -> nn.Module:
 
     `Module.to` would leave nothing of the imaginary parts, of a table of rotations, say.
     """
-    own = (tensor for module in model.modules() for group in (module._parameters, module._buffers)
+    tensors = (tensor for module in model.modules() for group in (module._parameters, module._buffers)
            for tensor in group.values())  # fmt: skip
-    if any(tensor is not None and tensor.dtype != _like(tensor, dtype) for tensor in own):
+    if any(tensor is not None and tensor.dtype != _like(tensor, dtype) for tensor in tensors):
         model._apply(lambda tensor: tensor.to(_like(tensor, dtype)))  # type: ignore[no-untyped-call]
     return model
 

@@ -141,11 +141,11 @@ def _initialisations(profile: ModuleProfile) -> Iterator[Change]:
     kaiming = f'nn.init.kaiming_normal_(module.weight, nonlinearity="{nonlinearity}")'
     orthogonal = f"nn.init.orthogonal_(module.weight, gain={gain})"
     yield Change(f"{name} initialisation", source, _IMPORTS + _DRAW.format(maps=_MAPS, draw=kaiming))
-    drawn = _IMPORTS + _DRAW.format(maps=_MAPS, draw=orthogonal)
-    yield Change(f"orthogonal initialisation with gain {gain}", _SAXE, drawn)
+    code = _IMPORTS + _DRAW.format(maps=_MAPS, draw=orthogonal)
+    yield Change(f"orthogonal initialisation with gain {gain}", _SAXE, code)
     yield Change(
         "orthogonal weights scaled to unit variance, layer by layer (LSUV)", "Mishkin 2015, arXiv 1511.06422",
-        drawn + "\n" + _UNIT_VARIANCE.format(maps=_MAPS),
+        code + "\n" + _UNIT_VARIANCE.format(maps=_MAPS),
     )  # fmt: skip
 
 
@@ -153,8 +153,8 @@ def _activations(model: nn.Module) -> Iterator[Change]:
     he = _DRAW.format(maps=_MAPS, draw='nn.init.kaiming_normal_(module.weight, nonlinearity="relu")')
     kinds = {type(module) for module in model.modules()}
     if kinds & {nn.Sigmoid, nn.Tanh, nn.Softsign, nn.Hardtanh, nn.Hardsigmoid}:
-        old = "nn.Sigmoid | nn.Tanh | nn.Softsign | nn.Hardtanh | nn.Hardsigmoid"
-        code = _IMPORTS + _REPLACE.format(old=old, new="nn.ReLU()") + "\n" + he
+        saturating = "nn.Sigmoid | nn.Tanh | nn.Softsign | nn.Hardtanh | nn.Hardsigmoid"
+        code = _IMPORTS + _REPLACE.format(old=saturating, new="nn.ReLU()") + "\n" + he
         yield Change("ReLU in place of the saturating activation, with He's initialisation", _HE, code)
     if nn.ReLU in kinds:
         code = _IMPORTS + _REPLACE.format(old="nn.ReLU", new="nn.LeakyReLU(0.1)")
@@ -165,9 +165,9 @@ def _norms(profile: ModuleProfile) -> Iterator[Change]:
     for kind, norm in _NORMS.items():
         bare = [u.name for u in profile.weight_uses if u.kind == kind and u.activation and not u.normed and u.name]
         if bare:
-            what = f"{norm.removeprefix('nn.').partition('(')[0]} before each activation"
+            words = f"{norm.removeprefix('nn.').partition('(')[0]} before each activation"
             code = _IMPORTS + _NORM.format(names=bare, norm=norm)
-            yield Change(what, "Ioffe 2015, arXiv 1502.03167; Ba 2016, arXiv 1607.06450", code)
+            yield Change(words, "Ioffe 2015, arXiv 1502.03167; Ba 2016, arXiv 1607.06450", code)
 
 
 def _branches(profile: ModuleProfile) -> Iterator[Change]:

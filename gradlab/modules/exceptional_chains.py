@@ -89,17 +89,17 @@ def without_chain(model: nn.Module, capture: Capture, chain: Chain) -> Chain | N
     for call in ended:
         if not isinstance(call.module, CONTAINERS) and next(call.module.children(), None) is not None:
             by_class.setdefault(type(call.module), []).append(call)
-    modules = {kind: {call.module for call in own} for kind, own in by_class.items()}
+    modules = {kind: {call.module for call in calls} for kind, calls in by_class.items()}
     candidates = [
-        kind for kind, own in by_class.items() if len(own) >= FEWEST and parameters_of(modules[kind]) >= whole / 2
+        kind for kind, calls in by_class.items() if len(calls) >= FEWEST and parameters_of(modules[kind]) >= whole / 2
     ]
     if candidates:
         lengths = {kind: len(by_class[kind]) for kind in candidates}
-        chosen = by_class[longest(candidates, modules, lengths)]
+        members = by_class[longest(candidates, modules, lengths)]
     else:
-        chosen = [call for call in ended if has_weight(call)]
+        members = [call for call in ended if has_weight(call)]
     blocks: dict[Edge, Block] = {}
-    for call in sorted(chosen, key=lambda call: call.ended):
+    for call in sorted(members, key=lambda call: call.ended):
         edge = next(edge for edge in call.outputs if graph.depends(edge))
         if edge is not None:
             blocks.setdefault(edge, block_of(call, edge, is_cut=graph.place(edge) is not None))
@@ -107,11 +107,11 @@ def without_chain(model: nn.Module, capture: Capture, chain: Chain) -> Chain | N
     return Chain(tuple(blocks.values()), rule, graph)
 
 
-def other_chains(capture: Capture, graph: Graph, others: Mapping[str, Sequence[Edge]]) -> tuple[str, ...]:
+def other_chains(capture: Capture, graph: Graph, entries: Mapping[str, Sequence[Edge]]) -> tuple[str, ...]:
     """Return the names of the inputs that maps depend on which do not depend on the source: as an encoder and a decoder
-    have a chain each. `others`: where each input besides the source enters the graph."""
+    have a chain each. `entries`: where each input besides the source enters the graph."""
     names = []
-    for name, edges in others.items():
+    for name, edges in entries.items():
         reached = {edge.node for edge in edges}
         if not reached:
             continue
@@ -119,8 +119,8 @@ def other_chains(capture: Capture, graph: Graph, others: Mapping[str, Sequence[E
             if any(child in reached for child, _ in node.next_functions):
                 reached.add(node)
         beside = {node for node in reached if not graph.down[node]}
-        made = (output for call in capture.calls if has_weight(call) for output in call.outputs)
-        if any(output is not None and output.node in beside for output in made):
+        outputs = (output for call in capture.calls if has_weight(call) for output in call.outputs)
+        if any(output is not None and output.node in beside for output in outputs):
             names.append(name)
     return tuple(names)
 

@@ -36,9 +36,9 @@ _WORDS = {
 class Reader:
     """Reads the parts of one forward pass; to be used before its graph is freed."""
 
-    def __init__(self, graph: Graph, made: Mapping[Edge, Call]) -> None:
-        """`made`: by tensor, the innermost module that handed it out."""
-        self._graph, self._made = graph, made
+    def __init__(self, graph: Graph, producers: Mapping[Edge, Call]) -> None:
+        """`producers`: by tensor, the innermost module that handed it out."""
+        self._graph, self._producers = graph, producers
 
     def inputs(self, node: Node) -> list[tuple[int, Edge]]:
         """Return the tensors that an operation took and that depend on the source, with their places."""
@@ -61,7 +61,7 @@ class Reader:
 
     def unknown(self, edge: Edge) -> UnknownPart:
         """Return what an edge is, in words, as an exception."""
-        call, name = self._made.get(edge), edge.operation
+        call, name = self._producers.get(edge), edge.operation
         if call is not None:
             return UnknownPart(_WORDS.get(call.kind, call.kind))
         return UnknownPart("attention" if "Attention" in name else _WORDS.get(name, name))
@@ -72,7 +72,7 @@ class Reader:
         Raises:
             UnknownPart: theory does not know it.
         """
-        call, name = self._made.get(edge), edge.operation
+        call, name = self._producers.get(edge), edge.operation
         step = of_module(call) if call is not None else None
         if step is not None and call is not None:
             following = call.inputs[0] if call.inputs else None
@@ -99,7 +99,7 @@ class Reader:
         Raises:
             UnknownPart: it was made otherwise.
         """
-        call, node, name = self._made.get(edge), edge.node, edge.operation
+        call, node, name = self._producers.get(edge), edge.node, edge.operation
         if call is not None and type_before_parametrizations(call.module) is nn.Linear:
             weight, added = call.module.weight, call.module.bias
             assert isinstance(weight, Tensor)
@@ -132,10 +132,10 @@ class Reader:
 
     def _added(self, edge: Edge) -> Tensor:
         self.below(edge)
-        others = [
+        constants = [
             child for child, _ in edge.node.next_functions if child is not None and not self._graph.down.get(child)
         ]
-        added = _leaf(others[0]) if len(others) == 1 else None
+        added = _leaf(constants[0]) if len(constants) == 1 else None
         if added is None or getattr(edge.node, "_saved_alpha", 1) != 1:
             raise UnknownPart("an added constant")
         return added

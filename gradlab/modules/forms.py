@@ -19,12 +19,12 @@ class Forms:
 
     def __init__(self, capture: Capture, graph: Graph) -> None:
         self._graph = graph
-        made: dict[Edge, Call] = {}
+        producers: dict[Edge, Call] = {}
         for call in capture.calls:
             inner = [name for name, _ in call.module.named_children() if name != "parametrizations"]
             if not inner and not call.unchanged and call.outputs and call.outputs[0]:
-                made.setdefault(call.outputs[0], call)
-        self._reader = Reader(graph, made)
+                producers.setdefault(call.outputs[0], call)
+        self._reader = Reader(graph, producers)
         self._tokens_first = any(
             isinstance(call.module, nn.MultiheadAttention) and not call.module.batch_first for call in capture.calls
         )

@@ -60,13 +60,13 @@ def edge_of(tensor: Tensor) -> Edge | None:
 def walk(root: Node) -> list[Node]:
     """Return all nodes below `root`, each after everything that it depends on; `root` is the last."""
     order: list[Node] = []
-    seen = {root}
+    visited = {root}
     stack: list[tuple[Node, Iterator[tuple[Node | None, int]]]] = [(root, iter(root.next_functions))]
     while stack:
         node, children = stack[-1]
         for child, _ in children:
-            if child is not None and child not in seen:
-                seen.add(child)
+            if child is not None and child not in visited:
+                visited.add(child)
                 stack.append((child, iter(child.next_functions)))
                 break
         else:
@@ -79,13 +79,13 @@ class Graph:
     """What lies between a loss and the source of its inputs."""
 
     def __init__(
-        self, loss: Tensor, nodes: Sequence[Node], sources: Collection[Edge], others: Collection[Edge] = ()
+        self, loss: Tensor, nodes: Sequence[Node], sources: Collection[Edge], other_sources: Collection[Edge] = ()
     ) -> None:
         """`nodes` are those below the loss, see `walk`; `sources` the tensors that the data enters by,
-        `others` those by which other inputs enter."""
+        `other_sources` those by which other inputs enter."""
         top = edge_of(loss)
         assert top is not None
-        self.loss, self.nodes, self._others = loss, nodes, others
+        self.loss, self.nodes, self._other_sources = loss, nodes, other_sources
         """Every node that the loss depends on, sources first."""
         self.order = {node: place for place, node in enumerate(self.nodes)}
         ends = {source.node for source in sources}
@@ -114,14 +114,14 @@ class Graph:
         self.highest_cut: dict[Node, int] = {}
         """Of each node the place of the last cut that it is or depends on; -1 where there is none."""
         for node in self.nodes:
-            own = max((self._cut_at.get(Edge(node, output), -1) for output in up[node]), default=-1)
+            cut_here = max((self._cut_at.get(Edge(node, output), -1) for output in up[node]), default=-1)
             below = [self.highest_cut[child] for child, _ in node.next_functions if child is not None]
-            self.highest_cut[node] = max([own, *below])
+            self.highest_cut[node] = max([cut_here, *below])
 
     @cached_property
     def beside(self) -> frozenset[Node]:
         """The nodes that depend on another input: in a decoder that is all that comes after the cross-attention."""
-        reached = {edge.node for edge in self._others}
+        reached = {edge.node for edge in self._other_sources}
         for node in self.nodes:
             if any(child in reached for child, _ in node.next_functions):
                 reached.add(node)
@@ -138,17 +138,17 @@ class Graph:
     def _only_beside(self) -> frozenset[Node]:
         if not self.beside:
             return frozenset()
-        kept: set[Node] = set()
+        needed: set[Node] = set()
         for node in reversed(self.nodes):
             if node in self.beside:
                 continue
-            if node in kept or self.down[node]:
-                kept |= {node, *(child for child, _ in node.next_functions if child is not None)}
-        return frozenset(node for node in self.nodes if node not in kept)
+            if node in needed or self.down[node]:
+                needed |= {node, *(child for child, _ in node.next_functions if child is not None)}
+        return frozenset(node for node in self.nodes if node not in needed)
 
     def beginning_at(self, sources: Collection[Edge]) -> Graph:
         """Return the same graph with other sources."""
-        return Graph(self.loss, self.nodes, sources, self._others)
+        return Graph(self.loss, self.nodes, sources, self._other_sources)
 
     @property
     def connected(self) -> bool:

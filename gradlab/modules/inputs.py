@@ -51,9 +51,9 @@ class Run:
         def enter(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
             if run.inputs:  # a later call inside a batch that is a function
                 return args, kwargs
-            given = [*tensors(args), *tensors(kwargs)]
-            run.inputs = dict(given)
-            names = (name for name, _ in given)  # one tensor may be given twice
+            arguments = [*tensors(args), *tensors(kwargs)]
+            run.inputs = dict(arguments)
+            names = (name for name, _ in arguments)  # one tensor may be given twice
 
             def leaf(tensor: Tensor) -> Tensor:
                 name = next(names)
@@ -130,8 +130,8 @@ def _shifts(node: Node, labels: Tensor) -> bool:
     for index in _indices(node):
         if index.dtype == labels.dtype and index.shape == labels.shape:
             before, after = labels[..., :-1], index[..., 1:]
-            counted = before >= 0
-            if counted.any() and torch.equal(before[counted], after[counted]):
+            valid = before >= 0
+            if valid.any() and torch.equal(before[valid], after[valid]):
                 return True
     return False
 
@@ -184,8 +184,8 @@ def objective(run: Run, batch: Batch, loss: Loss, seed: int) -> tuple[Tensor, st
     if callable(loss):
         value = loss(run.output, batch)
         if not isinstance(value, Tensor) or value.numel() != 1:
-            got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
-            raise UsageError(f"the loss returned {got}", "return one number, a tensor of shape ()")
+            kind = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+            raise UsageError(f"the loss returned {kind}", "return one number, a tensor of shape ()")
         return value.reshape(()), "the given loss"
     output = _main_output(run.output)
     if loss in _LOSSES:
@@ -194,9 +194,9 @@ def objective(run: Run, batch: Batch, loss: Loss, seed: int) -> tuple[Tensor, st
         target = batch[1]
         return _LOSSES[loss](output, target.to(output.dtype) if target.is_floating_point() else target), loss
     if loss is None:
-        own = [tensor for name, tensor in tensors(run.output) if name == "loss" and tensor.numel() == 1]
-        if own:
-            return own[0].reshape(()), "the model's own loss"
+        losses = [tensor for name, tensor in tensors(run.output) if name == "loss" and tensor.numel() == 1]
+        if losses:
+            return losses[0].reshape(()), "the model's own loss"
         if output.numel() == 1:
             return output.reshape(()), "the model's output, a scalar"
         loss = "normal"

@@ -108,13 +108,13 @@ def without_checkpointing(switched_off: Callable[[], None]) -> Iterator[None]:
     Both ways of `torch.utils.checkpoint` are replaced below its function `checkpoint`, which modules have imported by
     name. The reentrant way would hide the inside of a block from the graph, the other would run hooks twice.
     """
-    said = False
+    noted = False
 
     def note() -> None:
-        nonlocal said
-        if not said:
+        nonlocal noted
+        if not noted:
             switched_off()
-        said = True
+        noted = True
 
     class Reentrant:
         @staticmethod
@@ -147,8 +147,8 @@ def _borrowed(model: nn.Module) -> Iterator[None]:
     copies: dict[int, Tensor] = {}
     for parameter, (data, _, _) in parameters.items():
         parameter.data = data.clone()
-    for module, own, _ in buffers:
-        for name, buffer in own.items():
+    for module, saved, _ in buffers:
+        for name, buffer in saved.items():
             if buffer is not None:
                 module._buffers[name] = copies.setdefault(id(buffer), buffer.detach().clone())
     try:
@@ -158,7 +158,7 @@ def _borrowed(model: nn.Module) -> Iterator[None]:
             parameter.data = data
             parameter.grad = grad
             parameter.requires_grad_(requires_grad)
-        for module, own, training in buffers:
+        for module, saved, training in buffers:
             module._buffers.clear()
-            module._buffers.update(own)
+            module._buffers.update(saved)
             module.training = training

@@ -44,8 +44,8 @@ def _norm_of_no_module(node: Node, name: str) -> Step | None:
         return None
     if name == "NativeGroupNorm":
         numbers = math.prod(node._input_metadata[0].shape) / inverse.numel()
-        kept = 1 - 2 / numbers  # the gradient loses its mean over a group and what is along the values
-        return Step("group", gain, shift, variance=1 / (float(inverse.double().square().mean()) * kept))
+        share = 1 - 2 / numbers  # the gradient loses its mean over a group and what is along the values
+        return Step("group", gain, shift, variance=1 / (float(inverse.double().square().mean()) * share))
     value = saved("input")
     if name != "NativeLayerNorm" or value is None or len(node._saved_normalized_shape) > 1:  # type: ignore[attr-defined]
         return None

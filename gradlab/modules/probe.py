@@ -26,11 +26,11 @@ from gradlab.modules.recurrent import Gates, replayed
 from gradlab.modules.theory import theory_notes
 from gradlab.modules.weights import equal_weights, weight_uses
 
-__all__ = ["Asked", "ForwardPass", "chain_of", "check_model", "forward_pass", "measure", "names_of"]
+__all__ = ["ForwardPass", "Request", "chain_of", "check_model", "forward_pass", "measure", "names_of"]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Request:
     """What is measured, whatever the model and its precision."""
 
     batch: Batch
@@ -72,20 +72,22 @@ def measure(
     """
     model = unwrapped(model)
     check_model(model)
-    asked = Asked(batch if samples is None else limited(batch, samples), loss, names_of(model, blocks), source, seed)
+    request = Request(
+        batch if samples is None else limited(batch, samples), loss, names_of(model, blocks), source, seed
+    )
     if dtype is not None:
         try:
             with isolated(model, dtype=dtype, train=train, seed=seed) as copy:
-                return _measured(copy, asked, dtype)
+                return _measured(copy, request, dtype)
         except UsageError:
             raise
         except Exception as error:  # what is wrong with the model itself shows in its own dtype as well
             reason = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
     with isolated(model, dtype=None, train=train, seed=seed) as copy:
         if dtype is not None:
-            wanted = str(dtype).removeprefix("torch.")
-            copy.notes.append(f"measured in the model's own precision, as it does not run in {wanted}: {reason}")
-        return _measured(copy, asked, None)
+            precision = str(dtype).removeprefix("torch.")
+            copy.notes.append(f"measured in the model's own precision, as it does not run in {precision}: {reason}")
+        return _measured(copy, request, None)
 
 
 def names_of(model: nn.Module, blocks: Blocks) -> Blocks:
@@ -137,30 +139,30 @@ class ForwardPass:
 
 
 def forward_pass(
-    model: nn.Module, asked: Asked, dtype: torch.dtype | None, *, attached: bool = False, replay: bool = True
+    model: nn.Module, request: Request, dtype: torch.dtype | None, *, attached: bool = False, replay: bool = True
 ) -> ForwardPass:
     """Run a model forward and record its graph. `attached`: see `captured`; `replay`: fused recurrent layers step by
     step."""
     with ExitStack() as stack:
         gates = stack.enter_context(replayed(model)) if replay else {}
         capture = stack.enter_context(captured(model, attached=attached))
-        run = Run.of(model, asked.batch, dtype)
-    loss, words = objective(run, asked.batch, asked.loss, asked.seed)
+        run = Run.of(model, request.batch, dtype)
+    loss, words = objective(run, request.batch, request.loss, request.seed)
     if loss.grad_fn is None:
         return ForwardPass(run, capture, loss, words, next(iter(run.inputs), ""), None)
     nodes = walk(loss.grad_fn)
-    source, edges = run.sources(nodes, asked.source)
+    source, edges = run.sources(nodes, request.source)
     if not edges and not run.leaves:  # integers that no table of embeddings looks up: as if their first map were one
         first = next((call for call in capture.calls if _enters(call, nodes)), None)
         if first is not None:
             source, edges = f"the output of {first.name}", [edge for edge in first.outputs if edge is not None]
-    others: dict[str, list[Edge]] = {}
-    seen = {*edges}
+    other_inputs: dict[str, list[Edge]] = {}
+    sources = {*edges}
     for name, place in run.entered(nodes).items():  # one tensor may be given by two names
-        others[name] = [edge for edge in place if edge not in seen]
-        seen.update(place)
-    graph = Graph(loss, nodes, edges, [edge for place in others.values() for edge in place])
-    return ForwardPass(run, capture, loss, words, source, graph, gates, other_chains(capture, graph, others))
+        other_inputs[name] = [edge for edge in place if edge not in sources]
+        sources.update(place)
+    graph = Graph(loss, nodes, edges, [edge for place in other_inputs.values() for edge in place])
+    return ForwardPass(run, capture, loss, words, source, graph, gates, other_chains(capture, graph, other_inputs))
 
 
 def _enters(call: Call, nodes: Collection[Node]) -> bool:
@@ -168,10 +170,10 @@ def _enters(call: Call, nodes: Collection[Node]) -> bool:
     return not inner and any(edge is not None and edge.node in nodes for edge in call.outputs)
 
 
-def _measured(copy: Isolated, asked: Asked, dtype: torch.dtype | None) -> ModuleProfile:
+def _measured(copy: Isolated, request: Request, dtype: torch.dtype | None) -> ModuleProfile:
     model = copy.model
-    forward = forward_pass(model, asked, dtype)
-    chain, blocks, graph = chain_of(model, asked, dtype, forward)
+    forward = forward_pass(model, request, dtype)
+    chain, blocks, graph = chain_of(model, request, dtype, forward)
     uses = weight_uses(forward.capture, graph) if graph is not None else ()
     leaves = [leaf for leaf in forward.run.leaves.values() if leaf.requires_grad]
     numbers, head, parameter_grads = numbers_of(copy, forward.capture, graph, blocks, forward.loss, leaves)
@@ -199,7 +201,7 @@ def _measured(copy: Isolated, asked: Asked, dtype: torch.dtype | None) -> Module
 
 
 def chain_of(
-    model: nn.Module, asked: Asked, dtype: torch.dtype | None, forward: ForwardPass
+    model: nn.Module, request: Request, dtype: torch.dtype | None, forward: ForwardPass
 ) -> tuple[Chain, list[tuple[Block, Edge | None]], Graph | None]:
     """Return the chain of a forward, each block with its tensor in the graph (None: the loss does not depend on
     it), and the graph.
@@ -207,11 +209,11 @@ def chain_of(
     Raises UsageError for a model without a block.
     """
     if forward.graph is not None and forward.graph.connected:
-        chain = choose(model, forward.capture, forward.graph, asked.blocks)
+        chain = choose(model, forward.capture, forward.graph, request.blocks)
         blocks: list[tuple[Block, Edge | None]] = [(block, block.edge) for block in chain.blocks]
         graph: Graph | None = chain.graph
     else:
-        chain, blocks = _as_if_attached(model, asked, dtype, forward)
+        chain, blocks = _as_if_attached(model, request, dtype, forward)
         graph = forward.graph
     if not blocks:
         raise UsageError(
@@ -226,16 +228,16 @@ def _outermost(detached: Sequence[tuple[str, Call | None]]) -> tuple[tuple[str, 
 
     Of ``no_grad`` and ``inference_mode`` the first place: everything after it has no gradient to be cut off.
     """
-    places = list(dict.fromkeys((how, call.name if call else "") for how, call in detached))
+    places = list(dict.fromkeys((cut_by, call.name if call else "") for cut_by, call in detached))
     outermost = [
-        (how, name)
-        for how, name in places
+        (cut_by, name)
+        for cut_by, name in places
         if not any(
-            how == other and name != outer and (not outer or name.startswith(f"{outer}.")) for other, outer in places
+            cut_by == other and name != outer and (not outer or name.startswith(f"{outer}.")) for other, outer in places
         )
     ]
     first = dict(reversed(outermost))
-    return tuple((how, name) for how, name in outermost if how == "detach" or first[how] == name)
+    return tuple((cut_by, name) for cut_by, name in outermost if cut_by == "detach" or first[cut_by] == name)
 
 
 def _used(module: str, parameter_grads: Mapping[str, float]) -> bool:
@@ -244,16 +246,16 @@ def _used(module: str, parameter_grads: Mapping[str, float]) -> bool:
 
 
 def _as_if_attached(
-    model: nn.Module, asked: Asked, dtype: torch.dtype | None, forward: ForwardPass
+    model: nn.Module, request: Request, dtype: torch.dtype | None, forward: ForwardPass
 ) -> tuple[Chain, list[tuple[Block, Edge | None]]]:
     """Return the chain that there would be if nothing inside cut the gradient off, with what there is of it."""
-    whole = forward_pass(model, asked, dtype, attached=True)
+    whole = forward_pass(model, request, dtype, attached=True)
     if whole.graph is None or not whole.graph.connected:
         raise UsageError(
             "the loss does not depend on the model's input",
             "give another batch, a loss of the model's output, or source=… to name where the data enters",
         )
-    chain = choose(model, whole.capture, whole.graph, asked.blocks)
+    chain = choose(model, whole.capture, whole.graph, request.blocks)
     return chain, [(block, _same(block, forward)) for block in chain.blocks]
 
 

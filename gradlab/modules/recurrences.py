@@ -37,12 +37,12 @@ def _of(name: str, module: nn.Module, gates: Gates) -> Iterator[Recurrence]:
     for depth, layer in enumerate(layers):
         matrix = getattr(module, f"weight_hh{layer}").detach()
         units = matrix.shape[1]
-        kept = radius = math.nan
+        gate = radius = math.nan
         if steps := gates.get((module, depth)):
-            kept = float(torch.stack(steps).mean())
+            gate = float(torch.stack(steps).mean())
         elif matrix.shape == (units, units) and units <= _LARGEST:
             radius = _radius(matrix)
-        yield Recurrence(f"{name}{layer}", kind, kept, radius)
+        yield Recurrence(f"{name}{layer}", kind, gate, radius)
 
 
 def _radius(matrix: Tensor) -> float:

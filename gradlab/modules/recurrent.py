@@ -88,8 +88,8 @@ def replayed(model: nn.Module) -> Iterator[Gates]:
 
 
 def _called(gates: Gates, cell: nn.RNNCellBase, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    given = dict(zip(("input", "hx"), args, strict=False)) | kwargs
-    x, hidden = given.get("input"), given.get("hx")
+    arguments = dict(zip(("input", "hx"), args, strict=False)) | kwargs
+    x, hidden = arguments.get("input"), arguments.get("hx")
     hidden = hidden[0] if isinstance(hidden, tuple | list) else hidden
     if isinstance(x, Tensor):
         biases = (cell.bias_ih, cell.bias_hh) if cell.bias else (None, None)
@@ -103,10 +103,10 @@ def _note(
 ) -> None:  # fmt: skip
     """Add what the gate of the state lets through in one step: of both kinds of layer it is the second of the gates."""
     units = weight.shape[1]
-    own = slice(units, 2 * units)
+    gate_rows = slice(units, 2 * units)
     with torch._C.DisableTorchFunction(), torch.no_grad():  # it is none of the operations of the model
-        sums = nn.functional.linear(x, input_weight[own], None if input_bias is None else input_bias[own])
-        sums = sums + nn.functional.linear(hidden, weight[own], None if bias is None else bias[own])
+        sums = nn.functional.linear(x, input_weight[gate_rows], None if input_bias is None else input_bias[gate_rows])
+        sums = sums + nn.functional.linear(hidden, weight[gate_rows], None if bias is None else bias[gate_rows])
         gates.setdefault(place, []).append(sums.sigmoid().mean())
 
 

@@ -49,8 +49,10 @@ def through(step: Step, state: State) -> tuple[float, State]:
         mean = state.mean * (step.parameters[0] if step.parameters else 1.0)
         return gain2, replace(state, square=shifted, mean=mean, batch_variance=gain2 * state.batch_variance)
     if step.kind == "dropout":
-        after, kept = state.square / step.keep, state.batch_variance
-        return 1 / step.keep, replace(state, square=after, batch_variance=kept + after - state.square, is_normal=False)
+        after, batch_variance = state.square / step.keep, state.batch_variance
+        return 1 / step.keep, replace(
+            state, square=after, batch_variance=batch_variance + after - state.square, is_normal=False
+        )
     if step.kind == "pool":  # what is next depends on how alike the positions are
         return gain2, State(math.nan, math.nan, math.nan, math.nan, is_normal=False)
     if step.kind == "group":
@@ -75,8 +77,8 @@ def through(step: Step, state: State) -> tuple[float, State]:
         variance = state.square - (state.mean**2 if step.kind == "layer" else 0.0)
     if math.isnan(variance):
         raise NotKnown("the variance over the batch before a batch norm is not known")
-    held = variance / (variance + step.eps) if variance > 0 else 0.0
-    after = gain2 * held + bias2
+    normalised = variance / (variance + step.eps) if variance > 0 else 0.0
+    after = gain2 * normalised + bias2
     by_batch = step.kind == "batch"
     end = State(after, 0.0, after if by_batch else math.nan, state.spread if by_batch else 0.0, state.is_normal)
     return gain2 / (variance + step.eps), end

@@ -51,14 +51,14 @@ def _independent(profile: ModuleProfile) -> tuple[BlockNumbers, ...]:
     """
     groups = {name: group for group, names in enumerate(profile.copies) for name in names}
     owned = [{groups[name] for name in block.weights if name in groups} for block in profile.blocks]
-    owners = Counter(group for own in owned for group in own)
-    called = Counter(block.name for block in profile.blocks)
+    owners = Counter(group for owned_groups in owned for group in owned_groups)
+    calls = Counter(block.name for block in profile.blocks)
     blocks = []
-    for block, own in zip(profile.blocks, owned, strict=True):
+    for block, owned_groups in zip(profile.blocks, owned, strict=True):
         attends = any(step.mixing for step in block.form.steps)
         adds = any(len(part.branches) > 1 for part in block.form.parts)
-        copied = any(owners[group] > 1 for group in own)
-        if (attends and (copied or called[block.name] > 1)) or (adds and copied):
+        copied = any(owners[group] > 1 for group in owned_groups)
+        if (attends and (copied or calls[block.name] > 1)) or (adds and copied):
             block = replace(block, form=Form(unknown="weights that are those of another block too"))
         blocks.append(block)
     return tuple(blocks)
@@ -157,8 +157,8 @@ def _down(
     if len({end.shape for _, end in ends}) > 1:
         raise NotKnown("branches of different shapes")
     total = sum(square for square, _ in ends)
-    where = sum(square * end for square, end in ends) / total if total > 0 else ends[0][1]
-    return total, np.asarray(where)
+    mean_positions = sum(square * end for square, end in ends) / total if total > 0 else ends[0][1]
+    return total, np.asarray(mean_positions)
 
 
 def _forward(steps: Sequence[Step], state: State) -> tuple[list[float], State]:
@@ -183,8 +183,8 @@ def _backward(steps: Sequence[Step], scales: Sequence[float], square: float, pos
                 raise NotKnown("a convolution over positions that the block's output has not")
             positions = np.moveaxis(np.tensordot(_reach(taps), positions, (0, axis)), 0, axis)
         if step.taps:
-            kept = float(positions.sum())
-            square, positions = square * kept, positions / kept
+            total = float(positions.sum())
+            square, positions = square * total, positions / total
     return square, positions
 
 

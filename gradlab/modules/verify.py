@@ -15,7 +15,7 @@ from gradlab.modules.chain import Blocks
 from gradlab.modules.graph import Edge
 from gradlab.modules.inputs import Batch, Loss, limited
 from gradlab.modules.isolation import isolated, unwrapped
-from gradlab.modules.probe import Asked, chain_of, forward_pass, names_of
+from gradlab.modules.probe import Request, chain_of, forward_pass, names_of
 from gradlab.modules.profile import ModuleProfile
 
 __all__ = ["largest_difference"]
@@ -43,16 +43,18 @@ def largest_difference(
     """
     model = unwrapped(model)
     dtype = torch.float64 if profile.dtype == "float64" else None
-    asked = Asked(batch if samples is None else limited(batch, samples), loss, names_of(model, blocks), source, seed)
+    request = Request(
+        batch if samples is None else limited(batch, samples), loss, names_of(model, blocks), source, seed
+    )
     with isolated(model, dtype=dtype, train=train, seed=seed) as copy:
-        forward = forward_pass(copy.model, asked, dtype)
-        _, measured, _ = chain_of(copy.model, asked, dtype, forward)
+        forward = forward_pass(copy.model, request, dtype)
+        _, measured, _ = chain_of(copy.model, request, dtype, forward)
         if [block.name for block, _ in measured] != [block.name for block in profile.blocks]:
             raise UsageError("the model has other blocks than when it was measured", "measure it anew: gl.probe(…)")
         plain = _plain(forward.loss, measured)
     limit = _IN_RANGE if dtype == torch.float64 or profile.dtype == "float64" else 80.0
     differences = [
-        _difference(block.log_grad_norm, own) for block, own in zip(profile.blocks, plain, strict=True)
+        _difference(block.log_grad_norm, log_norm) for block, log_norm in zip(profile.blocks, plain, strict=True)
         if block.connected and not limit < abs(block.log_grad_norm) < math.inf
     ]  # fmt: skip
     return max(differences, default=math.nan)

@@ -50,8 +50,8 @@ def warm_up(
         summarise([measure(_trained(unwrapped(model), loss_of, seed, warming=warming))], **thresholds)
         for warming in (False, True)
     )
-    what = f"a learning rate that warms up over {STEPS} steps of Adam, seen after them"
-    return Cure(what, "Xiong 2020, arXiv 2002.04745", _CODE.format(lr=LEARNING_RATE, steps=STEPS), before, after)
+    words = f"a learning rate that warms up over {STEPS} steps of Adam, seen after them"
+    return Cure(words, "Xiong 2020, arXiv 2002.04745", _CODE.format(lr=LEARNING_RATE, steps=STEPS), before, after)
 
 
 def _trained(model: nn.Module, loss_of: Callable[[nn.Module], Tensor], seed: int, *, warming: bool) -> nn.Module:

@@ -94,8 +94,10 @@ class Watcher:
         self._handles = []
         self._warned = False
         if optimizer is not None:
-            own = {id(parameter) for parameter in inner.parameters()}
-            if not any(id(parameter) in own for group in optimizer.param_groups for parameter in group["params"]):
+            parameter_ids = {id(parameter) for parameter in inner.parameters()}
+            if not any(
+                id(parameter) in parameter_ids for group in optimizer.param_groups for parameter in group["params"]
+            ):
                 raise UsageError("the optimizer updates no parameter of the model", "give the one that trains it")
             self._handles = [
                 optimizer.register_step_pre_hook(lambda *_: self._before_update()),
@@ -278,9 +280,9 @@ def number_of(loss: Any) -> float:
     try:
         return float(loss.detach() if isinstance(loss, Tensor) else loss)
     except (TypeError, ValueError, RuntimeError):
-        given = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
+        kind = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
         raise UsageError(
-            f"loss: {given} is no number", "give the loss of the step, a number or a tensor with one"
+            f"loss: {kind} is no number", "give the loss of the step, a number or a tensor with one"
         ) from None
 
 

@@ -18,7 +18,7 @@ from gradlab.modules.capture import Capture
 from gradlab.modules.chain import Blocks, choose
 from gradlab.modules.graph import Edge, Graph, edge_of
 from gradlab.modules.isolation import isolated
-from gradlab.modules.probe import Asked, forward_pass, names_of
+from gradlab.modules.probe import Request, forward_pass, names_of
 
 __all__ = ["Site", "WatchedBlock", "WatchedChain", "watched_chain"]
 
@@ -67,11 +67,11 @@ def watched_chain(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, 
     """
     named = names_of(model, blocks)
     with isolated(model, dtype=None, train=None, seed=0) as copy:
-        asked = Asked(lambda called: called(*args, **kwargs), None, named, None, 0)
+        request = Request(lambda module: module(*args, **kwargs), None, named, None, 0)
         try:
-            forward = forward_pass(copy.model, asked, None, replay=False)
+            forward = forward_pass(copy.model, request, None, replay=False)
             if forward.graph is None or not forward.graph.connected:
-                forward = forward_pass(copy.model, asked, None, attached=True, replay=False)
+                forward = forward_pass(copy.model, request, None, attached=True, replay=False)
         except GradlabError:
             raise
         except Exception as error:
@@ -126,12 +126,12 @@ def _site(capture: Capture, edge: Edge) -> Site | None:
     if before is None or not edge.shape:
         return None
     like = _likeness(edge)
-    same = [
+    alike = [
         other
         for other, call in capture.last_call.items()
         if call is before and other.operation == edge.operation and other.shape and _likeness(other) == like
     ]
-    return Site(before.name, before.number, "after", same.index(edge), edge.operation, like)
+    return Site(before.name, before.number, "after", alike.index(edge), edge.operation, like)
 
 
 def _likeness(edge: Edge) -> tuple[int, int]:

@@ -24,9 +24,9 @@ def is_compiled(model: nn.Module) -> bool:
     )
 
 
-def run_uncompiled(owner: object, wanted: bool) -> None:
+def run_uncompiled(owner: object, uncompiled: bool) -> None:
     """Let everything that is compiled run as it was written, as long as any owner wants it."""
-    if wanted:
+    if uncompiled:
         _ASKED.add(id(owner))
     else:
         _ASKED.discard(id(owner))

@@ -219,19 +219,19 @@ class Reading:
             forward.after[name].clear()
         for place, site in self._sites[side][name]:
             if site.call == calls[name] and (tensor := _floating(value, site.index)) is not None:
-                read = self._read(forward, place, tensor)
+                tensor_read = self._read(forward, place, tensor)
                 if not tensor.requires_grad and not torch.is_grad_enabled():
-                    self._hidden[name, side].append((forward, read, site))
+                    self._hidden[name, side].append((forward, tensor_read, site))
 
     def _recomputed(self, name: str, side: str, value: Any) -> None:
         """Take the gradient of a tensor that a reentrant checkpoint has made anew in the backward."""
         if torch._C._current_graph_task_id() < 0 or not (hidden := self._hidden.get((name, side))):
             return
-        forward, read, site = hidden.pop()
+        forward, tensor_read, site = hidden.pop()
         tensor = _floating(value, site.index)
         if tensor is not None and tensor.requires_grad:
-            read.attached = True
-            self._await(forward, read, tensor)
+            tensor_read.attached = True
+            self._await(forward, tensor_read, tensor)
 
     def operated(self, forward: ForwardRead, result: Tensor) -> None:
         """Take the result of an operation in the forward, if it is the tensor of a block."""
@@ -241,30 +241,32 @@ class Reading:
             kind = operation(result.grad_fn), (result.ndim, result.shape[-1])
             for name, counts in forward.after.items():
                 for place, site in self._sites["after"][name]:
-                    same = (site.operation, site.like) == kind and site.call == forward.ended[name]
-                    if same and site.index == counts[kind] and place not in forward.reads:
+                    is_site = (site.operation, site.like) == kind and site.call == forward.ended[name]
+                    if is_site and site.index == counts[kind] and place not in forward.reads:
                         self._read(forward, place, result)
                 counts[kind] += 1
 
     def _read(self, forward: ForwardRead, place: int, tensor: Tensor) -> TensorRead:
-        read = TensorRead(norm(tensor), tensor.numel(), tuple(tensor.shape), tensor.requires_grad)
-        forward.reads[place] = read
+        tensor_read = TensorRead(norm(tensor), tensor.numel(), tuple(tensor.shape), tensor.requires_grad)
+        forward.reads[place] = tensor_read
         if tensor.requires_grad:
-            self._await(forward, read, tensor)
-        return read
+            self._await(forward, tensor_read, tensor)
+        return tensor_read
 
     # backward
 
-    def _await(self, forward: ForwardRead, read: TensorRead, tensor: Tensor) -> None:
+    def _await(self, forward: ForwardRead, tensor_read: TensorRead, tensor: Tensor) -> None:
         edge = edge_of(tensor)
         assert edge is not None
-        edge.node.register_prehook(partial(self._arrived, forward, read, edge.output))
+        edge.node.register_prehook(partial(self._arrived, forward, tensor_read, edge.output))
 
-    def _arrived(self, forward: ForwardRead, read: TensorRead, output: int, coming: tuple[Tensor | None, ...]) -> None:
+    def _arrived(
+        self, forward: ForwardRead, tensor_read: TensorRead, output: int, coming: tuple[Tensor | None, ...]
+    ) -> None:
         gradient = coming[output]
         if self._closed or gradient is None:
             return
-        read.gradient_norms.append(norm(gradient))
+        tensor_read.gradient_norms.append(norm(gradient))
         self._reached(forward, coming)
 
     def _weighed(self, forward: ForwardRead, output: int, coming: tuple[Tensor | None, ...]) -> None:

@@ -28,11 +28,11 @@ def norms(tensors: Sequence[Tensor]) -> list[Number]:
     if not all(map(_on_host, tensors)):
         dense = [_dense(tensor) for tensor in tensors]
         return [torch.linalg.vector_norm(tensor, dtype=accumulator(tensor)) for tensor in dense]
-    made: list[Number] = torch.stack(torch._foreach_norm([*tensors])).tolist()
-    for place, value in enumerate(made):
+    norms: list[Number] = torch.stack(torch._foreach_norm([*tensors])).tolist()
+    for place, value in enumerate(norms):
         if not _LEAST < value < _MOST:
-            made[place] = float(torch.linalg.vector_norm(tensors[place], dtype=torch.float64))
-    return made
+            norms[place] = float(torch.linalg.vector_norm(tensors[place], dtype=torch.float64))
+    return norms
 
 
 _LEAST, _MOST = 1e-12, 1e12

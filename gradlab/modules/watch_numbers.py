@@ -121,8 +121,8 @@ def on_the_host(forwards: Sequence[ForwardRead], attempt: Attempt, weights: Mapp
         for forward in forwards
         for tensor in forward.reads.values()
     ]
-    own = {name: attempt.before.get(name, tensor) for name, tensor in weights.items()}
-    weight_norms = transfer.add_all(norms_by_name(own))
+    before_update = {name: attempt.before.get(name, tensor) for name, tensor in weights.items()}
+    weight_norms = transfer.add_all(norms_by_name(before_update))
     changes = {name: tensor for name, tensor in attempt.before.items() if name in weights}
     for name, tensor in changes.items():
         tensor.sub_(weights[name].detach())  # in place: the copy has done its work
@@ -135,14 +135,15 @@ def on_the_host(forwards: Sequence[ForwardRead], attempt: Attempt, weights: Mapp
         if forward.loss is not None and forward.loss_weight is not None
     ]
     transfer.fetch()
-    read = {
+    tensor_numbers = {
         id(tensor): (transfer[value], [transfer[place] / transfer[scales[forward]] for place in places])
         for forward, tensor, value, places in tensors
     }
+    loss = sum(transfer[value] * transfer[weight] / transfer[loss_scale] for value, weight, loss_scale in losses)
     return StepNumbers(
-        read, transfer.all(weight_norms), _divided(transfer.all(gradients), transfer[scale]), transfer.all(updates),
-        _divided(transfer.all(updating), transfer[updating_scale]), transfer[scale],
-        sum(transfer[loss] * transfer[weight] / transfer[own] for loss, weight, own in losses) if losses else math.nan,
+        tensor_numbers, transfer.all(weight_norms), _divided(transfer.all(gradients), transfer[scale]),
+        transfer.all(updates), _divided(transfer.all(updating), transfer[updating_scale]), transfer[scale],
+        loss if losses else math.nan,
     )  # fmt: skip
 
 
@@ -208,12 +209,12 @@ def _numbers(
     shape = reads[0].shape if reads else block.shape
     if len(reads) > 1 and shape:  # of all micro-batches together
         shape = (sum(read.shape[0] for read in reads), *shape[1:])
-    own = [parameters[name] for name in block.parameters]
+    tensors = [parameters[name] for name in block.parameters]
     unknown = math.nan  # it takes a second pass, or a copy of the activations
     return BlockNumbers(
         name=block.name, kind=block.kind, call=block.call, shape=shape, dtype="", is_cut=block.is_cut,
-        connected=bool(gradients), parameters=sum(tensor.numel() for tensor in own),
-        frozen=bool(own) and not any(tensor.requires_grad for tensor in own),
+        connected=bool(gradients), parameters=sum(tensor.numel() for tensor in tensors),
+        frozen=bool(tensors) and not any(tensor.requires_grad for tensor in tensors),
         log_grad_norm=_log(math.hypot(*gradients)) if gradients else -math.inf,
         act_rms=math.hypot(*values) / math.sqrt(elements) if elements else math.nan,
         log_weight_grad_norm=_log(_joint(numbers.gradients, weights)), weight_norm=_joint(numbers.weights, weights),

@@ -76,9 +76,9 @@ def equal_weights(parameters: Mapping[str, torch.Tensor]) -> tuple[tuple[str, ..
     for names in alike.values():
         if len(names) < 2 or (tensor := parameters[names[0]].detach()).eq(tensor.flatten()[0]).all():
             continue
-        same = [names[0], *(name for name in names[1:] if torch.equal(tensor, parameters[name].detach()))]
-        if len(same) > 1:
-            groups.append(same)
+        equal = [names[0], *(name for name in names[1:] if torch.equal(tensor, parameters[name].detach()))]
+        if len(equal) > 1:
+            groups.append(equal)
     return tuple(map(tuple, groups))
 
 

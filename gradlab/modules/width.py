@@ -73,7 +73,7 @@ def check(
     moved: list[list[list[list[float]]]] = []
     sizes: list[int] = []
     for width in widths:
-        given = batch(width) if callable(batch) and not isinstance(batch, nn.Module) else batch
+        batch_of_width = batch(width) if callable(batch) and not isinstance(batch, nn.Module) else batch
         outputs = []
         for seed in range(seeds):
             with torch.random.fork_rng():
@@ -81,7 +81,7 @@ def check(
                 model = make(width, seed) if takes_seed else make(width)
             if not isinstance(model, nn.Module):
                 raise UsageError(f"make({width}) returned a {type(model).__name__}", "return a torch.nn.Module")
-            measured = _trained(unwrapped(model), given, loss, optimizer, lr, steps, seed, dtype)
+            measured = _trained(unwrapped(model), batch_of_width, loss, optimizer, lr, steps, seed, dtype)
             if names and tuple(measured[0]) != names:
                 raise UsageError(
                     f"the layers at width {width} are not those at width {widths[0]}", _difference(names, measured[0])
@@ -91,7 +91,7 @@ def check(
         sizes.append(sum(parameter.numel() for parameter in model.parameters()))
         before.append([[_rms(first[name]) for name in names] for first, *_ in outputs])
         moved.append([
-            [[_rms(later[name] - first[name]) for name in names] for later in rest] for first, *rest in outputs
+            [[_rms(later[name] - first[name]) for name in names] for later in probes] for first, *probes in outputs
         ])  # fmt: skip
     if len(set(sizes)) < len(sizes):
         raise UsageError("models of different widths have as many parameters", "let make(width) use the width")
@@ -172,6 +172,6 @@ def _rms(value: Tensor) -> float:
     return float(value.double().square().mean().sqrt())
 
 
-def _difference(names: Sequence[str], others: Sequence[str] | dict[str, Tensor]) -> str:
-    apart = sorted(set(names) ^ set(others))
+def _difference(names: Sequence[str], other_names: Sequence[str] | dict[str, Tensor]) -> str:
+    apart = sorted(set(names) ^ set(other_names))
     return f"build the same architecture at each width; {', '.join(apart[:5]) or 'the order'} differs"

@@ -91,9 +91,9 @@ class WidthCheck:
 
 
 def _slope(widths: Sequence[int], values_WS: Floats, top: int | None) -> Slope:
-    chosen = slice(None) if top is None else slice(-top, None)
-    values = values_WS[chosen]
-    x = np.repeat(np.log2(np.array(widths[chosen], dtype=float)), values.shape[1])
+    largest = slice(None) if top is None else slice(-top, None)
+    values = values_WS[largest]
+    x = np.repeat(np.log2(np.array(widths[largest], dtype=float)), values.shape[1])
     if not (np.isfinite(values) & (values > 0)).all():
         return Slope(math.nan, math.nan, 0)
     y = np.log2(values).ravel()
