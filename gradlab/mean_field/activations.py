@@ -264,8 +264,8 @@ def _made(make: Callable[..., NumpyActivation], values: tuple[tuple[str, Value],
 def _guarded(make: Callable[..., NumpyActivation], values: Mapping[str, Value]) -> NumpyActivation:
     """Return the twin that a user wrote; whatever goes wrong in it is NoPrediction."""
     with _explained("cannot be made"):
-        made = make(**values)
-        kinks, scale, period = tuple(map(float, made.kinks)), float(made.scale), float(made.period)
+        twin = make(**values)
+        kinks, scale, period = tuple(map(float, twin.kinks)), float(twin.scale), float(twin.period)
         if not all(map(math.isfinite, (*kinks, scale, period))) or scale <= 0 or period < 0:
             raise ValueError("kinks, scale and period must be finite, scale above 0")
 
@@ -279,14 +279,14 @@ def _guarded(make: Callable[..., NumpyActivation], values: Mapping[str, Value]) 
 
         return call
 
-    return NumpyActivation(checked("value", made.value), checked("slope", made.slope), kinks, scale, period)
+    return NumpyActivation(checked("value", twin.value), checked("slope", twin.slope), kinks, scale, period)
 
 
 @contextmanager
-def _explained(what: str) -> Iterator[None]:
+def _explained(failure: str) -> Iterator[None]:
     try:
         yield
     except ArithmeticError:
         raise  # as that of any other prediction, see `checked_arithmetic`
     except Exception as error:
-        raise NoPrediction(f"the numpy twin of the activation {what}: {type(error).__name__}: {error}") from error
+        raise NoPrediction(f"the numpy twin of the activation {failure}: {type(error).__name__}: {error}") from error

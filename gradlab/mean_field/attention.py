@@ -99,17 +99,17 @@ class Attention:
         if not self.mixing:
             return g.scaled(self.value)
         single, cross = self.overlaps(u, tokens)
-        others = tokens - 1
-        p, r = single * g.square, others * cross * g.product
+        other_tokens = tokens - 1
+        p, r = single * g.square, other_tokens * cross * g.product
         values = Pair(
-            p / self.keep + r, (1 - single) * g.square / others + (1 - cross) * g.product if others else 0.0
+            p / self.keep + r, (1 - single) * g.square / other_tokens + (1 - cross) * g.product if other_tokens else 0.0
         ).scaled(self.value)
         queries, key = self._queries(u), self._key(u)
-        own = self.value * (u.square - u.product)
-        dropped = own + (1 / self.keep - 1) * (self.value * u.square + self.value_bias)
+        value_variance = self.value * (u.square - u.product)
+        dropped = value_variance + (1 / self.keep - 1) * (self.value * u.square + self.value_bias)
         scores = (1 - single) ** 2 * (
             self._query(u) * key * (u.square - u.product) * dropped * p
-            + key * (dropped * queries.square * p + own * queries.product * r)
+            + key * (dropped * queries.square * p + value_variance * queries.product * r)
         )
         return Pair(values.square + scores, values.product)
 
@@ -117,10 +117,10 @@ class Attention:
         """Return ρ and ρ', the mean overlap of the attention weights of a query with themselves and with another's."""
         keys = self._key(u) * (u.square - u.product)
         queries = self._queries(u)
-        others = tokens - 1
+        other_tokens = tokens - 1
         return (
-            1 / (1 + others * math.exp(-queries.square * keys)),
-            1 / (1 + others * math.exp(-queries.product * keys)),
+            1 / (1 + other_tokens * math.exp(-queries.square * keys)),
+            1 / (1 + other_tokens * math.exp(-queries.product * keys)),
         )
 
     def spread(self, u: Pair) -> float:

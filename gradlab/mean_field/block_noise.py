@@ -41,9 +41,9 @@ class Noise:
     spread: Floats
     """(E[φ'_a²φ'_b²]/μ1² - 1): what two equal gradients see of the slopes, beside their mean"""
     epsilon: Floats
-    both: Floats
+    cross: Floats
     """Cov(η, ε)"""
-    kept: Floats
+    slope_overlap: Floats
     """E[φ'_aφ'_b]/μ1: what slopes leave of a gradient correlation"""
     eta_mean: float
     """Mean of ln(1 + η) for one sample, but for -Var η/2"""
@@ -120,8 +120,8 @@ class Units:
 
         def product(f: _Function, g: _Function, alive: Floats | None = None) -> Floats:
             terms = f.coefficients * g.coefficients
-            rest = block.moments.nodes.mean(f.values * g.values) - terms.sum()
-            covariance: Floats = powers @ (terms if alive is None else terms * alive) + rest * beyond
+            remainder = block.moments.nodes.mean(f.values * g.values) - terms.sum()
+            covariance: Floats = powers @ (terms if alive is None else terms * alive) + remainder * beyond
             return covariance
 
         values = product(self._value, self._value)
@@ -146,17 +146,17 @@ class Units:
         slopes = product(self._slopes, self._slopes)
         spread = w**2 * (slopes - 1)
         if network.keep < 1:  # dropout masks are a sample's own
-            own = w**2 * slopes[0] * (1 / network.keep - 1)
-            eta[0] += own
-            spread[0] += own
-        kept = product(self._slope, self._slope) / block.moments.slope2
-        kept[1:] *= network.keep
+            mask_noise = w**2 * slopes[0] * (1 / network.keep - 1)
+            eta[0] += mask_noise
+            spread[0] += mask_noise
+        slope_overlap = product(self._slope, self._slope) / block.moments.slope2
+        slope_overlap[1:] *= network.keep
         return Noise(
             eta,
             spread,
             epsilon,
             product(self._eta, self._square, self._alive),
-            kept,
+            slope_overlap,
             eta_mean + self._sphere * float(self._eta.coefficients[4]),
             self._sphere * float(self._square.coefficients[4]),
             values,

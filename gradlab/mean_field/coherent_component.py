@@ -96,9 +96,9 @@ def _means(phi: NumpyActivation, q: float, c: float) -> _Means:
     weight = np.exp(-(z**2) / 2)
     weight /= weight.sum()
     mean = np.sqrt(c * q) * z  # h̄
-    given = np.exp(-((h - mean[:, None]) ** 2) / (2 * (1 - c) * q) + h**2 / (2 * q)) * nodes.weight
-    given /= given.sum(1, keepdims=True)
-    f_mean, s_mean, s2_mean = given @ value, given @ slope, given @ slope**2
+    conditional = np.exp(-((h - mean[:, None]) ** 2) / (2 * (1 - c) * q) + h**2 / (2 * q)) * nodes.weight
+    conditional /= conditional.sum(1, keepdims=True)
+    f_mean, s_mean, s2_mean = conditional @ value, conditional @ slope, conditional @ slope**2
     f2, s2 = float(weight @ f_mean**2), float(weight @ s_mean**2)
     weights = (curve**2 + 2 * curve * s2 * q * c + (s2 * q) ** 2 * c) / (q * slope2 * f2)
     return _Means(

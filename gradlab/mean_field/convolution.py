@@ -130,11 +130,15 @@ def _loss(forward: ForwardPass, head: str, readout: float, classes: int, samples
     assert pairs is not None
     assert line is not None
     if head == "mean":
-        own, others = float(pairs[0].mean()), float(pairs[-1].mean())
+        same_input, other_inputs = float(pairs[0].mean()), float(pairs[-1].mean())
     else:
-        own, others = (float(np.trace(kind)) / len(kind) for kind in (pairs[0], pairs[-1]))
+        same_input, other_inputs = (float(np.trace(kind)) / len(kind) for kind in (pairs[0], pairs[-1]))
     return loss_gradient(
-        classes, readout * own, float(np.clip(others / own, 0, 1)), samples, math.sqrt(line.growth_variance)
+        classes,
+        readout * same_input,
+        float(np.clip(other_inputs / same_input, 0, 1)),
+        samples,
+        math.sqrt(line.growth_variance),
     )
 
 

@@ -66,27 +66,27 @@ def plain_line(blocks: Sequence[StepBlock], downs: Sequence[NetworkBlock], inner
 
 
 def plain_coherent_step(
-    block: StepBlock, argument: MapState, output: MapState, energy: Floats, own: Floats
+    block: StepBlock, argument: MapState, output: MapState, energy: Floats, gradient_pairs: Floats
 ) -> CoherentStep:
-    """Return the step of a plain block; `own` `[P, P]` is E δ_A·δ_B of one sample above it."""
+    """Return the step of a plain block; `gradient_pairs` `[P, P]` is E δ_A·δ_B of one sample above it."""
     convolution, activation = _parts(block)
     assert argument.pairs is not None
     assert output.pairs is not None
     units, covariance = Gaussians(activation.phi, argument.square), output.pairs[0]
     correlation = units.correlations(argument.pairs[:1])
-    apart = ~np.eye(len(own), dtype=bool)
+    apart = ~np.eye(len(gradient_pairs), dtype=bool)
     c = shared = 1.0
-    if len(own) > 1:
-        c = float(np.average(correlation[0][apart], weights=np.abs(own[apart]) + _TINY))
+    if len(gradient_pairs) > 1:
+        c = float(np.average(correlation[0][apart], weights=np.abs(gradient_pairs[apart]) + _TINY))
         root = np.sqrt(np.outer(energy, energy))
-        shared = float(np.average((own / root)[apart], weights=root[apart] ** 2))
+        shared = float(np.average((gradient_pairs / root)[apart], weights=root[apart] ** 2))
     # (x·δ)² over all positions above and below the activation, for a gradient that knows nothing of the map and per
     # excess of one that does; a convolution changes neither
-    above = float((own * covariance).sum())
-    under = float((own * units.slopes(correlation)[0] * argument.pairs[0]).sum())
-    squares, products = (float((own * values[0]).sum()) for values in units.pushes(correlation))
+    above = float((gradient_pairs * covariance).sum())
+    below = float((gradient_pairs * units.slopes(correlation)[0] * argument.pairs[0]).sum())
+    squares, products = (float((gradient_pairs * values[0]).sum()) for values in units.pushes(correlation))
     # the part of the gradient that is along Σ_β G_αβ x(β)
-    along = float(np.einsum("ij,jk,ki->", own, covariance, own)) / (above * float(energy.sum()))
-    pairs = Alignment(c, shared, along, (squares / under - 1, products**2 / (above * under)))
+    along = float(np.einsum("ij,jk,ki->", gradient_pairs, covariance, gradient_pairs)) / (above * float(energy.sum()))
+    pairs = Alignment(c, shared, along, (squares / below - 1, products**2 / (above * below)))
     taps = convolution.window.kernel ** len(convolution.window.sizes)
     return coherent_step(activation.phi, float(argument.square.mean()), pairs, taps, orthogonal=convolution.orthogonal)

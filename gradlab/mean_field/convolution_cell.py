@@ -56,20 +56,20 @@ def blocks_of(cell: Cell, shape: tuple[int, ...], outputs: int) -> CellBlocks:
     below, *size = image(shape, options["dims"])
     wide = channels(cell.depth, cell.width, options)
     sizes = positions(cell.depth, size, options)
-    made: list[StepBlock] = []
+    blocks: list[StepBlock] = []
     form = _form(cell, options, below, wide[0], tuple(size), stride=1, average=0)
     for block in range(cell.depth):
         starts = begins_stage(block, cell.depth, options["stages"])
         pooled = starts and options["pool"] != "none"
         stride = options["stride"] if starts and not pooled else 1
         form = _form(cell, options, below, wide[block], tuple(size), stride, 2 if pooled else 0)
-        made.append(_block(cell, options, form, block))
+        blocks.append(_block(cell, options, form, block))
         below, size = wide[block], list(sizes[block])
     alone = cell.residual.name in ("add", "fixup") and cell.depth > 1
     leave = form.normed_activation() if alone else ()
     features = wide[-1] * (math.prod(sizes[-1]) if options["head"] == "flatten" else 1)
     readout = weight_variance(_shared_init(cell), features, outputs) * features
-    return CellBlocks(tuple(made), leave, tuple(wide), tuple(sizes), readout)
+    return CellBlocks(tuple(blocks), leave, tuple(wide), tuple(sizes), readout)
 
 
 def _block(cell: Cell, options: Mapping[str, Any], form: BlockForm, block: int) -> StepBlock:

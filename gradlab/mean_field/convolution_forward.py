@@ -58,18 +58,18 @@ def forward_line(steps: Sequence[ForwardStep], weights: Floats, channels: int) -
     mean_and_own = np.zeros((2, len(weights) + 1))
     mean_and_own[0, :-1] = weights
     mean_and_own[1, 0 if any(step.mixes for step in steps) else -1] = 1.0
-    epsilon, both = (
+    epsilon, cross = (
         np.stack([mean_and_own @ getattr(step.slopes, name) for step in steps]) / channels
-        for name in ("epsilon", "both")
+        for name in ("epsilon", "cross")
     )
     epsilon = np.maximum(epsilon, 0.0)
     gain, pull, bend, sag, after = np.transpose([_derivatives(step) for step in steps])
-    square, own, drift, amplified = np.zeros((depth, 2)), np.zeros(depth), 0.0, 0.0
+    square, mean_shift, drift, amplified = np.zeros((depth, 2)), np.zeros(depth), 0.0, 0.0
     square[0], drift = epsilon[0], steps[0].slopes.epsilon_mean / channels
     for at in range(1, depth):
         before = square[at - 1, 1]
         amplified += abs(pull[at]) * before**0.5
-        own[at] = pull[at] * drift + bend[at] * before / 2 + steps[at].slopes.eta_mean / channels
+        mean_shift[at] = pull[at] * drift + bend[at] * before / 2 + steps[at].slopes.eta_mean / channels
         drift = gain[at] * drift + sag[at] * before / 2 + steps[at].slopes.epsilon_mean / channels
         square[at] = gain[at] ** 2 * square[at - 1] + epsilon[at]
     variance, growth = np.zeros((depth, 2)), np.zeros(depth)
@@ -77,11 +77,11 @@ def forward_line(steps: Sequence[ForwardStep], weights: Floats, channels: int) -
     for at in range(depth - 1, -1, -1):
         variance[at] = later + effect**2 * square[at]
         growth[at] = grown + effect * square[at, 0] * reached
-        later = later + effect**2 * epsilon[at] + 2 * effect * both[at]
-        grown += (both[at, 0] + effect * epsilon[at, 0]) * reached
+        later = later + effect**2 * epsilon[at] + 2 * effect * cross[at]
+        grown += (cross[at, 0] + effect * epsilon[at, 0]) * reached
         effect = pull[at] + gain[at] * effect
         reached *= gain[at]
-    shift = np.append(np.cumsum(own[:0:-1])[::-1], 0.0) + (variance[:, 1] - variance[:, 0]) / 2
+    shift = np.append(np.cumsum(mean_shift[:0:-1])[::-1], 0.0) + (variance[:, 1] - variance[:, 0]) / 2
     return ForwardLine(shift, variance[:, 0], growth / after[-1], float(np.log1p(square[-1, 0] / after[-1] ** 2)),
                        amplified)  # fmt: skip
 

@@ -88,16 +88,16 @@ class Gradient:
 
     def _through_activation(self, known: Statistics, down: Down, slopes: Slopes) -> Statistics:
         root = np.sqrt(down.energy)
-        kept = slopes.kept / np.maximum(root[:, None] * root, _TINY)
+        overlap = slopes.slope_product / np.maximum(root[:, None] * root, _TINY)
         lengths = self.energy[:, None] * self.energy + known.covariance
         noise = (slopes.eta * lengths + 2 * slopes.spread * known.products(self.energy)) / down.channels
-        own, alike = known.alike(self.energy)
-        scattered = known.growth(self.energy) * _apart(slopes.spread + 1 - kept**2) / down.channels
-        echoes = known.echoes.moved(known.echoes.lines * np.sqrt(_apart(kept**2))[:, None])
+        within_sample, by_kind = known.alike(self.energy)
+        scattered = known.growth(self.energy) * _apart(slopes.spread + 1 - overlap**2) / down.channels
+        echoes = known.echoes.moved(known.echoes.lines * np.sqrt(_apart(overlap**2))[:, None])
         return Statistics(
-            known.pairs * slopes.kept,
+            known.pairs * slopes.slope_product,
             (known.covariance + noise) * down.energy[:, None] * down.energy,
-            echoes.added(scattered * (1 - own), scattered * (own + 2 * alike)),
+            echoes.added(scattered * (1 - within_sample), scattered * (within_sample + 2 * by_kind)),
         )
 
     def log_shift_and_variance(self, weights: Floats) -> tuple[float, float]:
@@ -116,20 +116,20 @@ def _convolved(known: Statistics, covariance: Floats, energy: Floats, down: Down
     after = Statistics(pairs, covariance, known.echoes.moved(known.echoes.lines @ reach(window)))
     if not down.random_lengths:
         return Gradient(energy, after)
-    own, alike = after.alike(energy)
+    within_sample, by_kind = after.alike(energy)
     grown = after.growth(energy) / down.channels
     return Gradient(energy, Statistics(
         pairs,
         covariance + 2 * after.products(energy) / down.channels,
-        after.echoes.added(grown * (1 - own), grown * (own + alike)),
+        after.echoes.added(grown * (1 - within_sample), grown * (within_sample + by_kind)),
     ))  # fmt: skip
 
 
 def _averaged(known: Statistics, covariance: Floats, average: Floats | None) -> Statistics:
     assert average is not None
     # each position below sees the gradient of one above
-    seen = (average > 0) / (average > 0).sum(1).mean()
-    return Statistics(average.T @ known.pairs @ average, covariance, known.echoes.moved(known.echoes.lines @ seen))
+    shares = (average > 0) / (average > 0).sum(1).mean()
+    return Statistics(average.T @ known.pairs @ average, covariance, known.echoes.moved(known.echoes.lines @ shares))
 
 
 def _apart(values: Floats) -> Floats:

@@ -235,12 +235,14 @@ def _forward(block: StepBlock, state: MapState) -> tuple[MapState, NetworkBlock,
 def _representable(state: MapState, block: StepBlock) -> MapState:
     """Keep numbers in range where χ does not depend on the variance any more: a small one, or that of relu."""
     size = float(state.square.mean())
-    wanted = min(max(size, SMALLEST), LARGEST)
-    if size == wanted or not size > 0:
+    bounded = min(max(size, SMALLEST), LARGEST)
+    if size == bounded or not size > 0:
         return state
-    if wanted == LARGEST and not all(is_homogeneous(step.phi) for step in block.branch if isinstance(step, Activation)):
+    if bounded == LARGEST and not all(
+        is_homogeneous(step.phi) for step in block.branch if isinstance(step, Activation)
+    ):
         raise NoPrediction(f"the variance along the depth grows beyond {LARGEST:.0e}")
-    factor = wanted / size
+    factor = bounded / size
     pairs = None if state.pairs is None else factor * state.pairs
     return replace(state, square=factor * state.square, mean=math.sqrt(factor) * state.mean,
                    common=factor * state.common, pairs=pairs)  # fmt: skip
@@ -278,9 +280,9 @@ def _top(network: ConvolutionNetwork, forward: ForwardPass, channels: int) -> Gr
     kinds = len(rho2)
     alike = np.ones((count, count)) if network.head == "mean" else np.eye(count)
     pairs = np.sqrt(rho2)[:, None, None] * alike / count
-    left = (1 - rho2) / channels
-    left[0] = 0.0 if network.head == "mean" else 1 / channels
+    remainder = (1 - rho2) / channels
+    remainder[0] = 0.0 if network.head == "mean" else 1 / channels
     nothing = np.zeros(kinds)
     echoes = Echoes.none(kinds, count)
-    echoes = echoes.added(nothing, left) if network.head == "mean" else echoes.added(left, nothing)
+    echoes = echoes.added(nothing, remainder) if network.head == "mean" else echoes.added(remainder, nothing)
     return Gradient(energy, Statistics(pairs, np.zeros((kinds, count, count)), echoes))

@@ -28,7 +28,7 @@ Floats = NDArray[np.float64]
 class Slopes:
     """What an activation does to pairs of gradients, `[kinds, P, P]`."""
 
-    kept: Floats
+    slope_product: Floats
     """E φ'(h_A)φ'(h_B)"""
     spread: Floats
     """Cov(φ'²_A, φ'²_B)/(E φ'²)²: what two equal gradients see of the slopes beside their mean"""
@@ -37,7 +37,7 @@ class Slopes:
     epsilon: Floats
     """C times the covariance of the mean of φ² over channels, `[kinds + 1]`: mean over pairs of positions of each
     kind, and the variance at one position"""
-    both: Floats
+    cross: Floats
     """C Cov(φ'²/E φ'², φ²), likewise"""
     eta_mean: float
     """C times the mean of the noise of the slopes, and of E φ², which fixed lengths shift"""
@@ -92,8 +92,8 @@ class Convolution:
         shares, at = reach(self.window), taps(self.window)
         common = np.full(len(shares), math.nan)
         if state.independent:  # each tap reads the mean, where it does not read a zero
-            read = np.append(state.mean, 0.0)[at]
-            common = self.gain * (read * read.mean(1, keepdims=True)).mean(0)
+            mean_at_taps = np.append(state.mean, 0.0)[at]
+            common = self.gain * (mean_at_taps * mean_at_taps.mean(1, keepdims=True)).mean(0)
         elif self.window.kernel == 1:  # with a stride the positions that are read stand for all of them
             common = self.gain * shares @ state.common
         pairs = None if state.pairs is None else self.gain * gather_pairs(self.window, state.pairs) + self.bias

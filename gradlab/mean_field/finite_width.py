@@ -47,7 +47,7 @@ class ForwardNoise:
 
     epsilon: Floats
     """Var ε_l, [L, 2]"""
-    both: Floats
+    cross: Floats
     """Cov(η_l, ε_l), [L, 2]"""
     square: Floats
     """Var δp_l, [L, 2]"""
@@ -55,7 +55,7 @@ class ForwardNoise:
     """dp_l/dp_{l-1}, [L]"""
     pull: Floats
     """d ln χ_l/dp_{l-1}, [L]"""
-    own: Floats
+    mean_shift: Floats
     """Shift of the mean of ln χ_l(1 + η_l) for one sample, but for -Var η_l/2, [L]"""
     amplified: float
     """Standard deviations of the blocks' ln χ that come from the noise of p below them, summed."""
@@ -95,23 +95,23 @@ def forward_noise(
 ) -> ForwardNoise:
     """Return what the blocks' noise does to the mean squares above them; `weight` [P] is the share of each pair."""
     depth = len(blocks)
-    epsilon, both = (
+    epsilon, cross = (
         np.stack([_mean_and_own(weight) @ getattr(noise, name) for noise in noises]) / width
-        for name in ("epsilon", "both")
+        for name in ("epsilon", "cross")
     )
     epsilon = np.maximum(epsilon, 0.0)  # rounding, where lengths are kept exactly: orthogonal and linear
     gain, pull, bend, sag = np.transpose([_derivatives(network, blocks, at) for at in range(depth)])
-    square, drift, own = np.zeros((depth, 2)), noises[0].epsilon_mean / width, np.zeros(depth)
+    square, drift, mean_shift = np.zeros((depth, 2)), noises[0].epsilon_mean / width, np.zeros(depth)
     square[0] = epsilon[0]
     amplified = 0.0
     for at in range(1, depth):
         before = square[at - 1, 1]
         amplified += abs(pull[at]) * before**0.5
-        own[at] = pull[at] * drift + bend[at] * before / 2 + noises[at].eta_mean / width
+        mean_shift[at] = pull[at] * drift + bend[at] * before / 2 + noises[at].eta_mean / width
         drift = gain[at] * drift + sag[at] * before / 2 + noises[at].epsilon_mean / width
         square[at] = gain[at] ** 2 * square[at - 1] + epsilon[at]
     growth_variance = float(np.log1p(square[-1, 0] / blocks[-1].after.square ** 2))
-    return ForwardNoise(epsilon, both, square, gain, pull, own, amplified, growth_variance)
+    return ForwardNoise(epsilon, cross, square, gain, pull, mean_shift, amplified, growth_variance)
 
 
 def scatter(
@@ -132,12 +132,12 @@ def scatter(
     for at in range(depth - 1, -1, -1):
         variance[at] += later + effect**2 * forward.square[at]
         growth[at] = grown + effect * forward.square[at, 0] * reach
-        later = later + effect**2 * forward.epsilon[at] + 2 * effect * forward.both[at]
-        grown += (forward.both[at, 0] + effect * forward.epsilon[at, 0]) * reach
+        later = later + effect**2 * forward.epsilon[at] + 2 * effect * forward.cross[at]
+        grown += (forward.cross[at, 0] + effect * forward.epsilon[at, 0]) * reach
         effect = forward.pull[at] + forward.gain[at] * effect
         reach *= forward.gain[at]
     # E ln of a mean over samples = E ln of one + (Var one - Var mean)/2
-    shift = np.append(np.cumsum(forward.own[:0:-1])[::-1], 0.0) - log_products[:, 1] / 2
+    shift = np.append(np.cumsum(forward.mean_shift[:0:-1])[::-1], 0.0) - log_products[:, 1] / 2
     shift += (variance[:, 1] - variance[:, 0]) / 2
     return Scatter(shift / 2, variance[:, 0] / 4, growth / blocks[-1].after.square / 2)
 
@@ -171,15 +171,15 @@ def pair_products(
 
     docs/derivations.md, sections 3 (without a skip) and 5.
     """
-    kept, w = noise.kept, block.share
+    overlap, w = noise.slope_overlap, block.share
     lengths = (0.0 if network.orthogonal else 1.0) * w**2
-    scattered = noise.spread + w**2 * (1 - kept**2)
+    scattered = noise.spread + w**2 * (1 - overlap**2)
     return (
         squares * (1 + noise.eta / width)
-        + products * (2 * noise.spread + 2 * lengths * kept**2 + 4 * w * (1 - w) * kept) / width,
-        products * (1 - w + w * kept) ** 2
-        + (scattered * (squares + 2 * products) + lengths * (squares + kept**2 * products)) / width
-        + 2 * w * (1 - w) * (squares + kept * products) / width,
+        + products * (2 * noise.spread + 2 * lengths * overlap**2 + 4 * w * (1 - w) * overlap) / width,
+        products * (1 - w + w * overlap) ** 2
+        + (scattered * (squares + 2 * products) + lengths * (squares + overlap**2 * products)) / width
+        + 2 * w * (1 - w) * (squares + overlap * products) / width,
     )
 
 

@@ -65,12 +65,12 @@ def group_norm_chi(channels: int, positions: int, groups: int, blocks: int, shar
         values[at], slopes[at] = _after_relu(across, m - 1, within * m * (positions - 1), positions)
         c = values[at]
     chi = np.empty(blocks)
-    others = positions - 1
+    other_positions = positions - 1
     for at in range(blocks - 1, -1, -1):
-        in_channel = 1 + others * shared * slopes[at]  # (Σ over positions of u)², of P independent ones
-        lost = (in_channel + 1 + others * shared * values[at]) / elements
+        in_channel = 1 + other_positions * shared * slopes[at]  # (Σ over positions of u)², of P independent ones
+        lost = (in_channel + 1 + other_positions * shared * values[at]) / elements
         chi[at] = inverse[at] * (1 - lost)
-        shared = (in_channel * (1 - 1 / m) / (1 - lost) - 1) / others if others else 0.0
+        shared = (in_channel * (1 - 1 / m) / (1 - lost) - 1) / other_positions if other_positions else 0.0
     return chi
 
 
@@ -101,7 +101,7 @@ def _after_relu(across: float, p: int, within: float, positions: int) -> tuple[f
 
         nodes, weight = roots_genlaguerre(_NODES, p / 2 - 1)
         shared, weight = 2 * across * nodes, weight / weight.sum()  # χ²_p = 2 Γ(p/2)
-    rest = within / (positions - 1) if positions > 1 else 0.0
-    c = np.clip((shared - rest) / (shared + within), -1, 1)
+    other_variance = within / (positions - 1) if positions > 1 else 0.0
+    c = np.clip((shared - other_variance) / (shared + within), -1, 1)
     slopes = 1 - np.arccos(c) / math.pi
     return float(weight @ (np.sqrt(1 - c**2) / math.pi + slopes * c)), float(weight @ slopes)

@@ -129,11 +129,11 @@ def _scale(cell: Cell) -> float:
         return 0.0
     if cell.residual.name == "deepnorm":
         return float((2 * cell.depth) ** -0.25)
-    own = float(cell.residual.resolve(RESIDUALS).get("start", 1.0))
+    start = float(cell.residual.resolve(RESIDUALS).get("start", 1.0))
     if isinstance(cell.residual_scale, str):
         factors = {"1/sqrt(depth)": 1 / math.sqrt(cell.depth), "1/sqrt(2*depth)": 1 / math.sqrt(2 * cell.depth)}
-        return own * factors.get(cell.residual_scale, 0.0)
-    return own * float(cell.residual_scale)
+        return start * factors.get(cell.residual_scale, 0.0)
+    return start * float(cell.residual_scale)
 
 
 def _eps(cell: Cell) -> float:

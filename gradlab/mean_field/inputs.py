@@ -66,5 +66,5 @@ def raw_data(task: Named) -> str:
     targets = standardize in (False, "inputs") and values.get("kind") != "classification"
     if not (inputs or targets):
         return ""
-    what = " and ".join(["inputs"] * inputs + ["targets"] * targets)
-    return f"mean-field theory takes {what} of mean 0 and deviation 1: those of {task.name} are left as they are"
+    needed = " and ".join(["inputs"] * inputs + ["targets"] * targets)
+    return f"mean-field theory takes {needed} of mean 0 and deviation 1: those of {task.name} are left as they are"

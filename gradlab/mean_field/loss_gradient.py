@@ -50,16 +50,16 @@ def loss_gradient(outputs: int, q: float, c: float, batch: int, scatter: float) 
         NoPrediction: for more than 262,144 outputs, and where the loss gradient of a network is exactly zero.
     """
     random = np.random.default_rng(0)
-    each = _ELEMENTS // outputs
-    if each < _FEWEST_NETWORKS * _FEWEST_SAMPLES:
+    elements = _ELEMENTS // outputs
+    if elements < _FEWEST_NETWORKS * _FEWEST_SAMPLES:
         raise NoPrediction(f"the gradient of the loss is simulated for fewer outputs than {outputs:,}")
-    samples = min(batch, _SAMPLES, each // _FEWEST_NETWORKS)
-    networks = min(_NETWORKS, each // samples)
-    shared, own = random.normal(size=(networks, 1, outputs)), random.normal(size=(networks, samples, outputs))
+    samples = min(batch, _SAMPLES, elements // _FEWEST_NETWORKS)
+    networks = min(_NETWORKS, elements // samples)
+    shared, individual = random.normal(size=(networks, 1, outputs)), random.normal(size=(networks, samples, outputs))
     growth = random.normal(size=networks)
     growth = (growth - growth.mean()) / growth.std()
     q_N = q * np.exp(scatter * growth - scatter**2 / 2)
-    f = np.sqrt(q_N)[:, None, None] * (np.sqrt(c) * shared + np.sqrt(1 - c) * own)
+    f = np.sqrt(q_N)[:, None, None] * (np.sqrt(c) * shared + np.sqrt(1 - c) * individual)
     if outputs == 1:
         e = f - random.normal(size=f.shape)
     else:

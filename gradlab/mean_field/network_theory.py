@@ -48,8 +48,8 @@ class NetworkTheory:
                     raise NoPrediction(f"a profile of more than {LONGEST:,} blocks is not predicted")
                 prediction = self.profile(cell, inputs)
             _require_numbers(prediction)
-        except NoPrediction as none:
-            return Prediction(reason=_with_bound(str(none), bound), bound=bound)
+        except NoPrediction as refusal:
+            return Prediction(reason=_with_bound(str(refusal), bound), bound=bound)
         return dataclasses.replace(prediction, bound=bound)
 
     def _finite_bound(self, cell: Cell) -> float | None:

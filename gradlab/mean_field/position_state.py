@@ -50,10 +50,10 @@ class Gaussians:
     def __init__(self, phi: NumpyActivation, variance: Floats) -> None:
         """`variance` `[P]` of its argument at each position."""
         largest = max(float(variance.max()), _TINY)
-        unique, where = np.unique(np.round(variance / largest, _DIGITS) * largest, return_inverse=True)
+        unique, index = np.unique(np.round(variance / largest, _DIGITS) * largest, return_inverse=True)
         tables = [_coefficients(phi, float(value)) for value in unique]
-        self._coefficients = np.stack([table.coefficients for table in tables])[where]  # [P, function, degree + 1]
-        self._means = np.stack([table.means for table in tables])[where]  # [P, function, function]
+        self._coefficients = np.stack([table.coefficients for table in tables])[index]  # [P, function, degree + 1]
+        self._means = np.stack([table.means for table in tables])[index]  # [P, function, function]
         self._root = np.sqrt(variance)
         self.mean: Floats = self._coefficients[:, _VALUE, 0]
         """E φ, `[P]`"""
@@ -99,7 +99,7 @@ class Gaussians:
 
     def _product(self, c: Floats, f: int, g: int, without: tuple[int, ...]) -> Floats:
         left, right = self._coefficients[:, f].copy(), self._coefficients[:, g]
-        rest = self._means[:, f, g] - (left * right).sum(1)
+        remainder = self._means[:, f, g] - (left * right).sum(1)
         left[:, list(without)] = 0.0
         if (left == left[0]).all() and (right == right[0]).all():
             total = np.polynomial.polynomial.polyval(c, left[0] * right[0], tensor=False)
@@ -109,7 +109,7 @@ class Gaussians:
                 total *= c
                 total += left[:, degree, None] * right[:, degree]
         # what lies beyond the last degree is known at c = 1 and decays like c to a higher power, as in `block_noise`
-        beyond = (rest[:, None] + rest) / 2
+        beyond = (remainder[:, None] + remainder) / 2
         return np.asarray(total + beyond * c * np.abs(c) ** (1.5 * _DEGREE))
 
 

@@ -115,19 +115,21 @@ def expect_pair(phi: NumpyActivation, variance: float, c: float, count: int = 16
             nodes.mean(phi.slope(nodes.h) * phi.slope(other)),
         )
     far = _FAR * deviation
-    own = _edges(phi, far)
+    phi_edges = _edges(phi, far)
     soft = np.zeros(0)
     if c != 0:
         at = np.array([*phi.kinks, 0.0]) / c
         soft = (at[:, None] + spread / abs(c) * np.array([-9, -6, -4, -2, -1, 0, 1, 2, 4, 6, 9])).ravel()
-    outer = np.concatenate([_BY_DEVIATION * deviation, own, soft])
+    outer = np.concatenate([_BY_DEVIATION * deviation, phi_edges, soft])
     outer = np.unique(outer[np.abs(outer) <= far])
     a, weight_a = _panels(outer, count)
     weight_a = weight_a * np.exp(-((a / deviation) ** 2) / 2) / (deviation * math.sqrt(2 * math.pi))
 
     centre = c * a
     reach = _FAR * spread
-    edges = np.concatenate([np.broadcast_to(own, (len(a), len(own))), centre[:, None] + _BY_DEVIATION * spread], axis=1)
+    edges = np.concatenate(
+        [np.broadcast_to(phi_edges, (len(a), len(phi_edges))), centre[:, None] + _BY_DEVIATION * spread], axis=1
+    )
     # edges of the activation outside the reach collapse into panels of no width
     edges = np.sort(np.clip(edges, (centre - reach)[:, None], (centre + reach)[:, None]), axis=1)
     x, w = _legendre(count)

@@ -41,7 +41,7 @@ def _moments(phi: NumpyActivation) -> tuple[CubicSpline, CubicSpline]:
 
     at = np.arange(_LOW, _HIGH + _STEP / 2, _STEP)
     with np.errstate(divide="ignore"):
-        square, slope = (np.log([f(phi, float(np.exp(x)), 1.0, *rest) for x in at]) for f, rest in
+        square, slope = (np.log([f(phi, float(np.exp(x)), 1.0, *constants) for x in at]) for f, constants in
                          ((variance_map, (0.0,)), (chi, ())))  # fmt: skip
     return CubicSpline(at, square), CubicSpline(at, slope)
 

@@ -127,7 +127,7 @@ def _block(cell: Cell, options: dict[str, object], block: int) -> list[Sublayer]
     inner, last = _factors(cell, block)
     square = weight_variance(cell.init, width, width) * width
     bias = bias_variance(cell.init, cell.bias_std, width)
-    made: list[Sublayer] = []
+    sublayers: list[Sublayer] = []
     if options["attention"] != "none":
         qk, vo = _number(options["qk_gain"]) ** 2, _number(options["vo_gain"]) ** 2
         mixing = options["attention"] == "softmax"
@@ -140,7 +140,7 @@ def _block(cell: Cell, options: dict[str, object], block: int) -> list[Sublayer]
             query_bias=bias, value_bias=bias, output_bias=bias, normed=bool(options["qk_norm"]), mixing=mixing,
             head_dim=width // int(_number(options["heads"])), causal=options["causal"] is True,
         )  # fmt: skip
-        made.append(_sublayer(cell, attention))
+        sublayers.append(_sublayer(cell, attention))
     if options["ff"]:
         hidden = int(_number(options["ff"])) * width
         first = weight_variance(cell.init, width, hidden) * width
@@ -157,8 +157,8 @@ def _block(cell: Cell, options: dict[str, object], block: int) -> list[Sublayer]
             first_bias=bias,
             second_bias=bias_variance(cell.init, cell.bias_std, hidden),
         )
-        made.append(_sublayer(cell, mlp))
-    return made
+        sublayers.append(_sublayer(cell, mlp))
+    return sublayers
 
 
 def _factors(cell: Cell, block: int) -> tuple[float, float]:

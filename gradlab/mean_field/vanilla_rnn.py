@@ -75,9 +75,11 @@ def _linear(cell: Cell, sigma: float, outputs: int, *, spectral: bool) -> Predic
     """One output has one direction of the gradient at the top; under softmax and more outputs there is one fewer."""
     steps = cell.blocks
     profile = exact_profile(math.log(sigma), steps)
-    most = MOST_WIDTH_SPECTRAL if spectral else MOST_WIDTH
-    if cell.width > most:
-        return from_profile(profile, note=f"at infinite width; the scatter is simulated up to a width of {most}")
+    largest_width = MOST_WIDTH_SPECTRAL if spectral else MOST_WIDTH
+    if cell.width > largest_width:
+        return from_profile(
+            profile, note=f"at infinite width; the scatter is simulated up to a width of {largest_width}"
+        )
     if steps > MOST_LAGS:
         return from_profile(profile, note=f"at infinite width; the scatter is simulated up to a lag of {MOST_LAGS:,}")
     mean, sd = power_norms(cell.width, steps, max(outputs - 1, 1), spectral=spectral)
