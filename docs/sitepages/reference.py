@@ -40,5 +40,9 @@ def _directive(path: str) -> str:
     """Return what mkdocstrings reads, with the name as ``gl.`` has it."""
     *modules, name = path.split(".")
     shown = f"gl.{modules[-1]}.{name}" if path in _CALLBACKS else f"gl.{name}"
-    options = ["heading: " + shown, "toc_label: " + shown, *(["members: false"] if modules[-1] == "errors" else [])]
+    options = [
+        "heading: " + shown,
+        "toc_label: " + shown,
+        *(["members: false", "inherited_members: false"] if modules[-1] == "errors" else []),
+    ]
     return f"::: {path}\n    options:\n" + "".join(f"      {option}\n" for option in options)
