@@ -108,11 +108,11 @@ def test_the_command_writes_the_same_files(
 
 def test_cures_once_tried_are_in_everything(tmp_path: Path) -> None:
     probe = gl.probe(stack(), torch.randn(6, 16))
-    assert "What mends it" not in str(probe)
+    assert "Changes, each measured on a copy" not in str(probe)
     best = probe.cure()[0]
     assert best.what in probe.report(None)
     assert probe.document()["cures"][0]["code"] == best.code
-    assert "What mends it" in probe.save(tmp_path)[0].read_text()
+    assert "Changes, each measured on a copy" in probe.save(tmp_path)[0].read_text()
 
 
 def test_a_healthy_model_passes_and_is_returned() -> None:

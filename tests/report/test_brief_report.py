@@ -22,7 +22,7 @@ from gradlab.report.model.causes import causes
 from gradlab.report.model.conclusions import conclusions
 from gradlab.report.model.rows import rows_of
 from gradlab.report.terminal.entries import conclusion_lines
-from gradlab.report.terminal.table import Column, Entry, fold, varying
+from gradlab.report.terminal.table import Column, Entry, fold, fold_optional, varying
 
 
 def many_outcomes(cell: Cell) -> Record:
@@ -99,3 +99,18 @@ def test_verbose_has_every_column_and_the_evidence(tmp_path: Path) -> None:
     found = asked(tmp_path / "r", compared_cells())
     assert "matched" not in comparison_text(found)
     assert "matched" in comparison_text(found, verbose=True)
+
+
+def test_optional_columns_take_no_lines_of_their_own() -> None:
+    def column(header: str, width: int) -> Column:
+        return Column(header, (Entry("x" * width), Entry("y")))
+
+    labels, needed, optional = [column("label", 5)], [column("a", 10)], [column("b", 10), column("c", 10)]
+    for width, left in ((19, "b, c"), (31, "c"), (43, "")):
+        lines, note = fold_optional(labels, needed, optional, width, UNICODE, whole=False)
+        assert len(lines) == 3
+        assert note == (f"not shown here: {left}; with --verbose or in a wider terminal" if left else "")
+        every, silent = fold_optional(labels, needed, optional, width, UNICODE, whole=True)
+        assert silent == ""
+        assert {"b", "c"} <= set(" ".join(line.plain for line in every).split())
+    assert fold_optional(labels, needed, optional, None, UNICODE, whole=False)[1] == ""

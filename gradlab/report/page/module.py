@@ -103,5 +103,5 @@ def _cures(rows: Sequence[CureRow]) -> str:
     )
     best = next((row for row in rows if row.helps), None)
     code = f"<h3>The code of the first</h3><pre>{escape(best.code)}</pre>" if best else ""
-    head = '<tr><th class="text">what was changed, on a copy</th><th>before</th><th>after</th><th></th></tr>'
-    return f"<h2>What mends it (log10 of the survival)</h2><table>{head}{body}</table>{code}"
+    head = '<tr><th class="text">change</th><th>before</th><th>after</th><th></th></tr>'
+    return f"<h2>Changes, each measured on a copy (log10 of the survival)</h2><table>{head}{body}</table>{code}"

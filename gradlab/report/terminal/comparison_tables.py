@@ -28,7 +28,7 @@ from gradlab.report.terminal.entries import (
     without_metric,
     wrapped,
 )
-from gradlab.report.terminal.table import GAP, Column, Entry, fold, varying
+from gradlab.report.terminal.table import GAP, Column, Entry, fold_optional, varying
 
 __all__ = ["response_lines", "training_lines"]
 
@@ -165,9 +165,10 @@ def response_lines(
     shown = _combinations(comparison)
     if shown < comparison.rows:
         title += f" ({shown} of {comparison.rows} rows)"
-    lines = _titled(title, group, width) + fold(_row_labels(group), columns(inside), width, glyphs)
-    lines += [*_fewer(group, full, width), *_not_run(columns(inside), width)]
-    lines += wrapped(constant, width, "dim")
+    values = columns(inside)[: -len(further) or None]
+    table, left = fold_optional(_row_labels(group), values, further, width, glyphs, whole=whole)
+    lines = [*_titled(title, group, width), *table, *_fewer(group, full, width), *_not_run(values, width)]
+    lines += [line for note in (left, constant) for line in wrapped(note, width, "dim")]
     if dropped := [key for key in every.keys if key not in group.keys]:
         lines += wrapped(f"the same before training with every {joined(dropped)}", width, "dim")
     if response.name in ("survival", "survival_final"):
@@ -244,9 +245,10 @@ def training_lines(
         what = best_title(comparison.best)
     title = f"{what}, and how many seeds learned"
     title += f" ({glyphs.learned} most of them){_of_all(lengths, group)}"
-    table = fold(labels(group), columns(inside), width, glyphs)
-    fewer = [*_fewer(group, every, width), *_not_run(columns(inside), width), *wrapped(constant, width, "dim")]
-    lines = [*_titled(title, group, width), *table, *fewer]
+    values = columns(inside)[: -len(further) or None]
+    table, left = fold_optional(labels(group), values, further, width, glyphs, whole=whole)
+    lines = [*_titled(title, group, width), *table, *_fewer(group, every, width), *_not_run(values, width)]
+    lines += [line for note in (left, constant) for line in wrapped(note, width, "dim")]
     if comparison.best is not None:
         lines += _interval_note(group, "metric", glyphs, width, inside=inside)
     return [*lines, Text()]

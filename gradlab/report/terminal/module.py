@@ -165,15 +165,15 @@ def cure_lines(rows: Sequence[CureRow], glyphs: Glyphs, width: int | None) -> li
         Column("after   ", tuple(mark_entry(row.after, glyphs) for row in rows)),
         Column("", tuple(Entry(row.verdict, "bold" if row.helps else "") for row in rows), right=False),
     ]
-    lines = wrapped("What mends it: survival (log10) before and after each change", width, "bold")
+    lines = wrapped("Changes, each measured on a copy: survival (log10) before and after", width, "bold")
     needed = sum(column.width + GAP for column in columns)
     room = None if width is None else width - needed
     if room is not None and room < _LEAST_WORDS:
-        labels = [Column("what was changed, on a copy", tuple(Entry(row.what) for row in rows), right=False)]
+        labels = [Column("change", tuple(Entry(row.what) for row in rows), right=False)]
         lines += fold(labels, columns, width, glyphs)
     else:
         texts = tuple(Entry(_folded(row.what, room)) for row in rows)
-        title = _folded("what was changed, on a copy", room)
+        title = _folded("change", room)
         lines += fold([], [Column(title, texts, right=False), *columns], None, glyphs)
     best = next((row for row in rows if row.helps), None)
     if best is None:

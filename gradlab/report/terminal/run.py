@@ -37,7 +37,7 @@ from gradlab.report.terminal.run_tables import (
     survival_columns,
     training_columns,
 )
-from gradlab.report.terminal.table import Column, fold, varying
+from gradlab.report.terminal.table import Column, fold, fold_optional, varying
 from gradlab.results.tables import Tables
 from gradlab.store.records import Failure
 
@@ -174,13 +174,10 @@ def _survival(tables: Tables, every: RowGroup, glyphs: Glyphs, width: int | None
     columns = [*survival_columns(group, glyphs, intervals=inside), *longest]
     many = f"mean of {len(group.seeds)} seeds" if len(group.seeds) > 1 else "one seed"
     title = glyphs.plain(f"Survival before training: {group.axis.ratio} (log10, {many})")
-    table = fold(_labels(group), columns, width, glyphs)
-    curves = max(map(len, profiles), default=0) > 1
-    if curves and not whole:  # they are the last column, and get no lines of their own
-        without = fold(_labels(group), columns[:-1], width, glyphs)
-        table = without if len(without) < len(table) else table
+    last = len(columns) - (max(map(len, profiles), default=0) > 1)  # where the curves along the depth stand
+    table, left = fold_optional(_labels(group), columns[:last], columns[last:], width, glyphs, whole=whole)
     lines = wrapped(title, width, "bold") + table
-    lines += wrapped(constant, width, "dim")
+    lines += [line for note in (left, constant) for line in wrapped(note, width, "dim")]
     if dropped := [key for key in every.keys if key not in group.keys]:
         lines += wrapped(f"the same before training with every {joined(dropped)}", width, "dim")
     lines += wrapped(_legend(tables, glyphs), width, "dim")

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from gradlab.report.glyphs import Glyphs
 
-__all__ = ["GAP", "Column", "Entry", "fold", "folded_label", "varying"]
+__all__ = ["GAP", "Column", "Entry", "fold", "fold_optional", "folded_label", "varying"]
 
 GAP = 2
 _NOTHING = ("", "-", "none")
@@ -69,6 +69,21 @@ def fold(labels: Sequence[Column], columns: Sequence[Column], width: int | None,
         band.append(column)
         used += column.width + column.gap
     return lines + _lines(labels, band)
+
+
+def fold_optional(
+    labels: Sequence[Column], columns: Sequence[Column], optional: Sequence[Column], width: int | None, glyphs: Glyphs,
+    *, whole: bool,
+) -> tuple[list[Text], str]:  # fmt: skip
+    """Return the lines of a table, and a line about those of the `optional` columns, its last ones, that would take
+    lines of their own: they are left out, unless `whole`."""
+    kept = list(optional)
+    least = len(fold(labels, columns, width, glyphs))
+    while kept and not whole and len(fold(labels, [*columns, *kept], width, glyphs)) > least:
+        kept.pop()
+    left = ", ".join(column.header.strip() for column in optional[len(kept) :])
+    note = f"not shown here: {left}; with --verbose or in a wider terminal" if left else ""
+    return fold(labels, [*columns, *kept], width, glyphs), note
 
 
 def varying(columns: Sequence[Column], *, whole: bool) -> tuple[list[Column], str]:
