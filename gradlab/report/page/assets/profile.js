@@ -12,6 +12,9 @@ function profilePanel() {
   let shown = -1;
   const show = (changed) => {
     const row = shownRow();
+    // what lies below must not jump away from the mouse when a preview begins or ends
+    if (state.preview >= 0) head.style.minHeight = `${head.offsetHeight}px`;
+    else if (changed && changed.has("chosen")) head.style.minHeight = "";
     if (row !== shown || !changed) head.replaceChildren(...profileHead(row));
     if (row === shown && changed && !changed.has("pinned") && !changed.has("step") && !changed.has("quantity")) return;
     shown = row;
