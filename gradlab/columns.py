@@ -348,8 +348,8 @@ def markdown() -> str:
         for entry in columns_of(table):  # type: ignore[arg-type]
             if over_seeds and entry.kept == "setting":
                 continue
-            over = [_AGGREGATES.get(entry.over_seeds, "")] * over_seeds
-            lines += _row(f"`{entry.name}`", entry.help, entry.unit, entry.since, *over)
+            aggregate = [_AGGREGATES.get(entry.over_seeds, "")] * over_seeds
+            lines += _row(f"`{entry.name}`", entry.help, entry.unit, entry.since, *aggregate)
     lines += ["", "## Only in parts/*.parquet", "", *_row("field", "what it is", "since", head=True)]
     for entry in COLUMNS:
         if entry.kept and not entry.tables:

@@ -182,10 +182,10 @@ def _same(cell: Cell) -> Cell:
 
 
 def _axes(spec: Spec, cells: tuple[Cell, ...]) -> tuple[str, ...]:
-    named = [key for subgrid in spec.subgrids for axis in subgrid.axes for key in axis.keys]
-    named += [key for subgrid in spec.subgrids for key, _ in subgrid.fixed]
+    keys = [key for subgrid in spec.subgrids for axis in subgrid.axes for key in axis.keys]
+    keys += [key for subgrid in spec.subgrids for key, _ in subgrid.fixed]
     return tuple(
         key
-        for key in dict.fromkeys(named)
+        for key in dict.fromkeys(keys)
         if key != "seed" and len({getattr(cell, SETTINGS[key].attribute) for cell in cells}) > 1
     )

@@ -89,6 +89,6 @@ def parameter_hint(name: str, known: Collection[str]) -> str:
     """Return what to say to somebody who wrote a parameter that a component with the parameters `known` has not."""
     if explained := parameter_explained(name, known):
         return explained
-    meant = next((other for other in PARAMETERS_ELSEWHERE.get(name.lower(), ()) if other in known), None)
-    close = meant or nearest(name, known)
+    counterpart = next((other for other in PARAMETERS_ELSEWHERE.get(name.lower(), ()) if other in known), None)
+    close = counterpart or nearest(name, known)
     return f"did you mean '{close}'?" if close else f"it has {', '.join(known)}" if known else "it has none"

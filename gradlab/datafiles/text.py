@@ -53,8 +53,8 @@ def _indices(name: str, text: str, seq_len: int) -> tuple[Indices, int]:
     if len(common) < 2:
         raise DataError(f"{name}: has one kind of character only; there is nothing to predict")
     # in the order of the alphabet, so that equal counts cannot change places
-    named = sorted(common if len(common) <= KINDS else common[: KINDS - 1])
-    index = {character: i for i, character in enumerate(named)}
-    other = len(named)
-    indices = np.fromiter((index.get(character, other) for character in text), np.uint8, len(text))
+    characters = sorted(common if len(common) <= KINDS else common[: KINDS - 1])
+    index = {character: i for i, character in enumerate(characters)}
+    other_index = len(characters)
+    indices = np.fromiter((index.get(character, other_index) for character in text), np.uint8, len(text))
     return indices, min(len(common), KINDS)

@@ -77,11 +77,11 @@ def without_chain(model: nn.Module, capture: Capture, chain: Chain) -> Chain | N
         edges = [edge for edge in call.outputs if edge is not None and edge.node in segment_of]
         if has_weight(call) and edges and edges[0].node not in graph.beside:
             calls.setdefault(segment_of[edges[0].node], set()).add(call.module)
-    whole = along_the_chain(model, graph)
+    total = along_the_chain(model, graph)
     uses = Counter(module for modules in calls.values() for module in modules)
     # what several segments share hides in none of them
     single = [{module for module in modules if uses[module] == 1} for modules in calls.values()]
-    hidden = [modules for modules in single if len(modules) >= MANY and parameters_of(modules) > whole / 2]
+    hidden = [modules for modules in single if len(modules) >= MANY and parameters_of(modules) > total / 2]
     if not hidden:
         return None
     ended = [call for call in capture.calls if _usable(call, graph)]
@@ -91,7 +91,7 @@ def without_chain(model: nn.Module, capture: Capture, chain: Chain) -> Chain | N
             by_class.setdefault(type(call.module), []).append(call)
     modules = {kind: {call.module for call in calls} for kind, calls in by_class.items()}
     candidates = [
-        kind for kind, calls in by_class.items() if len(calls) >= FEWEST and parameters_of(modules[kind]) >= whole / 2
+        kind for kind, calls in by_class.items() if len(calls) >= FEWEST and parameters_of(modules[kind]) >= total / 2
     ]
     if candidates:
         lengths = {kind: len(by_class[kind]) for kind in candidates}

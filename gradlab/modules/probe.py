@@ -249,13 +249,13 @@ def _as_if_attached(
     model: nn.Module, request: Request, dtype: torch.dtype | None, forward: ForwardPass
 ) -> tuple[Chain, list[tuple[Block, Edge | None]]]:
     """Return the chain that there would be if nothing inside cut the gradient off, with what there is of it."""
-    whole = forward_pass(model, request, dtype, attached=True)
-    if whole.graph is None or not whole.graph.connected:
+    attached = forward_pass(model, request, dtype, attached=True)
+    if attached.graph is None or not attached.graph.connected:
         raise UsageError(
             "the loss does not depend on the model's input",
             "give another batch, a loss of the model's output, or source=… to name where the data enters",
         )
-    chain = choose(model, whole.capture, whole.graph, request.blocks)
+    chain = choose(model, attached.capture, attached.graph, request.blocks)
     return chain, [(block, _same(block, forward)) for block in chain.blocks]
 
 

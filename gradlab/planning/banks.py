@@ -105,12 +105,12 @@ def _cut(group: list[Cell], limits: Limits) -> Iterator[tuple[Cell, ...]]:
 
 
 def _halved(cells: tuple[Cell, ...], limit_s: float) -> Iterator[tuple[Cell, ...]]:
-    whole = cost.estimate(cells).seconds
+    whole_s = cost.estimate(cells).seconds
     halves = (cells[: len(cells) // 2], cells[len(cells) // 2 :])
     if (
-        whole <= max(limit_s, SHORT_S)
+        whole_s <= max(limit_s, SHORT_S)
         or len(cells) == 1
-        or sum(cost.estimate(half).seconds for half in halves) > DEARER * whole
+        or sum(cost.estimate(half).seconds for half in halves) > DEARER * whole_s
     ):
         yield cells
     else:

@@ -62,26 +62,26 @@ class Columns:
     def __init__(self, columns: Mapping[str, ColumnType], noun: str = "column") -> None:
         self._columns, self._noun = columns, noun
 
-    def bind(self, written: WrittenCondition) -> Condition:
-        """Return the condition behind a written.
+    def bind(self, comparison: WrittenCondition) -> Condition:
+        """Return the condition behind a comparison as it is written.
 
         Raises QueryError for a name that there is not, or a value that its column cannot be compared with.
         """
-        written = replace(written, name="lr") if written.name == "optimizer.lr" else written
-        name, sign = written.name, written.sign
+        comparison = replace(comparison, name="lr") if comparison.name == "optimizer.lr" else comparison
+        name, sign = comparison.name, comparison.sign
         column = self._columns.get(name) or self._parameter(name)
         if column is None:
             message = f"there is no {self._noun} '{shorten(name)}'"
-            raise QueryError(message, written.at, like(name, self._columns, f"there are {', '.join(self._columns)}"))
+            raise QueryError(message, comparison.at, like(name, self._columns, f"there are {', '.join(self._columns)}"))
         ordered = sign not in ("=", "!=")
-        operands = written.lists if column.kind == "list" else written.operands
-        constants = tuple(self._constant(column, written, operand) for operand in operands)
+        operands = comparison.lists if column.kind == "list" else comparison.operands
+        constants = tuple(self._constant(column, comparison, operand) for operand in operands)
         if ordered and not (len(constants) == 1 and type(constants[0]) in (int, float)):
-            what = shorten(written.operand.text)
-            message = f"{name} is text: it can be =, != or in a list, but not {sign} {what}"
+            value_text = shorten(comparison.operand.text)
+            message = f"{name} is text: it can be =, != or in a list, but not {sign} {value_text}"
             if column.kind in ("number", "truth"):
-                message = f"{name} can be {sign} one number, but not {sign} {what}"
-            raise QueryError(message, written.operand.at)
+                message = f"{name} can be {sign} one number, but not {sign} {value_text}"
+            raise QueryError(message, comparison.operand.at)
         return Condition(name, sign, constants)
 
     def _parameter(self, name: str) -> ColumnType | None:
@@ -91,8 +91,8 @@ class Columns:
             return None
         return _kind(name)
 
-    def _constant(self, column: ColumnType, written: WrittenCondition, operand: Operand) -> Constant:
-        text, name = operand.text, written.name
+    def _constant(self, column: ColumnType, comparison: WrittenCondition, operand: Operand) -> Constant:
+        text, name = operand.text, comparison.name
         if column.kind == "component":
             return _pattern(column, name, operand)
         if column.kind == "text":
@@ -115,9 +115,9 @@ class Columns:
             return number
         if column.kind == "mixture":
             return text
-        what = "true or false" if column.kind == "truth" else "a number"
+        kind = "true or false" if column.kind == "truth" else "a number"
         hint = "two columns are compared in a statement under expect:" if text in self._columns else ""
-        raise QueryError(f"{name} is {what}, and '{shorten(text)}' is not", operand.at, hint)
+        raise QueryError(f"{name} is {kind}, and '{shorten(text)}' is not", operand.at, hint)
 
 
 def like(name: str, known: Collection[str], otherwise: str = "") -> str:
@@ -143,9 +143,9 @@ def columns_json(columns: Mapping[str, ColumnType]) -> dict[str, Any]:
     foreign: dict[str, dict[str, str]] = {}
     for name, key in foreign_keys().items():
         foreign.setdefault(key.target, {})[name] = key.hint
-    more = {name: {"foreign": foreign.get(name, {}), "off": name in SETTINGS and bool(SETTINGS[name].param.off)}
+    settings = {name: {"foreign": foreign.get(name, {}), "off": name in SETTINGS and bool(SETTINGS[name].param.off)}
             for name in columns}  # fmt: skip
-    return {name: asdict(column) | more[name] | _parameters(name, column) for name, column in columns.items()}
+    return {name: asdict(column) | settings[name] | _parameters(name, column) for name, column in columns.items()}
 
 
 def _parameters(name: str, column: ColumnType) -> dict[str, Any]:

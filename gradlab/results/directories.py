@@ -93,16 +93,16 @@ def open_directories(paths: Sequence[Path]) -> Directories:
     """
     runs: dict[Path, Run] = {}
     measured: dict[Path, MeasuredDirectory] = {}
-    named: set[Path] = set()
+    named_paths: set[Path] = set()
     for path in paths:
         kinds = _kinds_at(path)
-        named.update(directory.resolve() for directory in kinds if directory == path)
+        named_paths.update(directory.resolve() for directory in kinds if directory == path)
         for directory, kind in kinds.items():
             if kind == "run":
                 runs.setdefault(directory.resolve(), Run(directory))
             else:
                 measured.setdefault(directory.resolve(), MeasuredDirectory(directory, kind))
-    return Directories(tuple(runs.values()), tuple(measured.values()), frozenset(named))
+    return Directories(tuple(runs.values()), tuple(measured.values()), frozenset(named_paths))
 
 
 def _kinds_at(path: Path) -> dict[Path, Kind]:

@@ -15,14 +15,14 @@ __all__ = ["frame_of"]
 def frame_of(
     table: Table,
     derived: Mapping[str, Callable[[], Any]],
-    kept: Callable[[Column], Any],
-    only: Collection[str] | None = None,
+    stored: Callable[[Column], Any],
+    names: Collection[str] | None = None,
 ) -> pd.DataFrame:
-    """Return the columns of a table (those of `only`): what `derived` computes, otherwise what is `kept` of them."""
+    """Return the columns of a table (those of `names`): what `derived` computes, otherwise what `stored` returns."""
     return pd.DataFrame(
         {
-            column.name: derived[column.name]() if column.name in derived else kept(column)
+            column.name: derived[column.name]() if column.name in derived else stored(column)
             for column in columns_of(table)
-            if only is None or column.name in only
+            if names is None or column.name in names
         }
     )

@@ -158,14 +158,14 @@ class Run:
             self.records(("cell",))
         return self._unreadable or ()
 
-    def predictions(self, measured: Records) -> pd.DataFrame | None:
+    def predictions(self, records: Records) -> pd.DataFrame | None:
         """Return the columns of the theory that the table ``cells`` has for measured cells, NaN for those that it does
         not have; None where there is no such table of this spec."""
         frame = self._written.cells
         if frame is None:
             return None
         columns = [name for name in frame.columns if name.startswith("theory_")]
-        return frame.set_index("cell")[columns].reindex(measured.scalars["cell"]).reset_index(drop=True)
+        return frame.set_index("cell")[columns].reindex(records.scalars["cell"]).reset_index(drop=True)
 
     @property
     def damaged_tables(self) -> tuple[Unreadable, ...]:
@@ -250,19 +250,19 @@ class Run:
     def _rebuilt(self) -> Tables:
         from gradlab.results.tables import tables
 
-        measured = self.records()
+        records = self.records()
         failures = self.failures()
-        if not measured.cells and not failures:
+        if not records.cells and not failures:
             reasons = "; ".join(map(str, self.unreadable))
             raise StoreError(
                 f"{self.path} has no finished cell" + (f": {reasons}" if reasons else ""),
                 self.unreadable[0].hint if reasons else "gradlab run puts them there",
             )
-        finished = measured.scalars["cell"].tolist()
+        finished = records.scalars["cell"].tolist()
         failed = [cell_id(failure.cell) for failure in failures]
         place = {cell: row for row, cell in enumerate(self.expected_cells)}
         order = sorted((*finished, *failed), key=lambda cell: place.get(cell, len(place)))
-        return tables(measured, failures, order=order, predict=Predictions(self.directory))
+        return tables(records, failures, order=order, predict=Predictions(self.directory))
 
     def failures(self) -> list[Failure]:
         """Return the cells that the table ``cells`` says have failed, which no part holds.

@@ -62,37 +62,37 @@ def log_ratio(first: Floats, last: Floats) -> Floats:
     return np.where(np.isposinf(ratio), np.nan, ratio)
 
 
-def summarise(measured: Records) -> Profiles:
+def summarise(records: Records) -> Profiles:
     """Return survival, decay and verdict of every row.
 
     The decay is fitted over `gradlab.definitions.fitted_blocks`; one block has none, and neither has a profile with a
     gradient that is exactly zero or not finite.
     """
-    rows = len(measured.cell_of_row)
+    rows = len(records.cell_of_row)
     log_survival, log_decay, log_decay_se = (np.full(rows, np.nan) for _ in range(3))
     dead, nonfinite = np.zeros(rows, bool), np.zeros(rows, bool)
-    for depth in np.unique(measured.blocks):
-        at = np.flatnonzero(measured.blocks_of_row == depth)
-        log_g = measured.profiles("log_grad_norm", at)
+    for depth in np.unique(records.blocks):
+        at = np.flatnonzero(records.blocks_of_row == depth)
+        log_g = records.profiles("log_grad_norm", at)
         log_survival[at] = log_ratio(log_g[:, 0], log_g[:, -1])
         dead[at] = np.isneginf(log_g).any(axis=1)
         nonfinite[at] = (np.isnan(log_g) | np.isposinf(log_g)).any(axis=1)
         fitted, error = slope(fitted_blocks(log_g))
         log_decay[at], log_decay_se[at] = -fitted, error
-    thresholds = np.log([(cell.vanish, cell.explode) for cell in measured.cells]).reshape(-1, 2)[measured.cell_of_row]
+    thresholds = np.log([(cell.vanish, cell.explode) for cell in records.cells]).reshape(-1, 2)[records.cell_of_row]
     verdict = verdicts(log_survival, thresholds[:, 0], thresholds[:, 1], dead=dead, nonfinite=nonfinite)
     return Profiles(log_survival, log_decay, log_decay_se, verdict)
 
 
-def cell_state_survival(measured: Records, rows: Integers) -> Floats:
+def cell_state_survival(records: Records, rows: Integers) -> Floats:
     """Return ln survival of the gradient with respect to the cell state of an LSTM, for each of `rows`; NaN without.
 
     As `Profiles.log_survival`: at the first time step against the last.
     """
     log_survival = np.full(len(rows), np.nan)
-    for blocks in np.unique(measured.blocks_of_row[rows]):
-        at = np.flatnonzero(measured.blocks_of_row[rows] == blocks)
-        log_g = measured.profiles("log_cell_grad_norm", rows[at])
+    for blocks in np.unique(records.blocks_of_row[rows]):
+        at = np.flatnonzero(records.blocks_of_row[rows] == blocks)
+        log_g = records.profiles("log_cell_grad_norm", rows[at])
         log_survival[at] = log_ratio(log_g[:, 0], log_g[:, -1])
     return log_survival
 
@@ -106,18 +106,18 @@ class LayerSurvivals:
     """The layer, 1 the lowest."""
 
 
-def worst_layers(measured: Records, rows: Integers) -> LayerSurvivals:
+def worst_layers(records: Records, rows: Integers) -> LayerSurvivals:
     """Return the survival of the worst stacked layer in each of `rows`, one row a cell.
 
     A gradient that is not finite is worse than one that is exactly zero, and that worse than any number.
     """
     log_survival, layer = (np.full(len(rows), np.nan) for _ in range(2))
-    layers_of_row = measured.stacked_layers[measured.cell_of_row]
-    sizes = layers_of_row * measured.blocks_of_row
+    layers_of_row = records.stacked_layers[records.cell_of_row]
+    sizes = layers_of_row * records.blocks_of_row
     start = np.cumsum(sizes) - sizes
     for at in np.flatnonzero(layers_of_row[rows]):
         row = rows[at]
-        log_g = measured.by_stacked["log_grad_norm_by_layer"][start[row] : start[row] + sizes[row]]
+        log_g = records.by_stacked["log_grad_norm_by_layer"][start[row] : start[row] + sizes[row]]
         log_g = log_g.reshape(-1, layers_of_row[row])
         ratios = log_ratio(log_g[0], log_g[-1])
         distance = np.where(np.isnan(ratios), np.inf, np.abs(np.clip(ratios, -1e300, 1e300)))
@@ -136,10 +136,10 @@ class Underflow:
     """The block with it, 1 the first; NaN where nothing is lost."""
 
 
-def underflow(measured: Records, rows: Integers) -> Underflow:
+def underflow(records: Records, rows: Integers) -> Underflow:
     """Return how much underflows in each of `rows`."""
     share, block = (np.full(len(rows), np.nan) for _ in range(2))
-    for at, lost in _of_rows(measured, rows, "underflow"):
+    for at, lost in _of_rows(records, rows, "underflow"):
         known = ~np.isnan(lost).all(axis=1)
         filled = np.where(np.isnan(lost), -1.0, lost)
         share[at] = np.where(known, filled.max(axis=1), np.nan)
@@ -147,24 +147,24 @@ def underflow(measured: Records, rows: Integers) -> Underflow:
     return Underflow(share, block)
 
 
-def largest(measured: Records, rows: Integers, name: str) -> Floats:
+def largest(records: Records, rows: Integers, name: str) -> Floats:
     """Return the largest value of a column over the blocks of each of `rows`; NaN where a block has none."""
     values = np.full(len(rows), np.nan)
-    for at, of_blocks in _of_rows(measured, rows, name):
+    for at, of_blocks in _of_rows(records, rows, name):
         values[at] = of_blocks.max(axis=1)
     return values
 
 
-def unmoved_blocks(measured: Records, rows: Integers) -> Floats:
+def unmoved_blocks(records: Records, rows: Integers) -> Floats:
     """Return the blocks of each of `rows` whose weights have not changed by one bit; NaN where that is not known."""
     number = np.full(len(rows), np.nan)
-    for at, moved in _of_rows(measured, rows, "displacement"):
+    for at, moved in _of_rows(records, rows, "displacement"):
         number[at] = np.where(np.isnan(moved).any(axis=1), np.nan, (moved == 0).sum(axis=1))
     return number
 
 
-def _of_rows(measured: Records, rows: Integers, name: str) -> Iterator[tuple[Integers, Floats]]:
+def _of_rows(records: Records, rows: Integers, name: str) -> Iterator[tuple[Integers, Floats]]:
     """Yield the places in `rows` of the networks of each length L, with their values of a column, [n, L]."""
-    for blocks in np.unique(measured.blocks_of_row[rows]):
-        at = np.flatnonzero(measured.blocks_of_row[rows] == blocks)
-        yield at, measured.profiles(name, rows[at])
+    for blocks in np.unique(records.blocks_of_row[rows]):
+        at = np.flatnonzero(records.blocks_of_row[rows] == blocks)
+        yield at, records.profiles(name, rows[at])

@@ -53,7 +53,7 @@ class Tables:
 
 
 def tables(
-    measured: Records,
+    records: Records,
     failures: Sequence[Failure] = (),
     *,
     order: Sequence[str] | None = None,
@@ -67,17 +67,17 @@ def tables(
     A number too small or too large for a double is an empty field, its log10 column is right; 0 means exactly zero,
     its log10 is -inf.
     """
-    profiles = summarise(measured)
-    configurations, group = configurations_of(measured.cells)
-    predicted = ask(predict, measured, group, configurations)
-    cells = cells_table(measured, profiles, predicted, group)
+    profiles = summarise(records)
+    configurations, group = configurations_of(records.cells)
+    predicted = ask(predict, records, group, configurations)
+    cells = cells_table(records, profiles, predicted, group)
     summary = summary_table(cells, configurations, group, predicted)
     return Tables(
         cells=_with_failures(cells, failures, order),
-        layers=_layers(measured, predicted, group),
-        steps=_steps(measured, profiles),
+        layers=_layers(records, predicted, group),
+        steps=_steps(records, profiles),
         summary=summary,
-        stacked=_stacked(measured),
+        stacked=_stacked(records),
     )
 
 
@@ -104,16 +104,16 @@ def _integers(values: Any) -> Any:
 
 
 def cells_table(
-    measured: Records, profiles: Profiles, predicted: Predicted, group: Integers, only: Collection[str] | None = None
+    records: Records, profiles: Profiles, predicted: Predicted, group: Integers, names: Collection[str] | None = None
 ) -> pd.DataFrame:
-    """Return the table ``cells`` of what was measured, or its columns `only`; `group` [C]: each one's configuration."""
-    first, last = measured.first_row, measured.first_row + measured.probes - 1
+    """Return the table ``cells`` of `records`, or its columns `names`; `group` [C]: each one's configuration."""
+    first, last = records.first_row, records.first_row + records.probes - 1
     log_survival, log_decay = profiles.log_survival[first], profiles.log_decay[first]
-    settings = columns_of_settings(measured.cells)
-    trained = np.array([cell.steps > 0 for cell in measured.cells], dtype=bool)
+    settings = columns_of_settings(records.cells)
+    trained = np.array([cell.steps > 0 for cell in records.cells], dtype=bool)
     derived: dict[str, Callable[[], Any]] = {
-        "bank": lambda: measured.scalars["bank"],
-        "error": lambda: _divergences(measured.scalars["diverged_at"]),
+        "bank": lambda: records.scalars["bank"],
+        "error": lambda: _divergences(records.scalars["diverged_at"]),
         "verdict": lambda: profiles.verdict[first],
         "survival": lambda: number(log_survival),
         "log10_survival": lambda: log_survival / LN10,
@@ -123,17 +123,17 @@ def cells_table(
         "survival_final": lambda: number(profiles.log_survival[last]),
         "verdict_final": lambda: profiles.verdict[last],
         "log10_survival_final": lambda: profiles.log_survival[last] / LN10,
-        "cell_survival": lambda: number(cell_state_survival(measured, first)),
-        "log10_cell_survival": lambda: cell_state_survival(measured, first) / LN10,
-        "displacement": lambda: np.where(trained, largest(measured, last, "displacement"), np.nan),
-        "unmoved_blocks": lambda: _integers(np.where(trained, unmoved_blocks(measured, last), np.nan)),
-        "saturated": lambda: largest(measured, first, "saturated"),
-        "metric_lost_at": lambda: _integers(_metric_lost_at(measured)),
-        "worst_layer": lambda: _integers(worst_layers(measured, first).layer),
-        "log10_survival_by_layer": lambda: worst_layers(measured, first).log_survival / LN10,
-        "log10_survival_by_layer_final": lambda: worst_layers(measured, last).log_survival / LN10,
-        "underflow": lambda: underflow(measured, first).share,
-        "underflow_at": lambda: _integers(underflow(measured, first).block),
+        "cell_survival": lambda: number(cell_state_survival(records, first)),
+        "log10_cell_survival": lambda: cell_state_survival(records, first) / LN10,
+        "displacement": lambda: np.where(trained, largest(records, last, "displacement"), np.nan),
+        "unmoved_blocks": lambda: _integers(np.where(trained, unmoved_blocks(records, last), np.nan)),
+        "saturated": lambda: largest(records, first, "saturated"),
+        "metric_lost_at": lambda: _integers(_metric_lost_at(records)),
+        "worst_layer": lambda: _integers(worst_layers(records, first).layer),
+        "log10_survival_by_layer": lambda: worst_layers(records, first).log_survival / LN10,
+        "log10_survival_by_layer_final": lambda: worst_layers(records, last).log_survival / LN10,
+        "underflow": lambda: underflow(records, first).share,
+        "underflow_at": lambda: _integers(underflow(records, first).block),
         "theory_survival": lambda: number(predicted.log_survival[group]),
         "theory_log10_survival": lambda: predicted.log_survival[group] / LN10,
         "theory_log10_sd": lambda: predicted.log_survival_sd[group] / LN10,
@@ -152,20 +152,20 @@ def cells_table(
         if column.kept == "setting":
             return settings[column.name]
         source = column.source or column.name
-        if source in measured.by_step:
-            return _shown(column, measured.by_step[source][first if column.at == "first" else last])
-        return _shown(column, measured.scalars[source])
+        if source in records.by_step:
+            return _shown(column, records.by_step[source][first if column.at == "first" else last])
+        return _shown(column, records.scalars[source])
 
-    return frame_of("cells", derived, kept, only)
+    return frame_of("cells", derived, kept, names)
 
 
-def _metric_lost_at(measured: Records) -> Floats:
+def _metric_lost_at(records: Records) -> Floats:
     """Return the first probed step of each cell that did not diverge whose metric measures nothing; else NaN."""
-    ok = (measured.scalars["status"] == "ok")[measured.cell_of_row]
-    lost = ~measures(measured.by_step["metric"]) & ok
-    at = np.full(len(measured.cells), np.nan)
+    ok = (records.scalars["status"] == "ok")[records.cell_of_row]
+    lost = ~measures(records.by_step["metric"]) & ok
+    at = np.full(len(records.cells), np.nan)
     rows = np.flatnonzero(lost)[::-1]
-    at[measured.cell_of_row[rows]] = measured.probe_steps[rows]
+    at[records.cell_of_row[rows]] = records.probe_steps[rows]
     return at
 
 
@@ -192,77 +192,75 @@ def _with_failures(frame: pd.DataFrame, failures: Sequence[Failure], order: Sequ
         kinds = {
             column.name: {"int": "Int64", "bool": "boolean"}.get(column.kind, "") for column in columns_of("cells")
         }
-        whole = {name: kind for name, kind in kinds.items() if kind}
+        dtypes = {name: kind for name, kind in kinds.items() if kind}
         joined = [part for part in (frame, lost) if len(part)]
         frame = pd.concat([part.astype(object) for part in joined], ignore_index=True)
-        frame = frame.infer_objects().astype(whole)
+        frame = frame.infer_objects().astype(dtypes)
     if order is not None:
         rank = {cell: index for index, cell in enumerate(order)}
         frame = frame.iloc[np.argsort([rank[cell] for cell in frame["cell"]], kind="stable")].reset_index(drop=True)
     return frame
 
 
-def _cells_of(measured: Records, rows: Integers) -> pd.Categorical:
+def _cells_of(records: Records, rows: Integers) -> pd.Categorical:
     """Return the ids of the cells of some rows."""
-    ids: list[str] = list(measured.scalars["cell"])
-    return pd.Categorical.from_codes(measured.cell_of_row[rows], categories=pd.Index(ids, dtype=object))
+    ids: list[str] = list(records.scalars["cell"])
+    return pd.Categorical.from_codes(records.cell_of_row[rows], categories=pd.Index(ids, dtype=object))
 
 
-def _layers(measured: Records, predicted: Predicted, group: Integers) -> pd.DataFrame:
-    row = np.repeat(np.arange(len(measured.cell_of_row)), measured.blocks_of_row)
+def _layers(records: Records, predicted: Predicted, group: Integers) -> pd.DataFrame:
+    row = np.repeat(np.arange(len(records.cell_of_row)), records.blocks_of_row)
     derived: dict[str, Callable[[], Any]] = {
-        "cell": lambda: _cells_of(measured, row),
-        "step": lambda: measured.probe_steps[row],
-        "layer": lambda: np.arange(len(row)) - measured.start_of_row[row] + 1,
-        "theory_log10_grad_norm": lambda: _theory_profile(measured, predicted, group) / LN10,
+        "cell": lambda: _cells_of(records, row),
+        "step": lambda: records.probe_steps[row],
+        "layer": lambda: np.arange(len(row)) - records.start_of_row[row] + 1,
+        "theory_log10_grad_norm": lambda: _theory_profile(records, predicted, group) / LN10,
     }
-    return frame_of("layers", derived, lambda column: _shown(column, measured.by_layer[column.source or column.name]))
+    return frame_of("layers", derived, lambda column: _shown(column, records.by_layer[column.source or column.name]))
 
 
-def _theory_profile(measured: Records, predicted: Predicted, group: Integers) -> Floats:
+def _theory_profile(records: Records, predicted: Predicted, group: Integers) -> Floats:
     """Return the predicted ln(g_l/g_L) for the blocks of each cell's step 0, NaN for later steps: theory is of the
     network as it was initialised."""
-    predictions = np.full(len(measured.by_layer["log_grad_norm"]), np.nan)
-    for cell, row in enumerate(measured.first_row):
+    predictions = np.full(len(records.by_layer["log_grad_norm"]), np.nan)
+    for cell, row in enumerate(records.first_row):
         profile = predicted.profiles[group[cell]]
         if profile is not None:
-            start = measured.start_of_row[row]
+            start = records.start_of_row[row]
             predictions[start : start + len(profile)] = profile
     return predictions
 
 
-def _steps(measured: Records, profiles: Profiles) -> pd.DataFrame:
+def _steps(records: Records, profiles: Profiles) -> pd.DataFrame:
     derived: dict[str, Callable[[], Any]] = {
-        "cell": lambda: _cells_of(measured, np.arange(len(measured.cell_of_row))),
-        "step": lambda: measured.probe_steps,
+        "cell": lambda: _cells_of(records, np.arange(len(records.cell_of_row))),
+        "step": lambda: records.probe_steps,
         "survival": lambda: number(profiles.log_survival),
         "log10_survival": lambda: profiles.log_survival / LN10,
         "decay": lambda: number(profiles.log_decay),
     }
-    return frame_of("steps", derived, lambda column: _shown(column, measured.by_step[column.source or column.name]))
+    return frame_of("steps", derived, lambda column: _shown(column, records.by_step[column.source or column.name]))
 
 
-def _stacked(measured: Records) -> pd.DataFrame:
+def _stacked(records: Records) -> pd.DataFrame:
     """Return the profile of each stacked layer by itself; empty when no cell has any."""
-    layers = measured.stacked_layers[measured.cell_of_row]
+    layers = records.stacked_layers[records.cell_of_row]
     if not layers.any():
         return pd.DataFrame()
-    sizes = layers * measured.blocks_of_row
+    sizes = layers * records.blocks_of_row
     row = np.repeat(np.arange(len(sizes)), sizes)
     place = np.arange(len(row)) - np.repeat(np.cumsum(sizes) - sizes, sizes)  # [L, D] of its row, end to end
     time_step, stacked_layer = place // layers[row], place % layers[row]
-    log_g = measured.by_stacked["log_grad_norm_by_layer"]
+    log_g = records.by_stacked["log_grad_norm_by_layer"]
     log_survival = np.full(len(row), np.nan)
     first = np.flatnonzero(time_step == 0)
     last = first + sizes[row[first]] - layers[row[first]]
     log_survival[first] = log_ratio(log_g[first], log_g[last])
     derived: dict[str, Callable[[], Any]] = {
-        "cell": lambda: _cells_of(measured, row),
-        "step": lambda: measured.probe_steps[row],
+        "cell": lambda: _cells_of(records, row),
+        "step": lambda: records.probe_steps[row],
         "layer": lambda: time_step + 1,
         "stacked_layer": lambda: stacked_layer + 1,
         "log10_survival": lambda: log_survival / LN10,
     }
-    return frame_of(
-        "stacked", derived, lambda column: _shown(column, measured.by_stacked[column.source or column.name])
-    )
+    return frame_of("stacked", derived, lambda column: _shown(column, records.by_stacked[column.source or column.name]))

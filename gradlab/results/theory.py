@@ -59,7 +59,7 @@ class Predicted:
     reasons: tuple[str, ...]
 
 
-def ask(predict: Predict | None, measured: Records, group: Integers, configurations: Sequence[Cell]) -> Predicted:
+def ask(predict: Predict | None, records: Records, group: Integers, configurations: Sequence[Cell]) -> Predicted:
     """Return the predictions for `configurations`; `group` [C] says which one each measured cell belongs to."""
     numbers = np.full((5, len(configurations)), np.nan)
     profiles: list[Floats | None] = [None] * len(configurations)
@@ -69,9 +69,9 @@ def ask(predict: Predict | None, measured: Records, group: Integers, configurati
         for index, cell in enumerate(first):
             prediction = predict(
                 configurations[index],
-                in_features=int(measured.scalars["in_features"][cell]),
-                out_features=int(measured.scalars["out_features"][cell]),
-                input_mean_square=float(measured.scalars["input_mean_square"][group == index].mean()),
+                in_features=int(records.scalars["in_features"][cell]),
+                out_features=int(records.scalars["out_features"][cell]),
+                input_mean_square=float(records.scalars["input_mean_square"][group == index].mean()),
             )
             if prediction is not None:
                 numbers[:, index] = [

@@ -34,9 +34,9 @@ __all__ = ["Section", "SectionReader"]
 
 @dataclass(slots=True)
 class Section:
-    """The content of one section. `where` has the position of every setting given in it or in the section around it."""
+    """The content of one section. `marks` has the position of every setting given in it or in the section around it."""
 
-    where: dict[str, Mark] = field(default_factory=dict)
+    marks: dict[str, Mark] = field(default_factory=dict)
     fixed: dict[str, LocatedValue] = field(default_factory=dict)
     axes: list[Axis] = field(default_factory=list)
     seeds: tuple[int, ...] | None = None
@@ -58,7 +58,7 @@ class SectionReader:
 
         `elsewhere` are keys of another reader.
         """
-        section = Section(where=dict(around.where))
+        section = Section(marks=dict(around.marks))
         entries = settings(node, "", {*STRUCTURE, *elsewhere}, self._problems)
         self._fix(section, entries, "to vary it, move it under grid:")
         if seeds := node.get("seeds"):
@@ -94,10 +94,10 @@ class SectionReader:
                 section.fixed[entry.key] = value
 
     def _once(self, section: Section, key: str, mark: Mark) -> None:
-        if first := section.where.get(key):
+        if first := section.marks.get(key):
             name = "seeds" if key == "seed" else key
             self._problems.add(mark, f"{name} is given in two places: here and at {first}")
-        section.where.setdefault(key, mark)
+        section.marks.setdefault(key, mark)
 
     def _once_inside(self, section: Section, entry: Entry) -> None:
         """Note the parameters inside of a component, or of a list of them, that have a dotted key as well."""

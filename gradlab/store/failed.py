@@ -47,9 +47,9 @@ def read_failures(directory: Path) -> Iterator[Remembered]:
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:
     """Yield the lines of a file; longer ones than any of ours are left out, and never in memory as a whole."""
-    whole = True
+    complete = True
     while line := file.readline(_LONGEST):
         ends = line.endswith(b"\n")
-        if whole and (ends or len(line) < _LONGEST):
+        if complete and (ends or len(line) < _LONGEST):
             yield line
-        whole = ends
+        complete = ends

@@ -200,10 +200,10 @@ def measured(table: pa.Table, names: Collection[str] | None = None, cells: Seque
     by_step, by_layer, by_stacked = (
         {
             field.name: _flat(table, field.name, lengths[field.kept])
-            for field in columns.fields(kept)
+            for field in columns.fields(extent)
             if names is None or field.name in names
         }
-        for kept in ("step", "layer", "stacked")
+        for extent in ("step", "layer", "stacked")
     )
     return Records(
         cells=tuple(cells),

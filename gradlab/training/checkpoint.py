@@ -81,8 +81,8 @@ class Checkpoint:
         if document.get("made_by") != _MADE_BY or not _same_layout(document.get("state"), like):
             return None
         step, state = document.get("step"), document["state"]
-        whole = {name: value for name, value in like.items() if isinstance(value, torch.Tensor)}
-        if any((state[name].shape, state[name].dtype) != (value.shape, value.dtype) for name, value in whole.items()):
+        tensors = {name: value for name, value in like.items() if isinstance(value, torch.Tensor)}
+        if any((state[name].shape, state[name].dtype) != (value.shape, value.dtype) for name, value in tensors.items()):
             return None
         if not isinstance(step, int) or isinstance(step, bool) or step < 0:
             return None
