@@ -63,11 +63,11 @@ def read(path: Path, kind: str = "classification", standardize: object = True, s
 def test_both_containers_hold_the_same_arrays(tmp_path: Path, dtype: str) -> None:
     named = {"x": np.abs(X).astype(dtype), "y": LABELS, "flags": LABELS.astype(bool)}
     for path in (saved(tmp_path, **named), safetensors(tmp_path / "d.safetensors", **named)):
-        found = named_arrays(path)
-        assert found.keys() == named.keys()
+        arrays_read = named_arrays(path)
+        assert arrays_read.keys() == named.keys()
         for name, array in named.items():
-            np.testing.assert_array_equal(found[name], array)
-            assert found[name].dtype == array.dtype
+            np.testing.assert_array_equal(arrays_read[name], array)
+            assert arrays_read[name].dtype == array.dtype
 
 
 def test_bfloat16_is_the_upper_half_of_float32(tmp_path: Path) -> None:
@@ -80,9 +80,9 @@ def test_bfloat16_is_the_upper_half_of_float32(tmp_path: Path) -> None:
 
 def test_order_and_compression_of_numpy(tmp_path: Path) -> None:
     np.savez_compressed(tmp_path / "d.npz", x=np.asfortranarray(X), y=LABELS.astype(">i4"))
-    found = named_arrays(tmp_path / "d.npz")
-    np.testing.assert_array_equal(found["x"], X)
-    np.testing.assert_array_equal(found["y"], LABELS)
+    arrays_read = named_arrays(tmp_path / "d.npz")
+    np.testing.assert_array_equal(arrays_read["x"], X)
+    np.testing.assert_array_equal(arrays_read["y"], LABELS)
 
 
 def test_samples_are_standardised_as_a_table_and_images_as_digits(tmp_path: Path) -> None:
@@ -139,16 +139,16 @@ def test_the_shape_of_a_sample_has_the_channels_first(
 ) -> None:
     values = RNG.normal(0, 1, (40, *axes))
     path = saved(tmp_path, x=values, y=LABELS)
-    given = (("channels", channels),) if channels else ()
-    task = Named("arrays", (("path", str(path)), ("kind", "classification"), ("standardize", False), *given))
+    params = (("channels", channels),) if channels else ()
+    task = Named("arrays", (("path", str(path)), ("kind", "classification"), ("standardize", False), *params))
     data = load(task, (0,))
     assert data.shape == shape
     ordered = np.moveaxis(values, -1, 1) if channels == "last" else values
     first = arrays(str(path), "classification", False, "x", "y").train[0]
     np.testing.assert_array_equal(data.train_x[0, 0].numpy(), ordered[first].reshape(-1))
-    said = check(task).read
+    text = check(task).read
     if shape:
-        assert f": {shape[0]} channel{'s' * (shape[0] > 1)} of {' x '.join(map(str, shape[1:]))})" in said
+        assert f": {shape[0]} channel{'s' * (shape[0] > 1)} of {' x '.join(map(str, shape[1:]))})" in text
 
 
 def test_samples_of_one_axis_have_no_channels(tmp_path: Path) -> None:
@@ -178,8 +178,8 @@ def test_models_of_images_refuse_other_samples_before_a_run(
 
 def test_arrays_that_are_not_read_are_said(tmp_path: Path) -> None:
     parts = {"x_train": X, "y_train": LABELS, "x_test": X, "y_test": LABELS}
-    said = arrays(str(saved(tmp_path, **parts)), "classification", True, "x", "y").checked.read
-    assert said.endswith(
+    text = arrays(str(saved(tmp_path, **parts)), "classification", True, "x", "y").checked.read
+    assert text.endswith(
         "24 inputs (x_train [40, 6, 4]: 1 channel of 6 x 4), 2 classes of y_train; not read: x_test, y_test"
     )
     alone = arrays(str(saved(tmp_path, x=X, y=LABELS)), "classification", True, "x", "y").checked.read
@@ -277,6 +277,6 @@ def test_networks_train_on_them(tmp_path: Path, task: str) -> None:
     assert (record.status, record.out_features, record.metric_name) == ("ok", 2, "accuracy")
     data = load(cell.task, (0,), cell.seq_len)
     assert data.train_x.shape == ((1, 30, 3, 4) if cell.seq_len else (1, 30, 24))
-    found = check(cell.task, cell.seq_len)
-    assert found is not None
-    assert ("3 steps of 4 inputs" if cell.seq_len else "24 inputs") in found.read
+    checked = check(cell.task, cell.seq_len)
+    assert checked is not None
+    assert ("3 steps of 4 inputs" if cell.seq_len else "24 inputs") in checked.read

@@ -68,13 +68,13 @@ def test_indices_are_one_hot_inputs(monkeypatch):
 def test_long_sequences_in_float32_are_torchs_own_to_the_bit_in_every_bank():
     """20 steps of 32 units: h and all gradients of each of three replicas, alone and by torch.nn.LSTM."""
     model = Recurrent(architecture("lstm", width=32, seq_len=20))
-    own = {name: value.float() for name, value in model.layout.views(stirred(model, 3))[0].items()}
+    learned = {name: value.float() for name, value in model.layout.views(stirred(model, 3))[0].items()}
     x, v = normal(3, 20, 4, 3).float(), normal(3, 20, 4, 32, seed=2).float()
 
     def along(chosen: slice) -> tuple[torch.Tensor, ...]:
-        leaves = [value[chosen].clone().requires_grad_() for value in own.values()]
+        leaves = [value[chosen].clone().requires_grad_() for value in learned.values()]
         h = model.cell.along(
-            x[chosen], dict(zip(own, leaves, strict=True)), (), frozenset(), False, Context("train")
+            x[chosen], dict(zip(learned, leaves, strict=True)), (), frozenset(), False, Context("train")
         )  # fmt: skip
         return h.detach(), *torch.autograd.grad((h * v[chosen]).sum(), leaves)
 
@@ -88,11 +88,11 @@ def test_long_sequences_in_float32_are_torchs_own_to_the_bit_in_every_bank():
         for part, expected in zip(alone, together, strict=True):
             assert torch.equal(part[0], expected[r])
         for name, parameter in theirs.items():
-            blocks = own[name][r].split(32)
+            blocks = learned[name][r].split(32)
             parameter.data = torch.cat([blocks[k] for k in BLOCKS["lstm"]])
         h, _ = net(x[r])
         assert torch.equal(h, together[0][r])
-        grads = torch.autograd.grad((h * v[r]).sum(), [theirs[name] for name in own])
+        grads = torch.autograd.grad((h * v[r]).sum(), [theirs[name] for name in learned])
         for grad, expected in zip(grads, together[1:], strict=True):
             blocks = expected[r].split(32)
             assert torch.equal(grad, torch.cat([blocks[k] for k in BLOCKS["lstm"]]))

@@ -70,17 +70,17 @@ def test_backward_by_hand_is_that_of_autograd_and_of_finite_differences(name, cu
     """One layer on inputs that want a gradient themselves; factors for two steps at a time, so that runs are met."""
     monkeypatch.setattr(common, "FACTOR_BYTES", 2 * 8 * 48 * 2)
     model = Recurrent(architecture(name, width=3))
-    own = {key: value.clone().requires_grad_() for key, value in model.layout.views(stirred(model, 2))[0].items()}
+    learned = {key: value.clone().requires_grad_() for key, value in model.layout.views(stirred(model, 2))[0].items()}
     x = normal(2, 6, 2, 3).requires_grad_()
-    inputs = [x, *own.values()]
+    inputs = [x, *learned.values()]
 
     def by_hand(x, *values):
-        return model.cell.by_hand(x, dict(zip(own, values, strict=True)), (), cut, last, Context("train"))
+        return model.cell.by_hand(x, dict(zip(learned, values, strict=True)), (), cut, last, Context("train"))
 
-    found, expected = by_hand(*inputs), model.cell.stepwise(x, own, (), cut, last, Context("train"))
-    torch.testing.assert_close(found, expected, rtol=1e-13, atol=1e-13)
+    actual, expected = by_hand(*inputs), model.cell.stepwise(x, learned, (), cut, last, Context("train"))
+    torch.testing.assert_close(actual, expected, rtol=1e-13, atol=1e-13)
     v = normal(*expected.shape, seed=8)
-    grads = torch.autograd.grad((found * v).sum(), inputs)
+    grads = torch.autograd.grad((actual * v).sum(), inputs)
     torch.testing.assert_close(grads, torch.autograd.grad((expected * v).sum(), inputs), rtol=1e-12, atol=1e-13)
     if not cut:  # differences of the function know nothing of detached states
         for i, grad in enumerate(grads):
@@ -126,9 +126,9 @@ def test_indices_are_one_hot_inputs(name):
 def test_embeddings_are_the_rows_that_the_indices_name():
     """Features of 4 and 3 values: each replica reads its own table, the second feature below the first."""
     table = torch.arange(2 * 7 * 2).view(2, 7, 2).double()
-    found = embed(torch.tensor([[[3, 0]], [[0, 2]]]), table, (4, 3))
-    torch.testing.assert_close(found[0, 0], table[0][[3, 4]])
-    torch.testing.assert_close(found[1, 0], table[1][[0, 6]])
+    rows = embed(torch.tensor([[[3, 0]], [[0, 2]]]), table, (4, 3))
+    torch.testing.assert_close(rows[0, 0], table[0][[3, 4]])
+    torch.testing.assert_close(rows[1, 0], table[1][[0, 6]])
 
 
 @pytest.mark.parametrize("name", MODELS_IN_TIME)

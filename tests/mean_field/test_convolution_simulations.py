@@ -144,10 +144,10 @@ def test_zero_padding_before_the_eigenvector():
 @pytest.mark.parametrize(("groups", "sd"), [(1, 0.009), (8, 0.009), (64, 0.003)])
 def test_group_and_instance_norm(groups, sd):
     log_g = profiles(4, norm=lambda h: F.group_norm(h, groups, eps=0.0))
-    wanted = np.log(group_norm_chi(64, 64, groups, 20)[1:]).mean() / 2
-    assert log_g[:, 0].mean() / 19 == pytest.approx(wanted, abs=3 * sd / math.sqrt(4))
+    expected = np.log(group_norm_chi(64, 64, groups, 20)[1:]).mean() / 2
+    assert log_g[:, 0].mean() / 19 == pytest.approx(expected, abs=3 * sd / math.sqrt(4))
     if groups == 64:  # but for the block at the top, which no norm stands above
-        assert wanted == pytest.approx(math.log(instance_norm_chi(64)) / 2, abs=1 / (64 * 19))
+        assert expected == pytest.approx(math.log(instance_norm_chi(64)) / 2, abs=1 / (64 * 19))
 
 
 @pytest.mark.parametrize("smooth", [False, True])

@@ -73,8 +73,8 @@ def test_a_parameter_that_theory_does_not_read_is_refused(monkeypatch, setting, 
     params = {**component.params, "extra": Param(0.0)}
     monkeypatch.setitem(registry, name, dataclasses.replace(component, params=params))
     plain, changed = (
-        predict(dataclasses.replace(FEED_FORWARD, **{setting: Named(name, own)}), **DIGITS)
-        for own in ((), (("extra", 1.0),))
+        predict(dataclasses.replace(FEED_FORWARD, **{setting: Named(name, params)}), **DIGITS)
+        for params in ((), (("extra", 1.0),))
     )
     assert plain.reason == ""
     assert f"does not read the parameter extra of {setting} {name}, here 1.0" in changed.reason

@@ -33,7 +33,7 @@ FACTORS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("activation", "he", "xavier", "torch_default"), FACTORS, ids=lambda one: str(one))
+@pytest.mark.parametrize(("activation", "he", "xavier", "torch_default"), FACTORS, ids=lambda value: str(value))
 def test_factor_per_block(activation, he, xavier, torch_default):
     for sigma_w2, expected in ((2.0, he), (1.0, xavier), (1 / 3, torch_default)):
         end = fixed_point(named(activation), sigma_w2, 0.0)

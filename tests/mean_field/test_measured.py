@@ -144,27 +144,35 @@ def test_a_curved_profile_is_predicted_block_by_block():
         ({"norm": Named("batch"), "residual": Named("pre_norm")}, "batch norm has a prediction only before"),
         ({"init": Named("normal", (("std", 0.0),))}, "weights are zero"),
     ],
-    ids=lambda one: one if isinstance(one, str) else label(one),
+    ids=lambda case: case if isinstance(case, str) else label(case),
 )
 def test_no_prediction_comes_with_its_reason_and_without_numbers(form, words):
-    found = predict(dataclasses.replace(WIDE, **form), **DIGITS)
-    assert words in found.reason
-    assert (found.log_grad_norm, found.log_survival, found.log_survival_sd, found.decay, found.reach) == (None,) * 5
+    prediction = predict(dataclasses.replace(WIDE, **form), **DIGITS)
+    assert words in prediction.reason
+    assert (
+        prediction.log_grad_norm,
+        prediction.log_survival,
+        prediction.log_survival_sd,
+        prediction.decay,
+        prediction.reach,
+    ) == (None,) * 5
 
 
 @pytest.mark.parametrize("depth", [2, 7, 30])
 def test_an_orthogonal_linear_network_keeps_every_gradient_exactly(depth):
-    found = predict(
+    prediction = predict(
         dataclasses.replace(WIDE, depth=depth, activation=Named("linear"), init=Named("orthogonal")), **DIGITS
     )
-    assert found.log_survival == pytest.approx(0, abs=1e-9)
-    assert found.log_survival_sd == pytest.approx((depth - 1) * 2**-24, rel=0.01), "the rounding of its weights alone"
+    assert prediction.log_survival == pytest.approx(0, abs=1e-9)
+    assert prediction.log_survival_sd == pytest.approx((depth - 1) * 2**-24, rel=0.01), (
+        "the rounding of its weights alone"
+    )
 
 
 def test_one_block_has_no_decay():
-    found = predict(dataclasses.replace(WIDE, depth=1), **DIGITS)
-    assert found.decay is None
-    assert found.log_survival == 0
+    prediction = predict(dataclasses.replace(WIDE, depth=1), **DIGITS)
+    assert prediction.decay is None
+    assert prediction.log_survival == 0
 
 
 @pytest.mark.parametrize("name", ["digits", "teacher", "linear_regression", "spirals", "images"])

@@ -96,30 +96,30 @@ def orthogonal(networks: int, width: int, gain: float) -> torch.Tensor:
 @pytest.mark.parametrize("init", ["orthogonal", "identity"])
 def test_a_linear_recurrence_that_keeps_lengths_is_exact(init, gain, power):
     cell = change(activation=Named("linear"), init=named(init, gain=gain), seq_len=101, width=8, probe_batch_size=4)
-    found = predicted(cell)
-    assert math.exp(found.log_survival) == pytest.approx(power, rel=3e-6)
-    assert found.decay == pytest.approx(gain, rel=1e-12)
-    assert 0 < found.log_survival_sd < 1e-5
-    np.testing.assert_allclose(measured(cell, 2), np.tile(found.log_grad_norm, (2, 1)), atol=1e-9)
+    prediction = predicted(cell)
+    assert math.exp(prediction.log_survival) == pytest.approx(power, rel=3e-6)
+    assert prediction.decay == pytest.approx(gain, rel=1e-12)
+    assert 0 < prediction.log_survival_sd < 1e-5
+    np.testing.assert_allclose(measured(cell, 2), np.tile(prediction.log_grad_norm, (2, 1)), atol=1e-9)
 
 
 @pytest.mark.parametrize(("bias", "left"), [(0.0, 9.7656e-4), (1.0, 0.043604), (2.0, 0.281030)])
 def test_the_cell_state_of_an_lstm_without_weights(bias, left):
     model = named("lstm", forget_bias=bias, input_gain=0.0)
     cell = change(model=model, init=named("normal", std=0.0), seq_len=11, width=8)
-    found = predicted(cell)
-    assert math.exp(found.log_cell_survival) == pytest.approx(left, rel=2e-5)
-    assert "all weights are zero" in found.reason
+    prediction = predicted(cell)
+    assert math.exp(prediction.log_cell_survival) == pytest.approx(left, rel=2e-5)
+    assert "all weights are zero" in prediction.reason
     paths = measured(cell, 2, column="log_cell_grad_norm")
-    np.testing.assert_allclose(paths[:, 0], found.log_cell_survival, rtol=1e-9)
+    np.testing.assert_allclose(paths[:, 0], prediction.log_cell_survival, rtol=1e-9)
 
 
 @pytest.mark.parametrize("name", ["gru", "minimal_rnn"])
 def test_the_state_of_other_gated_cells_without_weights(name):
     cell = change(model=named(name, input_gain=0.0), init=named("normal", std=0.0), seq_len=11, width=8)
-    found = predicted(cell)
-    assert math.exp(found.log_survival) == pytest.approx(9.7656e-4, rel=2e-5)
-    np.testing.assert_allclose(measured(cell, 2), np.tile(found.log_grad_norm, (2, 1)), rtol=1e-9)
+    prediction = predicted(cell)
+    assert math.exp(prediction.log_survival) == pytest.approx(9.7656e-4, rel=2e-5)
+    np.testing.assert_allclose(measured(cell, 2), np.tile(prediction.log_grad_norm, (2, 1)), rtol=1e-9)
 
 
 @pytest.mark.parametrize(("deviation", "longest"), [(0.7, 0), (0.0, 40)])
@@ -135,9 +135,9 @@ def test_gates_that_differ_between_units(deviation, longest):
 
 def test_an_identity_with_relu_keeps_the_gradient_of_active_units():
     """Of the first step down only the inactive units are missing; from there on it stays within a percent a step."""
-    found = predicted(change(activation=Named("relu"), init=Named("identity")))
-    assert (found.log_survival, found.decay, found.log_survival_sd) == (0, 1, None)
-    assert "active at every step" in found.note
+    prediction = predicted(change(activation=Named("relu"), init=Named("identity")))
+    assert (prediction.log_survival, prediction.decay, prediction.log_survival_sd) == (0, 1, None)
+    assert "active at every step" in prediction.note
     log_g = measured(change(activation=Named("relu"), init=Named("identity")), 4)
     assert np.all(np.diff(log_g, axis=1) >= -1e-12)  # nothing is gained on the way back
     assert np.exp(np.polyfit(np.arange(18), log_g[:, 1:-1].mean(0), 1)[0]) == pytest.approx(1, abs=0.01)
@@ -159,8 +159,8 @@ def test_powers_of_a_gaussian_matrix():
 @pytest.mark.parametrize("init", [Named("lecun_normal"), named("spectral", radius=1.0)], ids=str)
 def test_z_of_a_linear_recurrence_is_calibrated(init):
     cell = change(activation=Named("linear"), init=init, width=24, seq_len=12, probe_batch_size=8)
-    found = predicted(cell)
-    z = (measured(cell, 120, first=1000)[:, 0] - found.log_survival) / found.log_survival_sd
+    prediction = predicted(cell)
+    z = (measured(cell, 120, first=1000)[:, 0] - prediction.log_survival) / prediction.log_survival_sd
     assert abs(z.mean()) < 4 * math.sqrt(1 / 120 + 1 / 400)
     assert 0.75 < z.std(ddof=1) < 1.3
 
@@ -186,11 +186,11 @@ def test_mean_field_against_a_hundred_networks_by_autograd(activation, init, gai
         activation=Named(activation), init=named(init, gain=gain), task=task, seq_len=steps, width=width,
         bias_std=bias_std,
     )  # fmt: skip
-    found = predicted(cell)
-    assert found.log_survival_sd is None
+    prediction = predicted(cell)
+    assert prediction.log_survival_sd is None
     error = log_g.std(0, ddof=1) / math.sqrt(len(log_g))
     lags = np.arange(steps)[::-1]
-    assert np.all(np.abs(log_g.mean(0) - found.log_grad_norm) <= 4 * error + 1.5 * lags / width)
+    assert np.all(np.abs(log_g.mean(0) - prediction.log_grad_norm) <= 4 * error + 1.5 * lags / width)
 
 
 @pytest.mark.parametrize("task", ["adding", "temporal_order"])
@@ -202,10 +202,10 @@ def test_mean_field_against_the_probe(task):
 
 def test_a_gradient_never_grows_beyond_the_bound():
     cell = change(activation=Named("sigmoid"), init=named("orthogonal", gain=3.0))
-    found = predicted(cell)
-    assert found.bound == pytest.approx(0.75)
-    assert np.all(-np.diff(measured(cell, 4), axis=1) < math.log(found.bound))
-    assert found.decay < found.bound
+    prediction = predicted(cell)
+    assert prediction.bound == pytest.approx(0.75)
+    assert np.all(-np.diff(measured(cell, 4), axis=1) < math.log(prediction.bound))
+    assert prediction.decay < prediction.bound
     wide = predicted(change(init=Named("he_normal"))).bound
     largest = torch.linalg.matrix_norm(gaussian(20, 256, math.sqrt(2)), 2).mean()
     assert wide == pytest.approx(2 * math.sqrt(2))
@@ -228,9 +228,9 @@ def test_a_gradient_never_grows_beyond_the_bound():
     ids=str,
 )
 def test_no_prediction_along_time_comes_with_its_reason(settings, words):
-    found = predicted(change(**settings))
-    assert words in found.reason
-    assert (found.log_grad_norm, found.log_survival, found.decay, found.reach) == (None,) * 4
+    prediction = predicted(change(**settings))
+    assert words in prediction.reason
+    assert (prediction.log_grad_norm, prediction.log_survival, prediction.decay, prediction.reach) == (None,) * 4
 
 
 def test_truncation_beyond_the_sequence_changes_nothing():
@@ -239,8 +239,8 @@ def test_truncation_beyond_the_sequence_changes_nothing():
 
 
 def test_one_time_step_has_no_decay():
-    found = predicted(change(seq_len=1))
-    assert (found.log_survival, found.decay) == (0, None)
+    prediction = predicted(change(seq_len=1))
+    assert (prediction.log_survival, prediction.decay) == (0, None)
 
 
 @pytest.mark.parametrize(("name", "steps"), [("adding", 20), ("sequential_digits", 16), ("temporal_order", 20),

@@ -61,8 +61,8 @@ def explicit(weights: Attention, u: Floats) -> Floats:
     """Return W `[i, i', j, j']`."""
     tokens = len(u)
     scores = (weights.query * u)[:, :, None, None] * (weights.key * u)[None, None]
-    seen = np.tril(np.ones((tokens, tokens))) if weights.causal else np.ones((tokens, tokens))
-    chances = np.exp(scores) * seen[:, None, :, None] * seen[None, :, None, :]
+    visible = np.tril(np.ones((tokens, tokens))) if weights.causal else np.ones((tokens, tokens))
+    chances = np.exp(scores) * visible[:, None, :, None] * visible[None, :, None, :]
     result: Floats = chances / chances.sum((2, 3), keepdims=True)
     return result
 
@@ -84,8 +84,8 @@ def test_cumulative_sums_are_the_explicit_ones(causal: bool) -> None:
 def test_queries_and_keys_are_the_explicit_sums(causal: bool) -> None:
     weights, u, g = Attention(0.2, 0.7, 0.9, 1.1, causal=causal), drawn(8, 0), drawn(8, 1)
     chances = explicit(weights, u.values)
-    seen = np.tril(np.ones((8, 8))) if causal else np.ones((8, 8))
-    mean = seen / seen.sum(1, keepdims=True)
+    visible = np.tril(np.ones((8, 8))) if causal else np.ones((8, 8))
+    mean = visible / visible.sum(1, keepdims=True)
     rows, both = np.einsum("bj,ij->ib", mean, u.values), mean @ u.values @ mean.T
     # the mean of u_jj' over the keys that i' sees, over those that i sees, less that over both: [i, i', j, j']
     centring = rows.T[None, :, :, None] + rows.T[:, None, None, :] - both[:, :, None, None]

@@ -57,9 +57,9 @@ class Lab:
             self.kept[key] = layers.groupby("layer")[names].mean()
         return self.kept[key]
 
-    def log_survival(self, **given: Any) -> float:
+    def log_survival(self, **settings: Any) -> float:
         """ln of the gradient after block 1 over that after the last."""
-        logs = self.layers(**given).log_grad
+        logs = self.layers(**settings).log_grad
         return float(logs.iloc[0] - logs.iloc[-1])
 
 

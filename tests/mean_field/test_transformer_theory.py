@@ -23,8 +23,8 @@ BLOCKS, TOKENS = 12, 32
 def blocks(
     form: str, *branches: Attention | FeedForward, count: int = BLOCKS, alpha: float = 1.0, scale: float = 1.0
 ) -> list[list[Sublayer]]:
-    chosen: Sequence[Attention | FeedForward] = branches or (Attention(), FeedForward())
-    return [[sublayer(form, branch, alpha=alpha, scale=scale) for branch in chosen]] * count
+    sublayers: Sequence[Attention | FeedForward] = branches or (Attention(), FeedForward())
+    return [[sublayer(form, branch, alpha=alpha, scale=scale) for branch in sublayers]] * count
 
 
 def survival(profile: TokenProfile) -> float:
@@ -149,8 +149,8 @@ def test_the_closed_kernels_of_relu_are_its_integrals() -> None:
     closed = FeedForward(first_bias=0.3)
     quadrature = FeedForward(first_bias=0.3, activation=NUMPY_ACTIVATIONS["relu"]())
     for method, arguments in (("forward", (u, TOKENS)), ("backward", (u, g, TOKENS))):
-        ours, theirs = (getattr(branch, method)(*arguments) for branch in (closed, quadrature))
-        assert (ours.square, ours.product) == pytest.approx((theirs.square, theirs.product), rel=1e-9)
+        ours, integrated = (getattr(branch, method)(*arguments) for branch in (closed, quadrature))
+        assert (ours.square, ours.product) == pytest.approx((integrated.square, integrated.product), rel=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -44,16 +44,16 @@ def test_a_plain_stack_has_the_profile_of_the_same_cell(name: str) -> None:
             linear.weight.copy_(values["weight"][0])
             linear.bias.copy_(values["bias"][0])
     trainer.measure(0)
-    wanted = trainer.measurements.rows[0]
+    expected = trainer.measurements.rows[0]
     profile = measure(model, (trainer.probe_x[0], trainer.probe_y[0]), "cross_entropy")
     assert [block.name for block in profile.blocks] == [str(2 * place) for place in range(7)]
-    got = torch.tensor([block.log_grad_norm for block in profile.blocks], dtype=torch.float64)
-    torch.testing.assert_close(got, wanted["log_grad_norm_RL"][0], rtol=0, atol=1e-10)
+    measured = torch.tensor([block.log_grad_norm for block in profile.blocks], dtype=torch.float64)
+    torch.testing.assert_close(measured, expected["log_grad_norm_RL"][0], rtol=0, atol=1e-10)
     weights = torch.tensor([block.log_weight_grad_norm for block in profile.blocks], dtype=torch.float64)
-    torch.testing.assert_close(weights, wanted["log_weight_grad_norm_RL"][0], rtol=0, atol=1e-10)
+    torch.testing.assert_close(weights, expected["log_weight_grad_norm_RL"][0], rtol=0, atol=1e-10)
     for column in ("saturated", "dead", "zero_grad", "act_mean"):
         numbers = torch.tensor([getattr(block, column) for block in profile.blocks], dtype=torch.float64)
-        torch.testing.assert_close(numbers, wanted[f"{column}_RL"][0], rtol=0, atol=1e-12)
+        torch.testing.assert_close(numbers, expected[f"{column}_RL"][0], rtol=0, atol=1e-12)
 
 
 def test_a_thousand_sigmoid_blocks_are_below_the_range_of_float64_and_not_dead() -> None:
@@ -157,8 +157,8 @@ def test_a_replayed_layer_is_the_fused_one(kind: str, batch_first: bool, layers:
         fused = layer(x)
         with replayed(layer):
             stepwise = layer(x)
-        for wanted, got in zip(_flat(fused), _flat(stepwise), strict=True):
-            torch.testing.assert_close(got, wanted, rtol=0, atol=1e-14)
+        for expected, actual in zip(_flat(fused), _flat(stepwise), strict=True):
+            torch.testing.assert_close(actual, expected, rtol=0, atol=1e-14)
     assert "forward" not in layer.__dict__
 
 
@@ -244,8 +244,8 @@ def test_a_layer_whose_weight_is_computed_is_a_block_like_another() -> None:
     for layer in normed[:-1:2]:
         weight_norm(layer)
     x = torch.randn(16, 8)
-    wanted, got = measure(plain, x), measure(normed, x)
-    assert [block.name for block in got.blocks] == [block.name for block in wanted.blocks] == ["0", "2", "4", "6"]
-    for one, other in zip(got.blocks, wanted.blocks, strict=True):
-        assert one.log_grad_norm == pytest.approx(other.log_grad_norm, abs=1e-6)  # g and v are float32
-    assert [len(block.weights) for block in got.blocks] == [2, 2, 2, 2]
+    expected, actual = measure(plain, x), measure(normed, x)
+    assert [block.name for block in actual.blocks] == [block.name for block in expected.blocks] == ["0", "2", "4", "6"]
+    for block, plain_block in zip(actual.blocks, expected.blocks, strict=True):
+        assert block.log_grad_norm == pytest.approx(plain_block.log_grad_norm, abs=1e-6)  # g and v are float32
+    assert [len(block.weights) for block in actual.blocks] == [2, 2, 2, 2]

@@ -142,10 +142,10 @@ def test_the_gradient_at_every_layer_of_torch_is_autograds(name: str) -> None:
     inner.retain_grad()
     twin.after(inner).pow(2).sum().backward()
     profile = measure(model, x, lambda output, _: output.pow(2).sum(), blocks=[model.before, model.after, model.layer])
-    wanted = float(inner.grad.norm().log())
+    expected = float(inner.grad.norm().log())
     assert profile.dtype == "float64"
     by_name = {block.name: block.log_grad_norm for block in profile.blocks}
     if name not in ("Identity", "Dropout", "AlphaDropout"):  # hand on what they took
-        assert by_name["layer"] == pytest.approx(wanted, abs=1e-10)
+        assert by_name["layer"] == pytest.approx(expected, abs=1e-10)
     else:
-        assert by_name["before"] == pytest.approx(wanted, abs=1e-10)
+        assert by_name["before"] == pytest.approx(expected, abs=1e-10)

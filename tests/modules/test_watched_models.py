@@ -57,15 +57,15 @@ def test_what_is_copied_or_saved_at_a_measured_step_has_no_hooks(tmp_path: Any) 
 def test_a_model_is_watched_once_and_two_models_side_by_side() -> None:
     first, second = Net(), Net(depth=3)
     steps: dict[str, Steps] = {"first": [], "second": []}
-    one, two = Watcher(first, steps["first"].append, every=1), Watcher(second, steps["second"].append, every=1)
+    watchers = [Watcher(net, steps[name].append, every=1) for name, net in (("first", first), ("second", second))]
     with pytest.raises(UsageError, match="being watched already"):
         Watcher(first, lambda step: None, every=1)
     x = next(batches(1))
     (first(x).sum() + second(x).sum()).backward()
-    one.step()
-    two.step()
-    one.close()
-    two.close()
+    for watcher in watchers:
+        watcher.step()
+    for watcher in watchers:
+        watcher.close()
     assert [len(step.profile.blocks) for steps in steps.values() for step in steps] == [5, 3]
     again: Steps = []
     third = Watcher(first, again.append, every=1)

@@ -68,9 +68,9 @@ def test_slopes_are_those_of_a_line_through_all_points() -> None:
     moved = np.exp2(0.7 * np.log2(np.array(widths))[None, None, :, None] + generator.normal(0, 0.1, (1, 2, 4, 5)))
     check = WidthCheck(("layer",), widths, np.ones((1, 4, 5)), moved, "adam", 1e-3)
     for top in (None, 3):
-        chosen = slice(None) if top is None else slice(-top, None)
-        x = np.repeat(np.log2(widths[chosen]), 5)
-        line = linregress(x, np.log2(moved[0, 0, chosen]).ravel())
+        largest = slice(None) if top is None else slice(-top, None)
+        x = np.repeat(np.log2(widths[largest]), 5)
+        line = linregress(x, np.log2(moved[0, 0, largest]).ravel())
         slope = check.slope(0, top=top)
         assert slope.value == pytest.approx(line.slope, rel=1e-12)
         assert slope.error == pytest.approx(line.stderr, rel=1e-12)
@@ -145,9 +145,9 @@ def test_report_document_and_picture(batch: tuple[Tensor, Tensor]) -> None:
 def test_what_does_not_fit_is_one_message(
     make: object, widths: list[int], arguments: dict[str, object], message: str, batch: tuple[Tensor, Tensor]
 ) -> None:
-    given = {"loss": "cross_entropy", "steps": 1, "seeds": 1} | arguments
+    options = {"loss": "cross_entropy", "steps": 1, "seeds": 1} | arguments
     with pytest.raises(UsageError) as caught:
-        gl.width(make, widths, batch, **given)
+        gl.width(make, widths, batch, **options)
     assert message in str(caught.value)
 
 

@@ -23,11 +23,11 @@ BENCHMARKS = ROOT / "benchmarks"
 
 def measured() -> list[tuple[list[Cell], dict[str, float]]]:
     """Every bank of benchmarks/cost_model.csv with its times in seconds."""
-    found = importlib.util.spec_from_file_location("cost_model", BENCHMARKS / "cost_model.py")
-    assert found is not None
-    assert found.loader is not None
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
+    module_spec = importlib.util.spec_from_file_location("cost_model", BENCHMARKS / "cost_model.py")
+    assert module_spec is not None
+    assert module_spec.loader is not None
+    module = importlib.util.module_from_spec(module_spec)
+    module_spec.loader.exec_module(module)
     with module.TABLE.open() as file:
         rows = list(csv.DictReader(file))
     return [
@@ -73,8 +73,8 @@ def test_parameters_are_about_those_of_the_network(model: str, depth: int) -> No
 
 
 def test_what_has_no_rate_costs_nothing() -> None:
-    own, plain = Cell(activation=Named("my_own"), lr=0.1), Cell(activation=Named("relu"), lr=0.1)
-    assert cost.estimate([own]).seconds == cost.estimate([plain]).seconds
+    custom, plain = Cell(activation=Named("my_own"), lr=0.1), Cell(activation=Named("relu"), lr=0.1)
+    assert cost.estimate([custom]).seconds == cost.estimate([plain]).seconds
 
 
 def test_runs_of_activations_and_rules_are_counted() -> None:

@@ -33,16 +33,16 @@ def cells_of(text: str) -> tuple[Cell, ...]:
 
 
 def cell(text: str) -> Cell:
-    (found,) = cells_of(f"name: x\n{text}")
-    return found
+    (only_cell,) = cells_of(f"name: x\n{text}")
+    return only_cell
 
 
 def test_every_cell_is_in_one_bank_and_only_what_may_differ_does() -> None:
     banks = plan.pack(CELLS)
-    assert sorted(map(repr, CELLS)) == sorted(repr(one) for bank in banks for one in bank.cells)
+    assert sorted(map(repr, CELLS)) == sorted(repr(cell) for bank in banks for cell in bank.cells)
     shared = [field.attribute for field in SETTINGS.values() if not field.per_replica] + ["data_digest"]
     for bank in banks:
-        assert len({tuple(getattr(one, name) for name in shared) for one in bank.cells}) == 1
+        assert len({tuple(getattr(cell, name) for name in shared) for cell in bank.cells}) == 1
     assert len({bank.id for bank in banks}) == len(banks)
 
 
@@ -58,15 +58,15 @@ def test_a_setting_splits_banks_unless_it_is_marked(field) -> None:  # type: ign
 
 def test_changed_data_split_banks() -> None:
     task = Named("table", (("path", "/a.csv"), ("target", "y"), ("kind", "regression")))
-    assert len(plan.pack([Cell(task=task, lr=0.1, data_digest=one) for one in ("a", "b")])) == 2
+    assert len(plan.pack([Cell(task=task, lr=0.1, data_digest=digest) for digest in ("a", "b")])) == 2
 
 
 def test_equal_activations_are_contiguous_within_them_equal_optimizers_and_then_clips() -> None:
     for bank in plan.pack(CELLS):
-        rules = [(one.activation, one.optimizer, one.lr, one.weight_decay) for one in bank.cells]
+        rules = [(cell.activation, cell.optimizer, cell.lr, cell.weight_decay) for cell in bank.cells]
         assert len(list(groupby(rule[0] for rule in rules))) == len({rule[0] for rule in rules})
         assert len(list(groupby(rules))) == len(set(rules))
-        clips = [(*rule, one.clip) for rule, one in zip(rules, bank.cells, strict=True)]
+        clips = [(*rule, cell.clip) for rule, cell in zip(rules, bank.cells, strict=True)]
         assert len(list(groupby(clips))) == len(set(clips))
 
 
@@ -107,8 +107,8 @@ def test_a_probe_keeps_to_its_memory_and_a_bank_has_at_least_one_cell() -> None:
     assert plan.capacity(large) == 1
     unbounded = dataclasses.replace(plan.CPU, capacity_bytes=10**15)
     for depth, width, batch in ((1000, 16, 1024), (50, 64, 2048), (4, 512, 8192)):
-        one = cell(f"depth: {depth}\nwidth: {width}\nprobe.batch_size: {batch}\ntrain.batch_size: 1")
-        assert plan.capacity(one, unbounded) == max(1, 2**30 // (8 * 4 * batch * depth * width))
+        single = cell(f"depth: {depth}\nwidth: {width}\nprobe.batch_size: {batch}\ntrain.batch_size: 1")
+        assert plan.capacity(single, unbounded) == max(1, 2**30 // (8 * 4 * batch * depth * width))
 
 
 def test_more_capacity_makes_fewer_banks() -> None:
@@ -119,7 +119,7 @@ def test_more_capacity_makes_fewer_banks() -> None:
 def test_few_seeds_of_many_activations_share_a_bank_and_many_seeds_do_not() -> None:
     def kinds(seeds: int) -> list[set[str]]:
         text = f"name: x\ndepth: 16\nseeds: {seeds}\ngrid: {{activation: [sigmoid, tanh, relu, prelu]}}"
-        return [{one.activation.name for one in bank.cells} for bank in plan.pack(cells_of(text), UNCUT)]
+        return [{cell.activation.name for cell in bank.cells} for bank in plan.pack(cells_of(text), UNCUT)]
 
     assert kinds(3) == [{"sigmoid", "tanh", "relu"}, {"prelu"}]
     assert kinds(16) == [{"sigmoid"}, {"tanh"}, {"relu"}, {"prelu"}]
@@ -127,7 +127,7 @@ def test_few_seeds_of_many_activations_share_a_bank_and_many_seeds_do_not() -> N
 
 def test_learned_activations_and_recurrent_networks_have_banks_of_one_activation() -> None:
     banks = plan.pack(cells_of("name: x\ngrid: {activation: [{prelu: 0.1}, {prelu: 0.2}, relu, linear]}"), UNCUT)
-    assert [len({one.activation for one in bank.cells}) for bank in banks] == [1, 1, 2]
+    assert [len({cell.activation for cell in bank.cells}) for bank in banks] == [1, 1, 2]
     text = "name: x\nmodel: rnn\ntask: adding\nseq_len: 10\ngrid: {activation: [tanh, relu]}"
     assert [len(bank.cells) for bank in plan.pack(cells_of(text))] == [1, 1]
 
@@ -135,8 +135,8 @@ def test_learned_activations_and_recurrent_networks_have_banks_of_one_activation
 def last_to_finish(seconds: list[float], workers: int) -> float:
     """Longest first, each to whoever is free: when the last one is done."""
     free = [0.0] * workers
-    for each in sorted(seconds, reverse=True):
-        heapq.heapreplace(free, free[0] + each)
+    for duration in sorted(seconds, reverse=True):
+        heapq.heapreplace(free, free[0] + duration)
     return max(free)
 
 
@@ -151,11 +151,11 @@ SMALL = spec.loads(
 )
 
 
-@pytest.mark.parametrize("one", [SWEEP, REFERENCE, SMALL], ids=["sweep", "reference", "small"])
+@pytest.mark.parametrize("document", [SWEEP, REFERENCE, SMALL], ids=["sweep", "reference", "small"])
 @pytest.mark.parametrize("workers", [2, 4])
-def test_no_worker_is_long_alone_at_the_end(one: spec.Spec, workers: int) -> None:
+def test_no_worker_is_long_alone_at_the_end(document: spec.Spec, workers: int) -> None:
     """By the estimates: all workers end within a tenth of the time that they take."""
-    seconds = [plan.estimate(bank).seconds for bank in plan.pack(grid.expand(one).cells)]
+    seconds = [plan.estimate(bank).seconds for bank in plan.pack(grid.expand(document).cells)]
     assert last_to_finish(seconds, workers) < 1.1 * sum(seconds) / workers
 
 
@@ -173,10 +173,10 @@ def test_a_bank_above_its_share_is_one_that_is_dear_to_halve(text: str) -> None:
 
 def test_a_gpu_has_larger_banks_within_its_own_limits() -> None:
     cells = cells_of("name: x\ndepth: 16\nseeds: 500\ngrid: {activation: [sigmoid, tanh, relu]}")
-    (most, *rest) = sorted((len(bank.cells) for bank in plan.pack(cells, plan.CUDA)), reverse=True)
+    (most, *smaller) = sorted((len(bank.cells) for bank in plan.pack(cells, plan.CUDA)), reverse=True)
     assert most > 10 * plan.capacity(cells[0])
     assert most <= plan.capacity(cells[0], plan.CUDA)
-    assert sum((most, *rest)) == len(cells)
+    assert sum((most, *smaller)) == len(cells)
 
 
 def test_the_working_set_is_parameters_gradients_and_activations() -> None:

@@ -38,9 +38,9 @@ RANGES: dict[str, list[int | float]] = {
 @pytest.mark.parametrize("text", RANGES)
 def test_a_range_is_its_list(text: str) -> None:
     assert is_range(text)
-    found = values(text)
-    assert found == RANGES[text]
-    assert [type(one) for one in found] == [type(one) for one in RANGES[text]]
+    numbers = values(text)
+    assert numbers == RANGES[text]
+    assert [type(number) for number in numbers] == [type(number) for number in RANGES[text]]
 
 
 @pytest.mark.parametrize(
@@ -72,6 +72,6 @@ cents = st.integers(-999, 999).map(lambda n: Decimal(n) / 100)
 
 @given(cents, cents.map(abs), st.integers(1, 99).map(lambda n: Decimal(n) / 100))
 def test_steps_are_exact(first: Decimal, length: Decimal, by: Decimal) -> None:
-    found = values(f"{first}..{first + length}:{by}")
+    numbers = values(f"{first}..{first + length}:{by}")
     count = Fraction(length) // Fraction(by) + 1
-    assert found == [float(Fraction(first) + k * Fraction(by)) for k in range(count)]
+    assert numbers == [float(Fraction(first) + k * Fraction(by)) for k in range(count)]

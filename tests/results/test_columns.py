@@ -65,16 +65,16 @@ def test_a_column_says_how_it_is_aggregated(monkeypatch: pytest.MonkeyPatch, ove
     entry = Column("toy", "a toy", ("cells", "summary"), "cell", over_seeds=over_seeds)
     monkeypatch.setattr(columns, "COLUMNS", (*columns.COLUMNS, entry))
     cells = cells_of(depths=(2,), names=("relu",), seeds=3)
-    found = measured(cells, [record(cell, toy=2.0**cell.seed) for cell in cells]).summary["toy"].tolist()
-    assert found == [pytest.approx(expected)]
+    toy = measured(cells, [record(cell, toy=2.0**cell.seed) for cell in cells]).summary["toy"].tolist()
+    assert toy == [pytest.approx(expected)]
 
 
 def test_every_column_is_in_its_table_and_in_no_other() -> None:
     cells = [*cells_of(depths=(2,), names=("relu",), seeds=2)]
-    made = measured(cells, [record(cell) for cell in cells])
-    for name, frame in made.frames.items():
+    result = measured(cells, [record(cell) for cell in cells])
+    for name, frame in result.frames.items():
         assert list(frame) == list(names_of(name))  # type: ignore[arg-type]
-    assert "stacked" not in made.frames
+    assert "stacked" not in result.frames
     for name in TABLES:
         listed = columns_of(name)  # type: ignore[arg-type]
         assert len({entry.name for entry in listed}) == len(listed)
@@ -108,10 +108,10 @@ STACKED = Cell(model=Named("lstm"), task=Named("adding"), depth=3, seq_len=4, ac
 
 def stacked(cell: Cell) -> Record:
     """A record whose stacked layers d lose a factor of e^(d + 1) a time step, at step k times e^k."""
-    one = record(cell)
-    shape = (*one.log_grad_norm.shape, cell.depth)
+    measured_record = record(cell)
+    shape = (*measured_record.log_grad_norm.shape, cell.depth)
     step, time, layer = np.indices(shape)
-    return one.with_values(log_grad_norm_by_layer=(layer + 1.0) * (time + 1) + step)
+    return measured_record.with_values(log_grad_norm_by_layer=(layer + 1.0) * (time + 1) + step)
 
 
 def test_each_stacked_layer_has_a_profile_of_its_own(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_each_stacked_layer_has_a_profile_of_its_own(tmp_path: Path) -> None:
     loaded = directory.load()
     assert loaded.stacked_layers.tolist() == [3, 2, 0]
     assert loaded.by_stacked["log_grad_norm_by_layer"].tobytes() == b"".join(
-        one.log_grad_norm_by_layer.tobytes() for one in records
+        row.log_grad_norm_by_layer.tobytes() for row in records
     )
     assert "log_grad_norm_by_layer" not in parts.read(directory.parts / "b.parquet").schema.names
     frame = tables(loaded).stacked
@@ -147,9 +147,9 @@ def test_the_table_of_stacked_layers_is_written_only_where_there_are_some(tmp_pa
     directory.publish("a", [STACKED], [stacked(STACKED)], PROVENANCE)
     assert set(directory.write_tables(tables(directory.load()).frames)) == set(TABLES)
     assert (directory.path / "stacked.csv").is_file()
-    written = Run(directory.path)
-    assert len(written.tables.stacked) == 3 * 4 * 3
-    assert written.warnings == ()
+    run = Run(directory.path)
+    assert len(run.tables.stacked) == 3 * 4 * 3
+    assert run.warnings == ()
     directory.start_over()
     plain = Cell(depth=5, lr=0.1)
     directory.publish("b", [plain], [record(plain)], PROVENANCE)
@@ -160,7 +160,7 @@ def test_the_table_of_stacked_layers_is_written_only_where_there_are_some(tmp_pa
 
 
 def test_shapes_that_do_not_fit_are_refused() -> None:
-    one = stacked(STACKED)
-    for wrong in (one.log_grad_norm_by_layer[:, :2], one.log_grad_norm_by_layer[:, :, 0]):
+    stacked_record = stacked(STACKED)
+    for wrong in (stacked_record.log_grad_norm_by_layer[:, :2], stacked_record.log_grad_norm_by_layer[:, :, 0]):
         with pytest.raises(ValueError, match="log_grad_norm_by_layer of cell"):
-            parts.to_table([STACKED], [one.with_values(log_grad_norm_by_layer=wrong)], PROVENANCE)
+            parts.to_table([STACKED], [stacked_record.with_values(log_grad_norm_by_layer=wrong)], PROVENANCE)

@@ -30,9 +30,9 @@ TRAINED_OTHERWISE = {
 
 @pytest.fixture
 def directory(tmp_path: Path) -> RunDirectory:
-    found = RunDirectory(tmp_path / "run")
-    found.create()
-    return found
+    directory = RunDirectory(tmp_path / "run")
+    directory.create()
+    return directory
 
 
 def same(left: object, right: object) -> None:
@@ -62,17 +62,17 @@ def test_how_a_network_is_trained_says_nothing_of_its_start(directory: RunDirect
 
 
 def test_every_other_setting_has_a_prediction_of_its_own(directory: RunDirectory) -> None:
-    found = Predictions(directory)
+    predictions = Predictions(directory)
     cell = CELLS[0]
-    others = [
+    other_cells = [
         {"depth": 8}, {"width": 65}, {"activation": Named("erf")}, {"init": Named("orthogonal")}, {"bias_std": 0.3},
         {"residual": Named("add")}, {"norm": Named("layer")}, {"dropout": 0.1}, {"probe_batch_size": 16},
     ]  # fmt: skip
-    for changes in others:
+    for changes in other_cells:
         other = dataclasses.replace(cell, **changes)
-        same(found(other, **SEEN), predict(other, **SEEN))
-    for seen in ({**SEEN, "in_features": 65}, {**SEEN, "out_features": 3}, {**SEEN, "input_mean_square": 0.38}):
-        same(found(cell, **seen), predict(cell, **seen))
+        same(predictions(other, **SEEN), predict(other, **SEEN))
+    for inputs in ({**SEEN, "in_features": 65}, {**SEEN, "out_features": 3}, {**SEEN, "input_mean_square": 0.38}):
+        same(predictions(cell, **inputs), predict(cell, **inputs))
 
 
 def test_another_version_of_the_theory_or_a_damaged_file_is_worked_out_anew(directory: RunDirectory) -> None:

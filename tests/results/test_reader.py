@@ -63,10 +63,10 @@ def test_an_edited_value_reaches_no_reader_and_is_said(
     path: Path, sums: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     right = survivals(path)
-    drawn, events = (lambda: list_of(path / "plots"), lambda: list_of(path / "tensorboard"))
+    pictures, events = (lambda: list_of(path / "plots"), lambda: list_of(path / "tensorboard"))
     assert invoke(["plot", str(path), "--format", "svg"]) == 0
     assert invoke(["tensorboard", str(path)]) == 0
-    plots, board = drawn(), events()
+    plots, board = pictures(), events()
     table = path / "summary.csv"
     frame = pd.read_csv(table, dtype=str, keep_default_na=False)
     frame["log10_survival"] = "-77"
@@ -82,16 +82,16 @@ def test_an_edited_value_reaches_no_reader_and_is_said(
     capsys.readouterr()
     for name, values in survivals(path).items():
         np.testing.assert_allclose(values, right[name], rtol=2e-6, err_msg=name)
-    what = f"{table} does not fit its checksum: made anew from parts/"
-    assert [name for name, _ in build_page([path]).rebuilt] == [what]
+    warning = f"{table} does not fit its checksum: made anew from parts/"
+    assert [name for name, _ in build_page([path]).rebuilt] == [warning]
     loaded = gl.load(path)
     assert loaded.warnings == ()
     assert loaded.expected[0].outcome == "held"
-    assert loaded.warnings == (what,)
+    assert loaded.warnings == (warning,)
     for command in (["plot", str(path), "--format", "svg"], ["tensorboard", str(path)], ["report", str(path)]):
         assert invoke(command) == 0
-        assert f"warning: {what}" in capsys.readouterr().err
-    assert (drawn(), events()) == (plots, board)
+        assert f"warning: {warning}" in capsys.readouterr().err
+    assert (pictures(), events()) == (plots, board)
 
 
 def list_of(folder: Path) -> dict[str, bytes]:
@@ -100,7 +100,7 @@ def list_of(folder: Path) -> dict[str, bytes]:
 
 def touched(path: Path, order: int) -> None:
     """Give all files of a run times in the order of their names, or against it."""
-    for place, file in enumerate(sorted((one for one in path.rglob("*") if one.is_file()), reverse=order < 0)):
+    for place, file in enumerate(sorted((entry for entry in path.rglob("*") if entry.is_file()), reverse=order < 0)):
         os.utime(file, (1_000_000_000 + 1000 * place,) * 2)
 
 
@@ -137,16 +137,16 @@ def test_a_run_cut_off_after_its_spec_changed_shows_the_cells_of_the_new_one(pat
     run = Run(path)
     assert set(run.tables.cells["depth"]) == {2}
     assert run.aside == 4
-    assert [what for what, _ in run.warnings] == [
+    assert [warning for warning, _ in run.warnings] == [
         f"{path}/spec.yaml has changed since the tables were written: made anew from parts/"
     ]
 
 
 def test_tables_in_memory_are_those_on_the_disk(path: Path) -> None:
-    written = {name: Run(path).csv(name) for name in ("cells", "layers", "steps", "summary")}  # type: ignore[arg-type]
-    assert written == {name: (path / f"{name}.csv").read_bytes() for name in written}
+    texts = {name: Run(path).csv(name) for name in ("cells", "layers", "steps", "summary")}  # type: ignore[arg-type]
+    assert texts == {name: (path / f"{name}.csv").read_bytes() for name in texts}
     (path / "tables.json").unlink()
-    assert {name: Run(path).csv(name) for name in written} == written  # type: ignore[arg-type]
+    assert {name: Run(path).csv(name) for name in texts} == texts  # type: ignore[arg-type]
     assert Run(path).current == tuple(cell_id(cell) for cell in spec_cells())
 
 
@@ -158,7 +158,7 @@ def test_cells_that_failed_stay_in_tables_made_anew(tmp_path: Path) -> None:
     run = Run(path)
     run.table("steps")
     assert run.csv("cells") == before
-    assert [what for what, _ in run.warnings] == [f"{path}/steps.csv is missing: made anew from parts/"]
+    assert [warning for warning, _ in run.warnings] == [f"{path}/steps.csv is missing: made anew from parts/"]
 
 
 @pytest.mark.parametrize(
@@ -247,4 +247,6 @@ def test_a_manifest_that_speaks_of_other_files_is_not_followed(path: Path, tmp_p
     forge(path, **{"../secret": b"x\n1\n"})
     run = Run(path)
     assert set(run.tables.frames) == {"cells", "layers", "steps", "summary"}
-    assert [what for what, _ in run.warnings] == [f"{path}/tables.json speaks of other tables: made anew from parts/"]
+    assert [warning for warning, _ in run.warnings] == [
+        f"{path}/tables.json speaks of other tables: made anew from parts/"
+    ]

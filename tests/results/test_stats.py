@@ -41,33 +41,35 @@ def test_intervals_are_those_of_scipy_group_by_group(level: float) -> None:
     random = np.random.default_rng(3)
     group = random.integers(0, 4, 40)
     values = random.normal(size=40) * 10.0**group
-    found = statistics.mean_interval(values, group, 4, level)
+    estimate = statistics.mean_interval(values, group, 4, level)
     for index in range(4):
-        chosen = values[group == index]
-        low, high = scipy.stats.t.interval(level, len(chosen) - 1, chosen.mean(), scipy.stats.sem(chosen))
-        assert_allclose([found.mean[index], found.low[index], found.high[index]], [chosen.mean(), low, high], rtol=1e-9)
-        assert found.count[index] == len(chosen)
+        members = values[group == index]
+        low, high = scipy.stats.t.interval(level, len(members) - 1, members.mean(), scipy.stats.sem(members))
+        assert_allclose(
+            [estimate.mean[index], estimate.low[index], estimate.high[index]], [members.mean(), low, high], rtol=1e-9
+        )
+        assert estimate.count[index] == len(members)
 
 
 def test_what_is_not_finite_is_left_out_and_small_groups_have_no_interval() -> None:
     values = np.array([1.0, np.nan, 3.0, -np.inf, 5.0, np.nan])
-    found = statistics.mean_interval(values, np.array([0, 0, 0, 0, 1, 2]), 4)
-    assert_allclose(found.mean, [2.0, 5.0, np.nan, np.nan])
-    assert found.count.tolist() == [2, 1, 0, 0]
-    assert np.isfinite(found.low).tolist() == [True, False, False, False]
+    estimate = statistics.mean_interval(values, np.array([0, 0, 0, 0, 1, 2]), 4)
+    assert_allclose(estimate.mean, [2.0, 5.0, np.nan, np.nan])
+    assert estimate.count.tolist() == [2, 1, 0, 0]
+    assert np.isfinite(estimate.low).tolist() == [True, False, False, False]
 
 
 def test_the_interval_of_logarithms_covers_the_truth_as_often_as_it_says() -> None:
     """2,000 draws of 5: a 95 % interval covers within three standard deviations (1.5 %) of 95 %."""
     random = np.random.default_rng(11)
-    found = statistics.mean_interval(random.normal(0.7, 2.0, 10_000), np.repeat(np.arange(2000), 5), 2000)
-    assert np.mean((found.low < 0.7) & (found.high > 0.7)) == pytest.approx(0.95, abs=0.015)
+    estimate = statistics.mean_interval(random.normal(0.7, 2.0, 10_000), np.repeat(np.arange(2000), 5), 2000)
+    assert np.mean((estimate.low < 0.7) & (estimate.high > 0.7)) == pytest.approx(0.95, abs=0.015)
 
 
 def test_the_deviation_is_that_of_numpy_group_by_group_and_of_finite_values_alone() -> None:
     values = np.random.default_rng(0).normal(3.0, 2.0, 12)
     group = np.repeat([0, 1, 2], [6, 5, 1])
     values[2] = -np.inf
-    found = statistics.deviation(values, group, 3)
-    assert_allclose(found[:2], [np.delete(values[:6], 2).std(ddof=1), values[6:11].std(ddof=1)], rtol=1e-12)
-    assert np.isnan(found[2])
+    deviations = statistics.deviation(values, group, 3)
+    assert_allclose(deviations[:2], [np.delete(values[:6], 2).std(ddof=1), values[6:11].std(ddof=1)], rtol=1e-12)
+    assert np.isnan(deviations[2])

@@ -123,20 +123,20 @@ def test_beyond_the_range_of_a_double_only_the_logarithm_speaks(sign: int) -> No
 
 
 def test_columns_stand_in_the_order_of_the_design() -> None:
-    found = tables(measured([Cell(lr=0.1)]))
+    result = tables(measured([Cell(lr=0.1)]))
     results = (
         "status verdict survival log10_survival decay decay_se reach theory_survival theory_decay theory_z "
         "survival_final verdict_final loss_first loss metric_name metric learned clip_rate steps bank wall_s device "
         "error"
     )
     first = [key for key, setting in SETTINGS.items() if not setting.late]
-    assert " ".join(found.cells.columns).startswith(" ".join(["cell", *first, results]))
-    assert " ".join(found.layers.columns) == (
+    assert " ".join(result.cells.columns).startswith(" ".join(["cell", *first, results]))
+    assert " ".join(result.layers.columns) == (
         "cell step layer grad_norm weight_grad_norm weight_norm update_ratio act_mean act_std saturated dead zero_grad "
         "log10_grad_norm theory_log10_grad_norm underflow cell_grad_norm log10_cell_grad_norm displacement "
         "token_cosine attn_entropy common grad_cosine"
     )
-    assert " ".join(found.steps.columns) == (
+    assert " ".join(result.steps.columns) == (
         "cell step loss metric survival decay grad_norm_total clip_coef log10_survival clip_norm_before "
         "clip_norm_after spectral_radius recurrent_norm loss_scale validation_metric test_metric"
     )
@@ -145,24 +145,24 @@ def test_columns_stand_in_the_order_of_the_design() -> None:
         "loss diverged"
     )
     settings = [key for key in first if key != "seed"]
-    assert " ".join(found.summary.columns).startswith(" ".join([*settings, summary]))
+    assert " ".join(result.summary.columns).startswith(" ".join([*settings, summary]))
 
 
 def test_layers_and_steps_keep_every_number_in_its_place() -> None:
     cells = [Cell(depth=depth, lr=0.1, steps=5, activation=Named("sigmoid")) for depth in (3, 1, 7)]
     random = np.random.default_rng(0)
     changes = [{"log_grad_norm": random.normal(size=(3, cell.depth))} for cell in cells]
-    found = tables(measured(cells, changes))
-    assert len(found.layers) == 3 * (3 + 1 + 7)
+    result = tables(measured(cells, changes))
+    assert len(result.layers) == 3 * (3 + 1 + 7)
     for cell, change in zip(cells, changes, strict=True):
-        mine = found.layers[found.layers["cell"] == cell_id(cell)]
-        assert mine["step"].tolist() == [step for step in (0, 1, 5) for _ in range(cell.depth)]
-        assert mine["layer"].tolist() == list(range(1, cell.depth + 1)) * 3
-        assert_allclose(np.log(mine["grad_norm"]), change["log_grad_norm"].ravel(), rtol=1e-12, atol=1e-12)
-        steps = found.steps[found.steps["cell"] == cell_id(cell)]
+        layers = result.layers[result.layers["cell"] == cell_id(cell)]
+        assert layers["step"].tolist() == [step for step in (0, 1, 5) for _ in range(cell.depth)]
+        assert layers["layer"].tolist() == list(range(1, cell.depth + 1)) * 3
+        assert_allclose(np.log(layers["grad_norm"]), change["log_grad_norm"].ravel(), rtol=1e-12, atol=1e-12)
+        steps = result.steps[result.steps["cell"] == cell_id(cell)]
         expected = change["log_grad_norm"][:, 0] - change["log_grad_norm"][:, -1]
         assert_allclose(np.log(steps["survival"]), expected, rtol=1e-10, atol=1e-12)
-        row = found.cells[found.cells["cell"] == cell_id(cell)].iloc[0]
+        row = result.cells[result.cells["cell"] == cell_id(cell)].iloc[0]
         assert_allclose(log(row["survival_final"]), expected[-1], rtol=1e-10, atol=1e-12)
 
 
@@ -200,23 +200,23 @@ def test_a_configuration_whose_seeds_are_mostly_dead_is_dead() -> None:
 def test_diverged_seeds_are_counted_and_kept_out_of_metric_and_loss() -> None:
     changes: list[dict[str, Any]] = [{"learned": True}, {"learned": True}, {"learned": False}]
     changes[2] |= {"status": "diverged", "diverged_at": 7, "metric": np.full(3, 99.0), "loss": np.full(3, np.nan)}
-    found = tables(measured(seeds(3), changes))
-    row = found.summary.iloc[0]
+    result = tables(measured(seeds(3), changes))
+    row = result.summary.iloc[0]
     assert (row["diverged"], row["n"], row["n_survival"]) == (1, 3, 3)
     assert row["learned"] == pytest.approx(2 / 3)
     assert row["metric"] == pytest.approx(1.0)  # the fake's last metric is 0.5 + seed
-    assert found.cells["error"].tolist() == ["", "", "not finite at step 7"]
+    assert result.cells["error"].tolist() == ["", "", "not finite at step 7"]
 
 
 def test_failed_cells_stand_in_the_order_asked_for() -> None:
     cells = seeds(3)
     order = [cell_id(cell) for cell in cells]
-    found = tables(measured([cells[2], cells[0]]), [Failure(cells[1], "RuntimeError: no", "b9")], order=order)
-    assert found.cells["cell"].tolist() == order
-    assert found.cells["status"].tolist() == ["ok", "failed", "ok"]
-    assert found.cells["error"].tolist() == ["", "RuntimeError: no", ""]
-    assert found.cells["learned"].isna().tolist() == [False, True, False]
-    assert found.summary["n"].tolist() == [2]
+    result = tables(measured([cells[2], cells[0]]), [Failure(cells[1], "RuntimeError: no", "b9")], order=order)
+    assert result.cells["cell"].tolist() == order
+    assert result.cells["status"].tolist() == ["ok", "failed", "ok"]
+    assert result.cells["error"].tolist() == ["", "RuntimeError: no", ""]
+    assert result.cells["learned"].isna().tolist() == [False, True, False]
+    assert result.summary["n"].tolist() == [2]
 
 
 def test_no_cell_at_all_gives_empty_tables_with_their_columns() -> None:
@@ -228,10 +228,10 @@ def test_no_cell_at_all_gives_empty_tables_with_their_columns() -> None:
 
 
 def test_predictions_are_asked_once_per_configuration_and_fill_the_columns() -> None:
-    asked = []
+    calls = []
 
     def predict(cell: Cell, **seen: float) -> SimpleNamespace | None:
-        asked.append((cell, seen))
+        calls.append((cell, seen))
         if cell.activation.name == "relu":
             numbers = ("log_survival", "log_survival_sd", "log_survival_error", "decay", "log_cell_survival")
             nothing = dict.fromkeys((*numbers, "log_grad_norm"))
@@ -250,19 +250,19 @@ def test_predictions_are_asked_once_per_configuration_and_fill_the_columns() -> 
         )
 
     cells = seeds(4, activation=Named("sigmoid")) + seeds(1) + seeds(1, activation=Named("elu"))
-    found = tables(measured(cells, log_survivals([log(0.2)] * 4 + [0.0] * 2)), predict=predict)
-    assert [cell.activation.name for cell, _ in asked] == ["sigmoid", "relu", "elu"]
-    assert asked[0][1] == {"in_features": 64, "out_features": 10, "input_mean_square": 1.0}
-    assert_allclose(found.cells["theory_survival"], [0.1] * 4 + [np.nan] * 2)
-    assert_allclose(found.cells["theory_z"], [log(2) / 0.5] * 4 + [np.nan] * 2)
+    result = tables(measured(cells, log_survivals([log(0.2)] * 4 + [0.0] * 2)), predict=predict)
+    assert [cell.activation.name for cell, _ in calls] == ["sigmoid", "relu", "elu"]
+    assert calls[0][1] == {"in_features": 64, "out_features": 10, "input_mean_square": 1.0}
+    assert_allclose(result.cells["theory_survival"], [0.1] * 4 + [np.nan] * 2)
+    assert_allclose(result.cells["theory_z"], [log(2) / 0.5] * 4 + [np.nan] * 2)
     assert_allclose(
-        found.summary["theory_z"], [log(2) / 0.5 * 2, np.nan, np.nan]
+        result.summary["theory_z"], [log(2) / 0.5 * 2, np.nan, np.nan]
     )  # the mean of four scatters half as much
-    assert found.summary["theory_note"].tolist() == ["", "the moon is full", ""]
-    assert_allclose(found.summary["theory_log10_sd"], [0.5 / log(10), np.nan, np.nan])
-    layers = found.layers.set_index(["step", "cell"])["theory_log10_grad_norm"]
-    for one in cells[:4]:
-        assert_allclose(layers.loc[0, cell_id(one)], np.linspace(-1, 0, one.depth), atol=1e-12)
+    assert result.summary["theory_note"].tolist() == ["", "the moon is full", ""]
+    assert_allclose(result.summary["theory_log10_sd"], [0.5 / log(10), np.nan, np.nan])
+    layers = result.layers.set_index(["step", "cell"])["theory_log10_grad_norm"]
+    for predicted_cell in cells[:4]:
+        assert_allclose(layers.loc[0, cell_id(predicted_cell)], np.linspace(-1, 0, predicted_cell.depth), atol=1e-12)
     assert layers.loc[0, cell_id(cells[4])].isna().all()
     assert layers.drop(0).isna().all()
 
@@ -280,8 +280,8 @@ def test_csv_reads_back_bit_for_bit_and_no_text_is_a_formula(tmp_path: Path) -> 
         rows = list(csv.DictReader(file))
     back = [float(row["number"]) if row["number"] else np.nan for row in rows]
     assert np.array(back).tobytes() == np.array(numbers).tobytes()
-    shown = ["'=1+1", "'+a", "'-a", "'@x", "'?x", "'?x", 'quo"te, comma', "two?lines", ""]
-    assert [row["text"] for row in rows] == shown
+    expected = ["'=1+1", "'+a", "'-a", "'@x", "'?x", "'?x", 'quo"te, comma', "two?lines", ""]
+    assert [row["text"] for row in rows] == expected
     assert [row["mixed"] for row in rows] == ["1.5", "auto", "-2", "true", "", "", "'=x", "0.00001", "3"]
     assert [row["same"] for row in rows] == ["'-a", "b", "'-a", "b", "'=c", "b", "b", "b", ""]
 

@@ -240,8 +240,8 @@ def test_several_values_in_one_text(text: str) -> None:
     assert [cell.depth for cell in cells(f"grid: {{depth: '{text}'}}")] == expected
     overridden = spec.loads("name: x", overrides=[f"depth={text}"])
     assert [cell.depth for cell in grid.expand(overridden).cells] == expected
-    given = spec.from_mapping("x", {"depth": text})
-    assert [cell.depth for cell in grid.expand(given).cells] == expected
+    loaded = spec.from_mapping("x", {"depth": text})
+    assert [cell.depth for cell in grid.expand(loaded).cells] == expected
 
 
 def test_fractions_are_computed_in_decimal() -> None:

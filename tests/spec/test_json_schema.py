@@ -142,6 +142,6 @@ def test_components_of_the_user_are_in_it(tmp_path: Path) -> None:
         "import json, sys\nfrom gradlab.cli import invoke\n"
         f"code = invoke(['schema', '--plugin', {str(file)!r}])\nsys.exit(code)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
-    validator = jsonschema.Draft202012Validator(json.loads(done.stdout))
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    validator = jsonschema.Draft202012Validator(json.loads(process.stdout))
     assert validator.is_valid({"name": "x", "grid": {"activation": [{"schema_bent": 0.3}], "activation.slope": [1, 2]}})

@@ -51,9 +51,11 @@ def test_a_value_is_what_it_means(name: str) -> None:
 
 
 def test_the_cells_are_those_of_plain_values() -> None:
-    theirs = spec.from_mapping("x", {"depth": np.array([2, 4]), "lr": np.float32(0.5), "train": {"steps": np.int64(3)}})
+    of_numpy = spec.from_mapping(
+        "x", {"depth": np.array([2, 4]), "lr": np.float32(0.5), "train": {"steps": np.int64(3)}}
+    )
     plain = spec.from_mapping("x", {"depth": [2, 4], "lr": 0.5, "train": {"steps": 3}})
-    assert grid.expand(theirs) == grid.expand(plain)
+    assert grid.expand(of_numpy) == grid.expand(plain)
 
 
 def deep() -> list[object]:

@@ -156,8 +156,8 @@ def test_what_a_table_prints_can_be_pasted_back(key: str, name: str, tmp_path: P
     if name == "transformer":  # on images, with an attention
         params |= {"attention": "shaped"}
         del params["embedding_std"]
-    written = f"name: x\n{partner}{key}: {{name: {name}{''.join(f', {k}: {v}' for k, v in params.items())}}}"
-    (cell,) = grid.expand(spec.loads(written, base_dir=tmp_path)).cells
+    text = f"name: x\n{partner}{key}: {{name: {name}{''.join(f', {k}: {v}' for k, v in params.items())}}}"
+    (cell,) = grid.expand(spec.loads(text, base_dir=tmp_path)).cells
     printed = getattr(cell, SETTINGS[key].attribute)
     assert set(dict(printed.params)) == set(params)
     (again,) = grid.expand(spec.loads(f'name: x\n{partner}{key}: "{printed}"', base_dir=tmp_path)).cells
@@ -334,8 +334,8 @@ def test_checking_a_spec_loads_neither_torch_nor_pandas_nor_numpy() -> None:
         "gradlab.planning.banks.estimate(gradlab.planning.banks.pack(cells)[0])\n"
         "print([name for name in ('torch', 'pandas', 'numpy') if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert process.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize(("installed", "runs"), [("2.8.1+cpu", False), ("2.9.0", True), ("2.13.0+cu121", True)])

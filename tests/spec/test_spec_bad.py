@@ -18,8 +18,8 @@ def bad_specs() -> dict[str, tuple[str, str]]:
     text = Path(__file__).with_name("bad_specs.txt").read_text(encoding="utf-8")
     cases = {}
     for block in text.removeprefix("=== ").split("\n\n=== "):
-        title, _, rest = block.partition("\n")
-        bad, _, says = rest.partition("--- says\n")
+        title, _, body = block.partition("\n")
+        bad, _, says = body.partition("--- says\n")
         cases[title] = (bad, says.rstrip("\n"))
     return cases
 

@@ -93,23 +93,23 @@ def test_every_command_refuses_it(
 @pytest.mark.parametrize("name", [name for name, known in NORMS.items() if known.least and name != "weight"])
 def test_the_bound_is_where_the_output_begins_to_depend_on_the_input(name: str) -> None:
     """Against a plain loop: x of shape [R, N, O], whose N or O is the bound less one, and the bound."""
-    made = norm(Named(name, (*((("groups", 1),) if "groups" in NORMS[name].params else ()), ("eps", 0.0))))
-    assert made is not None
+    layer = norm(Named(name, (*((("groups", 1),) if "groups" in NORMS[name].params else ()), ("eps", 0.0))))
+    assert layer is not None
     over_batch = "train.batch_size" in NORMS[name].least
     for size, constant in ((1, True), (3, False)):
         shape = (1, size, 4) if over_batch else (1, 4, size)
-        learned = {key: torch.full((1, shape[2]), start, dtype=torch.float64) for key, start in made.starts.items()}
-        outputs = [made(torch.rand(shape, dtype=torch.float64) + 1, learned, None, "train") for _ in range(2)]
+        learned = {key: torch.full((1, shape[2]), start, dtype=torch.float64) for key, start in layer.starts.items()}
+        outputs = [layer(torch.rand(shape, dtype=torch.float64) + 1, learned, None, "train") for _ in range(2)]
         assert bool(torch.allclose(outputs[0].nan_to_num(), outputs[1].nan_to_num())) is constant
     assert set(NORMS[name].least.values()) == {2}
 
 
 def test_weights_of_one_input_have_no_deviation() -> None:
-    made = norm(Named("weight"))
-    assert isinstance(made, WeightStandardisation)
+    layer = norm(Named("weight"))
+    assert isinstance(layer, WeightStandardisation)
     for inputs, constant in ((1, True), (2, False)):
         weight = torch.rand(1, 4, inputs, dtype=torch.float64) + 1
-        standardised = made.standardised(weight, {"norm_weight": torch.ones(1, 4, dtype=torch.float64)})
+        standardised = layer.standardised(weight, {"norm_weight": torch.ones(1, 4, dtype=torch.float64)})
         assert bool((standardised == 0).all()) is constant
     cell = Cell(task=Named("teacher", (("inputs", 1), ("samples", 64))), norm=Named("weight"), lr=0.1)
     with pytest.raises(DataError, match="one input"):

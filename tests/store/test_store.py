@@ -29,9 +29,9 @@ CELLS = (
 
 @pytest.fixture
 def directory(tmp_path: Path) -> RunDirectory:
-    made = RunDirectory(tmp_path / "results" / "x")
-    made.create()
-    return made
+    run_directory = RunDirectory(tmp_path / "results" / "x")
+    run_directory.create()
+    return run_directory
 
 
 def publish(directory: RunDirectory, bank: str, cells: tuple[Cell, ...] = CELLS, **changes: Any) -> Path:
@@ -89,18 +89,18 @@ def test_a_record_comes_back_bit_for_bit(directory: RunDirectory) -> None:
         steps = {name: random.normal(size=3) for name in field_names("step")}
         records.append(record(cell, **layers, **steps, diverged_at=3, status="diverged", clip_rate=0.25))
     directory.publish("b", CELLS, records, PROVENANCE)
-    found = directory.load()
-    assert found.cells == CELLS
-    assert found.probes.tolist() == [3, 3, 3]
-    assert found.blocks.tolist() == [2, 5, 1]
+    records_read = directory.load()
+    assert records_read.cells == CELLS
+    assert records_read.probes.tolist() == [3, 3, 3]
+    assert records_read.blocks.tolist() == [2, 5, 1]
     for name in field_names("layer"):
-        assert found.by_layer[name].tobytes() == b"".join(getattr(one, name).tobytes() for one in records)
+        assert records_read.by_layer[name].tobytes() == b"".join(getattr(record, name).tobytes() for record in records)
     for name in field_names("step"):
-        assert found.by_step[name].tobytes() == b"".join(getattr(one, name).tobytes() for one in records)
-    assert found.scalars["diverged_at"].tolist() == [3, 3, 3]
-    assert found.scalars["bank"].tolist() == ["b"] * 3
-    assert found.scalars["wall_s"].tolist() == [0.5] * 3
-    assert found.scalars["torch"].tolist() == ["2.0"] * 3
+        assert records_read.by_step[name].tobytes() == b"".join(getattr(record, name).tobytes() for record in records)
+    assert records_read.scalars["diverged_at"].tolist() == [3, 3, 3]
+    assert records_read.scalars["bank"].tolist() == ["b"] * 3
+    assert records_read.scalars["wall_s"].tolist() == [0.5] * 3
+    assert records_read.scalars["torch"].tolist() == ["2.0"] * 3
 
 
 def test_loading_follows_the_order_asked_for_across_parts(directory: RunDirectory) -> None:
@@ -116,8 +116,8 @@ def test_published_is_done_and_nothing_else_is(directory: RunDirectory) -> None:
     assert directory.done() == ({}, ())
     publish(directory, "b")
     (directory.parts / "c.parquet.123.tmp").write_bytes(b"half")
-    done, damaged = directory.done()
-    assert done == {cell_id(cell): "b" for cell in CELLS}
+    part_of, damaged = directory.done()
+    assert part_of == {cell_id(cell): "b" for cell in CELLS}
     assert damaged == ()
 
 
@@ -157,17 +157,17 @@ def test_every_single_flipped_bit_is_noticed(directory: RunDirectory) -> None:
         damaged = bytearray(whole)
         damaged[position // 8] ^= 1 << position % 8
         path.write_bytes(damaged)
-        _, found = directory.done(verify=True)
-        assert [name for name, _ in found] == ["b.parquet"], f"bit {position} of {len(whole) * 8}"
+        _, refused = directory.done(verify=True)
+        assert [name for name, _ in refused] == ["b.parquet"], f"bit {position} of {len(whole) * 8}"
 
 
-@pytest.mark.parametrize("kept", [0, 3, 4, 11, 12, 100, -1])
+@pytest.mark.parametrize("size", [0, 3, 4, 11, 12, 100, -1])
 @pytest.mark.parametrize("verify", [True, False])
-def test_a_cut_file_is_damaged(directory: RunDirectory, kept: int, verify: bool) -> None:
+def test_a_cut_file_is_damaged(directory: RunDirectory, size: int, verify: bool) -> None:
     path = publish(directory, "b")
-    path.write_bytes(path.read_bytes()[:kept])
-    done, damaged = directory.done(verify=verify)
-    assert done == {}
+    path.write_bytes(path.read_bytes()[:size])
+    part_of, damaged = directory.done(verify=verify)
+    assert part_of == {}
     assert [name for name, _ in damaged] == ["b.parquet"]
     with pytest.raises(StoreError, match="is damaged"):
         directory.load()
@@ -187,9 +187,9 @@ def test_a_column_that_an_older_part_lacks_is_empty(directory: RunDirectory) -> 
     publish(directory, "a", CELLS[:1])
     table = parts.to_table(CELLS[1:], [record(cell) for cell in CELLS[1:]], PROVENANCE)
     parts.write(directory.parts / "b.parquet", table.drop_columns(["torch", "clip_rate"]))
-    found = directory.load()
-    assert found.scalars["torch"].tolist() == ["2.0", None, None]
-    assert np.isnan(found.scalars["clip_rate"]).all()
+    loaded = directory.load()
+    assert loaded.scalars["torch"].tolist() == ["2.0", None, None]
+    assert np.isnan(loaded.scalars["clip_rate"]).all()
 
 
 def test_profiles_that_an_older_part_lacks_are_nan_at_their_places(directory: RunDirectory) -> None:
@@ -198,11 +198,11 @@ def test_profiles_that_an_older_part_lacks_are_nan_at_their_places(directory: Ru
     parts.write(directory.parts / "a.parquet", table.drop_columns(newer))
     whole = [record(CELLS[2], underflow=np.array([[0.1], [0.2], [0.3]]), loss_scale=np.array([1.0, 2.0, 4.0]))]
     directory.publish("b", CELLS[2:], whole, PROVENANCE)
-    found = directory.load()
-    assert (found.probes * found.blocks).tolist() == [6, 15, 3]
-    np.testing.assert_array_equal(found.by_layer["underflow"], [*[np.nan] * 21, 0.1, 0.2, 0.3])
-    np.testing.assert_array_equal(found.by_step["loss_scale"], [*[np.nan] * 6, 1.0, 2.0, 4.0])
-    assert not np.isnan(found.by_layer["log_grad_norm"]).any()
+    loaded = directory.load()
+    assert (loaded.probes * loaded.blocks).tolist() == [6, 15, 3]
+    np.testing.assert_array_equal(loaded.by_layer["underflow"], [*[np.nan] * 21, 0.1, 0.2, 0.3])
+    np.testing.assert_array_equal(loaded.by_step["loss_scale"], [*[np.nan] * 6, 1.0, 2.0, 4.0])
+    assert not np.isnan(loaded.by_layer["log_grad_norm"]).any()
     alone = directory.load([cell_id(cell) for cell in CELLS[:2]])
     assert np.isnan(alone.by_layer["underflow"]).all()
     assert len(alone.by_layer["underflow"]) == 21
@@ -338,32 +338,32 @@ def test_provenance_that_someone_edited_stops_nothing(directory: RunDirectory) -
 
 
 def test_only_temporaries_of_ours_are_cleared(directory: RunDirectory) -> None:
-    kept = [
+    remaining = [
         directory.path / "draft.tmp",
         directory.path / "thesis.csv.12.tmp",
         directory.path / "cells.csv.tmp",
         directory.parts / "b.parquet.x12.tmp",
         directory.checkpoints / "notes.12.tmp",
     ]
-    for path in kept:
+    for path in remaining:
         path.write_text("mine")
     with directory.lock():
         directory.create()
-    assert all(path.read_text() == "mine" for path in kept)
+    assert all(path.read_text() == "mine" for path in remaining)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need rights there")
 def test_no_link_in_a_run_directory_is_followed(directory: RunDirectory, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
-    mine = {name: outside / name for name in ("bashrc", "cells.csv.1.tmp", "b.ckpt", "b.parquet")}
-    for path in mine.values():
+    victims = {name: outside / name for name in ("bashrc", "cells.csv.1.tmp", "b.ckpt", "b.parquet")}
+    for path in victims.values():
         path.write_text("mine")
-    (directory.path / "run.log").symlink_to(mine["bashrc"])
+    (directory.path / "run.log").symlink_to(victims["bashrc"])
     with pytest.raises(StoreError, match=r"cannot write .*run\.log: it is a symbolic link"):
         directory.log("text")
-    (directory.path / f"note.txt.{os.getpid()}.tmp").symlink_to(mine["bashrc"])
-    (directory.path / "note.txt").symlink_to(mine["bashrc"])
+    (directory.path / f"note.txt.{os.getpid()}.tmp").symlink_to(victims["bashrc"])
+    (directory.path / "note.txt").symlink_to(victims["bashrc"])
     directory.write_text("note.txt", "text")
     assert not (directory.path / "note.txt").is_symlink()
     directory.checkpoints.rmdir()
@@ -382,7 +382,7 @@ def test_no_link_in_a_run_directory_is_followed(directory: RunDirectory, tmp_pat
     directory.parts.symlink_to(outside)
     with directory.lock(), pytest.raises(StoreError, match="parts: it is a symbolic link"):
         directory.create()
-    assert {path.name: path.read_text() for path in outside.iterdir()} == dict.fromkeys(mine, "mine")
+    assert {path.name: path.read_text() for path in outside.iterdir()} == dict.fromkeys(victims, "mine")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes of a name")

@@ -51,8 +51,8 @@ def test_means_of_users_and_items_are_a_ridge_regression() -> None:
     design = torch.cat([F.one_hot(x[:, 0], 6), F.one_hot(x[:, 1], 5)], 1).double()
     penalty = ratings.SHRINKAGE * torch.eye(11, dtype=torch.float64)
     deviations = torch.linalg.solve(design.T @ design + penalty, design.T @ (y - y.mean()))
-    seen = data.test_x[0].long()
-    expected = y.mean() + deviations[seen[:, 0]] + deviations[6 + seen[:, 1]]
+    pairs = data.test_x[0].long()
+    expected = y.mean() + deviations[pairs[:, 0]] + deviations[6 + pairs[:, 1]]
     torch.testing.assert_close(
         ratings.by_means((data.train_x[0], y), data.test_x[0], (6, 5)), expected, rtol=0, atol=1e-6
     )
@@ -130,16 +130,16 @@ def test_files_of_ratings_are_read_as_they_come(tmp_path: Path, name: str) -> No
     stamped = name not in ("three.txt", "book.csv")
     lines = [join([*map(str, row), *(["881250949"] if stamped else [])]) for row in rows]
     (tmp_path / name).write_text("\n".join([*([header] if header else []), *lines]) + "\n")
-    found = file.ratings(str(tmp_path / name), "user", "item", "rating", Reading())
-    assert found.vocabulary == (5, 5)
-    triples = zip(found.pairs[:, 0] + 1, found.pairs[:, 1] + 1, found.ratings.astype(int), strict=True)
+    rated = file.ratings(str(tmp_path / name), "user", "item", "rating", Reading())
+    assert rated.vocabulary == (5, 5)
+    triples = zip(rated.pairs[:, 0] + 1, rated.pairs[:, 1] + 1, rated.ratings.astype(int), strict=True)
     assert sorted(triples) == sorted(rows)
-    assert "40 ratings" in found.checked.read
-    assert ("no header" in found.checked.read) == (header is None)
-    assert not found.checked.warnings
+    assert "40 ratings" in rated.checked.read
+    assert ("no header" in rated.checked.read) == (header is None)
+    assert not rated.checked.warnings
     if header is None:
         numbered = file.ratings(str(tmp_path / name), "2", "1", "3", Reading(header=False))
-        np.testing.assert_array_equal(numbered.pairs, found.pairs[:, ::-1])
+        np.testing.assert_array_equal(numbered.pairs, rated.pairs[:, ::-1])
 
 
 @pytest.mark.parametrize(
@@ -165,9 +165,9 @@ def test_files_of_ratings_that_cannot_be_used(tmp_path: Path, text: str, words: 
 def test_missing_ratings_are_left_out_where_that_is_said(tmp_path: Path) -> None:
     text = "user,item,rating,note\n" + "".join(f"{i % 4},{i % 3},{'?' if i == 5 else i % 5},\n" for i in range(20))
     (tmp_path / "r.csv").write_text(text)
-    found = file.ratings(str(tmp_path / "r.csv"), "user", "item", "rating", Reading(missing="?"))
-    assert len(found.ratings) == 19
-    assert "1 of 20 rows have missing values and are left out" in found.checked.read
+    rated = file.ratings(str(tmp_path / "r.csv"), "user", "item", "rating", Reading(missing="?"))
+    assert len(rated.ratings) == 19
+    assert "1 of 20 rows have missing values and are left out" in rated.checked.read
 
 
 def test_ratings_can_be_left_as_they_are(tmp_path: Path) -> None:

@@ -166,12 +166,12 @@ def test_theory_of_scaled_inputs_is_what_is_measured() -> None:
     scaled = inputs.scaled(10.0)
     mean_square = sum(record.input_mean_square for record in records) / len(records)
     assert mean_square == pytest.approx(scaled.mean_square, rel=0.02)
-    found = predict(
+    prediction = predict(
         cell, in_features=scaled.in_features, out_features=scaled.out_features, input_mean_square=scaled.mean_square
     )
-    assert found.log_survival is not None
+    assert prediction.log_survival is not None
     error = float(measured.std()) / math.sqrt(len(records))
-    assert abs(float(measured.mean()) - found.log_survival) < 4 * error
+    assert abs(float(measured.mean()) - prediction.log_survival) < 4 * error
 
 
 @pytest.mark.parametrize(("standardize", "kind", "refused"), [
@@ -181,8 +181,14 @@ def test_theory_of_scaled_inputs_is_what_is_measured() -> None:
 def test_theory_refuses_a_table_that_is_left_as_it_is(standardize: object, kind: str, refused: str) -> None:
     params = (("path", "a.csv"), ("target", "y"), ("kind", kind))
     params += () if standardize is True else (("standardize", standardize),)
-    found = predict(Cell(task=Named("table", params), lr=0.1), in_features=3, out_features=2, input_mean_square=1.0)
-    assert found.reason.startswith(f"mean-field theory takes {refused} of mean 0") if refused else not found.reason
+    prediction = predict(
+        Cell(task=Named("table", params), lr=0.1), in_features=3, out_features=2, input_mean_square=1.0
+    )
+    assert (
+        prediction.reason.startswith(f"mean-field theory takes {refused} of mean 0")
+        if refused
+        else not prediction.reason
+    )
 
 
 def test_a_scale_in_a_list_of_tasks_is_told_where_it_belongs() -> None:

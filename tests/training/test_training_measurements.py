@@ -70,8 +70,10 @@ def test_every_step_counts_once_when_they_do_not_fill_the_bins_evenly() -> None:
 
 def test_the_last_finite_loss_is_that_of_the_step_before_the_divergence() -> None:
     steps = tuple(range(41))
-    made = train_bank([Cell(**FULL, lr=0.5, steps=40, probe_at=steps), Cell(**FULL, lr=1e3, steps=40, probe_at=steps)])
-    fine, lost = made
+    records = train_bank(
+        [Cell(**FULL, lr=0.5, steps=40, probe_at=steps), Cell(**FULL, lr=1e3, steps=40, probe_at=steps)]
+    )
+    fine, lost = records
     assert (fine.status, lost.status) == ("ok", "diverged")
     assert fine.loss_last_finite == pytest.approx(fine.loss[39], rel=1e-5)
     assert lost.loss_last_finite == pytest.approx(lost.loss[lost.diverged_at - 1], rel=1e-4)
@@ -104,11 +106,11 @@ def test_parts_of_an_older_version_are_read_without_the_new_columns() -> None:
     cells = [Cell(depth=2, seed=seed) for seed in range(2)]
     new = ["loss_last_finite", "target_mean_square", "train_loss_q3", "train_loss_q4", "train_loss_se", "displacement"]
     table = parts.to_table(cells, [record(cell) for cell in cells], _PROVENANCE).drop_columns(new)
-    made = tables(parts.measured(table.append_column("bank", [["b"] * 2])))
+    result = tables(parts.measured(table.append_column("bank", [["b"] * 2])))
     for name in (*new, "unmoved_blocks"):
-        assert made.cells[name].isna().all(), name
-    assert made.summary[["unmoved", "metric_lost"]].to_numpy().tolist() == [[0, 0]]
-    assert made.summary["metric"].notna().all()
+        assert result.cells[name].isna().all(), name
+    assert result.summary[["unmoved", "metric_lost"]].to_numpy().tolist() == [[0, 0]]
+    assert result.summary["metric"].notna().all()
 
 
 def _measured(cells, records):
