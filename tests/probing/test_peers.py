@@ -9,9 +9,10 @@ from gradlab.columns import field_names
 
 NOT_OF_THESE = {
     "log_cell_grad_norm", "spectral_radius", "recurrent_norm", "token_cosine", "attn_entropy", "common", "loss_scale",
-    "clip_coef", "grad_cosine",
+    "clip_coef", "grad_cosine", "validation_metric", "test_metric",
 }  # fmt: skip
-"""Of recurrent networks, of transformers and of 16 bits; a quotient of two others; and what is between samples."""
+"""Of recurrent networks, of transformers and of 16 bits; a quotient of two others; what is between samples; and the
+metric on halves of the held-out samples, whose metric is compared as a whole."""
 PROFILE = {"log_grad_norm", "loss", "metric", "clip_before", "clip_after"}
 
 
@@ -20,7 +21,9 @@ PROFILE = {"log_grad_norm", "loss", "metric", "clip_before", "clip_after"}
 )
 def test_peers_record_what_gradlab_records(record: str, recorded: set[str]) -> None:
     every = list(differences(record, depth=4))
-    assert [each for each in every if not each.largest <= each.allowed] == []
+    assert [difference for difference in every if not difference.largest <= difference.allowed] == []
     for peer in ("loop", "vmap"):
-        own = {FIELDS.get(each.quantity, each.quantity) for each in every if each.peer == peer}
-        assert own == recorded
+        quantities = {
+            FIELDS.get(difference.quantity, difference.quantity) for difference in every if difference.peer == peer
+        }
+        assert quantities == recorded
