@@ -229,7 +229,7 @@ def one_block(form: Form, networks: int, width: int = 32) -> Iterator[Row]:
         measured.append([(n * value, n * error) for value, error in map(covariance, (eta, p, eta), (eta, p, p))])
     noise = units_of(network, of).noise(np.ones(1), np.array([stream_below(form).square]))
     var_eta = pair_products(network, of, noise, 1, np.ones(1), np.ones(1))[0][0] - 1
-    theory = {"n Var η": var_eta, "n Var ε": noise.epsilon[0], "n Cov(η, ε)": noise.both[0]}
+    theory = {"n Var η": var_eta, "n Var ε": noise.epsilon[0], "n Cov(η, ε)": noise.cross[0]}
     for (what, value), small, large in zip(theory.items(), *measured, strict=True):
         limit = "c" if form.keep < 1 and "ε" in what else ""
         yield Row(f"{form}: {what}", *extrapolated(small, large), float(value), limit)
@@ -262,7 +262,7 @@ def two_samples(form: Form, networks: int, c: float = 0.6, rho: float = 0.5, wid
     known = 1 - form.sigma_b2 / of.q
     noise = units_of(network, of).noise(np.array([1.0, known * c + 1 - known]), below.square * np.array([1.0, c]))
     squares, products = pair_products(network, of, noise, 1, np.ones(2), np.array([1.0, rho**2]))
-    infinite = rho**2 * (1 - of.share + of.share * noise.kept[1]) ** 2
+    infinite = rho**2 * (1 - of.share + of.share * noise.slope_overlap[1]) ** 2
     theory = squares[1] - 1, products[1] - infinite
     for what, value, small, large in zip(("n Cov(|δ_a|², |δ_b|²)", "n Var(δ_a·δ_b)"), theory, *measured, strict=True):
         yield Row(f"{form}: {what}", *extrapolated(small, large), float(value))

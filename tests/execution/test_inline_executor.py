@@ -26,7 +26,7 @@ class TestInlineExecutor:
         assert (bad.bank, bad.result, bad.error) == (self.bank, None, "RuntimeError: no such luck with relu")
         assert bad.traceback.startswith("Traceback")
         assert good.result is not None
-        assert [one.cell for one in good.result.records] == [cell_id(other.cells[0])]
+        assert [record.cell for record in good.result.records] == [cell_id(other.cells[0])]
         assert list(executor.outcomes()) == []
 
     def test_a_work_function_that_is_not_there_ends_the_run(self) -> None:

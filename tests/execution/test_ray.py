@@ -82,22 +82,22 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         patch.setenv("RAY_health_check_failure_threshold", "3")
         from ray.cluster_utils import Cluster
 
-        made = Cluster(
+        cluster = Cluster(
             initialize_head=True,
             head_node_args={"num_cpus": 1, "num_gpus": 1, "object_store_memory": 2**28, "include_dashboard": False},
         )
-        made.second = made.add_node(num_cpus=1, object_store_memory=2**28)
-        made.wait_for_nodes()
-        yield made
-        made.shutdown()
+        cluster.second = cluster.add_node(num_cpus=1, object_store_memory=2**28)
+        cluster.wait_for_nodes()
+        yield cluster
+        cluster.shutdown()
 
 
 @pytest.fixture
 def executor(cluster: Any, request: pytest.FixtureRequest) -> Iterator[RayExecutor]:
     work, device, *options = request.param
-    found = RayExecutor(work, device, cluster.address, **dict(*options))
-    yield found
-    found.close()
+    executor = RayExecutor(work, device, cluster.address, **dict(*options))
+    yield executor
+    executor.close()
 
 
 def begun_on(file: Path, node: str) -> list[str]:
@@ -121,7 +121,7 @@ def test_failures_are_outcomes_of_their_own_kind(executor: RayExecutor) -> None:
     for depth in (6, 1, 2, 3, 4, 5):
         executor.submit(Bank(str(depth), (Cell(depth=depth, lr=0.1),)))
     found = {outcome.bank.id: outcome for outcome in executor.outcomes()}
-    assert {name: (one.error, one.cause) for name, one in found.items()} == {
+    assert {name: (outcome.error, outcome.cause) for name, outcome in found.items()} == {
         "1": ("", ""),
         "2": ("ZeroDivisionError: nothing to divide by", "exception"),
         "3": ("its worker process ended in the middle of it", "death"),

@@ -154,7 +154,7 @@ class TestRetries:
         result, _ = run(tmp_path)
         assert {(failure.cell.depth, failure.cell.seed) for failure in result.failures} == {(8, 0)}
         assert result.computed == 9
-        assert all(one.error.startswith("out of memory: MemoryError: Unable to") for one in result.failures)
+        assert all(failure.error.startswith("out of memory: MemoryError: Unable to") for failure in result.failures)
         fake()
         assert run(tmp_path)[0].computed == 3  # there may be memory now
 

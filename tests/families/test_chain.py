@@ -145,6 +145,6 @@ def test_a_mixture_goes_back_through_each_of_its_activations():
     _, together_RP = gradients(mixed, flat_RP, x, Context("train"), target)
     for r, name in enumerate(named):
         alone = MLP(dataclasses.replace(plain, activation=name, activations=(name,)))
-        own = slice(r, r + 1)
-        _, grad_RP = gradients(alone, flat_RP[own], x[own], Context("train"), target[own])
-        torch.testing.assert_close(together_RP[own], grad_RP, rtol=1e-12, atol=1e-15)
+        replica = slice(r, r + 1)
+        _, grad_RP = gradients(alone, flat_RP[replica], x[replica], Context("train"), target[replica])
+        torch.testing.assert_close(together_RP[replica], grad_RP, rtol=1e-12, atol=1e-15)

@@ -143,9 +143,9 @@ def test_batch_norm_keeps_the_running_statistics_of_torch() -> None:
     ],
 )
 def test_images_that_are_too_small_are_refused(options: dict[str, object], message: str) -> None:
-    given = ", ".join(f"{key}: {value}" for key, value in options.items())
+    params = ", ".join(f"{key}: {value}" for key, value in options.items())
     with pytest.raises(SpecError, match=message):
-        spec.loads(f"name: x\nmodel: {{name: conv, {given}}}")
+        spec.loads(f"name: x\nmodel: {{name: conv, {params}}}")
 
 
 @pytest.mark.parametrize(

@@ -82,17 +82,17 @@ def test_long_sequences_in_float32_are_torchs_own_to_the_bit_in_every_bank():
     net = torch.nn.LSTM(3, 32)
     with torch.no_grad():
         net.bias_hh_l0.zero_()
-    theirs = {"weight": net.weight_hh_l0, "input_weight": net.weight_ih_l0, "bias": net.bias_ih_l0}
+    weights = {"weight": net.weight_hh_l0, "input_weight": net.weight_ih_l0, "bias": net.bias_ih_l0}
     for r in range(3):
         alone = along(slice(r, r + 1))
         for part, expected in zip(alone, together, strict=True):
             assert torch.equal(part[0], expected[r])
-        for name, parameter in theirs.items():
+        for name, parameter in weights.items():
             blocks = learned[name][r].split(32)
             parameter.data = torch.cat([blocks[k] for k in BLOCKS["lstm"]])
         h, _ = net(x[r])
         assert torch.equal(h, together[0][r])
-        grads = torch.autograd.grad((h * v[r]).sum(), [theirs[name] for name in learned])
+        grads = torch.autograd.grad((h * v[r]).sum(), [weights[name] for name in learned])
         for grad, expected in zip(grads, together[1:], strict=True):
             blocks = expected[r].split(32)
             assert torch.equal(grad, torch.cat([blocks[k] for k in BLOCKS["lstm"]]))

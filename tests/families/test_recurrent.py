@@ -85,7 +85,7 @@ def test_backward_by_hand_is_that_of_autograd_and_of_finite_differences(name, cu
     if not cut:  # differences of the function know nothing of detached states
         for i, grad in enumerate(grads):
             step = 1e-6 * normal(*grad.shape, seed=9)
-            up, down = ([one + sign * step if one is inputs[i] else one for one in inputs] for sign in (1, -1))
+            up, down = ([value + sign * step if value is inputs[i] else value for value in inputs] for sign in (1, -1))
             difference = ((by_hand(*up) - by_hand(*down)) * v).sum() / 2
             torch.testing.assert_close(difference.detach(), (grad * step).sum(), rtol=1e-7, atol=1e-15)
 
@@ -182,8 +182,8 @@ def test_common_random_numbers():
 def test_input_and_readout_matrices_have_variance_one_over_fan_in():
     """20,000 draws: the relative error of a mean square is 1 %; indices count the ones of their one-hot vectors."""
     for gain in (1.0, 0.25):
-        own = start_of("lstm", width=100, in_features=50, params=(("input_gain", gain),))
-        assert float(own[0]["input_weight"].square().mean()) == pytest.approx(gain**2 / 50, rel=0.05)
+        scaled = start_of("lstm", width=100, in_features=50, params=(("input_gain", gain),))
+        assert float(scaled[0]["input_weight"].square().mean()) == pytest.approx(gain**2 / 50, rel=0.05)
     looked_up = start_of("rnn", width=100, in_features=2, vocabulary=(100, 100))[0]["input_weight"]
     assert float(looked_up.square().mean()) == pytest.approx(1 / 2, rel=0.05)
     readout = start_of("rnn", Named("identity"), width=100, out_features=200)[1]["weight"]

@@ -102,8 +102,8 @@ def test_both_norms_of_a_sandwich_keep_running_statistics():
 
 
 def test_settings_of_branches_mean_nothing_without_them_and_recurrent_networks_have_none():
-    one = grid.expand(spec.loads("name: x\ngrid: {branch_init: [none, zero]}")).cells
-    assert len(one) == 1
+    cells = grid.expand(spec.loads("name: x\ngrid: {branch_init: [none, zero]}")).cells
+    assert len(cells) == 1
     two = grid.expand(spec.loads("name: x\nresidual: add\ngrid: {branch_init: [none, zero]}")).cells
     assert len({cell.branch_init for cell in two}) == 2
     deep = "name: x\nresidual: deepnorm\nnorm: layer\ngrid: {residual_scale: [1, 0.5]}"

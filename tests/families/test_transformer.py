@@ -154,10 +154,10 @@ def test_a_pass_without_gradients_in_chunks_is_the_pass(monkeypatch: pytest.Monk
 def test_a_probe_that_makes_its_graphs_anew_is_the_probe(monkeypatch: pytest.MonkeyPatch) -> None:
     trainer = stirred([dataclasses.replace(BASE, model=transformer(), depth=3, seed=seed) for seed in range(2)])
     batch = (trainer.model, trainer.flat_RP, trainer.probe_x, trainer.probe_y, trainer.data.loss)
-    kept = probe(*batch)
+    unchanged = probe(*batch)
     monkeypatch.setattr("gradlab.families.transformer.network.GRAPH_BYTES", 0)
     assert trainer.model.recompute(trainer.probe_x)
     again = probe(*batch)
     for name in ("log_grad_norm_RL", "log_weight_grad_norm_RL", "saturated_RL", "token_cosine_RL", "attn_entropy_RL"):
-        torch.testing.assert_close(getattr(again, name), getattr(kept, name), rtol=1e-12, atol=1e-14)
-    torch.testing.assert_close(again.log_grad_norm_total_R, kept.log_grad_norm_total_R, rtol=1e-12, atol=1e-14)
+        torch.testing.assert_close(getattr(again, name), getattr(unchanged, name), rtol=1e-12, atol=1e-14)
+    torch.testing.assert_close(again.log_grad_norm_total_R, unchanged.log_grad_norm_total_R, rtol=1e-12, atol=1e-14)

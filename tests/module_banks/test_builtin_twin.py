@@ -37,9 +37,9 @@ def test_gradients_training_and_profile(act: str, norm: bool, record: str) -> No
     cells = [cell(seed=seed, act=act, norm=norm, probe_record=record) for seed in range(3)]
     twin = [
         dataclasses.replace(
-            one, model=Named("mlp"), activation=Named(act), norm=Named("batch" if norm else "none")
+            cell, model=Named("mlp"), activation=Named(act), norm=Named("batch" if norm else "none")
         )
-        for one in cells
+        for cell in cells
     ]  # fmt: skip
     for module, mlp in zip(*trained(cells, twin), strict=True):
         for name in (name for name in field_names("step", "layer") if name != "grad_cosine"):  # modules have none
@@ -72,7 +72,7 @@ def test_settings_of_training(setting: dict) -> None:
     register("stack", stack)
     # no batch norm: a bias before one has a gradient of rounding alone, which Adam and Muon amplify
     cells = [cell(seed=seed, **setting) for seed in range(2)]
-    twin = [dataclasses.replace(one, model=Named("mlp"), activation=Named("tanh")) for one in cells]
+    twin = [dataclasses.replace(cell, model=Named("mlp"), activation=Named("tanh")) for cell in cells]
     # in float32 sums in another order differ by some 1e-7, relative to a gradient that nearly cancels ten times that
     tolerance = 1e-5 if "precision" in setting else 1e-8
     for module, mlp in zip(*trained(cells, twin), strict=True):

@@ -61,14 +61,14 @@ def test_every_number_is_that_of_plain_autograd(name, form):
     masks = torch.randint(2, (2, 2, 4, 5), generator=torch.Generator().manual_seed(3)).double() / 0.5
     masks = masks if stacked else ()
     target = normal(2, 4, 7, 2, seed=4) if model.arch.per_step else normal(2, 4, 2, seed=4)
-    own = last_mse if form == "last_of_all" else None
+    probe_loss = last_mse if form == "last_of_all" else None
     smallest_R = torch.tensor([3e-3, 1e-3], dtype=torch.float64)
-    profile = probe(model, flat_RP, x, target, mse, masks, smallest_R, own)
+    profile = probe(model, flat_RP, x, target, mse, masks, smallest_R, probe_loss)
     for r in range(2):
         theta = flat_RP[r].clone().requires_grad_()
         walk = step_by_step(model, theta, x[r], masks[:, r] if stacked else None)
         loss = (walk.output - target[r]).square().mean()
-        watched = loss if own is None else (walk.output[:, -1] - target[r, :, -1]).square().mean()
+        watched = loss if probe_loss is None else (walk.output[:, -1] - target[r, :, -1]).square().mean()
         close(profile.loss_R[r], loss)
         (whole,) = torch.autograd.grad(loss, theta, retain_graph=True)
         close(profile.log_grad_norm_total_R[r].exp(), whole.norm())
@@ -86,13 +86,13 @@ def test_every_number_is_that_of_plain_autograd(name, form):
         else:
             assert profile.log_cell_grad_norm_RL[r].isnan().all()
         h = [torch.stack(layers) for layers in walk.h]
-        close(profile.act_mean_RL[r], [one.mean() for one in h])
-        close(profile.act_std_RL[r], [one.std(correction=0) for one in h])
+        close(profile.act_mean_RL[r], [state.mean() for state in h])
+        close(profile.act_std_RL[r], [state.std(correction=0) for state in h])
         gates = [torch.stack(layers) for layers in walk.gates]
         if name != "rnn":
             close(profile.saturated_RL[r], [(g * (1 - g) < 0.25 / 20).double().mean() for g in gates])
         elif not stacked:
-            close(profile.saturated_RL[r], [(one.square() > 0.95).double().mean() for one in h])
+            close(profile.saturated_RL[r], [(state.square() > 0.95).double().mean() for state in h])
         matrices = torch.cat([layer["weight"] for layer in named(model, theta)[:-1]])
         close(profile.weight_norm_RL[r], matrices.norm().expand(7))
         block = named(model, theta)[-2]["weight"].detach().split(5)[-1].numpy()
@@ -263,15 +263,15 @@ def test_graphs_that_are_made_again_give_the_numbers_of_those_that_are_kept(name
     model = Recurrent(architecture(name, depth=2, per_step=per_step))
     flat_RP, x = stirred(model, 2), normal(2, 4, 7, 3)
     target = normal(2, 4, 7, 2, seed=4) if per_step else normal(2, 4, 2, seed=4)
-    own = last_mse if per_step else None
+    probe_loss = last_mse if per_step else None
     assert not model.recompute(x)
-    kept = probe(model, flat_RP, x, target, mse, probe_loss=own)
+    profile = probe(model, flat_RP, x, target, mse, probe_loss=probe_loss)
     monkeypatch.setattr(network, "GRAPH_BYTES", 0)
     assert model.recompute(x)
-    again = probe(model, flat_RP, x, target, mse, probe_loss=own)
+    again = probe(model, flat_RP, x, target, mse, probe_loss=probe_loss)
     for field in dataclasses.fields(Profile):
         torch.testing.assert_close(
-            getattr(again, field.name), getattr(kept, field.name), rtol=0, atol=0, equal_nan=True
+            getattr(again, field.name), getattr(profile, field.name), rtol=0, atol=0, equal_nan=True
         )
 
 

@@ -52,7 +52,7 @@ def test_training_and_probes_on_a_gpu_are_those_of_the_cpu(norm: str, optimizer:
 
 @pytest.mark.parametrize("clip", CLIPPED, ids=lambda clip: clip.name)
 def test_clipping_on_a_gpu_is_that_of_the_cpu(clip: Named) -> None:
-    assert {each.name for each in CLIPPED} == set(CLIPS)
+    assert {rule.name for rule in CLIPPED} == set(CLIPS)
     cells = seeds(BASE, clip=clip)
     cpu, gpu = train_bank(cells, CPU), train_bank(cells, GPU)
     assert_alike(cpu, gpu)

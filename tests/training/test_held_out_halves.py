@@ -77,10 +77,10 @@ def test_the_tables_have_both_metrics_after_training() -> None:
     cells = [Cell(depth=2, width=16, lr=0.1, steps=20, seed=seed) for seed in (0, 1)]
     records = train_bank(cells)
     table = parts.to_table(cells, records, _PROVENANCE).append_column("bank", [["b", "b"]])
-    made = tables(parts.measured(table))
+    result = tables(parts.measured(table))
     for name in ("validation_metric", "test_metric"):
         values = [getattr(record, name) for record in records]
-        assert made.cells[name].tolist() == [of_cell[-1] for of_cell in values]
-        assert made.steps[name].tolist() == [value for of_cell in values for value in of_cell]
-        assert made.summary[name].tolist() == pytest.approx([np.mean([of_cell[-1] for of_cell in values])])
-    assert made.cells["test_learned"].tolist() == [record.test_learned for record in records]
+        assert result.cells[name].tolist() == [of_cell[-1] for of_cell in values]
+        assert result.steps[name].tolist() == [value for of_cell in values for value in of_cell]
+        assert result.summary[name].tolist() == pytest.approx([np.mean([of_cell[-1] for of_cell in values])])
+    assert result.cells["test_learned"].tolist() == [record.test_learned for record in records]

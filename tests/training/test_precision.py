@@ -34,10 +34,10 @@ def test_the_smallest_magnitude_is_where_torch_rounds_to_zero(name, device):
         return
     torch.set_flush_denormal(True)
     try:  # a product of that size, as in the backward of a linear map
-        one = torch.ones(2, dtype=precision.compute)
+        ones = torch.ones(2, dtype=precision.compute)
         tiny = torch.finfo(precision.compute).smallest_normal
         factors = torch.tensor([0.5, 1.0], dtype=precision.compute)
-        product = (one * tiny) * factors
+        product = (ones * tiny) * factors
     finally:
         torch.set_flush_denormal(False)
     assert product[0] == 0

@@ -60,10 +60,10 @@ NETWORKS: dict[str, Cell] = {
 def test_a_profile_has_the_numbers_of_all_to_the_bit_and_no_others(name: str) -> None:
     cells = [dataclasses.replace(NETWORKS[name], seed=seed, lr=0.01 * (seed + 1)) for seed in range(2)]
     every = train_bank(cells)
-    own = train_bank([dataclasses.replace(cell, probe_record="profile") for cell in cells])
+    profiles_only = train_bank([dataclasses.replace(cell, probe_record="profile") for cell in cells])
     along = {*field_names("layer", "stacked")}
     missing = along - PROFILE | {"grad_norm_total", "spectral_radius", "recurrent_norm"}
-    for all_of_it, profile in zip(every, own, strict=True):
+    for all_of_it, profile in zip(every, profiles_only, strict=True):
         assert all_of_it.cell != profile.cell
         assert np.isfinite(all_of_it.weight_norm).all()  # the fields that are missing have values otherwise
         for field in field_names():

@@ -60,11 +60,11 @@ def test_indices_go_through_embeddings_as_in_torch() -> None:
 @pytest.mark.parametrize("name", [*SEQUENCES, "ratings"])
 def test_a_cell_of_any_task_does_not_depend_on_its_bank(name: str) -> None:
     lengths = TASKS[name].lengths
-    own = {} if lengths is None else {"model": Named("rnn"), "seq_len": min(lengths.only, default=lengths.low)}
+    settings = {} if lengths is None else {"model": Named("rnn"), "seq_len": min(lengths.only, default=lengths.low)}
     cells = [
         Cell(
             task=Named(name), depth=1, width=3, activation=Named("tanh"), lr=0.1, steps=2, batch_size=4, seed=seed,
-            probe_batch_size=8, precision=Named("float64"), **own,
+            probe_batch_size=8, precision=Named("float64"), **settings,
         )
         for seed in (4, 9)
     ]  # fmt: skip
