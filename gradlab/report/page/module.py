@@ -25,7 +25,7 @@ _STYLE = "".join(
 )
 _OWN = (
     "td, th { padding: 2px 10px; text-align: right; } td.text, th.text { text-align: left; } img { max-width: 100%; }\n"
-    "h2 { margin-top: 26px; }\n"
+    "h2 { margin-top: 26px; } thead { position: sticky; top: 0; }\n"
 )
 _POLICY = "default-src 'none'; style-src 'sha256-{hash}'; img-src data:; base-uri 'none'; form-action 'none'"
 

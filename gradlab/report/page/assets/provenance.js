@@ -48,7 +48,7 @@ function provenanceSection() {
 function termsSection() {
   const rows = [
     ...DATA.terms,
-    ["keys", "Tab goes from part to part; in the heat map and in charts the arrow keys move, Home and End jump."],
+    ["keys", "Tab goes from part to part; in the heat map, the table and charts the arrow keys move, Home and End jump. In map and table Enter chooses, P pins."],
   ];
   return section(
     "terms",

@@ -155,7 +155,7 @@ def test_the_filter_leaves_what_where_leaves(
     assert len(ids) == len(cells) == 45
     sizes = set()
 
-    @settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), database=None)
     @given(conditions(mixed))
     def check(text: str) -> None:
         message, rows = page.execute_script(FILTER, text)
@@ -165,7 +165,7 @@ def test_the_filter_leaves_what_where_leaves(
         sizes.add(len(rows))
 
     check()
-    assert len(sizes) > 15  # not only conditions that leave all or nothing
+    assert len(sizes) > 8  # not only conditions that leave all or nothing
 
 
 @pytest.mark.parametrize(

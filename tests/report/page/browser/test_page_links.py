@@ -19,6 +19,10 @@ pytestmark = needs_chromium
 
 SEEN = """return {
   title: document.querySelector("#profile h3").textContent,
+  pinned: document.querySelector(".pins").textContent,
+  tags: [...document.querySelectorAll("[data-pin]")].map((place) => place.dataset.pin + place.dataset.row),
+  step: document.querySelector("#profile-step").value + document.querySelector("#map-step").value,
+  figures: [...document.querySelectorAll("#profile h4")].map((title) => title.textContent),
   filter: document.querySelector("#filter").value,
   measure: document.querySelector("input[name=measure]:checked").value,
   rows: [...document.querySelectorAll(".overview tbody tr")].map((row) => row.textContent),
@@ -44,10 +48,18 @@ def test_a_link_opens_what_its_writer_saw(open_page: Callable[..., Any], run: Pa
     one_of(page, 'input[value="z"]').click()
     one_of(page, '.overview th[data-key="decay"] button').click()
     one_of(page, "#profile summary").click()
+    one_of(page, "#profile-title + button").click()
+    field(page, "sigmoid", 8).send_keys("p")
+    one_of(page, "#profile-step").send_keys(Keys.END)
+    one_of(page, 'input[name="quantity"][value="dead"]').click()
     one_of(page, 'nav a[href="#overview"]').click()
     before, link = seen(page), fragment(page)
     assert (before["title"], before["filter"], before["measure"]) == ("relu depth 8", "depth>=8", "z")
-    assert before["open"] == ["numbers"]
+    assert "① relu, depth 8" in before["pinned"]
+    assert len(before["tags"]) == 4  # in the map and in the table
+    assert before["step"] == "22"
+    assert any(title.startswith("Share of dead units after step 300") for title in before["figures"])
+    assert "open=numbers" in link
     again = open_page(run, link)
     assert seen(again) == before
     assert fragment(again) == link
