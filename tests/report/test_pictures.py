@@ -10,13 +10,16 @@ import numpy as np
 import pytest
 from drawn import NAMES, cells_of, data_of, many_cells, mean_log10, tables_of, texts, with_profile
 from fake_work import FACTORS, record
+from matplotlib.colors import to_hex
 
 from gradlab.cell import Cell, Named, cell_id
 from gradlab.columns import field_names
 from gradlab.record import Record
+from gradlab.report.model.marks import mark_of
 from gradlab.report.plots import effects, heatmap, profiles, style, survival, training
 from gradlab.report.plots.data import plot_data, spread
 from gradlab.report.plots.survival_intervals import survival_intervals
+from gradlab.report.terminal.colours import EXPLODING, VANISHING
 
 
 def test_a_profile_is_the_geometric_mean_over_the_seeds_relative_to_the_last_block() -> None:
@@ -75,6 +78,16 @@ def test_names_at_the_ends_keep_their_distance_and_stay_in_the_picture() -> None
         assert all(after - before > 0.06 - 1e-9 for before, after in itertools.pairwise(moved))
         assert max(moved) <= 1.0
     assert survival._apart([0.1, 0.5], 0.06) == [0.1, 0.5]
+
+
+def test_the_heat_map_has_the_shades_of_terminal_and_page() -> None:
+    data = data_of(cells_of(depths=(2, 8, 32)))
+    shades = heatmap.picture(data).axes[0].collections[0].get_array().reshape(len(data.rows), -1)
+    expected = [[mark_of(row.points[depth]).shade for depth in (2, 8, 32)] for row in data.rows]
+    np.testing.assert_array_equal(shades, expected)
+    assert len(np.unique(shades)) > 4
+    for shade, look in ((-5, VANISHING[4]), (-1, VANISHING[0]), (1, EXPLODING[0]), (5, EXPLODING[4])):
+        assert to_hex(heatmap._SHADES(heatmap._EACH_SHADE(shade))) == look.split()[-1]
 
 
 def test_the_heat_map_prints_the_numbers_and_what_is_none() -> None:

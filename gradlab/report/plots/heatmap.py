@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize
+from matplotlib.colors import Colormap, LinearSegmentedColormap, ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -22,6 +21,7 @@ from gradlab.report.model.marks import Point, mark_of, sign_names
 from gradlab.report.model.rows import Row
 from gradlab.report.plots.data import PlotData, spread
 from gradlab.report.plots.style import INK, frame, new
+from gradlab.report.terminal.colours import EXPLODING, VANISHING
 
 __all__ = ["picture"]
 
@@ -29,7 +29,11 @@ MOST_ROWS = 40
 _WIDEST_WITH_GAPS = 24
 _FIELDS, _WITHOUT_NUMBERS, _HIGH, _LETTER = (0.56, 0.44), 3.6, 0.27, 0.076
 """Inches: a field of each map with numbers, a whole map without, a row, a letter of a label."""
-_CLIP = 6.0
+_SHADES = ListedColormap(
+    [look.rpartition(" ")[2] for look in (*reversed(VANISHING), "on #f7f7f7", *EXPLODING)], name="survival"
+)
+"""The shades of a survival on the terminal and on the page."""
+_EACH_SHADE = Normalize(-len(VANISHING) - 0.5, len(EXPLODING) + 0.5)
 _LONGEST_LABEL, _LONGEST_COLUMN = 40, 14
 
 Field = tuple[Row, int] | None
@@ -141,21 +145,21 @@ def _ticks(drawn: Map) -> tuple[list[float], list[str]]:
 def _survival(figure: Figure, axes: Axes, drawn: Map, high: float | None) -> None:
     """Draw the survival with numbers, or with a colour bar over a map `high` inches high."""
     values = drawn.values("log10_survival")
-    finite = np.abs(values[np.isfinite(values)])
-    limit = float(np.clip(np.ceil(finite.max()) if len(finite) else 1, 3, _CLIP))
-    colours, norm = matplotlib.colormaps["RdBu_r"], Normalize(-limit, limit)
-    image = _field(axes, values, colours, norm, drawn, "log10 survival")
+    shades = np.full_like(values, np.nan)
     for (y, x), value in np.ndenumerate(values):
         point = drawn.point(y, x)
-        if not np.isfinite(value):
+        if point is not None and np.isfinite(value):
+            shades[y, x] = mark_of(point).shade or 0
+    image = _field(axes, shades, _SHADES, _EACH_SHADE, drawn, "log10 survival")
+    for (y, x), shade in np.ndenumerate(shades):
+        point = drawn.point(y, x)
+        if not np.isfinite(shade):
             _blank(axes, x, y, point, drawn.failed(y, x))
         elif high is None and point is not None:
             mark = mark_of(point)
-            _write(axes, x, y, f"{mark.text} {UNICODE.sign(mark.sign)}".strip(), colours(norm(value)))
+            _write(axes, x, y, f"{mark.text} {UNICODE.sign(mark.sign)}".strip(), _SHADES(_EACH_SHADE(shade)))
     if high is not None:
-        least = f"≤{-limit:.0f}" if (values < -limit).any() else f"{-limit:.0f}"
-        most = f"≥{limit:.0f}" if (values > limit).any() else f"{limit:.0f}"
-        _bar(figure, axes, image, high, (least, most))
+        _bar(figure, axes, image, high, ("vanished", "exploded"))
 
 
 def _trainability(figure: Figure, axes: Axes, drawn: Map, high: float | None) -> None:
