@@ -169,3 +169,13 @@ def test_a_table_of_an_older_gradlab_lacks_settings(tmp_path: Path) -> None:
 
     rewrite(path, without)
     assert column(Parsed(build_page([path]).html).data, "length") == [2, 8, 32] * 3
+
+
+def test_a_configuration_that_occurs_in_two_runs_has_two_ids(tmp_path: Path) -> None:
+    cells = cells_of((2, 8), ("relu",), 2)
+    paths = [run_directory(tmp_path / name, cells) for name in ("first", "second")]
+    data = Parsed(build_page(paths).html).data
+    ids = data["configurations"]["id"]
+    assert len(ids) == len(set(ids)) == 4
+    names = [row["cell"] for row in rows_of(paths[0], "cells") if row["seed"] == "0"]
+    assert ids == [names[0][:10], names[1][:10], f"{names[0][:10]}.2", f"{names[1][:10]}.2"]

@@ -48,7 +48,10 @@ function provenanceSection() {
 function termsSection() {
   const rows = [
     ...DATA.terms,
-    ["keys", "Tab goes from part to part; in the heat map, the table and charts the arrow keys move, Home and End jump. In map and table Enter chooses, P pins."],
+    [
+      "keys",
+      "Tab goes from part to part; in the heat map, the table and charts the arrow keys move, Home and End jump. In map and table Enter chooses, P pins.",
+    ],
   ];
   return section(
     "terms",
