@@ -70,7 +70,7 @@ const MEASURES = [
           text: (row) => fixed(numberAt(row, "theory_z"), 1, true) || NOTHING_THERE,
           sign: (row) => {
             const z = numberAt(row, "theory_z");
-            return Number.isNaN(z) ? NOTHING_THERE : !isUnexplained(row) ? INSIDE : z > 0 ? "+" : MINUS;
+            return Number.isNaN(z) ? NOTHING_THERE : !isUnexplained(row) ? INSIDE : z > 0 ? "\u2191" : "\u2193";
           },
           shade: (row) => (isUnexplained(row) ? "off" : ""),
           label: (row) => `z = ${fixed(numberAt(row, "theory_z"), 1, true) || "no prediction"}`,
@@ -78,7 +78,7 @@ const MEASURES = [
             `Measured less predicted log survival, in standard deviations of the mean: beyond \u00b1${DATA.thresholds.unexplained} theory does not explain it. `,
             badgeEntry({
               shade: "off",
-              sign: `+ ${MINUS}`,
+              sign: "\u2191 \u2193",
               name: `above, below by more than ${DATA.thresholds.unexplained}`,
             }),
             badgeEntry({ shade: "", sign: INSIDE, name: "explained" }),
