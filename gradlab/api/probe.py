@@ -116,7 +116,7 @@ def build(
 def cures(
     model: nn.Module, batch: Any, loss: Loss = None, options: ProbeOptions | None = None, *, blocks: Blocks = "auto"
 ) -> tuple[Cure, ...]:
-    """Try what may mend a model, each change on a copy, and return what it does to the survival, the best first.
+    """Measure changes that may help a model, each on a copy, and return what it does to the survival, the best first.
 
     Changes are initialisations, activations, norms, residual scales, skips and, where the loss is one that can be
     trained, a learning rate that warms up. The arguments are those of `probe`.

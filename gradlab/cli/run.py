@@ -130,7 +130,7 @@ def _run(specs: Sequence[Spec], options: RunOptions, output: RunOutput, command:
         with best_effort():
             print_json({"runs": [result.document() for result in results]})
     if result.stopped and not options.fail_fast and not output.quiet:
-        hint = f"what happened is in {result.path / 'run.log'}; mend it, then run the same command again"
+        hint = f"what happened is in {result.path / 'run.log'}; fix the cause, then run the same command again"
         err(f"gradlab: {result.stopped}\n  {hint}")
     if result.interrupted:
         err(INTERRUPTED)

@@ -131,7 +131,7 @@ def load_work(target: str, device: str) -> tuple[Work, tuple[str, ...]]:
     except (Exception, SystemExit) as error:
         raise GradlabError(
             f"the workers cannot load {target}: {one_line(error)}",
-            "install what is missing into the environment gradlab runs in, or mend GRADLAB_WORK if you have set it",
+            "install what is missing into the environment gradlab runs in, or correct GRADLAB_WORK if you have set it",
         ) from error
     return work, devices
 

@@ -1,4 +1,4 @@
-"""The changes that may mend a model, each as the lines of Python that a user would write."""
+"""The changes that may help a model, each as the lines of Python that a user would write."""
 
 from __future__ import annotations
 

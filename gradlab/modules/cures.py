@@ -1,4 +1,4 @@
-"""What mends a model, tried on a copy and measured: nothing is promised that was not seen.
+"""Changes that may help a model, each measured on a copy: nothing is promised that was not measured.
 
 A cure is a change that the user can make with a few lines of code. Each is applied to a copy of the model by running
 those very lines, the copy is measured as the model was, and the survival of both is given.
@@ -25,7 +25,7 @@ __all__ = ["ChangeNotTried", "Cure", "cures"]
 
 
 class ChangeNotTried(UserWarning):
-    """A change that may mend a model could not be made on it, or the model does not run with it."""
+    """A change that may help a model could not be made on it, or the model does not run with it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ class Probe(MeasuredModel):
         self, result: ProbeResult, cures: Callable[[], tuple[Cure, ...]] | None = None,
         verify: Callable[[], float] | None = None,
     ) -> None:  # fmt: skip
-        """`result` is what `gradlab.api.probe.probe` returns, to the command line too; `cures` tries what mends it,
+        """`result` is what `gradlab.api.probe.probe` returns, to the command line too; `cures` measures changes,
         `verify` measures it by plain autograd."""
         self.result = result
         self._cures, self._verify = cures, verify
@@ -47,7 +47,7 @@ class Probe(MeasuredModel):
         return self.result.report
 
     def cure(self) -> tuple[Cure, ...]:
-        """Try what may mend the model, each change on a copy of it, and return what each does, the best first.
+        """Measure changes that may help the model, each on a copy of it, and return what each does, the best first.
 
         A `Cure` has the change in words (`what`), its source, the lines of Python that make it (`code`), the numbers
         `before` and `after`, and whether it `helps`. Tried at the first call. Raises UsageError for a model that

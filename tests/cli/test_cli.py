@@ -103,7 +103,7 @@ def test_a_run_in_which_nothing_works_stops_and_explains_itself(gradlab: Callabl
     assert "stopped: 24 of 54 not run" in out
     assert err.endswith(
         "gradlab: stopped, as all of the first 5 banks failed for one reason: RuntimeError: no such luck with relu\n"
-        "  what happened is in results/demo/run.log; mend it, then run the same command again\n"
+        "  what happened is in results/demo/run.log; fix the cause, then run the same command again\n"
     )
     assert gradlab("run", "demo.yaml", "-s", "depth=1..9")[0] == 0
 

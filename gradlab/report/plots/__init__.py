@@ -140,7 +140,8 @@ def load() -> None:
         importlib.import_module("gradlab.report.plots.style")
     except Exception as error:  # a matplotlibrc that cannot be read, an installation that is damaged
         raise UsageError(
-            f"matplotlib cannot be loaded: {type(error).__name__}: {error}", "mend MATPLOTLIBRC, or the installation"
+            f"matplotlib cannot be loaded: {type(error).__name__}: {error}",
+            "correct MATPLOTLIBRC, or repair the installation",
         ) from error
     finally:
         if backend is not None:
