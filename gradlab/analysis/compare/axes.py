@@ -18,8 +18,8 @@ def axes_of(cells: pd.DataFrame) -> dict[str, Axis]:
     """Return what the tables of these cells run over: the axes of their families by setting, each setting once."""
     axes: dict[str, Axis] = {}
     for axis, models in models_by_axis(cells["model"].unique().tolist()).items():
-        own = cells[cells["model"].isin(models)]
-        over = axis_of(models, [key for key in (axis.setting, "depth") if own[key].nunique() > 1])
+        cells_of_axis = cells[cells["model"].isin(models)]
+        over = axis_of(models, [key for key in (axis.setting, "depth") if cells_of_axis[key].nunique() > 1])
         axes.setdefault(over.setting, over)
     return axes
 
@@ -44,8 +44,8 @@ def lengths_of(table: pd.DataFrame, axes: Sequence[str]) -> NDArray[np.int64]:
     over = over_of(table, axes)
     lengths = np.zeros(len(table), dtype=np.int64)
     for setting in axes:
-        own = over == setting
-        lengths[own] = table[setting].to_numpy()[own].astype(np.int64)
+        on_axis = over == setting
+        lengths[on_axis] = table[setting].to_numpy()[on_axis].astype(np.int64)
     return lengths
 
 

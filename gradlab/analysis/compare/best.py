@@ -112,9 +112,9 @@ def with_choice(table: pd.DataFrame, best: Best | None) -> pd.DataFrame:
     if best is None:
         return table
     chosen = best.table.iloc[best.places(table)].reset_index(drop=True)
-    more = {f"best_{key}": chosen[key] for key in best.keys}
-    more["ties"] = chosen["ties"].map("; ".join)
-    return table.assign(**more, **{name: chosen[name] for name in _ATTACHED})
+    columns = {f"best_{key}": chosen[key] for key in best.keys}
+    columns["ties"] = chosen["ties"].map("; ".join)
+    return table.assign(**columns, **{name: chosen[name] for name in _ATTACHED})
 
 
 def _place(row: Mapping[Hashable, Any], keys: Sequence[str]) -> tuple[str, ...]:
@@ -132,9 +132,9 @@ def _check_measured(cells: pd.DataFrame) -> None:
     if "test_learned" not in cells:
         missing[:] = True
     if missing.any():
-        what = f"{int(missing.sum()):,} of {len(cells):,} cells"
+        affected = f"{int(missing.sum()):,} of {len(cells):,} cells"
         raise UsageError(
-            f"--best: {what} have no validation_metric and test_metric: an older version of gradlab computed them, "
+            f"--best: {affected} have no validation_metric and test_metric: an older version of gradlab computed them, "
             "which did not measure the two halves of the held-out samples apart",
             "compute them again: run the spec with --fresh, or into another directory with --out",
         )
@@ -232,7 +232,7 @@ def _described(
         .reset_index(drop=True)
         .assign(
             values=grouped.size().to_numpy(),
-            ties=pd.Series([tuple(own["label"][own["tie"]]) for _, own in grouped], dtype=object),
+            ties=pd.Series([tuple(rows["label"][rows["tie"]]) for _, rows in grouped], dtype=object),
             decided=choice.decided,
             learned=learned.to_numpy()[choice.chosen],
             sensitivity=(grouped["test"].max() - grouped["test"].min()).to_numpy(),

@@ -123,8 +123,8 @@ def _ties(trials: Trials, candidate: Integers, owner: Integers, chosen: Integers
     score = dict(zip(zip(candidate, trials.seed, strict=True), trials.validation, strict=True))
     of_best = [score.get(pair, np.nan) for pair in zip(best[candidate], trials.seed, strict=True)]
     difference = mean_interval(np.array(of_best, dtype=np.float64) - trials.validation, candidate, size)
-    freedom, others = np.maximum(difference.count - 1, 1), np.maximum(np.bincount(owner) - 1, 1)
-    bound = stdtrit(freedom, 1 - LEVEL / others[owner]) / stdtrit(freedom, 1 - LEVEL / 2)
+    freedom, alternatives = np.maximum(difference.count - 1, 1), np.maximum(np.bincount(owner) - 1, 1)
+    bound = stdtrit(freedom, 1 - LEVEL / alternatives[owner]) / stdtrit(freedom, 1 - LEVEL / 2)
     worse = difference.mean - bound * (difference.high - difference.mean) > 0
     rivals = np.arange(size) != best
     decided = np.bincount(owner, rivals & (difference.count < FEWEST_SEEDS), len(chosen)) == 0

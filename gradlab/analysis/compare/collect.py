@@ -103,15 +103,15 @@ def _frame(run: Run, measured: Records) -> pd.DataFrame:
     configurations, group = configurations_of(measured.cells)
     predicted = ask(Predictions(run.directory, ask=False), measured, group, configurations)
     frame = cells_table(measured, profiles, predicted, group, _COLUMNS)
-    written = run.predictions(measured)
+    predictions = run.predictions(measured)
     first, last = measured.first_row, measured.first_row + measured.probes - 1
     log_survival, log_decay = profiles.log_survival[first], profiles.log_decay[first]
     with np.errstate(over="ignore", divide="ignore"):
-        more: dict[str, Any] = {
+        columns: dict[str, Any] = {
             **{key: _plain(frame[key].tolist()) for key in SETTINGS},
             **{column.name: _texts(frame[column.name]) for column in COLUMNS
                if column.name in frame and column.kind == "text"},
-            **({} if written is None else {str(name): values for name, values in written.items()}),
+            **({} if predictions is None else {str(name): values for name, values in predictions.items()}),
             "survival": np.exp(log_survival),
             "decay": np.exp(log_decay),
             "survival_final": np.exp(profiles.log_survival[last]),
@@ -120,7 +120,7 @@ def _frame(run: Run, measured: Records) -> pd.DataFrame:
             "log10_reach": np.log10(reach(log_decay)),
             **{name: _texts(measured.scalars[name]) for name in ("gradlab", "torch")},
         }  # fmt: skip
-    return frame.assign(**more)
+    return frame.assign(**columns)
 
 
 def _texts(values: Any) -> pd.Series[Any]:
@@ -139,13 +139,13 @@ def unlike(cells: pd.DataFrame) -> str:
     runs do not all have the same.
     """
     differences = []
-    for column, what in (("gradlab", "gradlab"), ("torch", "torch"), ("device", "device"), ("precision", "precision")):
+    for column, name in (("gradlab", "gradlab"), ("torch", "torch"), ("device", "device"), ("precision", "precision")):
         owners: dict[str, list[str]] = {}
         for value, run in cells[[column, "run"]].drop_duplicates().itertuples(index=False):
             owners.setdefault(str(value) or "unknown", []).append(run)
         if column == "precision" and len({tuple(sorted(names)) for names in owners.values()}) == 1:
             continue
         if len(owners) > 1:
-            each = "; ".join(f"{value}: {', '.join(names)}" for value, names in sorted(owners.items()))
-            differences.append(f"{what} ({each})")
+            groups = "; ".join(f"{value}: {', '.join(names)}" for value, names in sorted(owners.items()))
+            differences.append(f"{name} ({groups})")
     return ", ".join(differences)

@@ -119,7 +119,7 @@ def compare(collection: Collection, question: Question) -> Comparison:
     cells, warnings = _chosen(collection.cells, question.where)
     cells, notes = _counted_once(cells)
     warnings += notes
-    whole = cells
+    all_cells = cells
     cells = split_parameters(cells, ",".join(filter(None, (question.by, question.best))), question.baseline)
     best = None
     if question.best is None:
@@ -127,13 +127,13 @@ def compare(collection: Collection, question: Question) -> Comparison:
     else:
         refuse_named_twice(question.best, question.by, question.baseline)
         best, cells, plan = folded(cells, question.best)
-        whole = whole[best.cells].reset_index(drop=True)
+        all_cells = all_cells[best.cells].reset_index(drop=True)
     varied = [factor.name for factor in plan.varied]
     baseline = {} if question.baseline is None else parse_baseline(question.baseline, plan)
     configurations = with_choice(mean_table(cells, plan, varied), best)
     by = _usual_rows(cells, plan, varied) if question.by is None else row_settings(question.by, varied)
     table = configurations if question.by is None else mean_table(cells, plan, by)
-    shown = sorted_rows(table, by, plan.axes, question.sort, question.top)
+    ordered = sorted_rows(table, by, plan.axes, question.sort, question.top)
     metric_names = sorted(set(cells["metric_name"]))
     # without an update the metric depends on the initial readout alone
     trained = plan.fixed.get("train.steps") != 0
@@ -155,10 +155,10 @@ def compare(collection: Collection, question: Question) -> Comparison:
         response=response,
         metric_name=metric_names[0] if len(metric_names) == 1 else "",
         by=tuple(by),
-        table=shown,
+        table=ordered,
         rows=len(labels_of(table, by, plan.axes).assign(over=over_of(table, plan.axes)).drop_duplicates()),
         configurations=configurations,
-        analyses=tuple(analyse(cells, plan, each) for each in analysed),
+        analyses=tuple(analyse(cells, plan, quantity) for quantity in analysed),
         baseline=baseline,
         paired=compare_with_baseline(cells, plan, response, baseline) if baseline else (),
         judgement=judgement,
@@ -166,7 +166,7 @@ def compare(collection: Collection, question: Question) -> Comparison:
             verdict: improvements(cells, plan, survival, verdict, judgement, learned)
             for verdict in ("vanishing", "exploding")
         },
-        checks=tuple(_check(text, configurations, whole, plan) for text in question.fail_on),
+        checks=tuple(_check(text, configurations, all_cells, plan) for text in question.fail_on),
         best=best,
         warnings=tuple(warnings),
     )
@@ -218,9 +218,9 @@ def _counted_once(cells: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 
     Of two that differ in `probe.record` the one that measured everything stays, else the first.
     """
-    same = [key for key in SETTINGS if key not in ASIDE]
+    settings = [key for key in SETTINGS if key not in ASIDE]
     by_record = cells.sort_values("probe.record", kind="stable")  # all before profile
-    repeated = by_record.duplicated([*same, "seed"]).reindex(cells.index).to_numpy()
+    repeated = by_record.duplicated([*settings, "seed"]).reindex(cells.index).to_numpy()
     if not repeated.any():
         return cells, []
     aside = [key for key in ASIDE if key != "seed" and cells[key].astype(str).nunique() > 1]
@@ -238,13 +238,13 @@ def _values(column: pd.Series[Any]) -> str:
 def _check(text: str, configurations: pd.DataFrame, cells: pd.DataFrame, plan: Design) -> Check:
     first = np.unique(plan.configuration, return_index=True)[1]
     settings = cells.iloc[first][[key for key in SETTINGS if key != "seed"]].reset_index(drop=True)
-    whole = pd.concat(
+    frame = pd.concat(
         [settings, configurations.drop(columns=[key for key in settings if key in configurations])], axis=1
     )
-    condition = read_condition(text, whole, "--fail-on")
-    fits = truth(condition, whole)
+    condition = read_condition(text, frame, "--fail-on")
+    fits = truth(condition, frame)
     keys = _shown(plan, names(condition))
-    return Check(text, names(condition), whole.loc[fits.holds, keys], whole.loc[fits.unknown, keys])
+    return Check(text, names(condition), frame.loc[fits.holds, keys], frame.loc[fits.unknown, keys])
 
 
 def _shown(plan: Design, columns: Sequence[str]) -> list[str]:

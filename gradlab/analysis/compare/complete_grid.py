@@ -29,10 +29,10 @@ def complete_grid(codes: Integers) -> Rows:
     exponential time (it contains the largest biclique of a bipartite graph, Peeters 2003, doi
     10.1016/S0166-218X(03)00333-0).
     """
-    whole = np.ones(len(codes), dtype=bool)
+    all_rows = np.ones(len(codes), dtype=bool)
     if not len(codes) or is_complete(codes):
-        return whole
-    starts = [whole]
+        return all_rows
+    starts = [all_rows]
     for column in codes.T:
         levels = np.unique(column)
         if 1 < len(levels) <= _MOST_LEVELS:

@@ -56,7 +56,9 @@ def truth(expression: Expression, frame: pd.DataFrame) -> Truth:
     """Return what an expression says of the rows of `frame`."""
     columns = {name: _plain(frame[name]) for name in names(expression)}
     truths = evaluate_columns(expression, columns, len(frame))
-    return Truth(np.array([each is True for each in truths], bool), np.array([each is None for each in truths], bool))
+    return Truth(
+        np.array([value is True for value in truths], bool), np.array([value is None for value in truths], bool)
+    )
 
 
 def _read(text: str, columns: Columns, flag: str) -> Expression:

@@ -61,41 +61,41 @@ def main_effects(values: Floats, factors: Sequence[Factor], seed: Integers) -> M
     codes = [factor.codes[usable] for factor in factors]
     effects: list[LevelEffect] = []
     notes: list[str] = []
-    same: list[str] = []
+    constant: list[str] = []
     rounding = 1e-12 * float(np.abs(y).max(initial=0.0))
     for index, factor in enumerate(factors):
         every = joint([other.codes for place, other in enumerate(factors) if place != index], len(values))
         others = every[usable]
-        there = _counts(factor.codes, every, int(every.max(initial=-1)) + 1, len(factor.levels)) > 0
-        table = _with_scatter(_counts(codes[index], others, *there.shape))
+        present = _counts(factor.codes, every, int(every.max(initial=-1)) + 1, len(factor.levels)) > 0
+        table = _with_scatter(_counts(codes[index], others, *present.shape))
         levels, settings = matched(table > 0)
         title = factor.title
         if len(levels) < 2:
             reason = "no two of its levels were measured with all other settings alike"
-            if (there.sum(1) > 1).any():
+            if (present.sum(1) > 1).any():
                 reason = "with all other settings alike, no two of its levels have enough finite values"
             notes.append(f"no effect of {title}: {reason}")
             continue
-        notes += _left_out(factor, levels, there[settings], table[settings] > 0)
+        notes += _left_out(factor, levels, present[settings], table[settings] > 0)
         if len(settings) < len(table):
             notes.append(
                 f"{title}: from {len(settings):,} of {len(table):,} settings of the rest, where all its levels meet"
             )
-        own = _effects(factor, levels, settings, y, codes[index], others, s)
-        if any(abs(effect.effect) > rounding or effect.high > rounding for effect in own):
-            effects += own
+        level_effects = _effects(factor, levels, settings, y, codes[index], others, s)
+        if any(abs(effect.effect) > rounding or effect.high > rounding for effect in level_effects):
+            effects += level_effects
         else:
-            same.append(title)
-    if same:
-        notes.insert(0, f"the same at every level: {', '.join(same)}")
+            constant.append(title)
+    if constant:
+        notes.insert(0, f"the same at every level: {', '.join(constant)}")
     return MainEffects(tuple(effects), tuple(notes))
 
 
-def _left_out(factor: Factor, levels: Integers, there: NDArray[np.bool_], usable: NDArray[np.bool_]) -> list[str]:
+def _left_out(factor: Factor, levels: Integers, present: NDArray[np.bool_], usable: NDArray[np.bool_]) -> list[str]:
     """Return which levels are not compared and why; both tables [settings that are compared, all levels]."""
     reasons: dict[str, list[str]] = {}
     for place in sorted(set(range(len(factor.levels))) - set(levels.tolist())):
-        measured, total = int(there[:, place].sum()), len(there)
+        measured, total = int(present[:, place].sum()), len(present)
         reason = f"measured at {measured:,} of the {total:,} settings of the others only"
         if not measured:
             reason = "never measured at the settings of the others"

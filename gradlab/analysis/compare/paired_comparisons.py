@@ -165,11 +165,11 @@ def improvements(
     tests = _differences(pairs, group, len(names), response)
     levels = {factor.name: factor.level_labels for factor in plan.factors}
     titles = {factor.name: factor.title for factor in plan.factors}
-    wanted = "+" if verdict == "vanishing" else "-"
+    improving_sign = "+" if verdict == "vanishing" else "-"
     improved = []
     for index, (name, source, target) in enumerate(names):
         difference, left_out = tests[index]
-        if difference.sign != wanted:
+        if difference.sign != improving_sign:
             continue
         rows = pairs.loc[group == index, ["row_before", "row"]].to_numpy()
         before, after = np.unique(plan.configuration[rows], axis=0).T
@@ -181,7 +181,14 @@ def improvements(
         learned_before, learned = int(mostly[before].sum()), int(mostly[after].sum())
         improved.append(Improvement(change, len(before), healthy, learned_before, learned))
     return tuple(
-        sorted(improved, key=lambda one: (-one.healthy, one.healthy < one.networks, -abs(one.change.difference.mean)))
+        sorted(
+            improved,
+            key=lambda improvement: (
+                -improvement.healthy,
+                improvement.healthy < improvement.networks,
+                -abs(improvement.change.difference.mean),
+            ),
+        )
     )
 
 

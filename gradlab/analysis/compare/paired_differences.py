@@ -72,8 +72,10 @@ def paired_differences(
     np.maximum.at(largest, group, np.abs(values))
     pairs = np.bincount(group, minlength=groups)
     place = joint([group, block], len(values))
-    same = np.sign(sums(place, values, int(place.max(initial=-1)) + 1)) == np.sign(means.mean)[owner_of(place, group)]
-    agree = np.bincount(owner_of(place, group), same, groups)
+    same_sign = (
+        np.sign(sums(place, values, int(place.max(initial=-1)) + 1)) == np.sign(means.mean)[owner_of(place, group)]
+    )
+    agree = np.bincount(owner_of(place, group), same_sign, groups)
     with np.errstate(divide="ignore", invalid="ignore"):
         t = np.abs(means.mean) / (half / stdtrit(np.maximum(means.freedom, 1), 1 - LEVEL / 2))
     p = np.where(largest == 0, np.nan, 2 * stdtr(np.maximum(means.freedom, 1), -t))
@@ -115,9 +117,9 @@ def _with_scatter(values: Floats, block: Integers, group: Integers, groups: int)
     finite = np.isfinite(values)
     place = joint([group, block], len(values))
     several = (np.bincount(place, finite) > 1)[place] if len(values) else finite
-    some = np.bincount(group, several & finite, groups) > 0
-    kept: NDArray[np.bool_] = finite & (several | ~some[group])
-    return kept
+    has_several = np.bincount(group, several & finite, groups) > 0
+    usable: NDArray[np.bool_] = finite & (several | ~has_several[group])
+    return usable
 
 
 def holm(p: Floats) -> Floats:

@@ -24,10 +24,10 @@ def split_parameters(cells: pd.DataFrame, by: str | None, baseline: str | None) 
     are several components, all with the same several values of it. A setting that one of the two names as a whole stays
     whole.
     """
-    asked = [*row_keys(by or ""), *_NAMED.findall(baseline or "")]
-    keys = [key for key in dict.fromkeys(asked) if parameter_of(key) is not None]
+    requested = [*row_keys(by or ""), *_NAMED.findall(baseline or "")]
+    keys = [key for key in dict.fromkeys(requested) if parameter_of(key) is not None]
     for owner in REGISTRIES:
-        if owner not in asked and cells[owner].nunique() > 3:
+        if owner not in requested and cells[owner].nunique() > 3:
             keys += [key for key in _crossed(cells, owner) if key not in keys]
     for key in keys:
         owner, _, name = key.rpartition(".")
@@ -42,14 +42,14 @@ def _crossed(cells: pd.DataFrame, owner: str) -> list[str]:
     """Return the dotted keys of the parameters that are crossed with the components of a setting."""
     components = [read_component(str(text)) for text in cells[owner].unique()]
     names = {name for name, _ in components}
-    written = dict.fromkeys(parameter for _, parameters in components for parameter, _ in parameters)
+    parameter_names = dict.fromkeys(parameter for _, parameters in components for parameter, _ in parameters)
     crossed = []
-    for parameter in written if len(names) > 1 else ():
+    for parameter in parameter_names if len(names) > 1 else ():
         key = f"{owner}.{parameter}"
         values: dict[str, set[object]] = {name: set() for name in names}
         for name, parameters in components:
-            given = tuple((other, value) for other, value in parameters if value is not None)
-            values[name].add(value_of(key, {owner: Named(name, given)}) if parameter_of(key) is not None else None)
+            explicit = tuple((other, value) for other, value in parameters if value is not None)
+            values[name].add(value_of(key, {owner: Named(name, explicit)}) if parameter_of(key) is not None else None)
         first, *others = values.values()
         if len(first) > 1 and None not in first and all(other == first for other in others):
             crossed.append(key)

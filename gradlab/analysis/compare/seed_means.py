@@ -134,9 +134,9 @@ def seed_contributions(
     around = sums(cluster, off * unbiased(repeats)[c], len(owner))
     mean = np.where(members > 0, sums(owner, parts, groups), np.nan)
     with np.errstate(over="ignore"):  # the loss of a diverging network: its interval is infinite
-        each = np.square(around)
-        squares = sums(owner, each, groups)
-    seeds, freedom = freedom_of(each, seed_set, owner, groups)
+        squared = np.square(around)
+        squares = sums(owner, squared, groups)
+    seeds, freedom = freedom_of(squared, seed_set, owner, groups)
     single = np.bincount(owner_of(c, g), repeats < 2, groups) > 0
     freedom[single] = 0.0
     return SeedContributions(mean, squares, seeds, freedom, owner, parts, members)
@@ -183,18 +183,18 @@ def level_deviations(values: Floats, level: Integers, configuration: Integers, s
     share = values / (repeats[configuration] * np.count_nonzero(repeats))
     off = share - sums(configuration, share, len(repeats))[configuration] / repeats[configuration]
 
-    def contrast(each: Floats) -> Floats:
-        of_level = sums(level * pairs + pair, each, levels * pairs).reshape(levels, pairs)
+    def contrast(values: Floats) -> Floats:
+        of_level = sums(level * pairs + pair, values, levels * pairs).reshape(levels, pairs)
         deviations: Floats = levels * of_level - of_level.sum(axis=0)
         return deviations
 
     mean = contrast(share).sum(axis=1)
     with np.errstate(over="ignore"):  # the loss of a diverging network: its interval is infinite
-        each = np.square(contrast(off * unbiased(repeats)[configuration]))
+        squared = np.square(contrast(off * unbiased(repeats)[configuration]))
     group = np.arange(levels)[:, None]
     of_set, of_level = (group * sets + seed_set).ravel(), (group + np.zeros(pairs, dtype=np.int64)).ravel()
-    seeds, freedom = freedom_of(each.ravel(), of_set, of_level, levels)
+    seeds, freedom = freedom_of(squared.ravel(), of_set, of_level, levels)
     if (repeats == 1).any():
         freedom[:] = 0.0
-    half = half_width(each.sum(axis=1), freedom)
+    half = half_width(squared.sum(axis=1), freedom)
     return Interval(mean, mean - half, mean + half, seeds)

@@ -82,7 +82,7 @@ def variance_shares(values: Floats, factors: Sequence[Factor], seed: Integers) -
     usable = np.isfinite(values)
     left_out = int(len(values) - usable.sum())
     varied = [factor for factor in factors if len(np.unique(factor.codes[usable])) > 1]
-    gone = [factor.title for factor in factors if factor.name not in {kept.name for kept in varied}]
+    gone = [factor.title for factor in factors if factor.name not in {other.name for other in varied}]
     notes = [f"{name} has one level left among the cells with a value" for name in gone] if usable.any() else []
     configuration = joint([factor.codes[usable] for factor in varied], int(usable.sum()))
     first = np.unique(configuration, return_index=True)[1]
@@ -104,24 +104,24 @@ def variance_shares(values: Floats, factors: Sequence[Factor], seed: Integers) -
         reason = "no cell has a value" if not len(y) else "one cell has a value" if len(y) == 1 else "does not vary"
         return replace(shares, notes=(*notes, reason))
     inside = joint([configuration[chosen]], len(y))
-    kept = [(f.title, joint([codes[part, place]], int(part.sum()))) for place, f in enumerate(varied)]
-    kept = [(title, code) for title, code in kept if code.max() > 0]
-    if not kept:
+    varying = [(f.title, joint([codes[part, place]], int(part.sum()))) for place, f in enumerate(varied)]
+    varying = [(title, code) for title, code in varying if code.max() > 0]
+    if not varying:
         return replace(shares, notes=(*notes, "nothing varies but the seed"))
-    return _analysed(replace(shares, notes=tuple(notes)), y, inside, s, kept)
+    return _analysed(replace(shares, notes=tuple(notes)), y, inside, s, varying)
 
 
 def _described(
-    factors: Sequence[Factor], codes: Integers, part: np.ndarray[tuple[int], np.dtype[np.bool_]], those: str
+    factors: Sequence[Factor], codes: Integers, part: np.ndarray[tuple[int], np.dtype[np.bool_]], suffix: str
 ) -> str:
     """Return what a part of the configurations is: ``8 of 12 configurations; init he, xavier; width 64``."""
-    texts = [f"{int(part.sum()):,} of {len(part):,} configurations{those}"]
+    texts = [f"{int(part.sum()):,} of {len(part):,} configurations{suffix}"]
     for place, factor in enumerate(factors):
         levels = np.unique(codes[part, place])
         if len(levels) < len(np.unique(codes[:, place])):
             names = [factor.level_labels[int(level)] for level in levels[:_LISTED]]
-            more = f" and {len(levels) - _LISTED} more" if len(levels) > _LISTED else ""
-            texts.append(f"{factor.title} {', '.join(names)}{more}")
+            unlisted = f" and {len(levels) - _LISTED} more" if len(levels) > _LISTED else ""
+            texts.append(f"{factor.title} {', '.join(names)}{unlisted}")
     return "; ".join(texts)
 
 
@@ -163,39 +163,39 @@ def _analysed(
     common = term(("seed",), seed_free, seed_squares) if seed_free else None
     residual = None
     if not isnan(scatter):
-        rest = 1.0 - sum(each.omega2 for each in (*terms, above, common) if each is not None)
+        residual_share = 1.0 - sum(component.omega2 for component in (*terms, above, common) if component is not None)
         free, square = (pure_free, pure) if pure_free else (higher_free, higher)
-        residual = VarianceTerm((), free, square, square / total, max(rest, 0.0))
-    terms.sort(key=lambda each: -each.eta2)
+        residual = VarianceTerm((), free, square, square / total, max(residual_share, 0.0))
+    terms.sort(key=lambda component: -component.eta2)
     return replace(shares, terms=tuple(terms), higher=above, seed=common, residual=residual, notes=tuple(notes))
 
 
 def _sums_of_squares(cube: Floats, scale: float) -> dict[tuple[int, ...], tuple[int, float]]:
     """Return freedom and sum of squares of each axis and each pair of axes of the centred means `cube`."""
     axes = range(cube.ndim)
-    found: dict[tuple[int, ...], tuple[int, float]] = {}
+    squares: dict[tuple[int, ...], tuple[int, float]] = {}
     single = [cube.mean(axis=tuple(other for other in axes if other != axis), keepdims=True) for axis in axes]
     for axis in axes:
         square = scale * cube.size / cube.shape[axis] * float(np.square(single[axis]).sum())
-        found[axis,] = (cube.shape[axis] - 1, square)
+        squares[axis,] = (cube.shape[axis] - 1, square)
     for a, b in combinations(axes, 2):
-        both = cube.mean(axis=tuple(other for other in axes if other not in (a, b)), keepdims=True)
-        square = scale * cube.size / both.size * float(np.square(both - single[a] - single[b]).sum())
-        found[a, b] = ((cube.shape[a] - 1) * (cube.shape[b] - 1), square)
-    return found
+        pair_means = cube.mean(axis=tuple(other for other in axes if other not in (a, b)), keepdims=True)
+        square = scale * cube.size / pair_means.size * float(np.square(pair_means - single[a] - single[b]).sum())
+        squares[a, b] = ((cube.shape[a] - 1) * (cube.shape[b] - 1), square)
+    return squares
 
 
 def _within(y: Floats, configuration: Integers, seed: Integers) -> tuple[float, int, float, int]:
     """Return squares and freedom of the scatter within configurations, then of what the seeds have in common there."""
     counts = csr_array(coo_array((np.ones(len(y)), (configuration, seed))))
-    repeats, each = np.bincount(configuration), np.bincount(seed)
+    repeats, per_seed = np.bincount(configuration), np.bincount(seed)
     sums = np.bincount(configuration, y)
     inside = float(y @ y) - float(np.square(sums) @ (1 / repeats))
     scaled = csr_array(diags_array(1 / repeats) @ counts)
-    gram = np.diag(each) - (counts.T @ scaled).toarray()
+    gram = np.diag(per_seed) - (counts.T @ scaled).toarray()
     cross = np.bincount(seed, y) - scaled.T @ sums
     common = float(cross @ np.linalg.pinv(gram, rcond=1e-10, hermitian=True) @ cross)
     sets = int(seed_sets(configuration, seed, np.zeros(len(y), np.int64))[2].max(initial=-1)) + 1
-    free = len(each) - sets
+    free = len(per_seed) - sets
     pure_free = len(y) - len(repeats) - free
     return max(inside - common, 0.0) if pure_free else 0.0, pure_free, common, free

@@ -133,16 +133,16 @@ def _pairs(statement: Statement, every: Sequence[Configuration]) -> list[tuple[_
         return [(_number(left, every), _number(right, every))]
     if _single(right):
         constant = _number(right, every)
-        return [(_value(left, each), constant) for each in _chosen(left, every)]
+        return [(_value(left, configuration), constant) for configuration in _chosen(left, every)]
     if _single(left):
         constant = _number(left, every)
-        return [(constant, _value(right, each)) for each in _chosen(right, every)]
+        return [(constant, _value(right, configuration)) for configuration in _chosen(right, every)]
     if left.selection is None or right.selection is None:  # a side without brackets follows the other
         leader = right if left.selection is None else left
-        return [(_value(left, each), _value(right, each)) for each in _chosen(leader, every)]
+        return [(_value(left, configuration), _value(right, configuration)) for configuration in _chosen(leader, every)]
     lefts, rights = _chosen(left, every), _chosen(right, every)
     compared = partners(lefts, rights, set(names(left.selection)), set(names(right.selection)))
-    return [(_value(left, mine), _value(right, other)) for mine, other in compared]
+    return [(_value(left, of_left), _value(right, of_right)) for of_left, of_right in compared]
 
 
 def _single(side: Quantity) -> bool:
@@ -219,6 +219,6 @@ def _where(configuration: Configuration, among: Sequence[Configuration]) -> str:
     parts = []
     for key, value in configuration.settings.items():
         if len({other.settings[key] for other in among}) > 1:
-            shown = " ".join(map(str, value)) if isinstance(value, tuple) else value
-            parts.append(f"{key}={shown}")
+            value_text = " ".join(map(str, value)) if isinstance(value, tuple) else value
+            parts.append(f"{key}={value_text}")
     return ", ".join(parts)

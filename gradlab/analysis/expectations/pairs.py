@@ -49,5 +49,5 @@ def _pairs(
 
 
 def _rest(configuration: Configuration, ignored: set[str]) -> tuple[Any, ...]:
-    rest = (value for key, value in configuration.settings.items() if key not in ignored)
-    return (*rest, configuration.cell.data_digest)
+    values = (value for key, value in configuration.settings.items() if key not in ignored)
+    return (*values, configuration.cell.data_digest)

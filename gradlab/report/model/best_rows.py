@@ -76,20 +76,20 @@ def best_groups(
         values.setdefault(int(point["configuration"]), []).append(point)
     groups = []
     for axis in axes:
-        own = np.flatnonzero(over == axis)
-        shown = [key for key in keys if texts[key][of_axis == axis].nunique() > 1]
+        indices = np.flatnonzero(over == axis)
+        shown_keys = [key for key in keys if texts[key][of_axis == axis].nunique() > 1]
         rows: dict[tuple[str, ...], dict[int, int]] = {}
-        for at in own:
-            rows.setdefault(_label(labels.iloc[at], shown), {})[int(lengths[at])] = int(at)
+        for at in indices:
+            rows.setdefault(_label(labels.iloc[at], shown_keys), {})[int(lengths[at])] = int(at)
         short = shown_labels(list(rows))
         groups.append(
             BestGroup(
                 along[axis],
-                tuple(shown),
+                tuple(shown_keys),
                 tuple(
                     BestRow(
                         label,
-                        name_of(zip(shown, label, strict=True)),
+                        name_of(zip(shown_keys, label, strict=True)),
                         {length: points[at] for length, at in places.items()},
                         {length: values[order[at]] for length, at in places.items()},
                     )

@@ -25,8 +25,8 @@ _TRENDS = {
 
 def named(texts: Sequence[str], most: int = 1) -> str:
     """Return the first texts, and how many more there are."""
-    rest = len(texts) - most
-    return "; ".join(texts[:most]) + (f" and {rest} more" if rest > 0 else "")
+    unlisted = len(texts) - most
+    return "; ".join(texts[:most]) + (f" and {unlisted} more" if unlisted > 0 else "")
 
 
 def decay_text(point: Point) -> str:
@@ -43,48 +43,48 @@ def brief_learning(configurations: Sequence[Configuration], metric: str) -> list
     """Return what learned, diverged, never moved, has no metric, or was far from unit scale; only what applies."""
     if not configurations:
         return []
-    learned = [each for each in configurations if each.outcome.mostly_learned]
-    scores = [float(each.point["metric"]) for each in learned if not isnan(each.point["metric"])]
+    learned = [config for config in configurations if config.outcome.mostly_learned]
+    scores = [float(config.point["metric"]) for config in learned if not isnan(config.point["metric"])]
     low, high = (metric_text(score) for score in (min(scores), max(scores))) if scores else ("", "")
     span = f" ({metric} {low if low == high else f'{low} to {high}'})" if scores else ""
     unscaled = training.unscaled(configurations)
-    kinds = joined([*dict.fromkeys(which for each in unscaled for which in each.outcome.unscaled)])
+    kinds = joined([*dict.fromkeys(quantity for config in unscaled for quantity in config.outcome.unscaled)])
     return [
         f"learned: {len(learned)} of {count(len(configurations), 'configuration')}{span}.",
-        *_kind("diverged", [(each, _divergence(each.outcome)) for each in training.diverged(configurations)]),
-        *_kind("the weights never moved", [(each, "") for each in training.unmoved(configurations)]),
+        *_kind("diverged", [(config, _divergence(config.outcome)) for config in training.diverged(configurations)]),
+        *_kind("the weights never moved", [(config, "") for config in training.unmoved(configurations)]),
         *_kind(
             "no measure of anything, left out of the means",
-            [(each, evidence.lost_metric(each.outcome, metric)) for each in training.metric_lost(configurations)],
+            [(config, evidence.lost_metric(config.outcome, metric)) for config in training.metric_lost(configurations)],
         ),
         *_kind(
             f"not learned, with {kinds} far from unit scale",
-            [(each, evidence.scale(each.outcome)) for each in unscaled],
+            [(config, evidence.scale(config.outcome)) for config in unscaled],
         ),
     ]
 
 
 def brief_losses(configurations: Sequence[Configuration]) -> list[str]:
     """Return whose gradient was lost in training, where the loss of the others went, and who learned without."""
-    others, near = training.lost_in_training(configurations)
+    unmarked, near = training.lost_in_training(configurations)
 
-    def after(each: Configuration) -> str:
-        verdict, final = judged_verdict(each.point, final=True), float(each.point["log10_survival_final"])
+    def after(config: Configuration) -> str:
+        verdict, final = judged_verdict(config.point, final=True), float(config.point["log10_survival_final"])
         return verdict if isnan(final) else f"{verdict}, {power(final)} after"
 
     return [
-        *_kind("healthy before training, not after it", [(each, after(each)) for each in others]),
-        *_kind("near a threshold before training, beyond one after it", [(each, after(each)) for each in near]),
+        *_kind("healthy before training, not after it", [(config, after(config)) for config in unmarked]),
+        *_kind("near a threshold before training, beyond one after it", [(config, after(config)) for config in near]),
         *_unlearned(configurations),
         *_kind(
             "beyond a threshold before training, learned",
-            [(each, "") for each in training.lost_but_learned(configurations)],
+            [(config, "") for config in training.lost_but_learned(configurations)],
         ),
     ]
 
 
 def _kind(words: str, chosen: Sequence[tuple[Configuration, str]]) -> list[str]:
-    texts = [f"{each.name} ({text})" if text else each.name for each, text in chosen]
+    texts = [f"{config.name} ({text})" if text else config.name for config, text in chosen]
     return [f"{words}: {named(texts)}."] if texts else []
 
 
@@ -100,7 +100,7 @@ def _unlearned(configurations: Sequence[Configuration]) -> list[str]:
     for trend, chosen in by_trend.items():
         if chosen:
             loss = _loss(chosen[0].outcome)
-            parts.append(f"{named([each.name for each in chosen])} ({_TRENDS[trend]}{loss and ': '}{loss})")
+            parts.append(f"{named([config.name for config in chosen])} ({_TRENDS[trend]}{loss and ': '}{loss})")
     return [f"not learned: {'; '.join(parts)}."] if parts else []
 
 

@@ -58,8 +58,8 @@ def _configurations(group: RowGroup) -> list[Configuration]:
 
 
 def _named(rows: Sequence[Row], describe: Callable[[Row], str]) -> str:
-    rest = len(rows) - _NAMED
-    return "; ".join([describe(row) for row in rows[:_NAMED]] + ([f"and {rest} more"] if rest > 0 else []))
+    unlisted = len(rows) - _NAMED
+    return "; ".join([describe(row) for row in rows[:_NAMED]] + ([f"and {unlisted} more"] if unlisted > 0 else []))
 
 
 def _at(group: RowGroup, row: Row, length: int) -> str:

@@ -37,13 +37,13 @@ def _at(group: RowGroup, row: Row, length: int) -> str:
 def unmeasurable(group: RowGroup) -> str:
     """Say which seeds have a gradient that is exactly zero or not finite before training."""
     parts = []
-    for column, what in (("dead", "a gradient that is exactly zero"), ("nonfinite", "a gradient that is not finite")):
+    for column, defect in (("dead", "a gradient that is exactly zero"), ("nonfinite", "a gradient that is not finite")):
         places = [(row, length, int(point[column])) for row, length, point in _places(group) if point[column] > 0]
         names = [f"{_at(group, row, length)} ({number})" for row, length, number in places[:_NAMED]]
         names += [f"{len(places) - _NAMED} more"] if len(places) > _NAMED else []
         if number := sum(seeds for *_, seeds in places):
             have = "has" if number == 1 else "have"
-            parts.append(f"{count(number, 'seed')} {have} {what} at step 0, left out of the means: {joined(names)}")
+            parts.append(f"{count(number, 'seed')} {have} {defect} at step 0, left out of the means: {joined(names)}")
     return "; ".join(parts) + "." if parts else ""
 
 

@@ -33,31 +33,31 @@ def comparison_rows(comparison: Comparison) -> list[RowGroup]:
                 rows.setdefault(tuple(label), {})[int(lengths[index])] = points[index]
         if not rows:
             continue
-        kept, shared = list(range(len(keys))), []
+        positions, shared = list(range(len(keys))), []
         if len(axes) > 1 and len(rows) > 1:
-            kept = [at for at in kept if len({label[at] for label in rows}) > 1]
+            positions = [at for at in positions if len({label[at] for label in rows}) > 1]
             first = next(iter(rows))
-            shared = [f"{key} {first[at]}" for at, key in enumerate(keys) if at not in kept and key not in axes]
+            shared = [f"{key} {first[at]}" for at, key in enumerate(keys) if at not in positions and key not in axes]
         if not comparison.question.by:  # a setting that follows another tells no two rows apart
             follows = comparison.design.follows
-            kept = [at for at in kept if follows.get(keys[at]) not in keys]
-        kept_keys = [keys[at] for at in kept]
-        texts_of_rows = [tuple(label[at] for at in kept) for label in rows]
+            positions = [at for at in positions if follows.get(keys[at]) not in keys]
+        kept_keys = [keys[at] for at in positions]
+        texts_of_rows = [tuple(label[at] for at in positions) for label in rows]
         groups.append(
             RowGroup(
                 axis=comparison.design.along[axis],
                 keys=tuple(kept_keys),
                 rows=tuple(
                     Row(
-                        tuple(label[at] for at in kept),
-                        own,
+                        tuple(label[at] for at in positions),
+                        by_length,
                         outcomes=outcomes.get((axis, label), {}),
-                        shown=shown,
-                        title=name_of(zip(kept_keys, shown, strict=True)),
+                        shown=short,
+                        title=name_of(zip(kept_keys, short, strict=True)),
                     )
-                    for (label, own), shown in zip(rows.items(), shown_labels(texts_of_rows), strict=True)
+                    for (label, by_length), short in zip(rows.items(), shown_labels(texts_of_rows), strict=True)
                 ),
-                lengths=tuple(sorted({length for own in rows.values() for length in own})),
+                lengths=tuple(sorted({length for by_length in rows.values() for length in by_length})),
                 metric=metric_name(cells.loc[over_of(cells, axes) == axis, "metric_name"]),
                 shared=", ".join(shared),
             )

@@ -80,11 +80,11 @@ def _name(comparison: Comparison, point: Point[Any], only: Sequence[str] | None 
     """Return the settings in which a configuration differs from the others, or `only` these, its length last."""
     over = _over(comparison, point)
     # the lengths of the other networks have no meaning for these
-    others = {axis for axis in comparison.design.axes if axis != over and axis not in comparison.by}
+    omitted = {axis for axis in comparison.design.axes if axis != over and axis not in comparison.by}
     varied = [factor.name for factor in comparison.design.varied]
-    others |= {key for key, leader in comparison.design.follows.items() if leader in varied}
-    shown = [key for key in varied if key != over and key not in others and (only is None or key in only)]
-    pairs = [(key, setting_text(point[key])) for key in shown]
+    omitted |= {key for key, leader in comparison.design.follows.items() if leader in varied}
+    keys = [key for key in varied if key != over and key not in omitted and (only is None or key in only)]
+    pairs = [(key, setting_text(point[key])) for key in keys]
     name = name_of(pairs) or (_ALIKE if only is not None and not only else "the plain network")
     return f"{name} {_axis(comparison, point).at(point[over])}" if over in varied else name
 
@@ -194,12 +194,12 @@ def _improvements(comparison: Comparison, verdict: str, *, brief: bool) -> list[
 
 def _unmeasurable(comparison: Comparison) -> list[str]:
     table, parts = comparison.configurations, []
-    for column, what in (("dead", "a gradient that is exactly zero"), ("nonfinite", "a gradient that is not finite")):
+    for column, defect in (("dead", "a gradient that is exactly zero"), ("nonfinite", "a gradient that is not finite")):
         chosen = table[table[column] > 0].sort_values(column, ascending=False)
         if len(chosen):
             total = int(chosen[column].sum())
             have = "has" if total == 1 else "have"
-            parts.append(f"{count(total, 'cell')} {have} {what} at step 0 ({_names(comparison, chosen)})")
+            parts.append(f"{count(total, 'cell')} {have} {defect} at step 0 ({_names(comparison, chosen)})")
     return ["; ".join(parts) + ": left out of the means concerned."] if parts else []
 
 
@@ -254,8 +254,8 @@ def _too_few_seeds(comparison: Comparison) -> list[str]:
     if len(few):
         whole = len(few) == len(table)
         subject = "every configuration has" if whole else f"{len(few)} of {len(table)} configurations have"
-        named = "" if whole else f", as {_names(comparison, few)}"
-        parts.append(f"{subject} fewer than {_FEW} seeds{named}")
+        examples = "" if whole else f", as {_names(comparison, few)}"
+        parts.append(f"{subject} fewer than {_FEW} seeds{examples}")
     width = table["log10_survival_hi"] - table["log10_survival_lo"]
     wide = table[width > 2 * _WIDE]
     if len(wide):

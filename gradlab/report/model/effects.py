@@ -117,9 +117,9 @@ def variance_table(analyses: Sequence[ResponseAnalysis], metric_name: str) -> Va
         for factors, shares in sources.items()
         if factors not in small
     ]
-    each = {names[analysis.response.name]: _response_notes(analysis) for analysis in analyses}
-    common = [note for note in next(iter(each.values()), []) if all(note in own for own in each.values())]
-    notes = common + [f"{name}: {note}" for name, own in each.items() for note in own if note not in common]
+    notes_of = {names[analysis.response.name]: _response_notes(analysis) for analysis in analyses}
+    common = [note for note in next(iter(notes_of.values()), []) if all(note in listed for listed in notes_of.values())]
+    notes = common + [f"{name}: {note}" for name, listed in notes_of.items() for note in listed if note not in common]
     if small:
         notes.insert(0, f"{count(len(small), 'interaction')} below {percent(LISTED_SHARE)} not shown")
     return VarianceTable(

@@ -75,9 +75,9 @@ def _last_losses(outcome: TrainingOutcome) -> list[float]:
 def scale(outcome: TrainingOutcome) -> str:
     """Return what is far from unit scale, with its mean square; mostly empty."""
     parts = []
-    for which in outcome.unscaled:
-        square = span_text([float(seed[f"{which.removesuffix('s')}_mean_square"]) for seed in outcome.seeds])
-        parts.append(f"mean square of the {which} {square}")
+    for quantity in outcome.unscaled:
+        square = span_text([float(seed[f"{quantity.removesuffix('s')}_mean_square"]) for seed in outcome.seeds])
+        parts.append(f"mean square of the {quantity} {square}")
     return ", ".join(parts)
 
 

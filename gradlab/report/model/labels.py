@@ -52,11 +52,11 @@ def _usual(key: str, label: str) -> bool:
 
 def _parsed(text: str) -> tuple[str, dict[str, str]]:
     """Return name and parameters of a component; of what is none, the text without any."""
-    name, bracket, rest = text.partition("(")
-    if not (bracket and rest.endswith(")") and name.isidentifier()):
+    name, bracket, arguments = text.partition("(")
+    if not (bracket and arguments.endswith(")") and name.isidentifier()):
         return text, {}
     parts: list[str] = []
-    for part in rest[:-1].split(","):
+    for part in arguments[:-1].split(","):
         key, equals, _ = part.partition("=")
         if equals and key.strip().isidentifier():
             parts.append(part.strip())
@@ -69,7 +69,9 @@ def _label(text: str, parsed: dict[str, tuple[str, dict[str, str]]]) -> str:
     name, parameters = parsed[text]
     if len(text) <= _LONG or not parameters:
         return text
-    others = [own for other, own in parsed.values() if other == name]
-    telling = {key: value for key, value in parameters.items() if any(own.get(key) != value for own in others)}
-    shown = ",".join(f"{key}={PurePath(value).name if key == 'path' else value}" for key, value in telling.items())
-    return f"{name}({shown})" if shown else name
+    namesakes = [arguments for component, arguments in parsed.values() if component == name]
+    telling = {
+        key: value for key, value in parameters.items() if any(arguments.get(key) != value for arguments in namesakes)
+    }
+    described = ",".join(f"{key}={PurePath(value).name if key == 'path' else value}" for key, value in telling.items())
+    return f"{name}({described})" if described else name

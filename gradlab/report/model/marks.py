@@ -99,7 +99,7 @@ def judged_verdict(point: Point, *, final: bool = False) -> str:
     """Return the verdict on a configuration, of a stacked network by layer (`mark_of`)."""
     verdict = str(point["verdict_final" if final else "verdict"])
     sign = mark_of(point, final=final).sign
-    return next((name for name, own in _BEYOND.items() if own == sign), verdict)
+    return next((name for name, beyond in _BEYOND.items() if beyond == sign), verdict)
 
 
 def verdict_of(log10_survival: float, vanish: float, explode: float) -> str:

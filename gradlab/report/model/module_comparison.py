@@ -104,20 +104,20 @@ def changes(models: Sequence[ComparedModel]) -> list[str]:
     if len(groups) > _MOST_GROUPS:
         return [*sentences, "Their blocks have different names: the table says which has which."]
     for having, names in sorted(groups.items()):
-        more = [f"{len(names) - _LISTED} more"] if len(names) > _LISTED else []
-        sentences.append(f"Blocks only {_where(models, having)}: {joined([*names[:_LISTED], *more])}.")
+        unlisted = [f"{len(names) - _LISTED} more"] if len(names) > _LISTED else []
+        sentences.append(f"Blocks only {_where(models, having)}: {joined([*names[:_LISTED], *unlisted])}.")
     return sentences
 
 
 def _change(models: Sequence[ComparedModel]) -> list[str]:
     old, new = (model.report.summary for model in models)
     verdict = f"still {new.verdict}" if old.verdict == new.verdict else f"{old.verdict} before, {new.verdict} after"
-    texts = [survival_text(own.log_survival, own.log_survival_interval) for own in (old, new)]
+    texts = [survival_text(summary.log_survival, summary.log_survival_interval) for summary in (old, new)]
     sentences = [f"{capital(verdict)}: survival {texts[0]} before, {texts[1]} after{_ratio(models, 1)}."]
-    was, now = ([cause.what for cause in model.report.causes] for model in models)
-    sentences += [f"No longer: {what}." for what in was if what not in now]
-    sentences += [f"New: {what}." for what in now if what not in was]
-    return sentences + [f"Still: {what}." for what in now if what in was]
+    causes_before, causes_after = ([cause.what for cause in model.report.causes] for model in models)
+    sentences += [f"No longer: {cause}." for cause in causes_before if cause not in causes_after]
+    sentences += [f"New: {cause}." for cause in causes_after if cause not in causes_before]
+    return sentences + [f"Still: {cause}." for cause in causes_after if cause in causes_before]
 
 
 def _differences(models: Sequence[ComparedModel]) -> list[str]:
@@ -134,7 +134,7 @@ def _differences(models: Sequence[ComparedModel]) -> list[str]:
     for place, model in enumerate(models):
         for cause in model.report.causes:
             causes.setdefault(cause.what, []).append(place)
-    return sentences + [f"Why {_where(models, places)}: {what}." for what, places in causes.items()]
+    return sentences + [f"Why {_where(models, places)}: {text}." for text, places in causes.items()]
 
 
 def _ratio(models: Sequence[ComparedModel], place: int) -> str:
@@ -162,8 +162,8 @@ def values(models: Sequence[ComparedModel]) -> list[dict[str, Any]]:
         for place, model in enumerate(models[1:], start=1):
             ending = f"_{model.label}" if len(models) > 2 else ""
             row[f"log10_survival_ratio{ending}"] = block.log10_ratio(place)
-        for model, own in zip(models, block.rows, strict=True):
-            row |= {f"{name}_{model.label}": own[name] if own else math.nan for name in numbers}
+        for model, block_row in zip(models, block.rows, strict=True):
+            row |= {f"{name}_{model.label}": block_row[name] if block_row else math.nan for name in numbers}
         rows.append(row)
     return rows
 

@@ -51,8 +51,8 @@ def _reservations(result: ModuleReport) -> list[str]:
     passing = sum(not row["is_cut"] for row in result.blocks)
     frozen = sum(row["frozen"] and row["connected"] for row in result.blocks)
     if passing:
-        which = "No block is a cut" if passing == total else f"{_of(passing, total)} not a cut"
-        sentences.append(f"{which}: a part of the gradient passes by, so that these norms are of the rest.")
+        subject = "No block is a cut" if passing == total else f"{_of(passing, total)} not a cut"
+        sentences.append(f"{subject}: a part of the gradient passes by, so that these norms are of the rest.")
     if frozen:
         sentences.append(f"{_of(frozen, total)} frozen; the gradient is what it would be in training.")
     return sentences
@@ -98,12 +98,12 @@ def _verdict(result: ModuleReport) -> str:
         case "dead":
             text = f"Dead: the gradient is exactly zero {_below(result)}"
         case _:
-            what = "the loss" if result.loss is not None and not math.isfinite(result.loss) else "the gradient"
-            text = f"Not finite: {what} is infinite or not a number"
+            quantity = "the loss" if result.loss is not None and not math.isfinite(result.loss) else "the gradient"
+            text = f"Not finite: {quantity} is infinite or not a number"
     verdicts = Counter(summary.verdicts)
     if len(verdicts) > 1:
-        others = joined([f"{number} {name}" for name, number in verdicts.most_common()])
-        text += f"; of {seeds} seeds {others}"
+        counts = joined([f"{number} {name}" for name, number in verdicts.most_common()])
+        text += f"; of {seeds} seeds {counts}"
     return f"{text}."
 
 
@@ -113,11 +113,11 @@ def _decay(summary: Summary) -> str:
     if math.isinf(summary.reach_interval[1]):
         return f"{text}: no change, within its error."
     if math.isfinite(summary.reach):
-        what = "a thousandth is left" if summary.log_decay < 0 else "it has grown a thousandfold"
+        change = "a thousandth is left" if summary.log_decay < 0 else "it has grown a thousandfold"
         low, high = summary.reach_interval
         ends = [decade(end) if math.isfinite(end) else "never" for end in (low, high)]
         between = f" [{', '.join(ends)}]" if not math.isnan(low) and ends[0] != ends[1] else ""
-        return f"{text}: {what} after {decade(summary.reach)} blocks{between}."
+        return f"{text}: {change} after {decade(summary.reach)} blocks{between}."
     return f"{text}: it reaches any depth."
 
 
@@ -175,8 +175,10 @@ def details(result: ModuleReport) -> list[tuple[str, str]]:
     ]
     lines += [("blocks", result.rule), ("computed in", result.dtype)]
     if result.uncalled:
-        more = len(result.uncalled) - _LISTED
-        lines.append(("never called", ", ".join(result.uncalled[:_LISTED]) + (f" and {more} more" if more > 0 else "")))
+        unlisted = len(result.uncalled) - _LISTED
+        lines.append(
+            ("never called", ", ".join(result.uncalled[:_LISTED]) + (f" and {unlisted} more" if unlisted > 0 else ""))
+        )
     return [*lines, *(("note", note) for note in result.notes)]
 
 
@@ -195,9 +197,9 @@ def _blocks(names: Sequence[str], places: Sequence[int]) -> str:
         return "any block"
     if len(places) > 2 and list(places) == list(range(places[0], places[-1] + 1)):
         return f"{len(places)} blocks, {names[places[0]]} to {names[places[-1]]}"
-    shown = [names[place] for place in places[:_LISTED]]
-    more = len(places) - len(shown)
-    return joined(shown) + (f" and {more} more" if more else "")
+    listed = [names[place] for place in places[:_LISTED]]
+    unlisted = len(places) - len(listed)
+    return joined(listed) + (f" and {unlisted} more" if unlisted else "")
 
 
 def _do(places: Sequence[int]) -> str:

@@ -42,15 +42,15 @@ def block_rows(profiles: Sequence[ModuleProfile]) -> list[dict[str, Any]]:
     calls = Counter(block.name for block in first.blocks)
     rows = []
     for place, block in enumerate(first.blocks):
-        own = [profile.blocks[place] for profile in profiles]
+        seed_blocks = [profile.blocks[place] for profile in profiles]
         log_norm, top = log_g[place], log_g[-1]
         below = log_g[place - 1] if place else math.nan
         elements = math.prod(block.shape)
-        if len(own) == 1:
+        if len(seed_blocks) == 1:
             means = {column: getattr(block, name) for column, name in _MEANS.items()}
         else:
-            means = {column: _mean([getattr(part, name) for part in own]) for column, name in _MEANS.items()}
-        log_weight = _mean([part.log_weight_grad_norm for part in own])
+            means = {column: _mean([getattr(part, name) for part in seed_blocks]) for column, name in _MEANS.items()}
+        log_weight = _mean([part.log_weight_grad_norm for part in seed_blocks])
         rows.append({
             "block": place + 1, "name": label(block, calls[block.name]), "kind": block.kind, "call": block.call,
             "shape": block.shape, "parameters": block.parameters, "frozen": block.frozen,

@@ -123,7 +123,7 @@ def block_table(result: ModuleReport, most: int | None = MOST) -> BlockTable:
     prefix = _prefix(names)
     thresholds = result.vanish, result.explode
     marks = [block_mark(row, *thresholds) for row in rows]
-    signed = any(own.sign for own in marks)
+    signed = any(mark.sign for mark in marks)
     columns = [
         column for column in COLUMNS if _says_something(column, rows) or (column.key == "log10_survival" and signed)
     ]
@@ -133,15 +133,15 @@ def block_table(result: ModuleReport, most: int | None = MOST) -> BlockTable:
         if column.varying and column not in columns and rows and rows[0][column.key] not in column.silent
     )
     places = range(len(rows)) if most is None or len(rows) <= most else _shown(result, rows, marks, most)
-    shown = []
+    block_rows = []
     last = -1
     for place in places:
         texts = {column.key: column.text(rows[place][column.key]) for column in columns}
-        shown.append(
+        block_rows.append(
             BlockRow(place + 1, names[place].removeprefix(prefix), marks[place], texts, skipped=place - last - 1)
         )
         last = place
-    return BlockTable(prefix, tuple(columns), tuple(shown), len(rows), same)
+    return BlockTable(prefix, tuple(columns), tuple(block_rows), len(rows), same)
 
 
 def _says_something(column: TableColumn, rows: Sequence[Mapping[str, Any]]) -> bool:

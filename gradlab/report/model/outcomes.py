@@ -148,7 +148,7 @@ def outcomes_by(cells: pd.DataFrame, places: Sequence[_Place]) -> dict[_Place, T
     for place, row in zip(places, chosen.to_dict("records"), strict=True):
         if row["status"] != "failed":
             seeds.setdefault(place, []).append({str(key): _known(value) for key, value in row.items()})
-    return {place: TrainingOutcome(tuple(own)) for place, own in seeds.items()}
+    return {place: TrainingOutcome(tuple(records)) for place, records in seeds.items()}
 
 
 def _known(value: Any) -> Any:

@@ -51,7 +51,7 @@ class ProfileIndex:
         if column not in self._columns:
             self._columns[column] = self._layers[column].to_numpy(np.float64, na_value=np.nan)
         values = self._columns[column]
-        spans = [own[step] for cell in cells if step in (own := self._spans.get(cell, {}))]
+        spans = [by_step[step] for cell in cells if step in (by_step := self._spans.get(cell, {}))]
         return np.stack([values[span] for span in spans]) if spans else np.empty((0, 0))
 
     def steps(self, cells: Sequence[str]) -> list[int]:
@@ -60,8 +60,8 @@ class ProfileIndex:
 
     def stacked(self, cells: Sequence[str]) -> Floats:
         """Return log10 g_t of the D single layers of stacked networks at step 0, [n, D, T]; D is 0 without any."""
-        own = [self._stacked[cell] for cell in cells if cell in self._stacked]
-        return np.stack(own) if own else np.empty((len(cells), 0, 0))
+        norms = [self._stacked[cell] for cell in cells if cell in self._stacked]
+        return np.stack(norms) if norms else np.empty((len(cells), 0, 0))
 
     def has(self, column: str) -> bool:
         """Whether the table has this column; that of an older gradlab has fewer."""
@@ -75,7 +75,7 @@ def _stacked_profiles(stacked: pd.DataFrame) -> dict[str, Floats]:
     values = np.split(first["log10_grad_norm"].to_numpy(np.float64, na_value=np.nan), starts[1:])
     layers = np.maximum.reduceat(layer, starts)
     cells = first["cell"].astype(object).to_numpy()[starts]
-    return {cell: own.reshape(-1, number).T for cell, own, number in zip(cells, values, layers, strict=True)}
+    return {cell: norms.reshape(-1, number).T for cell, norms, number in zip(cells, values, layers, strict=True)}
 
 
 @dataclass(frozen=True)
@@ -178,7 +178,7 @@ def longest_cells(tables: Tables, group: RowGroup) -> list[list[str]]:
 def longest_profiles(index: ProfileIndex, cells: Sequence[Sequence[str]]) -> list[Floats]:
     """Return for each row of `longest_cells` the mean over seeds of log10 g_l at step 0, [L]; empty without a cell."""
     with np.errstate(invalid="ignore"):
-        return [index.of(own, 0).mean(axis=0) if own else np.empty(0) for own in cells]
+        return [index.of(cell_ids, 0).mean(axis=0) if cell_ids else np.empty(0) for cell_ids in cells]
 
 
 def thinned(blocks: int, most: int) -> NDArray[np.int64]:

@@ -104,35 +104,35 @@ class RowGroup:
 
         Only where their survivals are the same indeed. A length failed where it failed in every one of them.
         """
-        kept = [at for at, key in enumerate(self.keys) if not setting_behind(key).training]
-        if len(kept) == len(self.keys):
+        positions = [at for at, key in enumerate(self.keys) if not setting_behind(key).training]
+        if len(positions) == len(self.keys):
             return self
         merged: dict[tuple[str, ...], list[Row]] = {}
         for row in self.rows:
-            merged.setdefault(tuple(row.labels[at] for at in kept), []).append(row)
-        keys = [self.keys[at] for at in kept]
-        rows = tuple(_merged(kept, keys, own) for own in merged.values())
+            merged.setdefault(tuple(row.labels[at] for at in positions), []).append(row)
+        keys = [self.keys[at] for at in positions]
+        rows = tuple(_merged(positions, keys, members) for members in merged.values())
         if any(row is None for row in rows) or len(rows) == len(self.rows):
             return self
         return replace(self, keys=tuple(keys), rows=tuple(row for row in rows if row))
 
 
-def _merged(kept: Sequence[int], keys: Sequence[str], rows: Sequence[Row]) -> Row | None:
-    """Return some rows as one with the `kept` labels, None where their survivals are not the same."""
+def _merged(positions: Sequence[int], keys: Sequence[str], rows: Sequence[Row]) -> Row | None:
+    """Return some rows as one with the labels at `positions`, None where their survivals are not the same."""
     points: dict[int, Point] = {}
     for row in rows:
         for length, point in row.points.items():
             if not _same_survival(points.setdefault(length, point), point):
                 return None
-    labels, shown = tuple(rows[0].labels[at] for at in kept), tuple(rows[0].short[at] for at in kept)
-    title = name_of(zip(keys, shown, strict=True))
+    labels, short = tuple(rows[0].labels[at] for at in positions), tuple(rows[0].short[at] for at in positions)
+    title = name_of(zip(keys, short, strict=True))
     failed = frozenset().union(*(row.failed for row in rows)) - points.keys()
-    return Row(labels, dict(sorted(points.items())), failed, shown=shown, title=title, members=tuple(rows))
+    return Row(labels, dict(sorted(points.items())), failed, shown=short, title=title, members=tuple(rows))
 
 
 def _same_survival(left: Point, right: Point) -> bool:
-    one, other = float(left["log10_survival"]), float(right["log10_survival"])
-    near = one == other or abs(one - other) <= _ROUNDING * max(abs(one), 1.0) or (one != one and other != other)
+    a, b = float(left["log10_survival"]), float(right["log10_survival"])
+    near = a == b or abs(a - b) <= _ROUNDING * max(abs(a), 1.0) or (a != a and b != b)
     return near and all(left[name] == right[name] for name in ("verdict", "n", "n_survival"))
 
 
@@ -151,8 +151,8 @@ def shown_lengths(lengths: Sequence[int], width: int | None) -> tuple[int, ...]:
     if width is None or len(lengths) <= _LENGTHS_FOLDED:
         return tuple(lengths)
     available = np.array(lengths)
-    wanted = np.geomspace(lengths[0], lengths[-1], max(6, width // 12))
-    nearest = available[np.abs(np.log(available) - np.log(wanted)[:, None]).argmin(axis=1)]
+    targets = np.geomspace(lengths[0], lengths[-1], max(6, width // 12))
+    nearest = available[np.abs(np.log(available) - np.log(targets)[:, None]).argmin(axis=1)]
     return tuple(sorted({int(length) for length in nearest}))
 
 
@@ -161,9 +161,9 @@ def by_axis(tables: Tables) -> tuple[Tables, ...]:
     parts = []
     for models in models_by_axis(tables.cells["model"].unique().tolist()).values():
         cells, summary = (frame[frame["model"].isin(models)] for frame in (tables.cells, tables.summary))
-        own = set(cells["cell"])
+        cell_ids = set(cells["cell"])
         layers, steps, stacked = (
-            frame[frame["cell"].isin(own)] if len(frame) else frame
+            frame[frame["cell"].isin(cell_ids)] if len(frame) else frame
             for frame in (tables.layers, tables.steps, tables.stacked)
         )
         parts.append(Tables(*(frame.reset_index(drop=True) for frame in (cells, layers, steps, summary, stacked))))
@@ -197,10 +197,10 @@ def rows_of(tables: Tables) -> RowGroup:
                 points.get(label, {}),
                 frozenset(failed.get(label, ())),
                 measured.get(label, {}),
-                shown,
-                name_of(zip(keys, shown, strict=True)),
+                short,
+                name_of(zip(keys, short, strict=True)),
             )
-            for label, shown in zip(order, shown_labels(list(order)), strict=True)
+            for label, short in zip(order, shown_labels(list(order)), strict=True)
         ),
         lengths=tuple(sorted({int(length) for length in cells[axis.setting]})),
         metric=metric_name(cells["metric_name"]),

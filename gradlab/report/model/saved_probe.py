@@ -82,8 +82,8 @@ def _row(value: Any) -> dict[str, Any]:
     converters: tuple[tuple[Sequence[str], Callable[[Any, str], Any]], ...] = (
         (_TEXTS, _text), (_TRUTHS, _truth), (_WHOLE, _whole), (_NUMBERS, _number),
     )  # fmt: skip
-    own = {key: convert(row.get(key), key) for keys, convert in converters for key in keys}
-    return {**own, "shape": shape}
+    values = {key: convert(row.get(key), key) for keys, convert in converters for key in keys}
+    return {**values, "shape": shape}
 
 
 def _summary(document: Mapping[str, Any]) -> Summary:
@@ -114,43 +114,43 @@ def _cause(entry: Mapping[str, Any]) -> Cause:
     return Cause(block, what, {key: _number(value, key) for key, value in evidence.items()}, source)
 
 
-def _number(value: Any, what: str) -> float:
+def _number(value: Any, name: str) -> float:
     """Return a number as JSON has it: null for NaN, texts for infinities."""
     if value is None:
         return math.nan
     if value in ("inf", "-inf") or (isinstance(value, int | float) and not isinstance(value, bool)):
         return float(value)
-    raise ValueError(f"{what} is no number")
+    raise ValueError(f"{name} is no number")
 
 
-def _whole(value: Any, what: str) -> int:
+def _whole(value: Any, name: str) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
-    raise ValueError(f"{what} is no whole number")
+    raise ValueError(f"{name} is no whole number")
 
 
-def _text(value: Any, what: str) -> str:
+def _text(value: Any, name: str) -> str:
     if isinstance(value, str):
         return value
-    raise ValueError(f"{what} is no text")
+    raise ValueError(f"{name} is no text")
 
 
-def _truth(value: Any, what: str) -> bool:
+def _truth(value: Any, name: str) -> bool:
     if isinstance(value, bool):
         return value
-    raise ValueError(f"{what} is not true or false")
+    raise ValueError(f"{name} is not true or false")
 
 
-def _list(value: Any, what: str) -> list[Any]:
+def _list(value: Any, name: str) -> list[Any]:
     if isinstance(value, list):
         return value
-    raise ValueError(f"{what} is no list")
+    raise ValueError(f"{name} is no list")
 
 
-def _mapping(value: Any, what: str) -> dict[str, Any]:
+def _mapping(value: Any, name: str) -> dict[str, Any]:
     if isinstance(value, dict):
         return value
-    raise ValueError(f"{what} is no mapping")
+    raise ValueError(f"{name} is no mapping")
 
 
 def _items(document: Mapping[str, Any], key: str) -> list[dict[str, Any]]:

@@ -33,8 +33,8 @@ def stacked_survival(
     `cells`: see `longest_cells`.
     """
     rows, survivals = [], []
-    for row, own in zip(group.rows, cells, strict=True):
-        log_g, point = index.stacked(own), row.longest
+    for row, cell_ids in zip(group.rows, cells, strict=True):
+        log_g, point = index.stacked(cell_ids), row.longest
         if point is not None and log_g.shape[1]:
             half = float(point["log10_survival_hi"] - point["log10_survival_lo"]) / 2
             rows.append(row)

@@ -63,21 +63,21 @@ def losses(configurations: Sequence[Configuration], metric: str) -> list[str]:
 
 def _each(chosen: Sequence[Configuration], describe: Describe) -> str:
     """Return configurations with what is said of each, the first few by name."""
-    texts = [f"{each.name} {describe(each)}" for each in chosen[:_NAMED]]
-    rest = len(chosen) - _NAMED
-    return "; ".join([*texts, *([f"and {rest} more"] if rest > 0 else [])])
+    texts = [f"{config.name} {describe(config)}" for config in chosen[:_NAMED]]
+    unlisted = len(chosen) - _NAMED
+    return "; ".join([*texts, *([f"and {unlisted} more"] if unlisted > 0 else [])])
 
 
-def _score(each: Configuration, metric: str) -> str:
-    return evidence.learned_text(each.outcome, each.point, metric)
+def _score(config: Configuration, metric: str) -> str:
+    return evidence.learned_text(config.outcome, config.point, metric)
 
 
 def _learned(configurations: Sequence[Configuration], metric: str) -> str:
     if not configurations:
         return ""
-    chosen = [each for each in configurations if each.outcome.mostly_learned]
+    chosen = [config for config in configurations if config.outcome.mostly_learned]
     text = f"learned: {len(chosen)} of {count(len(configurations), 'configuration')} with most of their seeds"
-    scores = [float(each.point["metric"]) for each in chosen if not isnan(each.point["metric"])]
+    scores = [float(config.point["metric"]) for config in chosen if not isnan(config.point["metric"])]
     if scores:
         low, high = metric_text(min(scores)), metric_text(max(scores))
         text += f" ({metric} {low if low == high else f'{low} to {high}'})"
@@ -86,54 +86,60 @@ def _learned(configurations: Sequence[Configuration], metric: str) -> str:
 
 def diverged(configurations: Sequence[Configuration]) -> list[Configuration]:
     """Return those of which a seed diverged."""
-    return [each for each in configurations if each.outcome.diverged]
+    return [config for config in configurations if config.outcome.diverged]
 
 
 def unmoved(configurations: Sequence[Configuration]) -> list[Configuration]:
     """Return those whose weights never moved."""
-    return [each for each in configurations if never_moved(each.outcome)]
+    return [config for config in configurations if never_moved(config.outcome)]
 
 
 def metric_lost(configurations: Sequence[Configuration]) -> list[Configuration]:
     """Return those of which a metric measures nothing."""
-    return [each for each in configurations if each.outcome.metric_lost]
+    return [config for config in configurations if config.outcome.metric_lost]
 
 
 def unscaled(configurations: Sequence[Configuration]) -> list[Configuration]:
     """Return those that did not learn, with inputs or targets far from unit scale."""
-    return [each for each in configurations if each.outcome.unscaled and not explained(each.outcome)]
+    return [config for config in configurations if config.outcome.unscaled and not explained(config.outcome)]
 
 
 def falling(configurations: Sequence[Configuration]) -> list[Configuration]:
     """Return those that did not learn and whose loss still falls."""
-    return [each for each in _unlearned(configurations) if each.outcome.trend == "falling"]
+    return [config for config in _unlearned(configurations) if config.outcome.trend == "falling"]
 
 
 def not_falling(configurations: Sequence[Configuration]) -> dict[str, list[Configuration]]:
     """Return those whose loss does not fall at the end, by its trend, where the gradient was lost neither before
     training nor in it."""
     chosen = [
-        each for each in _unlearned(configurations) if judged_verdict(each.point) == "healthy" and not _lost_later(each)
+        config
+        for config in _unlearned(configurations)
+        if judged_verdict(config.point) == "healthy" and not _lost_later(config)
     ]
-    return {trend: [each for each in chosen if each.outcome.trend == trend] for trend in _TRENDS}
+    return {trend: [config for config in chosen if config.outcome.trend == trend] for trend in _TRENDS}
 
 
 def lost_in_training(configurations: Sequence[Configuration]) -> tuple[list[Configuration], list[Configuration]]:
     """Return those whose gradient was lost in training only: without a mark before it, and with one."""
-    lost = [each for each in configurations if _lost_later(each)]
-    return [each for each in lost if not mark_of(each.point).sign], [each for each in lost if mark_of(each.point).sign]
+    lost = [config for config in configurations if _lost_later(config)]
+    return [config for config in lost if not mark_of(config.point).sign], [
+        config for config in lost if mark_of(config.point).sign
+    ]
 
 
 def lost_but_learned(configurations: Sequence[Configuration]) -> list[Configuration]:
     """Return those that learned with a gradient beyond a threshold before training."""
     return [
-        each for each in configurations if judged_verdict(each.point) in _LOST[:3] and each.outcome.mostly_learned
-    ]  # fmt: skip
+        config
+        for config in configurations
+        if judged_verdict(config.point) in _LOST[:3] and config.outcome.mostly_learned
+    ]
 
 
 def _diverged(configurations: Sequence[Configuration]) -> str:
     chosen = diverged(configurations)
-    return f"diverged: {_each(chosen, lambda each: evidence.divergence(each.outcome))}." if chosen else ""
+    return f"diverged: {_each(chosen, lambda config: evidence.divergence(config.outcome))}." if chosen else ""
 
 
 def never_moved(outcome: TrainingOutcome) -> bool:
@@ -144,15 +150,15 @@ def never_moved(outcome: TrainingOutcome) -> bool:
 def _unmoved(configurations: Sequence[Configuration], metric: str) -> str:
     chosen = unmoved(configurations)
 
-    def describe(each: Configuration) -> str:
-        return f"({evidence.motionless(each.outcome, str(each.point['verdict']))}; {_score(each, metric)})"
+    def describe(config: Configuration) -> str:
+        return f"({evidence.motionless(config.outcome, str(config.point['verdict']))}; {_score(config, metric)})"
 
     return f"the weights never moved: {_each(chosen, describe)}." if chosen else ""
 
 
 def _metric_lost(configurations: Sequence[Configuration], metric: str) -> str:
     chosen = metric_lost(configurations)
-    texts = _each(chosen, lambda each: f"({evidence.lost_metric(each.outcome, metric)})")
+    texts = _each(chosen, lambda config: f"({evidence.lost_metric(config.outcome, metric)})")
     return f"no measure of anything, left out of the means: {texts}." if chosen else ""
 
 
@@ -165,24 +171,24 @@ def explained(outcome: TrainingOutcome) -> bool:
 def _unscaled(configurations: Sequence[Configuration], metric: str) -> str:
     chosen = unscaled(configurations)
 
-    def describe(each: Configuration) -> str:
-        outcome = each.outcome
+    def describe(config: Configuration) -> str:
+        outcome = config.outcome
         first = f"first loss {evidence.first_loss(outcome)}, " if "targets" in outcome.unscaled else ""
-        return f"({evidence.scale(outcome)}, {first}{evidence.late_loss(outcome)}; {_score(each, metric)})"
+        return f"({evidence.scale(outcome)}, {first}{evidence.late_loss(outcome)}; {_score(config, metric)})"
 
-    kinds = joined([*dict.fromkeys(which for each in chosen for which in each.outcome.unscaled)])
+    kinds = joined([*dict.fromkeys(quantity for config in chosen for quantity in config.outcome.unscaled)])
     return f"not learned, with {kinds} far from unit scale: {_each(chosen, describe)}." if chosen else ""
 
 
 def _unlearned(configurations: Sequence[Configuration]) -> list[Configuration]:
-    return [each for each in configurations if not explained(each.outcome) and not each.outcome.unscaled]
+    return [config for config in configurations if not explained(config.outcome) and not config.outcome.unscaled]
 
 
 def _falling(configurations: Sequence[Configuration], metric: str) -> str:
     chosen = falling(configurations)
 
-    def describe(each: Configuration) -> str:
-        parts = (evidence.late_loss(each.outcome), evidence.clipping(each.outcome), _score(each, metric))
+    def describe(config: Configuration) -> str:
+        parts = (evidence.late_loss(config.outcome), evidence.clipping(config.outcome), _score(config, metric))
         return f"({'; '.join(part for part in parts if part)})"
 
     return f"not learned, still falling, more steps may do: {_each(chosen, describe)}." if chosen else ""
@@ -191,9 +197,9 @@ def _falling(configurations: Sequence[Configuration], metric: str) -> str:
 def _not_falling(configurations: Sequence[Configuration], metric: str) -> list[str]:
     """Say of whom the loss does not fall at the end, where the gradient was lost neither before training nor in it."""
 
-    def describe(each: Configuration) -> str:
-        looked_at = evidence.measured(each.outcome, each.point)
-        return f"({evidence.late_loss(each.outcome)}; {looked_at}; {_score(each, metric)})"
+    def describe(config: Configuration) -> str:
+        looked_at = evidence.measured(config.outcome, config.point)
+        return f"({evidence.late_loss(config.outcome)}; {looked_at}; {_score(config, metric)})"
 
     return [
         f"not learned, {_TRENDS[trend]}: {_each(chosen, describe)}."
@@ -202,25 +208,25 @@ def _not_falling(configurations: Sequence[Configuration], metric: str) -> list[s
     ]
 
 
-def _lost_later(each: Configuration) -> bool:
+def _lost_later(config: Configuration) -> bool:
     """Whether the gradient was beyond no threshold before training and is beyond one after it."""
-    if 2 * len(each.outcome.diverged) >= len(each.outcome.seeds) or judged_verdict(each.point) != "healthy":
+    if 2 * len(config.outcome.diverged) >= len(config.outcome.seeds) or judged_verdict(config.point) != "healthy":
         return False
-    return judged_verdict(each.point, final=True) in _LOST
+    return judged_verdict(config.point, final=True) in _LOST
 
 
 def _lost_in_training(configurations: Sequence[Configuration], metric: str) -> list[str]:
-    others, near = lost_in_training(configurations)
+    unmarked, near = lost_in_training(configurations)
 
-    def describe(each: Configuration) -> str:
-        survival = evidence.survival_text(each.point) + evidence.layer_text(each.point, final=True)
-        loss = "" if each.outcome.mostly_learned else f"; {evidence.late_loss(each.outcome)}"
-        return f"({judged_verdict(each.point, final=True)}: {survival}{loss}; {_score(each, metric)})"
+    def describe(config: Configuration) -> str:
+        survival = evidence.survival_text(config.point) + evidence.layer_text(config.point, final=True)
+        loss = "" if config.outcome.mostly_learned else f"; {evidence.late_loss(config.outcome)}"
+        return f"({judged_verdict(config.point, final=True)}: {survival}{loss}; {_score(config, metric)})"
 
     return [
         f"{words}: {_each(chosen, describe)}."
         for words, chosen in (
-            ("healthy before training, not after it", others),
+            ("healthy before training, not after it", unmarked),
             ("near a threshold before training, beyond one after it", near),
         )
         if chosen
@@ -230,7 +236,7 @@ def _lost_in_training(configurations: Sequence[Configuration], metric: str) -> l
 def _lost_but_learned(configurations: Sequence[Configuration], metric: str) -> str:
     chosen = lost_but_learned(configurations)
 
-    def describe(each: Configuration) -> str:
-        return f"({evidence.survival_text(each.point)}; {_score(each, metric)})"
+    def describe(config: Configuration) -> str:
+        return f"({evidence.survival_text(config.point)}; {_score(config, metric)})"
 
     return f"beyond a threshold before training, learned: {_each(chosen, describe)}." if chosen else ""

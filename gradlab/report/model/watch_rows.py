@@ -32,9 +32,9 @@ def watched_rows(watched: WatchedStep) -> tuple[dict[str, Any], list[dict[str, A
     """
     profile = watched.profile
     left_out = without_gradient(profile)
-    kept = tuple(block for place, block in enumerate(profile.blocks) if place not in left_out)
-    reached = dataclasses.replace(profile, blocks=kept) if left_out else profile
-    rows = iter(block_rows([reached]) if kept else [])
+    with_gradient = tuple(block for place, block in enumerate(profile.blocks) if place not in left_out)
+    reached = dataclasses.replace(profile, blocks=with_gradient) if left_out else profile
+    rows = iter(block_rows([reached]) if with_gradient else [])
     blocks = []
     for place, (block, ratio) in enumerate(zip(profile.blocks, watched.update_ratios, strict=True)):
         row = next(rows) if place not in left_out else block_rows([dataclasses.replace(profile, blocks=(block,))])[0]
@@ -49,7 +49,7 @@ def watched_rows(watched: WatchedStep) -> tuple[dict[str, Any], list[dict[str, A
         "clip_coef": _ratio(watched.clip_norm_after, watched.clip_norm_before), "loss_scale": watched.loss_scale,
         "overflows": watched.overflows, "overflow_at": watched.overflow_at,
     }  # fmt: skip
-    if kept:
+    if with_gradient:
         summary = summarise([reached])
         step |= {
             "verdict": summary.verdict, "log10_survival": summary.log_survival / _LN10,

@@ -146,11 +146,11 @@ def _rows(rows: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], ...]:
     for place, row in enumerate(rows):
         weight = float(row["weight_grad_norm"])
         log10_weight = math.log10(weight) if weight > 0 else -math.inf if weight == 0 else math.nan
-        own = {
+        values = {
             **{key: value for key, value in row.items() if key != "step"}, **dict.fromkeys(_IN_A_SECOND_PASS, math.nan),
             "log10_weight_grad_norm": log10_weight, "dtype": "",
         }  # fmt: skip
         if not row["connected"] and place not in left_out:
-            own["log10_grad_norm"] = -math.inf
-        complete.append(own)
+            values["log10_grad_norm"] = -math.inf
+        complete.append(values)
     return tuple(complete)
