@@ -62,7 +62,7 @@ def write(tables: Tables, directory: Path, stamp: float, *, per_cell: bool = Fal
     require()
     cells = tables.cells[(tables.cells["status"] != "failed").to_numpy()].reset_index(drop=True)
     measured = _Measured(tables)
-    written = []
+    files = []
     for run in _runs(cells, per_cell=per_cell):
         chosen = cells.iloc[run.rows]
         events = Events(stamp)
@@ -73,9 +73,9 @@ def write(tables: Tables, directory: Path, stamp: float, *, per_cell: bool = Fal
         direction = axis_of([str(chosen["model"].iloc[0])]).direction
         for layer, scalars in _profile(log_g, theory, direction):
             events.step(layer, scalars, {})
-        written.append(put(directory / run.name / FILE, events.content()))
-    _remove_others(directory, {path.parent.name for path in written})
-    return tuple(written)
+        files.append(put(directory / run.name / FILE, events.content()))
+    _remove_others(directory, {path.parent.name for path in files})
+    return tuple(files)
 
 
 class _Measured:
@@ -120,13 +120,13 @@ def _runs(cells: pd.DataFrame, *, per_cell: bool) -> Iterator[_Run]:
     texts = {key: [setting_text(value) for value in cells[key]] for key in keys}
     varying = [key for key in keys if len(set(texts[key])) > 1]
     defaults = {key: setting_text(setting.default) for key, setting in SETTINGS.items()}
-    shown = [key for key in keys if key in varying or texts[key][:1] != [defaults[key]]]
+    shown_keys = [key for key in keys if key in varying or texts[key][:1] != [defaults[key]]]
     groups: dict[tuple[str, ...], list[int]] = {}
     for row, labels in enumerate(zip(*(texts[key] for key in keys), strict=True)):
         groups.setdefault(labels, []).append(row)
     for rows in groups.values():
         label = ",".join(f"{key.rpartition('.')[2]}={texts[key][rows[0]]}" for key in varying) or "all"
-        settings = {key: _plain(cells[key].iloc[rows[0]]) for key in shown}
+        settings = {key: _plain(cells[key].iloc[rows[0]]) for key in shown_keys}
         yield _Run(_directory_name(label), {key: value for key, value in settings.items() if value is not None}, rows)
 
 
@@ -157,7 +157,7 @@ def _steps(
     """Yield every probed step with its scalars and histograms."""
     metric = next((str(name) for name in cells["metric_name"] if name), "metric")
     axis, digits = axis_of([str(cells["model"].iloc[0])]), len(str(log_g.shape[2]))
-    shown = np.unique(np.linspace(0, log_g.shape[2] - 1, min(log_g.shape[2], _MOST)).round().astype(int)).tolist()
+    positions = np.unique(np.linspace(0, log_g.shape[2] - 1, min(log_g.shape[2], _MOST)).round().astype(int)).tolist()
     for at, step in enumerate(steps):
         scalars = {
             tag.format(metric=metric): _mean(by_step[key][:, at], log10=log)
@@ -171,7 +171,7 @@ def _steps(
         if at == len(steps) - 1:
             scalars |= _outcome(cells)
         histograms = {f"log10 gradient/all {axis.units}": log_g[:, at].ravel()}
-        histograms |= {f"log10 gradient/{axis.unit} {block + 1:0{digits}d}": log_g[:, at, block] for block in shown}
+        histograms |= {f"log10 gradient/{axis.unit} {block + 1:0{digits}d}": log_g[:, at, block] for block in positions}
         yield step, scalars, histograms
 
 
@@ -212,14 +212,14 @@ def put(path: Path, content: bytes) -> Path:
     return path
 
 
-def _remove_others(directory: Path, kept: set[str]) -> None:
+def _remove_others(directory: Path, names: set[str]) -> None:
     """Remove what an earlier call wrote for runs that are no more; nothing that somebody else put there."""
     if not directory.is_dir():
         return
     with explained("remove", directory):
         for path in directory.iterdir():
             if (
-                path.name not in kept
+                path.name not in names
                 and not path.is_symlink()
                 and (path / FILE).is_file()
                 and len(list(path.iterdir())) == 1

@@ -75,19 +75,19 @@ def draw(
     parts = [plot_data(part) for part in by_axis(tables)]
     axes = models_by_axis(tables.cells["model"].unique().tolist())
     named = {suffixes[axis] if index else "": data for index, (axis, data) in enumerate(zip(axes, parts, strict=True))}
-    written: list[Path] = []
+    files: list[Path] = []
     for name in names:
         function = _picture(name)
         for suffix in ("", *suffixes.values()):
             paths = [directory / f"{name}{suffix}.{ending}" for ending in endings]
             sources = [named.get(suffix)] if name not in _OF_ONE_AXIS else [] if suffix else parts
             if any(save(function, data, paths, style) for data in sources if data is not None):
-                written += paths
+                files += paths
                 continue
             for path in paths:
                 with explained("remove", path):
                     path.unlink(missing_ok=True)
-    return tuple(written)
+    return tuple(files)
 
 
 def figure(tables: Tables, name: str, axes: Axes | None = None, style: str = "report") -> Figure | None:
@@ -151,11 +151,11 @@ def load() -> None:
             matplotlib.rcParams["backend"] = backend
 
 
-def _known(name: str, choices: tuple[str, ...], what: str) -> str:
+def _known(name: str, choices: tuple[str, ...], kind: str) -> str:
     if name not in choices:
         close = nearest(name, choices)
         raise UsageError(
-            f"there is no {what} {name!r}" + (f"; did you mean {close}?" if close else ""),
+            f"there is no {kind} {name!r}" + (f"; did you mean {close}?" if close else ""),
             f"choose from {', '.join(choices)}",
         )
     return name

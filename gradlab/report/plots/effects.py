@@ -49,7 +49,7 @@ def picture(data: PlotData) -> Figure | None:
     sources = [term.factors[0] for term in survival.terms if len(term.factors) == 1]
     ranked = list(dict.fromkeys([*sources, *(level.factor for level in effects)]))
     levels = _chosen(effects, ranked[:MOST_FACTORS])
-    rows = sum(len(own) + 1 for own in levels.values())
+    rows = sum(len(of_factor) + 1 for of_factor in levels.values())
     figure = new(10.2, max(0.235 * rows + 0.9, 0.34 * MOST_SOURCES + 0.9), fixed=True)
     left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
     _intervals(left, levels)
@@ -68,9 +68,11 @@ def _chosen(every: Sequence[LevelEffect], names: Sequence[str]) -> dict[str, lis
     most = max(MOST_LEVELS // max(len(names), 1), 4)
     chosen = {}
     for name in names:
-        own = [level for level in every if level.factor == name]
-        if own:
-            chosen[name] = [own[round(at)] for at in np.linspace(0, len(own) - 1, min(len(own), most))]
+        of_factor = [level for level in every if level.factor == name]
+        if of_factor:
+            chosen[name] = [
+                of_factor[round(at)] for at in np.linspace(0, len(of_factor) - 1, min(len(of_factor), most))
+            ]
     return chosen
 
 
@@ -79,11 +81,11 @@ def _intervals(axes: Axes, levels: dict[str, list[LevelEffect]]) -> None:
     labels: list[tuple[float, str]] = []
     headings: list[int] = []
     y = 0.0
-    for name, own in levels.items():
+    for name, of_factor in levels.items():
         headings.append(len(labels))
         labels.append((y, name))
         y += 1
-        for level in own:
+        for level in of_factor:
             below, above = level.high < 0, level.low > 0
             colour = VERDICTS["vanishing" if below else "exploding" if above else "healthy"][0]
             axes.plot([level.low, level.high], [y, y], color=colour, linewidth=1.8)
@@ -102,8 +104,8 @@ def _intervals(axes: Axes, levels: dict[str, list[LevelEffect]]) -> None:
 
 
 def _factor(log10_value: float) -> str:
-    whole = round(log10_value)
-    return "×" + (power_of_ten(whole) if abs(log10_value - whole) < 1e-9 else amount(log10_value))
+    exponent = round(log10_value)
+    return "×" + (power_of_ten(exponent) if abs(log10_value - exponent) < 1e-9 else amount(log10_value))
 
 
 def _bars(axes: Axes, table: VarianceTable) -> None:

@@ -73,10 +73,10 @@ class Map:
 def picture(data: PlotData) -> Figure:
     """Return log10 survival at step 0 by configuration and length, and beside it the share of seeds that learned."""
     group = data.group
-    shown = list(group.rows) if len(group.rows) <= MOST_ROWS else spread(data.rows, MOST_ROWS)
+    rows = list(group.rows) if len(group.rows) <= MOST_ROWS else spread(data.rows, MOST_ROWS)
     drawn = _map(data, list(group.rows))
-    cut = drawn.column_name == group.axis.setting and len(shown) < len(group.rows)
-    drawn = _map(data, shown) if cut else drawn
+    cut = drawn.column_name == group.axis.setting and len(rows) < len(group.rows)
+    drawn = _map(data, rows) if cut else drawn
     trained = bool((data.tables.cells["train.steps"].to_numpy() > 0).any())
     least = _widest(drawn.columns) * _LETTER + 0.08
     widths = [max(field, least) * len(drawn.columns) if drawn.numbered else _WITHOUT_NUMBERS for field in _FIELDS]
@@ -89,7 +89,7 @@ def picture(data: PlotData) -> Figure:
     if trained:
         _trainability(figure, maps[1], drawn, None if drawn.numbered else high)
     title = "Survival before training, and what was learned" if trained else "Survival before training"
-    title += f": {len(shown)} of {len(group.rows)} configurations" if cut else ""
+    title += f": {len(rows)} of {len(group.rows)} configurations" if cut else ""
     steps = group.fixed.get("train.steps")
     caption = data.caption(f"{steps:,} steps" if steps else "")
     return frame(figure, title, caption, _note(data, drawn, cut=cut))
@@ -123,9 +123,9 @@ def _map(data: PlotData, rows: list[Row]) -> Map:
 
 
 def _field(axes: Axes, values: Floats, colours: Colormap, norm: Normalize, drawn: Map, title: str) -> Any:
-    shown = np.ma.masked_invalid(values)
+    finite = np.ma.masked_invalid(values)
     edges = "white" if len(drawn.columns) <= _WIDEST_WITH_GAPS else "face"
-    image = axes.pcolormesh(shown, cmap=colours, norm=norm, edgecolors=edges, linewidth=0.6)
+    image = axes.pcolormesh(finite, cmap=colours, norm=norm, edgecolors=edges, linewidth=0.6)
     axes.set(xlabel=drawn.column_name, ylim=(len(drawn.rows), 0))
     axes.set_title(title, y=1.0)
     axes.set_xticks(*_ticks(drawn))
@@ -208,11 +208,11 @@ def _note(data: PlotData, drawn: Map, *, cut: bool) -> str:
     places = [(y, x) for y in range(len(drawn.rows)) for x in range(len(drawn.columns))]
     points = [point for y, x in places if (point := drawn.point(y, x)) is not None]
     limits = [{float(point[f"thresholds.{name}"]) for point in points} for name in ("vanish", "explode")]
-    vanish, explode = (own.pop() if len(own) == 1 else None for own in limits)
+    vanish, explode = (limit.pop() if len(limit) == 1 else None for limit in limits)
     present = {mark_of(point).sign for point in points}
     names = sign_names(vanish, explode, {"dead", "nonfinite"})
-    shown = [pair for pair in names if pair[0] in present and (drawn.numbered or pair[0] in ("dead", "nonfinite"))]
-    parts = [f"{UNICODE.sign(sign)}\N{NO-BREAK SPACE}{name}" for sign, name in shown]
+    signs = [pair for pair in names if pair[0] in present and (drawn.numbered or pair[0] in ("dead", "nonfinite"))]
+    parts = [f"{UNICODE.sign(sign)}\N{NO-BREAK SPACE}{name}" for sign, name in signs]
     parts += ["×\N{NO-BREAK SPACE}failed"] if any(drawn.failed(y, x) for y, x in places) else []
     parts += ["†\N{NO-BREAK SPACE}some seeds diverged"] if any(point["diverged"] for point in points) else []
     seeds = "geometric mean over the seeds" if data.several_seeds else "one seed"

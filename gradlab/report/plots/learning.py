@@ -41,17 +41,17 @@ def picture(data: PlotData) -> Figure | None:
         return None
     every = sorted({length for row in rows for length in row.points})
     lengths = [every[round(at)] for at in np.linspace(0, len(every) - 1, min(len(every), _columns()))]
-    shown = _spread(rows, every[-1])
+    sample = _spread(rows, every[-1])
     curves = {
-        (row.labels, length): _curves(data, row, length) for row in shown for length in lengths if length in row.points
+        (row.labels, length): _curves(data, row, length) for row in sample for length in lengths if length in row.points
     }
     figure = new(2.8 * len(lengths) + 3.2, 5.2, column=2.9)
     grid = figure.subplots(2, len(lengths), squeeze=False, sharex=True, sharey="row")
-    looks = line_looks([data.labels(row) for row in shown])
+    looks = line_looks([data.labels(row) for row in sample])
     losses = [loss for loss, _ in curves.values()]
     most = _largest_loss(losses)
     for place, length in enumerate(lengths):
-        for row, look in zip(shown, looks, strict=True):
+        for row, look in zip(sample, looks, strict=True):
             if (row.labels, length) not in curves:
                 continue
             loss, metric = curves[row.labels, length]
@@ -65,9 +65,9 @@ def picture(data: PlotData) -> Figure | None:
     _step_axis(grid[1, 0], max(float(loss[0][-1]) for loss in losses))
     grid[0, 0].set_ylabel("loss")
     grid[1, 0].set_ylabel(data.group.metric)
-    named_lines(figure, [data.name(row) for row in shown], [_handle(look) for look in looks])
-    cut = len(shown) < len(rows)
-    title = "Loss and metric during training" + (f": {len(shown)} of {len(rows)} configurations" if cut else "")
+    named_lines(figure, [data.name(row) for row in sample], [_handle(look) for look in looks])
+    cut = len(sample) < len(rows)
+    title = "Loss and metric during training" + (f": {len(sample)} of {len(rows)} configurations" if cut else "")
     return frame(figure, title, data.caption(), _note(data, cut=cut, clipped=clipped))
 
 
@@ -83,7 +83,7 @@ def _learners(data: PlotData) -> list[Row]:
 
 def _spread(rows: Sequence[Row], length: int) -> list[Row]:
     """Return all rows, or some evenly from the smallest to the largest final metric at a length."""
-    finals = [float(row.points[min(row.points, key=lambda own: abs(own - length))]["metric"]) for row in rows]
+    finals = [float(row.points[min(row.points, key=lambda at: abs(at - length))]["metric"]) for row in rows]
     return [rows[index] for index in evenly(finals, MOST_LINES)]
 
 
@@ -156,8 +156,8 @@ def _step_axis(axes: Axes, last: float) -> None:
     axes.set_xlim(0, last)
     ticks = [0, *(2**power for power in range(int(np.log2(max(last, 1))) + 1))]
     every = -(-len(ticks) // (3 if is_paper() else 6))
-    kept = [tick for tick in ticks[::-1][::every] if tick < 0.72 * last] + [last]
-    axes.xaxis.set_major_locator(FixedLocator(sorted({0.0, *map(float, kept)})))
+    labelled_ticks = [tick for tick in ticks[::-1][::every] if tick < 0.72 * last] + [last]
+    axes.xaxis.set_major_locator(FixedLocator(sorted({0.0, *map(float, labelled_ticks)})))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
 

@@ -13,8 +13,8 @@ from gradlab.report.plots import module, watched
 __all__ = ["pictures"]
 
 
-def pictures(shown: WatchedTraining | SavedProbe) -> dict[str, Callable[[], Figure | None]]:
+def pictures(measurement: WatchedTraining | SavedProbe) -> dict[str, Callable[[], Figure | None]]:
     """Return the pictures by their names, which are those of pictures of a run that show the same."""
-    if isinstance(shown, SavedProbe):
-        return {"profiles": lambda: module.picture(shown.report)}
-    return {"training": lambda: watched.training(shown), "survival": lambda: watched.survival(shown)}
+    if isinstance(measurement, SavedProbe):
+        return {"profiles": lambda: module.picture(measurement.report)}
+    return {"training": lambda: watched.training(measurement), "survival": lambda: watched.survival(measurement)}

@@ -36,15 +36,17 @@ def picture(result: ModuleReport) -> Figure:
         seeds = np.array(result.seed_norms)
         rows, names = result.blocks, result.names
         at = np.arange(1, len(names) + 1)
-        shown = np.where(np.isfinite(seeds), seeds, np.nan)
+        values = np.where(np.isfinite(seeds), seeds, np.nan)
         colour, word = VERDICTS.get(result.summary.verdict, (VERDICTS["dead"][0], result.summary.verdict))
-        finite = shown[np.isfinite(shown)]
+        finite = values[np.isfinite(values)]
         low, high = (float(finite.min()), float(finite.max())) if len(finite) else (-1.0, 0.0)
         if len(seeds) > 1:
-            for own in shown:
-                axes.plot(at, own, ".", color=colour, alpha=0.35, markersize=4)
-        axes.plot(at, shown.mean(0), "-o" if len(names) <= NAMED else "-", color=colour, markersize=4, label="measured")
-        theory = _theory([float(row.get("theory_factor", np.nan)) for row in rows], float(shown.mean(0)[-1]))
+            for seed in values:
+                axes.plot(at, seed, ".", color=colour, alpha=0.35, markersize=4)
+        axes.plot(
+            at, values.mean(0), "-o" if len(names) <= NAMED else "-", color=colour, markersize=4, label="measured"
+        )
+        theory = _theory([float(row.get("theory_factor", np.nan)) for row in rows], float(values.mean(0)[-1]))
         if np.isfinite(theory[:-1]).any():
             axes.plot(at, theory, "--", color=COLOURS[1], label="theory")
             axes.legend(frameon=False)

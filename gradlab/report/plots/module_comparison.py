@@ -30,14 +30,14 @@ def picture(models: Sequence[ComparedModel]) -> Figure:
         for place, model in enumerate(models):
             rows = [block.rows[place] for block in blocks]
             values = np.array([np.nan if row is None else float(row["log10_survival"]) for row in rows])
-            shown = np.where(np.isfinite(values), values, np.nan)
-            if np.isfinite(shown).any():
-                low, high = min(low, float(np.nanmin(shown))), max(high, float(np.nanmax(shown)))
+            survivals = np.where(np.isfinite(values), values, np.nan)
+            if np.isfinite(survivals).any():
+                low, high = min(low, float(np.nanmin(survivals))), max(high, float(np.nanmax(survivals)))
             colour = COLOURS[place % len(COLOURS)]
             summary = model.report.summary
             survival = amount(summary.log_survival / np.log(10))
             axes.plot(
-                at, shown, linestyle=LINES[place // len(COLOURS) % len(LINES)], color=colour, markersize=4,
+                at, survivals, linestyle=LINES[place // len(COLOURS) % len(LINES)], color=colour, markersize=4,
                 marker=MARKERS[place % len(MARKERS)] if len(blocks) <= NAMED else "",
                 label=f"{model.label}: {summary.verdict}{f', survival {survival}' if survival else ''}",
             )  # fmt: skip

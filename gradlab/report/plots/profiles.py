@@ -61,15 +61,15 @@ def picture(data: PlotData) -> Figure:
     if one_row:
         (row,) = data.rows
         networks = [(row, length) for length in sorted(row.points)]
-        shown = [networks[round(at)] for at in np.linspace(0, len(networks) - 1, min(len(networks), MOST_PANELS))]
-        titles = [f"{setting} {length}" for _, length in shown]
+        sample = [networks[round(at)] for at in np.linspace(0, len(networks) - 1, min(len(networks), MOST_PANELS))]
+        titles = [f"{setting} {length}" for _, length in sample]
     else:
         networks = [(row, max(row.points)) for row in data.rows]
-        shown = [(row, max(row.points)) for row in spread(data.rows, MOST_PANELS)]
-        same = len({length for _, length in networks}) == 1
-        titles = [data.name(row) + ("" if same else f", {setting} {length}") for row, length in shown]
-    drawn = [_panel(data, row, length, title) for (row, length), title in zip(shown, titles, strict=True)]
-    columns = None if one_row or len(shown) < len(networks) else _crossed(data)
+        sample = [(row, max(row.points)) for row in spread(data.rows, MOST_PANELS)]
+        one_length = len({length for _, length in networks}) == 1
+        titles = [data.name(row) + ("" if one_length else f", {setting} {length}") for row, length in sample]
+    drawn = [_panel(data, row, length, title) for (row, length), title in zip(sample, titles, strict=True)]
+    columns = None if one_row or len(sample) < len(networks) else _crossed(data)
     if columns is not None:  # the setting with more values goes across
         drawn = [drawn[at] for at in np.arange(len(drawn)).reshape(columns, -1).T.ravel()]
     axis = data.group.axis
@@ -78,12 +78,12 @@ def picture(data: PlotData) -> Figure:
     shared = high - low <= DECADES
     titles_of = [(panel.title, *_described(panel, axis)) for panel in drawn]
     figure, grid = panels(titles_of, axis, columns, shared=shared, relative=True)
-    for panel, axes, own in zip(drawn, grid, ends, strict=True):
-        log_axis(axes, *((low, high) if shared else own))
+    for panel, axes, limits in zip(drawn, grid, ends, strict=True):
+        log_axis(axes, *((low, high) if shared else limits))
         _draw(axes, panel)
     counted = data.group.lengths_name if one_row else "configurations"
     title = f"Gradient norm {axis.direction} before training"
-    title += f": {len(shown)} of {len(networks)} {counted}" if len(shown) < len(networks) else ""
+    title += f": {len(sample)} of {len(networks)} {counted}" if len(sample) < len(networks) else ""
     longest = "" if one_row else data.longest(data.rows)
     return frame(figure, title, data.caption(longest), _note(data, drawn, len(networks), shared))
 
@@ -148,8 +148,8 @@ def panels(
 def _crossed(data: PlotData) -> int | None:
     """Return how many values the first of two settings has, when both are fully crossed and they fit across."""
     levels = [len({row.labels[index] for row in data.rows}) for index in data.named]
-    whole = len(levels) == 2 and levels[0] * levels[1] == len(data.rows)
-    return levels[0] if whole and levels[1] <= levels[0] <= 5 else None
+    is_grid = len(levels) == 2 and levels[0] * levels[1] == len(data.rows)
+    return levels[0] if is_grid and levels[1] <= levels[0] <= 5 else None
 
 
 def _draw(axes: Plot, panel: Panel) -> None:
@@ -221,8 +221,8 @@ def _note(data: PlotData, drawn: list[Panel], networks: int, shared: bool) -> st
     if any(panel.lost for panel in drawn):
         parts.append("Seeds with a gradient that is exactly zero (∅) or not finite (!) are left out of the mean.")
     if len(drawn) < networks:
-        kept = "evenly spaced, both ends among them" if len(data.rows) == 1 else (
+        selection = "evenly spaced, both ends among them" if len(data.rows) == 1 else (
             "by rank evenly from the smallest to the largest survival"
         )  # fmt: skip
-        parts.append(f"Shown: {kept}; the other {networks - len(drawn)} are in layers.csv.")
+        parts.append(f"Shown: {selection}; the other {networks - len(drawn)} are in layers.csv.")
     return " ".join([*parts, data.missing()]).strip()

@@ -34,14 +34,14 @@ def picture(data: PlotData) -> Figure | None:
     trained = data.trained()
     if not trained:
         return None
-    shown = spread(trained, MOST_LINES)
+    rows = spread(trained, MOST_LINES)
     drawn: list[tuple[pd.DataFrame, str, str]] = [(steps, "spectral_radius", "spectral radius")]
     if "saturated" in layers:
         drawn.append((layers, "saturated", "share saturated" if is_paper() else "share of saturated units or gates"))
     figure = new(3.8 * len(drawn) + 2.6, 3.4, column=1.5)
     plots = figure.subplots(1, len(drawn), squeeze=False)[0]
     for plot, (table, column, name) in zip(plots, drawn, strict=True):
-        for index, row in enumerate(shown):
+        for index, row in enumerate(rows):
             _line(plot, index, data, row, table, column)
         _axes(plot, name)
     plots[0].axhline(1, color=GREY, linewidth=0.8)
@@ -52,23 +52,23 @@ def picture(data: PlotData) -> Figure | None:
         named_lines(figure, names, handles)
     else:
         plots[-1].legend(loc="upper left", bbox_to_anchor=(1.02, 1.0), frameon=False, fontsize=9.5)
-    cut = len(shown) < len(data.rows)
+    cut = len(rows) < len(data.rows)
     title = "The recurrence during training"
-    title += f": {len(shown)} of {len(data.rows)} configurations" if cut else ""
+    title += f": {len(rows)} of {len(data.rows)} configurations" if cut else ""
     axis = data.group.axis
-    lengths = {max(row.points) for row in shown}
+    lengths = {max(row.points) for row in rows}
     longest = f"{axis.setting} {max(lengths)}" if data.group.varies and len(lengths) == 1 else ""
     return frame(figure, title, data.caption(longest), _note(data, saturation=len(drawn) > 1))
 
 
 def _line(plot: Plot, index: int, data: PlotData, row: Row, table: pd.DataFrame, column: str) -> None:
     """Draw the mean over the seeds of `column`, over the time steps too where it has one number for each."""
-    own = table[table["cell"].isin(data.of(row)["cell"])]
-    each = own.astype({"cell": str}).groupby(["step", "cell"])[column].mean().dropna().reset_index()
-    if not len(each):
+    of_row = table[table["cell"].isin(data.of(row)["cell"])]
+    means = of_row.astype({"cell": str}).groupby(["step", "cell"])[column].mean().dropna().reset_index()
+    if not len(means):
         return
-    step, group = np.unique(each["step"].to_numpy(), return_inverse=True)
-    interval = mean_interval(each[column].to_numpy(np.float64), group.astype(np.int64), len(step))
+    step, group = np.unique(means["step"].to_numpy(), return_inverse=True)
+    interval = mean_interval(means[column].to_numpy(np.float64), group.astype(np.int64), len(step))
     look: dict[str, Any] = {
         "color": COLOURS[index % len(COLOURS)], "marker": MARKERS[index % len(MARKERS)],
         "linestyle": LINES[index // len(COLOURS) % len(LINES)],

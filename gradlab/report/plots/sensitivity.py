@@ -90,7 +90,7 @@ def _best_picture(best: Best, group: BestGroup, caption: str) -> Figure:
     The axis is logarithmic where the values span a decade; values that are no numbers stand side by side.
     """
     lengths = [group.lengths[at] for at in evenly([float(length) for length in group.lengths], MOST_PANELS)]
-    shown = _spread(group.rows)
+    sample = _spread(group.rows)
     columns = 2 if len(lengths) == 4 else min(_COLUMNS, len(lengths))
     rows = -(-len(lengths) // columns)
     places = _places(best)
@@ -98,9 +98,9 @@ def _best_picture(best: Best, group: BestGroup, caption: str) -> Figure:
     figure = new(max(3.1 * columns + 2.4, 6.4), (2.7 + room) * rows)
     grid = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
     for axes, length in zip(grid, lengths, strict=False):
-        for index, row in enumerate(shown):
+        for index, row in enumerate(sample):
             if length in row.values:
-                _values(axes, row.values[length], places, index, 0.7 * ((index + 0.5) / len(shown) - 0.5))
+                _values(axes, row.values[length], places, index, 0.7 * ((index + 0.5) / len(sample) - 0.5))
         if len(lengths) > 1:
             axes.set_title(group.axis.at(length))
     for axes in grid[len(lengths) :]:
@@ -111,15 +111,15 @@ def _best_picture(best: Best, group: BestGroup, caption: str) -> Figure:
             axes.set_ylabel(f"{best.metric_name}, test half")
     low, high = grid[0].get_ylim()
     grid[0].set_ylim(max(low, -0.05) if best.metric_name == "accuracy" else low, min(high, 1.05))
-    if len(shown) > 1:
-        names = [folded_text(row.name, _LONGEST_LABEL) for row in shown]
+    if len(sample) > 1:
+        names = [folded_text(row.name, _LONGEST_LABEL) for row in sample]
         without = {"linestyle": ""} if places.words else {}
         handles = [Line2D([], [], label=name, **{**_look(at), **without}) for at, name in enumerate(names)]
         corner = grid[columns - 1]
         corner.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.02, 1.0), frameon=False, fontsize=9.5)
     title = f"{best.metric_name[:1].upper()}{best.metric_name[1:]} against {best.title}"
-    if len(shown) < len(group.rows):
-        title += f": {len(shown)} of {len(group.rows)} configurations"
+    if len(sample) < len(group.rows):
+        title += f": {len(sample)} of {len(group.rows)} configurations"
     return frame(figure, title, caption, _note(best))
 
 

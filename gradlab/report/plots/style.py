@@ -129,11 +129,11 @@ def is_paper() -> bool:
 
 def line_looks(labels: Sequence[tuple[str, ...]]) -> list[dict[str, Any]]:
     """Return the look of a line for each of some labels: colour and marker for the first, dashes for the others."""
-    split = [(own[:1], own[1:]) for own in labels]
-    first, rest = (list(dict.fromkeys(part)) for part in zip(*split, strict=True))
-    if len(first) == 1 or len(first) > len(COLOURS) or len(rest) > len(LINES):
+    split = [(label[:1], label[1:]) for label in labels]
+    heads, tails = (list(dict.fromkeys(part)) for part in zip(*split, strict=True))
+    if len(heads) == 1 or len(heads) > len(COLOURS) or len(tails) > len(LINES):
         return [_look(at, at // len(COLOURS)) for at in range(len(labels))]
-    return [_look(first.index(own), rest.index(others)) for own, others in split]
+    return [_look(heads.index(head), tails.index(tail)) for head, tail in split]
 
 
 def _look(colour: int, line: int) -> dict[str, Any]:
@@ -194,12 +194,12 @@ def frame(figure: Figure, title: str, caption: str, note: str) -> Figure:
         )
     ]  # fmt: skip
     tall = [_height(lines, size) for lines, size, _ in blocks]
-    whole = height + sum(tall) + 2.4 * _MARGIN
-    figure.set_size_inches(width, whole)
-    tops = (whole - _MARGIN, whole - _MARGIN - tall[0], _MARGIN + tall[2])
+    total = height + sum(tall) + 2.4 * _MARGIN
+    figure.set_size_inches(width, total)
+    tops = (total - _MARGIN, total - _MARGIN - tall[0], _MARGIN + tall[2])
     for (lines, size, look), top in zip(blocks, tops, strict=True):
-        figure.text(_MARGIN / width, top / whole, lines, size=size, va="top", linespacing=1.3, **look)
-    rect = (0.0, (1.4 * _MARGIN + tall[2]) / whole, 1.0, height / whole)
+        figure.text(_MARGIN / width, top / total, lines, size=size, va="top", linespacing=1.3, **look)
+    rect = (0.0, (1.4 * _MARGIN + tall[2]) / total, 1.0, height / total)
     figure.set_layout_engine(ConstrainedLayoutEngine(rect=rect, w_pad=0.08, h_pad=0.06, hspace=0.02, wspace=0.02))
     return figure
 
@@ -242,8 +242,8 @@ def save(picture: Callable[[T], Figure | None], data: T, paths: Sequence[Path], 
 
 def power_of_ten(exponent: float) -> str:
     """Return 10 to a whole exponent as plain text: `10⁻³`, and `1` for 0."""
-    whole = round(exponent)
-    return "1" if whole == 0 else "10" + str(whole).translate(_SUPERSCRIPT)
+    rounded = round(exponent)
+    return "1" if rounded == 0 else "10" + str(rounded).translate(_SUPERSCRIPT)
 
 
 def amount(log10_value: float) -> str:

@@ -121,12 +121,12 @@ def _length_axis(axes: Plot, depths: list[int], axis: Axis) -> None:
     else:
         gap, scale = 0.045 * (depths[-1] - depths[0]), np.array(depths, float)
         axes.set_xlim(depths[0] - gap, depths[-1] + gap)
-    kept: list[int] = []
+    labelled_depths: list[int] = []
     for at in range(len(depths) - 1, -1, -1):
-        if not kept or scale[depths.index(kept[-1])] - scale[at] >= gap:
-            kept.append(depths[at])
+        if not labelled_depths or scale[depths.index(labelled_depths[-1])] - scale[at] >= gap:
+            labelled_depths.append(depths[at])
     crowded = len(depths) > 16 and axes.get_xscale() == "linear"
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=9, integer=True) if crowded else FixedLocator(kept))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=9, integer=True) if crowded else FixedLocator(labelled_depths))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.set_xlabel(f"{axis.setting} ({axis.units})" if axis.setting == axis.along else axis.setting)

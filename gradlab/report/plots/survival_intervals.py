@@ -18,13 +18,13 @@ _LONGEST_LABEL = 44
 
 def survival_intervals(data: PlotData) -> Figure:
     """Return the survival of every configuration, the largest on top, with single seeds and intervals."""
-    shown = sorted(spread(data.rows, MOST_ROWS), key=lambda row: np.nan_to_num(at_longest(row), nan=-np.inf))
-    figure = new(8.2, max(0.26 * len(shown) + 0.7, 1.7))
+    rows = sorted(spread(data.rows, MOST_ROWS), key=lambda row: np.nan_to_num(at_longest(row), nan=-np.inf))
+    figure = new(8.2, max(0.26 * len(rows) + 0.7, 1.7))
     axes = figure.subplots()
     axes.axvline(0, color=GREY, linewidth=0.8)
     theory = False
     low, high = -1.0, 1.0
-    for y, row in enumerate(shown):
+    for y, row in enumerate(rows):
         point = row.points[max(row.points)]
         seeds = data.of(row)["log10_survival"].to_numpy(float)
         seeds = seeds[np.isfinite(seeds)]
@@ -48,18 +48,18 @@ def survival_intervals(data: PlotData) -> Figure:
     axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, steps=[1, 2, 3, 5, 10]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: power_of_ten(value)))
     axes.set_xlabel(f"survival: {data.group.axis.ratio}")
-    axes.set_ylim(-0.7, len(shown) - 0.3)
-    axes.set_yticks(range(len(shown)), [folded(data.name(row), _LONGEST_LABEL) for row in shown])
+    axes.set_ylim(-0.7, len(rows) - 0.3)
+    axes.set_yticks(range(len(rows)), [folded(data.name(row), _LONGEST_LABEL) for row in rows])
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", color="#E4E4E4", linewidth=0.6)
     axes.set_axisbelow(True)
     thresholds(data, axes, vertical=True)
-    cut = len(shown) < len(data.rows)
+    cut = len(rows) < len(data.rows)
     title = "Survival before training"
-    title += f": {len(shown)} of {len(data.rows)} configurations" if cut else ""
+    title += f": {len(rows)} of {len(data.rows)} configurations" if cut else ""
     parts = ["Dot: geometric mean; bar: its 95 % interval; ticks: single seeds." if data.several_seeds else "One seed."]
     parts += ["Diamond: mean-field theory."] if theory else []
-    verdicts = {str(row.points[max(row.points)]["verdict"]) for row in shown}
+    verdicts = {str(row.points[max(row.points)]["verdict"]) for row in rows}
     parts += ["◂ vanished."] if "vanishing" in verdicts else []
     parts += ["▸ exploded."] if "exploding" in verdicts else []
     parts += ["Shown: by rank evenly from the smallest to the largest survival; all in summary.csv."] if cut else []

@@ -28,25 +28,25 @@ def picture(data: PlotData) -> Figure | None:
     trained = data.trained()
     if not trained:
         return None
-    shown = spread(trained, MOST_PANELS)
-    same = len({max(row.points) for row in shown}) == 1
-    names = [data.name(row) + ("" if same else f", {data.group.axis.setting} {max(row.points)}") for row in shown]
-    titles = [(name, _described(data, row), GREY) for name, row in zip(names, shown, strict=True)]
+    rows = spread(trained, MOST_PANELS)
+    one_length = len({max(row.points) for row in rows}) == 1
+    names = [data.name(row) + ("" if one_length else f", {data.group.axis.setting} {max(row.points)}") for row in rows]
+    titles = [(name, _described(data, row), GREY) for name, row in zip(names, rows, strict=True)]
     figure, grid = panels(titles, data.group.axis, shared=False, beside=0.9)
-    steps = sorted({step for row in shown for step in data.profiles.steps(data.ids(row))})
+    steps = sorted({step for row in rows for step in data.profiles.steps(data.ids(row))})
     colours = LinearSegmentedColormap.from_list("steps", matplotlib.colormaps["cividis"](np.linspace(0, 0.92, 64)))
     norm = Normalize(0, np.log2(steps[-1] + 1))
-    clipped = [_draw(axes, data, row, colours, norm) for row, axes in zip(shown, grid, strict=True)]
+    clipped = [_draw(axes, data, row, colours, norm) for row, axes in zip(rows, grid, strict=True)]
     place = "bottom" if is_paper() else "right"
     bar = figure.colorbar(ScalarMappable(norm, colours), ax=grid, location=place, aspect=25, pad=0.02, shrink=0.8)
     ticks = [steps[round(at)] for at in np.linspace(0, len(steps) - 1, min(len(steps), _TICKS))]
     bar.set_ticks([float(np.log2(step + 1)) for step in ticks], labels=[f"{step:,}" for step in ticks])
     bar.outline.set_visible(False)
     bar.set_label("step of training")
-    cut = len(shown) < len(data.rows)
+    cut = len(rows) < len(data.rows)
     title = f"Gradient norm {data.group.axis.direction} during training"
-    title += f": {len(shown)} of {len(data.rows)} configurations" if cut else ""
-    caption = data.caption(data.longest(shown) if same else "")
+    title += f": {len(rows)} of {len(data.rows)} configurations" if cut else ""
+    caption = data.caption(data.longest(rows) if one_length else "")
     return frame(figure, title, caption, _note(data, cut=cut, clipped=any(clipped)))
 
 

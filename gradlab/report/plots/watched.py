@@ -91,19 +91,19 @@ def survival(watched: WatchedTraining) -> Figure | None:
         grid: Any = figure.subplots(1 + len(panels), sharex=True, squeeze=False)
         axes = list(grid[:, 0])
         _survival(axes[0], watched)
-        for key, own in zip(panels, axes[1:], strict=True):
+        for key, panel in zip(panels, axes[1:], strict=True):
             if key == "loss":
-                own.plot(_steps(watched), _column(rows, key), color=COLOURS[0], label="loss")
-                own.set_ylabel("loss")
+                panel.plot(_steps(watched), _column(rows, key), color=COLOURS[0], label="loss")
+                panel.set_ylabel("loss")
                 continue
             before, after = (_column(rows, name) for name in (key, "clip_norm_after"))
-            own.plot(_steps(watched), before, color=COLOURS[0], label="before clipping")
-            own.plot(_steps(watched), after, "--", color=COLOURS[1], label="after")
+            panel.plot(_steps(watched), before, color=COLOURS[0], label="before clipping")
+            panel.plot(_steps(watched), after, "--", color=COLOURS[1], label="after")
             positive = before[np.isfinite(before) & (before > 0)]
             if len(positive) and positive.max() > _WIDE * positive.min():
-                own.set_yscale("log")
-            own.set_ylabel("|gradient|")
-            own.legend(frameon=False, fontsize=8)
+                panel.set_yscale("log")
+            panel.set_ylabel("|gradient|")
+            panel.legend(frameon=False, fontsize=8)
         axes[0].set_title(f"{watched.name}: survival of the gradient during training", loc="left")
         axes[-1].set_xlabel("step of training")
     return figure
@@ -111,9 +111,9 @@ def survival(watched: WatchedTraining) -> Figure | None:
 
 def _survival(axes: Axes, watched: WatchedTraining) -> None:
     steps, values = _steps(watched), _column(watched.steps, "log10_survival")
-    shown = np.where(np.isfinite(values), values, np.nan)
-    axes.plot(steps, shown, "-o" if len(steps) <= NAMED else "-", color=COLOURS[0], markersize=4)
-    finite = shown[np.isfinite(shown)]
+    survivals = np.where(np.isfinite(values), values, np.nan)
+    axes.plot(steps, survivals, "-o" if len(steps) <= NAMED else "-", color=COLOURS[0], markersize=4)
+    finite = survivals[np.isfinite(survivals)]
     low, high = (float(finite.min()), float(finite.max())) if len(finite) else (-1.0, 0.0)
     log_axis(axes, low, high)
     bottom, top = axes.get_ylim()

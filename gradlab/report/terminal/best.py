@@ -60,8 +60,8 @@ def choice_lines(
     values = count(numbers[0], "value") if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]} values"
     title = f"Chosen {best.title} of {values}, and sensitivity: range of the {best.metric_name} over them"
     lines = wrapped(glyphs.plain(title), width, "bold")
-    for whole in groups:
-        group = replace(whole, rows=some(whole.rows, most))
+    for every in groups:
+        group = replace(every, rows=some(every.rows, most))
         labels = _labels(group)
         choices = _by_length(
             group, best.title, lambda point: _chosen(point, _MOST_TIES if len(best.keys) == 1 else 0), width
@@ -70,8 +70,8 @@ def choice_lines(
         together = sum(column.width + GAP for column in (*labels, *choices, *ranges)) - GAP
         for columns in ([*choices, *ranges],) if width is None or together <= width else (choices, ranges):
             lines += [*fold(labels, columns, width, glyphs), Text()]
-    told = [line for note in notes for line in wrapped(glyphs.plain(note), width, "dim")]
-    return [*lines[:-1], *told, Text()]
+    note_lines = [line for note in notes for line in wrapped(glyphs.plain(note), width, "dim")]
+    return [*lines[:-1], *note_lines, Text()]
 
 
 def _labels(group: BestGroup) -> list[Column]:
@@ -121,8 +121,8 @@ def _chosen(point: Point, most: int) -> Entry:
         return Entry(str(point["label"]))
     if len(ties) == point["values"] - 1 and len(ties) > 1:
         return Entry(f"{point['label']} ~all")
-    shown = ",".join(ties) if len(ties) <= most else count(len(ties), "other")
-    return Entry(f"{point['label']} ~{shown}")
+    tied = ",".join(ties) if len(ties) <= most else count(len(ties), "other")
+    return Entry(f"{point['label']} ~{tied}")
 
 
 def _range(point: Point) -> Entry:

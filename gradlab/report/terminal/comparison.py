@@ -126,8 +126,8 @@ def _heading(comparison: Comparison, glyphs: Glyphs, width: int | None) -> list[
         lines += wrapped(f"each configuration at its best {comparison.best.title}", width)
     for leader in dict.fromkeys(plan.follows.values()):
         names = [name for name in plan.follows if plan.follows[name] == leader]
-        change, these = ("change", "all") if len(names) > 1 else ("changes", "both")
-        text = f"confounded: {joined(names)} {change} only with {leader}, effects are of {these} together"
+        change, quantifier = ("change", "all") if len(names) > 1 else ("changes", "both")
+        text = f"confounded: {joined(names)} {change} only with {leader}, effects are of {quantifier} together"
         lines += wrapped(text, width, "dim")
     return [*lines, Text()]
 
@@ -171,7 +171,7 @@ def _paired(comparison: Comparison, glyphs: Glyphs, width: int | None, *, whole:
         return []
     labels, columns = paired_columns(table, glyphs)
     change, tests = columns[:3], columns[3:]
-    shown, constant = varying(tests, whole=whole)
-    lines = wrapped(table.title, width, "bold") + fold(labels, [*change, *shown], width, glyphs)
+    differing, constant = varying(tests, whole=whole)
+    lines = wrapped(table.title, width, "bold") + fold(labels, [*change, *differing], width, glyphs)
     lines += wrapped(constant, width, "dim")
     return [*lines, *_notes(table.notes, glyphs, width), Text()]

@@ -74,7 +74,7 @@ def _counts(rows: Sequence[Row], *, whole: bool) -> list[Column]:
 
     def column(header: str, name: str) -> Column:
         numbers = [sorted({int(point[name]) for point in row.points.values()}) for row in rows]
-        texts = [str(each[0]) if len(each) == 1 else f"{each[0]}-{each[-1]}" for each in numbers]
+        texts = [str(values[0]) if len(values) == 1 else f"{values[0]}-{values[-1]}" for values in numbers]
         return Column(header, tuple(map(Entry, texts)))
 
     several = any(point["configurations"] > 1 for row in rows for point in row.points.values())
@@ -101,11 +101,11 @@ def _some(comparison: Comparison, rows: tuple[Row, ...], most: int | None) -> tu
     return rows[:most] if comparison.question.sort else some(rows, most)
 
 
-def _fewer(group: RowGroup, whole: RowGroup, width: int | None) -> list[Text]:
+def _fewer(group: RowGroup, every: RowGroup, width: int | None) -> list[Text]:
     """Return a line about rows that are not shown; none where all are."""
-    if len(group.rows) == len(whole.rows):
+    if len(group.rows) == len(every.rows):
         return []
-    return wrapped(f"{len(group.rows)} of {len(whole.rows)} rows; all with --verbose and --csv", width, "dim")
+    return wrapped(f"{len(group.rows)} of {len(every.rows)} rows; all with --verbose and --csv", width, "dim")
 
 
 def _reach(rows: Sequence[Row], glyphs: Glyphs) -> Column:
@@ -153,8 +153,8 @@ def response_lines(
         )
         return [*values, *further]
 
-    others = [*([] if column == "reach" else [_reach(rows, glyphs)]), *_counts(rows, whole=whole)]
-    further, constant = varying(others, whole=whole)
+    candidates = [*([] if column == "reach" else [_reach(rows, glyphs)]), *_counts(rows, whole=whole)]
+    further, constant = varying(candidates, whole=whole)
     largest = None if column == "reach" else largest_half_width(rows, column)
     inside = largest is not None and _fits([*labels(group), *columns(True)], width)
     mean = "log10 of the geometric mean" if column.startswith("log10") else "geometric mean" if response.log else "mean"
@@ -162,9 +162,9 @@ def response_lines(
     seeds = _seeds(rows)
     name = response.title.format(ratio=axis.ratio, unit=axis.unit, units=axis.units)
     title = glyphs.plain(f"{capital(name)} ({mean} over {seeds}){_of_all(lengths, group)}")
-    shown = _combinations(comparison)
-    if shown < comparison.rows:
-        title += f" ({shown} of {comparison.rows} rows)"
+    combinations = _combinations(comparison)
+    if combinations < comparison.rows:
+        title += f" ({combinations} of {comparison.rows} rows)"
     values = columns(inside)[: -len(further) or None]
     table, left = fold_optional(_row_labels(group), values, further, width, glyphs, whole=whole)
     lines = [*_titled(title, group, width), *table, *_fewer(group, full, width), *_not_run(values, width)]
@@ -209,7 +209,7 @@ def _legend(comparison: Comparison, rows: Sequence[Row], glyphs: Glyphs) -> str:
         {float(point[f"thresholds.{name}"]) for row in rows for point in row.points.values()}
         for name in ("vanish", "explode")
     ]
-    vanish, explode = (own.pop() if len(own) == 1 else None for own in limits)
+    vanish, explode = (limit.pop() if len(limit) == 1 else None for limit in limits)
     signs = {name for name in ("dead", "nonfinite") if comparison.table[name].any()}
     if comparison.response.name == "survival_final":
         signs = {*comparison.table["verdict_final"]}
@@ -240,10 +240,10 @@ def training_lines(
     reach = [_reach(rows, glyphs)] if comparison.best is None else []
     further, constant = varying([*largest, *reach, *_counts(rows, whole=whole)], whole=whole)
     inside = _fits([*labels(group), *columns(True)], width)
-    what = f"After training: {group.metric} on held-out samples"
+    subject = f"After training: {group.metric} on held-out samples"
     if comparison.best is not None:
-        what = best_title(comparison.best)
-    title = f"{what}, and how many seeds learned"
+        subject = best_title(comparison.best)
+    title = f"{subject}, and how many seeds learned"
     title += f" ({glyphs.learned} most of them){_of_all(lengths, group)}"
     values = columns(inside)[: -len(further) or None]
     table, left = fold_optional(labels(group), values, further, width, glyphs, whole=whole)

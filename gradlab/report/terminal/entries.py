@@ -56,15 +56,15 @@ def conclusion_lines(sentences: Sequence[str], width: int | None, *, whole: bool
         return []
     folded = [wrapped(f"  {sentence}", width, indent="    ") for sentence in sentences]
     lines: list[Text] = []
-    rest = 0
+    hidden = 0
     for number, part in enumerate(folded):
         if whole or number < _LEAST_SENTENCES or len(lines) + len(part) <= _MOST_LINES:
             lines += part
         else:
-            rest += 1
-    note = f"  and {count(rest, 'more remark')}; " if rest else "  "
-    more = [] if whole else wrapped(f"{note}evidence with --verbose", width, "dim")
-    return [Text("Conclusions", "bold"), *lines, *more, Text()]
+            hidden += 1
+    note = f"  and {count(hidden, 'more remark')}; " if hidden else "  "
+    hint = [] if whole else wrapped(f"{note}evidence with --verbose", width, "dim")
+    return [Text("Conclusions", "bold"), *lines, *hint, Text()]
 
 
 def heading(name: str) -> str:

@@ -13,9 +13,9 @@ from gradlab.report.terminal.watched import watched_report
 __all__ = ["measured_report"]
 
 
-def measured_report(shown: WatchedTraining | SavedProbe, glyphs: Glyphs, width: int | None) -> list[Text]:
+def measured_report(measurement: WatchedTraining | SavedProbe, glyphs: Glyphs, width: int | None) -> list[Text]:
     """Return the lines of a watched training, or of a saved probe with what was tried on it."""
-    if isinstance(shown, WatchedTraining):
-        return watched_report(shown, glyphs, width)
-    lines = module_report(shown.report, glyphs, width)
-    return [*lines, Text(), *cure_lines(shown.cures, glyphs, width)] if shown.cures else lines
+    if isinstance(measurement, WatchedTraining):
+        return watched_report(measurement, glyphs, width)
+    lines = module_report(measurement.report, glyphs, width)
+    return [*lines, Text(), *cure_lines(measurement.cures, glyphs, width)] if measurement.cures else lines

@@ -47,12 +47,12 @@ def block_lines(result: ModuleReport, glyphs: Glyphs, width: int | None) -> list
 
 def sentence_lines(result: ModuleReport, glyphs: Glyphs, width: int | None) -> list[Text]:
     """Return the conclusions, the verdict in the colour of the survival."""
-    first, *others = map(glyphs.plain, conclusions(result))
+    first, *sentences = map(glyphs.plain, conclusions(result))
     look = (
         style(block_table(reached(result)).rows[0].mark) if result.summary.verdict in ("vanishing", "exploding") else ""
     )
     lines = [_verdict_line(line, look) for line in wrapped(f"  {first}", width, indent="    ")]
-    return lines + [line for sentence in others for line in wrapped(f"  {sentence}", width, indent="    ")]
+    return lines + [line for sentence in sentences for line in wrapped(f"  {sentence}", width, indent="    ")]
 
 
 def _verdict_line(line: Text, look: str) -> Text:
@@ -81,10 +81,10 @@ def _table(table: BlockTable, glyphs: Glyphs, width: int | None) -> list[Text]:
         Column("", tuple(Entry(str(row.number) if row.number else "") for row in names)),
         Column(f"block of {prefix}" if prefix else "block", tuple(Entry(row.name) for row in names), right=False),
     ]
-    made = {column.key: _column(column, names, glyphs) for column in table.columns}
+    column_of = {column.key: _column(column, names, glyphs) for column in table.columns}
     room = None if width is None else width - sum(label.width + GAP for label in labels)
-    kept, left = _fitting(table.columns, made, room)
-    columns = [made[column.key] for column in kept]
+    fitting, left = _fitting(table.columns, column_of, room)
+    columns = [column_of[column.key] for column in fitting]
     fits = room is not None and sum(column.width + GAP for column in columns) - GAP <= room
     lines = fold([], [*labels, *columns], width, glyphs) if fits else fold(labels, columns, width, glyphs)
     if left:
@@ -113,28 +113,30 @@ def _column(column: TableColumn, rows: Sequence[BlockRow], glyphs: Glyphs) -> Co
 
 
 def _fitting(
-    columns: Sequence[TableColumn], made: dict[str, Column], room: int | None
+    columns: Sequence[TableColumn], column_of: dict[str, Column], room: int | None
 ) -> tuple[list[TableColumn], list[TableColumn]]:
     """Return the columns that fit into the room, those of the lowest rank first, and those that do not."""
     if room is None:
         return list(columns), []
-    kept: set[str] = set()
+    fitting_keys: set[str] = set()
     used = 0
     for column in sorted(columns, key=lambda column: column.rank):
-        needs = made[column.key].width + GAP
+        needs = column_of[column.key].width + GAP
         if used + needs - GAP <= room:
             used += needs
-            kept.add(column.key)
-    if not kept:  # the names leave no room: the table is folded
+            fitting_keys.add(column.key)
+    if not fitting_keys:  # the names leave no room: the table is folded
         return list(columns), []
-    return [column for column in columns if column.key in kept], [c for c in columns if c.key not in kept]
+    return [column for column in columns if column.key in fitting_keys], [
+        c for c in columns if c.key not in fitting_keys
+    ]
 
 
 def _legend(table: BlockTable, result: ModuleReport, glyphs: Glyphs, width: int | None) -> list[Text]:
     lines = []
     if table.total > len(table.rows):
-        shown = f"{len(table.rows)} of {count(table.total, 'block')} are shown; all are with --json"
-        lines += wrapped(shown, width, "dim")
+        note = f"{len(table.rows)} of {count(table.total, 'block')} are shown; all are with --json"
+        lines += wrapped(note, width, "dim")
     signs = {row.mark.sign for row in table.rows}
     names = sign_names(result.vanish, result.explode, {"dead", "nonfinite"})
     if shown_names := [entry for entry in names if entry[0] in signs]:
@@ -146,8 +148,8 @@ def _legend(table: BlockTable, result: ModuleReport, glyphs: Glyphs, width: int 
 
 
 def _details(result: ModuleReport, glyphs: Glyphs, width: int | None) -> list[Text]:
-    same = [(f"{title} of every block", value) for title, value in block_table(result, 1).same]
-    lines = [*details(result), *same]
+    constant = [(f"{title} of every block", value) for title, value in block_table(result, 1).same]
+    lines = [*details(result), *constant]
     longest = max(cell_len(name) for name, _ in lines)
     return [
         line

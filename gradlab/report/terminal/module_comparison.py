@@ -56,7 +56,7 @@ def _models(models: Sequence[ComparedModel], glyphs: Glyphs, width: int | None) 
         Column("verdict", tuple(Entry(summary.verdict) for summary in summaries), right=False),
         Column("survival   ", tuple(_whole(model.report, glyphs) for model in models)),
         *starts,
-        Column("factor a block", tuple(_number(math.exp(min(own.log_decay, 700))) for own in summaries)),
+        Column("factor a block", tuple(_number(math.exp(min(summary.log_decay, 700))) for summary in summaries)),
         Column("loss", tuple(_number(model.report.loss) for model in models)),
         Column("blocks", tuple(Entry(f"{len(model.report.blocks):,}") for model in models)),
     ]
@@ -72,9 +72,9 @@ def _blocks(
     for place, model in enumerate(models):
         rows = [block.rows[place] for block in blocks]
         marks = [None if row is None else block_mark(row, model.report.vanish, model.report.explode) for row in rows]
-        entries = tuple(mark_entry(own, glyphs) if own is not None and own.text else _NONE for own in marks)
+        entries = tuple(mark_entry(mark, glyphs) if mark is not None and mark.text else _NONE for mark in marks)
         columns.append(Column(f"{folded_label(model.label, _LABEL)}   ", entries))
-        signs |= {own.sign for own in marks if own is not None}
+        signs |= {mark.sign for mark in marks if mark is not None}
     for place, model in enumerate(models[1:], start=1):
         several = len(models) > 2
         ratios = tuple(Entry(log_text(block.log10_ratio(place))) for block in blocks)
@@ -83,8 +83,8 @@ def _blocks(
     labels = [Column("block", tuple(Entry(block.name) for block in blocks), right=False)]
     lines = fold(labels, columns, width, glyphs)
     if len(blocks) < total:
-        shown = f"{len(blocks)} of {total:,} blocks are shown; all are with --csv and with --json"
-        lines += wrapped(shown, width, "dim")
+        note = f"{len(blocks)} of {total:,} blocks are shown; all are with --csv and with --json"
+        lines += wrapped(note, width, "dim")
     limits = {(model.report.vanish, model.report.explode) for model in models}
     vanish, explode = limits.pop() if len(limits) == 1 else (None, None)
     if legend := [entry for entry in sign_names(vanish, explode, {"dead", "nonfinite"}) if entry[0] in signs]:

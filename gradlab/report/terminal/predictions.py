@@ -46,13 +46,13 @@ def prediction_lines(rows: Sequence[Row], glyphs: Glyphs, width: int | None, *, 
         )
     notes += _remarks(rows)
     notes += [f"no prediction: {note}" for note in dict.fromkeys(row["note"] for row in rows if row["note"])]
-    survival, *others = _columns(rows, axis, glyphs)
-    others, constant = varying(others, whole=verbose)
+    survival, *further = _columns(rows, axis, glyphs)
+    further, constant = varying(further, whole=verbose)
     return [
         Text("Mean-field theory, at initialisation", "bold"),
         Text("  " + ", ".join(fixed), "dim"),
         Text(),
-        *fold(_labels(rows, keys), [survival, *others], width, glyphs),
+        *fold(_labels(rows, keys), [survival, *further], width, glyphs),
         *(line for note in (constant, *notes) if note for line in wrapped(note, width, "dim")),
     ]
 

@@ -103,18 +103,18 @@ def _along_one_axis(
     if not len(tables.summary):
         return []
     sentences = [glyphs.plain(sentence) for sentence in causes(group, brief=not verbose)]
-    shown = replace(group, lengths=shown_lengths(group.lengths, width))
+    shortened = replace(group, lengths=shown_lengths(group.lengths, width))
     lines = conclusion_lines(sentences, width, whole=verbose)
-    if len(shown.lengths) < len(group.lengths):
-        part = f"{len(shown.lengths)} of {len(group.lengths)} {group.lengths_name} are shown"
+    if len(shortened.lengths) < len(group.lengths):
+        part = f"{len(shortened.lengths)} of {len(group.lengths)} {group.lengths_name} are shown"
         lines += [*wrapped(f"{part}; all are in summary.csv", width, "dim"), Text()]
     return [
         *lines,
-        *_survival(tables, shown, glyphs, width, whole=verbose),
+        *_survival(tables, shortened, glyphs, width, whole=verbose),
         *(
-            _training(shown, glyphs, width, whole=verbose)
+            _training(shortened, glyphs, width, whole=verbose)
             if best is None
-            else _at_best(tables, shown, best, glyphs, width, whole=verbose)
+            else _at_best(tables, shortened, best, glyphs, width, whole=verbose)
         ),
     ]
 
@@ -147,14 +147,14 @@ def _heading(name: str, group: RowGroup, glyphs: Glyphs) -> str:
 
 
 def _counts(result: RunReport, glyphs: Glyphs) -> str:
-    what = f"{count(result.computed, 'cell')} in {duration(result.seconds)}"
-    what += f" on {result.workers} workers" if result.workers > 1 else ""
+    counts = f"{count(result.computed, 'cell')} in {duration(result.seconds)}"
+    counts += f" on {result.workers} workers" if result.workers > 1 else ""
     if result.reused:
-        what += f", {result.reused:,} were there" if result.computed else " (nothing to do)"
+        counts += f", {result.reused:,} were there" if result.computed else " (nothing to do)"
         if not result.computed:
-            what = f"{count(result.reused, 'cell')}, all there already" if not result.missing else what
+            counts = f"{count(result.reused, 'cell')}, all there already" if not result.missing else counts
     diverged = int((result.tables.cells["status"] == "diverged").sum())
-    parts = [what, f"{len(result.failures):,} failed", f"{diverged:,} diverged"]
+    parts = [counts, f"{len(result.failures):,} failed", f"{diverged:,} diverged"]
     if result.missing:
         why = "interrupted" if result.interrupted else result.stopped.partition(",")[0] or "not run"
         parts.append(f"{why}: {result.missing:,} of {result.cells:,} not run")
@@ -212,7 +212,7 @@ def _labels(group: RowGroup) -> list[Column]:
 def _legend(tables: Tables, glyphs: Glyphs) -> str:
     summary = tables.summary
     limits = {name: {float(value) for value in summary[f"thresholds.{name}"]} for name in ("vanish", "explode")}
-    vanish, explode = (own.pop() if len(own) == 1 else None for own in limits.values())
+    vanish, explode = (limit.pop() if len(limit) == 1 else None for limit in limits.values())
     names = sign_names(vanish, explode, {*summary["verdict"], *summary["verdict_final"]})
     return legend_text(names, glyphs)
 

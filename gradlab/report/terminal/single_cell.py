@@ -71,10 +71,14 @@ def _setting(cell: Cell, width: int | None, *, whole: bool) -> list[Text]:
     plain = {key: setting_text(setting.default) for key, setting in SETTINGS.items()}
     always = ("model", "task", "depth", "width", "activation", "init", "optimizer", "lr", "train.steps")
     chosen = [key for key in texts if key in always or texts[key] != plain[key]]
-    rest = [key for key in texts if key not in chosen] if whole else []
+    default_keys = [key for key in texts if key not in chosen] if whole else []
     return [
         *wrapped("  " + ", ".join(f"{key}={texts[key]}" for key in chosen), width),
-        *(wrapped("  " + ", ".join(f"{key}={texts[key]}" for key in rest), width, "dim") if rest else []),
+        *(
+            wrapped("  " + ", ".join(f"{key}={texts[key]}" for key in default_keys), width, "dim")
+            if default_keys
+            else []
+        ),
     ]
 
 
@@ -138,9 +142,9 @@ def _profile(tables: Tables, axis: Axis, glyphs: Glyphs, width: int | None, *, w
     title = [Text(f"{capital(axis.direction)}, before training  ", "bold") + Text(curve)]
     note: list[Text] = []
     if width is not None and len(profile) > _ROWS:
-        shown = np.unique(np.linspace(0, len(profile) - 1, _ROWS).round().astype(int))
-        note = wrapped(f"{len(shown)} of {axis.count(len(profile))} are shown; all are with --json", width)
-        profile = profile.iloc[shown]
+        rows = np.unique(np.linspace(0, len(profile) - 1, _ROWS).round().astype(int))
+        note = wrapped(f"{len(rows)} of {axis.count(len(profile))} are shown; all are with --json", width)
+        profile = profile.iloc[rows]
     return [*title, *_table(profile, "layer", columns, glyphs, width, whole=whole), *note]
 
 
@@ -161,8 +165,8 @@ def _table(
         for key, heading in columns.items()
         if key != label and key in frame and frame[key].notna().any()
     ]
-    shown, constant = varying(filled, whole=whole)
-    return [*fold([first], shown, width, glyphs), *wrapped(constant, width, "dim")]
+    differing, constant = varying(filled, whole=whole)
+    return [*fold([first], differing, width, glyphs), *wrapped(constant, width, "dim")]
 
 
 def _number(key: str, value: float, glyphs: Glyphs, *, lost: bool) -> str:

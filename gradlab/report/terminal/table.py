@@ -54,9 +54,9 @@ def fold(labels: Sequence[Column], columns: Sequence[Column], width: int | None,
     Without a width nothing is folded.
     """
     if width is not None and sum(label.width + GAP for label in labels) > max(width * 2 // 5, 6 * len(labels)):
-        shown = [_within(label, width - _NUMBER) for label in labels]
+        shortened = [_within(label, width - _NUMBER) for label in labels]
         rows = len(labels[0].entries)
-        labels, columns = [Column("row", tuple(Entry(str(row + 1)) for row in range(rows)))], [*shown, *columns]
+        labels, columns = [Column("row", tuple(Entry(str(row + 1)) for row in range(rows)))], [*shortened, *columns]
     lines: list[Text] = []
     left = sum(label.width + GAP for label in labels)
     band: list[Column] = []
@@ -77,13 +77,13 @@ def fold_optional(
 ) -> tuple[list[Text], str]:  # fmt: skip
     """Return the lines of a table, and a line about those of the `optional` columns, its last ones, that would take
     lines of their own: they are left out, unless `whole`."""
-    kept = list(optional)
+    fitting = list(optional)
     least = len(fold(labels, columns, width, glyphs))
-    while kept and not whole and len(fold(labels, [*columns, *kept], width, glyphs)) > least:
-        kept.pop()
-    left = ", ".join(column.header.strip() for column in optional[len(kept) :])
+    while fitting and not whole and len(fold(labels, [*columns, *fitting], width, glyphs)) > least:
+        fitting.pop()
+    left = ", ".join(column.header.strip() for column in optional[len(fitting) :])
     note = f"not shown here: {left}; with --verbose or in a wider terminal" if left else ""
-    return fold(labels, [*columns, *kept], width, glyphs), note
+    return fold(labels, [*columns, *fitting], width, glyphs), note
 
 
 def varying(columns: Sequence[Column], *, whole: bool) -> tuple[list[Column], str]:
@@ -96,8 +96,8 @@ def varying(columns: Sequence[Column], *, whole: bool) -> tuple[list[Column], st
     constant = [column for column in columns if len({entry.text for entry in column.entries}) == 1]
     texts = [(column.header.strip(), column.entries[0].text.strip()) for column in constant]
     named = [f"{header} {text}" for header, text in texts if text not in _NOTHING]
-    kept = [column for column in columns if column not in constant]
-    return kept, f"in every row: {', '.join(named)}" if named else ""
+    differing = [column for column in columns if column not in constant]
+    return differing, f"in every row: {', '.join(named)}" if named else ""
 
 
 def _within(label: Column, width: int) -> Column:
@@ -138,8 +138,8 @@ def _row(columns: Sequence[Column], entries: Sequence[Entry]) -> list[Text]:
     lines = []
     for at in range(max(map(len, texts), default=0)):
         parts = [
-            Entry(own[at], entry.style) if at < len(own) else Entry("")
-            for own, entry in zip(texts, entries, strict=True)
+            Entry(entry_lines[at], entry.style) if at < len(entry_lines) else Entry("")
+            for entry_lines, entry in zip(texts, entries, strict=True)
         ]
         lines.append(_line(columns, parts))
     return lines
@@ -148,11 +148,11 @@ def _row(columns: Sequence[Column], entries: Sequence[Entry]) -> list[Text]:
 def _groups(labels: Sequence[Column], columns: Sequence[Column]) -> Text:
     line = " " * sum(label.width + GAP for label in labels)
     at = len(line)
-    shown = ""
+    group = ""
     for column in columns:
-        if column.group != shown:
-            shown = column.group
-            line = line.ljust(at) + shown + " "
+        if column.group != group:
+            group = column.group
+            line = line.ljust(at) + group + " "
         at += column.width + column.gap
     return Text(line.rstrip(), "dim")
 

@@ -67,10 +67,10 @@ def _steps(training: WatchedTraining, glyphs: Glyphs, width: int | None) -> list
     columns.insert(0, Column("first to last block" if room > 18 else "blocks", bars, right=False))
     lines = fold([_column("step", rows, lambda row: f"{row['step']:,}")], columns, width, glyphs)
     hidden = sum(bool(step["overflows"]) for step in steps) - sum(bool(row["overflows"]) for row in rows)
-    said = f"{len(rows)} of {len(steps):,} steps" if len(rows) < len(steps) else ""
+    note = f"{len(rows)} of {len(steps):,} steps" if len(rows) < len(steps) else ""
     if hidden:
-        said += f"; {count(hidden, 'further step')} with gradients that overflowed before"
-    return [*lines, *(wrapped(said, width, "dim") if said else [])]
+        note += f"; {count(hidden, 'further step')} with gradients that overflowed before"
+    return [*lines, *(wrapped(note, width, "dim") if note else [])]
 
 
 def _clipped(step: Row) -> bool:
@@ -85,9 +85,9 @@ def step_lines(training: WatchedTraining, steps: Sequence[Row], glyphs: Glyphs, 
 
 def _step_text(training: WatchedTraining, step: Row, glyphs: Glyphs) -> str:
     profile = [row["log10_grad_norm"] for row in training.rows_at(step["step"])]
-    own = training.mark(step)
-    parts = [f"step {step['step']:,}", f"{spark(glyphs, profile, 12)}", f"log10 survival {own.text or 'none'}"]
-    parts[-1] += f" {glyphs.sign(own.sign)}".rstrip()
+    mark = training.mark(step)
+    parts = [f"step {step['step']:,}", f"{spark(glyphs, profile, 12)}", f"log10 survival {mark.text or 'none'}"]
+    parts[-1] += f" {glyphs.sign(mark.sign)}".rstrip()
     parts.append(str(step["verdict"]))
     if not math.isnan(step["loss"]):
         parts.append(f"loss {number_text(step['loss'])}")
