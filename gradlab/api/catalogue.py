@@ -48,10 +48,10 @@ def components(kind: str) -> tuple[str, list[Row]]:
     Raises UsageError for another kind.
     """
     known = kinds()
-    wanted = kind.lower().replace("-", "_").replace("optimiser", "optimizer").rpartition(".")[2]
-    key = known.get(wanted) or known.get(f"{wanted}s")
+    normalised = kind.lower().replace("-", "_").replace("optimiser", "optimizer").rpartition(".")[2]
+    key = known.get(normalised) or known.get(f"{normalised}s")
     if key is None:
-        close = nearest(f"{wanted}s", known)
+        close = nearest(f"{normalised}s", known)
         raise UsageError(
             f"there is no list of {kind!r}" + (f"; did you mean {close}?" if close else ""),
             f"choose from {', '.join(known)}",
@@ -64,7 +64,7 @@ def components(kind: str) -> tuple[str, list[Row]]:
             "name": name,
             "summary": component.summary,
             "params": {param: None if p.required else p.default for param, p in component.params.items()},
-            "aliases": [alias for alias, meant in aliases.items() if meant == name],
+            "aliases": [alias for alias, target in aliases.items() if target == name],
         }
         for name, component in REGISTRIES[key].items()
     ]

@@ -73,7 +73,9 @@ def compare_models(directories: Directories, options: CompareOptions) -> ModelCo
             hint = "leave it out: measured models are compared block by block"
             raise OptionError(name, getattr(options, name), problem, hint)
     labels = dict(zip(directories.measured, names_apart(directories.measured), strict=True))
-    readable, errors = each_readable(directories.measured, lambda own: compared_model(own, labels[own]))
+    readable, errors = each_readable(
+        directories.measured, lambda directory: compared_model(directory, labels[directory])
+    )
     models = tuple(readable.values())
     if len(models) < 2 and errors:
         raise next(iter(errors.values()))

@@ -45,7 +45,7 @@ def with_usual_inits(settings: Settings, limit: int, spelling: Spelling) -> dict
     if any(key.partition(".")[0] == "activation" for key in settings):  # named, or by its parameters
         activations = [cell.activation for cell in cells_of(settings, limit, spelling)]
     inits = {str(activation): USUAL_INIT.get(activation.name, "xavier_normal") for activation in activations}
-    others = {key: value for key, value in settings.items() if key.partition(".")[0] != "activation"}
+    other_settings = {key: value for key, value in settings.items() if key.partition(".")[0] != "activation"}
     if len(inits) == 1:
-        return {**others, "activation": next(iter(inits)), "init": next(iter(inits.values()))}
-    return {**others, "zip": {"activation": list(inits), "init": list(inits.values())}}
+        return {**other_settings, "activation": next(iter(inits)), "init": next(iter(inits.values()))}
+    return {**other_settings, "zip": {"activation": list(inits), "init": list(inits.values())}}

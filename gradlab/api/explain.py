@@ -65,13 +65,13 @@ def _settings() -> list[str]:
 def explain(name: str) -> list[Explanation]:
     """Return every meaning of a name, as it stands in a report, a table or a spec. Raises UsageError where it has none,
     with the name that is most like it."""
-    wanted = " ".join(name.split())
-    meanings = _meanings(wanted) or _meanings(wanted.lower()) or _meanings(wanted.lower().replace("-", "_"))
+    query = " ".join(name.split())
+    meanings = _meanings(query) or _meanings(query.lower()) or _meanings(query.lower().replace("-", "_"))
     if meanings:
         return meanings
-    close = nearest(wanted, explained_names())
+    close = nearest(query, explained_names())
     raise UsageError(
-        f"there is no explanation of {wanted!r}" + (f"; did you mean {close}?" if close else ""),
+        f"there is no explanation of {query!r}" + (f"; did you mean {close}?" if close else ""),
         "all names: gradlab explain",
     )
 
@@ -87,8 +87,8 @@ def _meanings(name: str) -> list[Explanation]:
     if setting is not None:
         default = str(setting.default) if isinstance(setting.default, Named) else setting.default
         spelled = "seeds" if setting.key == "seed" else setting.key
-        shown = "" if default is None else f"{default:g}" if isinstance(default, float) else str(default)
-        meanings.append(Explanation(spelled, "setting of a spec", setting.help, default=shown))
+        default_text = "" if default is None else f"{default:g}" if isinstance(default, float) else str(default)
+        meanings.append(Explanation(spelled, "setting of a spec", setting.help, default=default_text))
     return meanings + list(_components(name))
 
 

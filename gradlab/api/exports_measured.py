@@ -36,57 +36,61 @@ def draw_measured(directory: MeasuredDirectory, folder: Path, options: PlotOptio
     probe ``profiles``. The file of another picture is removed, as `plots.draw` does.
     """
     names, formats = plots.chosen(options.only, options.format)
-    shown = read(directory, whole=False)
+    measurement = read(directory, whole=False)
     plots.load()
     from gradlab.report.plots.measured import pictures
     from gradlab.report.plots.style import save
 
-    of_directory = pictures(shown)
+    of_directory = pictures(measurement)
 
     if folder.name == "plots" and folder.parent == directory.path:
         make_folder(folder)
     with explained("create", folder):
         folder.mkdir(parents=True, exist_ok=True)
-    written: list[Path] = []
+    files: list[Path] = []
     for name in names:
         paths = [folder / f"{name}.{ending}" for ending in formats]
         if name in of_directory and save(lambda draw: draw(), of_directory[name], paths, options.style):
-            written += paths
+            files += paths
             continue
         for path in paths:
             with explained("remove", path):
                 path.unlink(missing_ok=True)
-    return tuple(written)
+    return tuple(files)
 
 
 def write_measured_events(directory: MeasuredDirectory) -> tuple[Path, ...]:
     """Write the event file of a directory into its ``tensorboard/``; return it."""
     from gradlab.report.tensorboard_models import write_probe, write_training
 
-    shown, folder = read(directory), directory.path / "tensorboard"
-    return write_training(shown, folder) if isinstance(shown, WatchedTraining) else write_probe(shown.report, folder)
+    measurement, folder = read(directory), directory.path / "tensorboard"
+    return (
+        write_training(measurement, folder)
+        if isinstance(measurement, WatchedTraining)
+        else write_probe(measurement.report, folder)
+    )
 
 
 def write_page(directory: MeasuredDirectory, target: Path) -> MeasuredPage:
     """Write the page of a directory; return it. Raises StoreError where it cannot be read or written."""
-    shown = read(directory, whole=False)
+    measurement = read(directory, whole=False)
     plots.load()
     from gradlab.report.page.module import module_page
     from gradlab.report.page.watched import watched_page
     from gradlab.report.plots.measured import pictures
     from gradlab.report.plots.module import svg
 
-    of_directory = pictures(shown)
-    if isinstance(shown, SavedProbe):
-        text = module_page(shown.report, shown.cures, _svg(of_directory["profiles"], svg))
+    of_directory = pictures(measurement)
+    if isinstance(measurement, SavedProbe):
+        text = module_page(measurement.report, measurement.cures, _svg(of_directory["profiles"], svg))
     else:
         words = {"training": "Norm of the gradient at each block, a line for each step",
                  "survival": "Survival, loss and gradient against the step"}  # fmt: skip
-        drawn = [(words[name], _svg(draw, svg)) for name, draw in of_directory.items()] if shown.blocks else []
-        text = watched_page(shown, drawn)
+        drawn = [(words[name], _svg(draw, svg)) for name, draw in of_directory.items()] if measurement.blocks else []
+        text = watched_page(measurement, drawn)
     content = text.encode()
     write_bytes(target, content)
-    return MeasuredPage(target, len(content), shown)
+    return MeasuredPage(target, len(content), measurement)
 
 
 def _svg(draw: Callable[[], Any], svg: Callable[[Any], bytes]) -> bytes:

@@ -38,9 +38,9 @@ class BatchOptions(Options):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        given = [f"--{name}" for name in ("batch", "input", "tokens") if getattr(self, name) is not None]
-        if len(given) > 1:
-            raise UsageError(f"{' and '.join(given)} are given", "one of them is the batch")
+        flags = [f"--{name}" for name in ("batch", "input", "tokens") if getattr(self, name) is not None]
+        if len(flags) > 1:
+            raise UsageError(f"{' and '.join(flags)} are given", "one of them is the batch")
         if self.input is not None and not _SHAPE.fullmatch(self.input):
             raise OptionError("input", self.input, "this is no shape", "write whole numbers with x between: 4x3x64x64")
         if self.tokens is not None and not _TOKENS.fullmatch(self.tokens):

@@ -80,11 +80,11 @@ class Plan:
     @property
     def estimate(self) -> Estimate:
         """Time and disk of all banks one after the other on one thread of a CPU, memory of the largest."""
-        each = [estimate(bank) for bank in self.banks]
+        estimates = [estimate(bank) for bank in self.banks]
         return Estimate(
-            seconds=sum(cost.seconds for cost in each),
-            memory_bytes=max((cost.memory_bytes for cost in each), default=0),
-            disk_bytes=sum(cost.disk_bytes for cost in each),
+            seconds=sum(cost.seconds for cost in estimates),
+            memory_bytes=max((cost.memory_bytes for cost in estimates), default=0),
+            disk_bytes=sum(cost.disk_bytes for cost in estimates),
         )
 
     def __repr__(self) -> str:
@@ -125,8 +125,8 @@ class Plan:
         lines = []
         for bank in self.banks:
             rows = [settings_of(cell) for cell in bank.cells]
-            each = {key: list(dict.fromkeys(str(row[key]) for row in rows)) for key in varying}
-            varied = ", ".join(f"{key} {' '.join(values)}" for key, values in each.items())
+            values_of = {key: list(dict.fromkeys(str(row[key]) for row in rows)) for key in varying}
+            varied = ", ".join(f"{key} {' '.join(values)}" for key, values in values_of.items())
             cost = estimate(bank)
             costs = f"{duration(cost.seconds)}, {size(cost.memory_bytes)}"
             lines.append(f"    {bank.id}  {count(len(bank.cells), 'cell')}, {costs}: {varied}")

@@ -201,7 +201,7 @@ def document(result: ProbeResult, cures: Sequence[Cure] = ()) -> dict[str, Any]:
         "seeds": len(result.profiles), "training": profile.training, "dtype": profile.dtype,
         "objective": profile.objective, "loss": profile.loss, "source": profile.source, "rule": profile.rule,
         "parameters": profile.parameters, "thresholds": {"vanish": options.vanish, "explode": options.explode},
-        "cut_off": [{"how": how, "module": module} for how, module in profile.cut_off],
+        "cut_off": [{"how": reason, "module": module} for reason, module in profile.cut_off],
         "masking_weights": masking_weights(profile), "uncalled": profile.uncalled,
         "notes": result.report.notes,
         "blocks": list(result.report.blocks), "log10_grad_norms": result.report.seed_norms,

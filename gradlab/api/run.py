@@ -194,16 +194,17 @@ def execute(
             if close:
                 executor.close()
             failed = (*plan.failed, *work.failures)
-            made = tables(directory.load(plan.ids), failed, order=plan.ids, predict=predict)
-            files = directory.write_tables(made.frames)
+            result_tables = tables(directory.load(plan.ids), failed, order=plan.ids, predict=predict)
+            files = directory.write_tables(result_tables.frames)
             if isinstance(predict, Predictions):
                 predict.save()
             counts = {"computed": work.computed, "reused": len(plan.done)}
             provenance.end(**counts, failed=len(failed), interrupted=work.interrupted)
             result = RunResult(
-                name=plan.spec.name, path=directory.path, tables=made, files=files, cells=cells, **counts,
+                name=plan.spec.name, path=directory.path, tables=result_tables, files=files, cells=cells, **counts,
                 failures=failed, seconds=time.perf_counter() - begun, interrupted=work.interrupted,
-                stopped=work.stopped, workers=workers, expected=judge(plan.spec.expect, plan.cells, plan.ids, made),
+                stopped=work.stopped, workers=workers,
+                expected=judge(plan.spec.expect, plan.cells, plan.ids, result_tables),
             )  # fmt: skip
             if not result.failures and not result.missing:
                 directory.drop_checkpoints()

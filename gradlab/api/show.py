@@ -79,6 +79,6 @@ def _find(begin: str, paths: Sequence[Path]) -> tuple[str, tuple[Run, ...]]:
         )
     if len(matches) > 1:
         listed = [f"{cell} in {runs[0].path.name}" for cell, runs in list(matches.items())[:_LISTED]]
-        more = f" and {len(matches) - _LISTED} more" if len(matches) > _LISTED else ""
-        raise UsageError(f"{len(matches)} cells have an id that begins with {begin!r}", ", ".join(listed) + more)
+        unlisted = f" and {len(matches) - _LISTED} more" if len(matches) > _LISTED else ""
+        raise UsageError(f"{len(matches)} cells have an id that begins with {begin!r}", ", ".join(listed) + unlisted)
     return next(iter(matches.items()))

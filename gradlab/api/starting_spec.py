@@ -90,20 +90,20 @@ def write_starting_spec(name: str | None = None, source: str | None = None, *, s
         name = "my_first_run" if source is None else experiment(source).stem
     path = Path(f"{name.removesuffix('.yaml')}.yaml")
     text = starting_spec(path.stem) if source is None else copied_spec(source, path.stem)
-    written = [path]
+    paths = [path]
     if schema:
         text = _EDITOR_LINE + text
-        written.append(_schema_to_write(path))
+        paths.append(_schema_to_write(path))
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
-        for other in written[1:]:
+        for other in paths[1:]:
             other.write_text(json.dumps(json_schema(), indent=1) + "\n", encoding="utf-8")
     except FileExistsError:
         raise UsageError(f"{path}: there is such a file already", "choose another name, or delete it") from None
     except OSError as error:
         raise UsageError(f"{error.filename or path} cannot be written: {error.strerror or error}") from error
-    return written
+    return paths
 
 
 def _schema_to_write(spec: Path) -> Path:

@@ -62,12 +62,12 @@ def measuring(settings: Settings, rows: Sequence[Mapping[str, Any]]) -> dict[str
     named = dict.fromkeys(key for family in families for key in (*family.explored, *family.sweep))
     if not all(family.init_of_activation for family in families):
         named["activation"] = None  # a sweep of such a model takes one, theory compares several
-    given = {key for given in settings for key in (given, given.partition(".")[0])}
+    set_keys = {key for setting in settings for key in (setting, setting.partition(".")[0])}
     values = {key: ",".join(dict.fromkeys(str(row[key]) for row in rows if key in row)) for key in named}
     apart = {
         key: text
         for key, text in values.items()
-        if text and key not in given and not SETTINGS[key].training and key != "probe.at"
+        if text and key not in set_keys and not SETTINGS[key].training and key != "probe.at"
     }
     return {**settings, **apart, **({} if "train.steps" in settings else {"train.steps": 0})}
 

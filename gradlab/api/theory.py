@@ -154,9 +154,9 @@ def _configurations(settings: Settings, limit: int, alone: bool, spelling: Spell
             mapping = with_usual_inits(mapping, limit, spelling)
         else:
             mapping.setdefault("activation", ",".join(CLASSICAL))
-    seen: dict[Cell, int] = {}  # the lengths of one network below each other
+    order: dict[Cell, int] = {}  # the lengths of one network below each other
     cells = cells_of(mapping, limit, spelling)
-    return sorted(cells, key=lambda cell: seen.setdefault(_without_length(cell), len(seen)))
+    return sorted(cells, key=lambda cell: order.setdefault(_without_length(cell), len(order)))
 
 
 def _without_length(cell: Cell) -> Cell:
@@ -174,9 +174,9 @@ def critical_line(settings: Settings, options: TheoryOptions, *, spelling: Spell
     Raises:
         UsageError: for a setting that the line does not depend on; SpecError for a value that there is not.
     """
-    if others := sorted(settings.keys() - {"activation", "bias_std", "init", "width"}):
+    if superfluous := sorted(settings.keys() - {"activation", "bias_std", "init", "width"}):
         raise UsageError(
-            f"the critical line does not depend on {', '.join(map(spelling.name, others))}",
+            f"the critical line does not depend on {', '.join(map(spelling.name, superfluous))}",
             "give {}, and {} or {}".format(*map(spelling.name, ("activation", "bias_std", "init"))),
         )
     mapping = {"activation": "tanh,erf", "bias_std": 0.0, "lr": 0.1, **settings}

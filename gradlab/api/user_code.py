@@ -60,8 +60,8 @@ def load(reference: str) -> Any:
     return value
 
 
-def call(function: Callable[..., Any], reference: str, given: Mapping[str, Any], **offered: Any) -> Any:
-    """Return what a function of the user returns for the arguments `given`, and those `offered` that it takes by name.
+def call(function: Callable[..., Any], reference: str, keywords: Mapping[str, Any], **offered: Any) -> Any:
+    """Return what a function of the user returns for the arguments `keywords`, and of `offered` those that it takes.
 
     Raises:
         UsageError: the arguments do not fit its signature.
@@ -71,7 +71,7 @@ def call(function: Callable[..., Any], reference: str, given: Mapping[str, Any],
         signature = inspect.signature(function)
     except (TypeError, ValueError):  # a builtin
         signature = None
-    passed = dict(given)
+    passed = dict(keywords)
     if signature is not None:
         passed = {name: value for name, value in offered.items() if name in signature.parameters} | passed
         try:
@@ -186,22 +186,22 @@ def _example(reference: str) -> str:
 
 def _beside(file: Path, reference: str) -> str:
     try:
-        others = sorted(path.name for path in file.parent.glob("*.py"))
+        file_names = sorted(path.name for path in file.parent.glob("*.py"))
     except (OSError, ValueError):
-        others = []
-    close = nearest(file.name, others)
+        file_names = []
+    close = nearest(file.name, file_names)
     if close:
         return f"did you mean {file.with_name(close)}:{reference.rpartition(':')[2]}?"
     return "write the path of a Python file that is there, or package.module:name"
 
 
 def _names(module: ModuleType, name: str) -> str:
-    own = [
+    functions = [
         key
         for key, value in vars(module).items()
         if callable(value) and not key.startswith("_") and getattr(value, "__module__", None) == module.__name__
     ]
-    names = own or [key for key in vars(module) if not key.startswith("_")]
+    names = functions or [key for key in vars(module) if not key.startswith("_")]
     if close := nearest(name, names):
         return f"did you mean {close}?"
     return f"it has {', '.join(names[:12])}{', …' if len(names) > 12 else ''}" if names else "it defines nothing"

@@ -54,7 +54,7 @@ def subject(reference: str, options: ModelOptions) -> Subject:
     return Subject(reference, make, single, batch, loss_of(options), blocks, _drawn(options))
 
 
-def maker(reference: str, given: Mapping[str, Any]) -> tuple[Callable[[int], Any], bool]:
+def maker(reference: str, keywords: Mapping[str, Any]) -> tuple[Callable[[int], Any], bool]:
     """Return a function of a seed that builds the model, and whether the reference is a model that is built already.
 
     A function that takes `seed` is given it; torch's generator is seeded in any case.
@@ -63,7 +63,7 @@ def maker(reference: str, given: Mapping[str, Any]) -> tuple[Callable[[int], Any
 
     factory = load(reference)
     if isinstance(factory, nn.Module):
-        if given:
+        if keywords:
             raise UsageError(f"{reference} is a model and takes no --arg", "name the function or class that makes it")
         return lambda seed: factory, True
     if not callable(factory):
@@ -73,12 +73,12 @@ def maker(reference: str, given: Mapping[str, Any]) -> tuple[Callable[[int], Any
         )
 
     def make(seed: int) -> nn.Module:
-        made = call(factory, reference, given, seed=seed)
-        if not isinstance(made, nn.Module):
-            what = "nothing" if made is None else f"an object of type {type(made).__name__}"
-            hint = "return the model" if made is None else "it must return a torch.nn.Module"
-            raise UsageError(f"{reference} returned {what}", hint)
-        return made
+        model = call(factory, reference, keywords, seed=seed)
+        if not isinstance(model, nn.Module):
+            returned = "nothing" if model is None else f"an object of type {type(model).__name__}"
+            hint = "return the model" if model is None else "it must return a torch.nn.Module"
+            raise UsageError(f"{reference} returned {returned}", hint)
+        return model
 
     return make, False
 
@@ -134,8 +134,8 @@ def loss_of(options: BatchOptions) -> Loss:
         ) from None
     except ValueError:  # a builtin without a signature
         pass
-    given: Callable[[Any, Any], Tensor] = loss
-    return given
+    function: Callable[[Any, Any], Tensor] = loss
+    return function
 
 
 def _needs_model(function: Callable[..., Any]) -> bool:
@@ -226,15 +226,15 @@ def checked_widths(reference: str, widths: str, options: BatchOptions, training:
         UserCodeError: for an exception of the user's code.
     """
     factory = load(reference)
-    given = arguments(options.arg)
+    keywords = arguments(options.arg)
     if not callable(factory) or hasattr(factory, "named_modules"):
         raise UsageError(f"{reference} is of type {type(factory).__name__}", "name a function that makes a model")
     if not _takes_width(factory):
         raise UsageError(f"{reference} takes no width", "name the argument that its layers are wide by: width")
 
     def make(width: int, seed: int) -> nn.Module:
-        made: nn.Module = call(factory, reference, {"width": width, **given}, seed=seed)
-        return made
+        model: nn.Module = call(factory, reference, {"width": width, **keywords}, seed=seed)
+        return model
 
     optimizer = load(training.optimizer) if ":" in training.optimizer else None
     if optimizer is not None and not callable(optimizer):

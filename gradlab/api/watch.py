@@ -77,9 +77,9 @@ class Follower:
         self._read_parts(run)
         session = run.sessions[-1] if run.sessions else {}
         begun = moment(session.get("started"))
-        wanted = self._wanted_cells(run)
-        done = {cell: at for cell, at in self._done.items() if not wanted or cell in wanted}
-        total = len(wanted) or session.get("cells", 0)
+        expected = self._wanted_cells(run)
+        done = {cell: at for cell, at in self._done.items() if not expected or cell in expected}
+        total = len(expected) or session.get("cells", 0)
         elapsed = max(time.time() - begun, 0.0) if begun else 0.0
         fresh = sum(at >= begun for at in done.values()) if begun else 0
         left = max(total - len(done), 0)
@@ -103,14 +103,14 @@ class Follower:
         """Return the ids of the cells of the spec; none where it is not there yet, or was run with other seeds."""
         if self._wanted[0] != run.spec_text:
             self._wanted = run.spec_text, frozenset(run.expected_cells)
-        wanted = self._wanted[1]
-        return wanted if not self._done or not wanted.isdisjoint(self._done) else frozenset()
+        expected = self._wanted[1]
+        return expected if not self._done or not expected.isdisjoint(self._done) else frozenset()
 
     def _new_failures(self, run: Run, since: float) -> tuple[str, ...]:
         start, text = run.directory.log_since(self._log_read)
-        whole = text[: text.rfind(b"\n") + 1]
-        self._log_read = start + len(whole)
-        matches = filter(None, map(_FAILED.fullmatch, whole.decode(errors="replace").splitlines()))
+        complete = text[: text.rfind(b"\n") + 1]
+        self._log_read = start + len(complete)
+        matches = filter(None, map(_FAILED.fullmatch, complete.decode(errors="replace").splitlines()))
         return tuple(match[2] for match in matches if (moment(match[1] + "+00:00") or 0.0) >= since)
 
 
@@ -120,12 +120,12 @@ def followed(path: Path) -> tuple[Path, bool]:
     Raises UsageError where there is none, or several.
     """
     directories = open_directories([path])
-    live = [own for own in directories.every if isinstance(own, Run) or own.kind == "watched"]
+    live = [directory for directory in directories.every if isinstance(directory, Run) or directory.kind == "watched"]
     if not live:
         saved = directories.measured[0]
         raise UsageError(f"{saved.path} holds {saved.what}: nothing goes on there", f"gradlab report {saved.path}")
     if len(live) > 1:
-        names = ", ".join(own.path.name for own in live[:5])
+        names = ", ".join(directory.path.name for directory in live[:5])
         raise UsageError(f"{path} holds {len(live)} runs", f"watch one of them: {names}")
     return live[0].path, not isinstance(live[0], Run)
 

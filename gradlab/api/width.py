@@ -45,14 +45,14 @@ def width(
     options = options or WidthOptions()
     if optimizer is None and ":" in options.optimizer:
         raise UsageError(f"optimizer={options.optimizer!r} is text", "give the function itself")
-    whole = []
+    sizes = []
     for value in widths:
         if isinstance(value, bool) or int(value) != value or value < 1:
             raise UsageError(f"{value!r} is no width", "give whole numbers from 1")
-        whole.append(int(value))
+        sizes.append(int(value))
     dtype = torch.float64 if options.dtype == "float64" else None
     return check(
-        make, whole, batch, loss, optimizer=optimizer or options.optimizer, lr=options.lr, steps=options.steps,
+        make, sizes, batch, loss, optimizer=optimizer or options.optimizer, lr=options.lr, steps=options.steps,
         seeds=options.seeds, dtype=dtype,
     )  # fmt: skip
 

@@ -83,9 +83,9 @@ def init(
     from gradlab.api.starting_spec import write_starting_spec
     from gradlab.terminal.console import out
 
-    written = write_starting_spec(name, source, schema=schema)
-    out("\n".join(f"wrote {path}" for path in written))
-    suggest(after_init(written[0]))
+    paths = write_starting_spec(name, source, schema=schema)
+    out("\n".join(f"wrote {path}" for path in paths))
+    suggest(after_init(paths[0]))
     return 0
 
 

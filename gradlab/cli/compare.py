@@ -124,10 +124,10 @@ def _report_check(check: Check, noun: str) -> None:
     from gradlab.analysis.compare.design import setting_text
     from gradlab.report.formatting import count
 
-    for rows, what in ((check.holds, "holds for"), (check.unknown, "cannot be told, for want of a value, of")):
+    for rows, outcome in ((check.holds, "holds for"), (check.unknown, "cannot be told, for want of a value, of")):
         if not len(rows):
             continue
-        err(f"--fail-on {check.text!r} {what} {count(len(rows), noun)}:")
+        err(f"--fail-on {check.text!r} {outcome} {count(len(rows), noun)}:")
         for _, row in rows.head(_CHECKS_SHOWN).iterrows():
             err("  " + " ".join(f"{key}={setting_text(value)}" for key, value in row.items()))
         if len(rows) > _CHECKS_SHOWN:

@@ -117,16 +117,16 @@ def _cells(incomplete: str) -> Iterator[tuple[str, str]]:
             with table.open(newline="", encoding="utf-8") as file:
                 for row in csv.DictReader(file):
                     if (row.get("cell") or "").startswith(incomplete or "\0"):
-                        shown = (row.get(key) or "" for key in ("depth", "activation", "init", "seed"))
-                        yield str(row["cell"]), f"{table.parent.name}: {' '.join(shown)}"
+                        settings = (row.get(key) or "" for key in ("depth", "activation", "init", "seed"))
+                        yield str(row["cell"]), f"{table.parent.name}: {' '.join(settings)}"
         except (OSError, ValueError, csv.Error):  # a table that cannot be read offers nothing
             continue
 
 
 def _after_comma(incomplete: str, offers: Offers) -> Offers:
     before, comma, last = incomplete.rpartition(",")
-    given = set(before.split(","))
-    return [(before + comma + name, help) for name, help in offers if name.startswith(last) and name not in given]
+    listed = set(before.split(","))
+    return [(before + comma + name, help) for name, help in offers if name.startswith(last) and name not in listed]
 
 
 def _keys() -> list[str]:

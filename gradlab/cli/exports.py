@@ -67,16 +67,16 @@ def report(
     from gradlab.terminal.console import print_report
 
     pages = write(results, options)
-    written: list[tuple[Path, int]] = []
+    files: list[tuple[Path, int]] = []
     with best_effort():
         if pages.runs is not None:
             path, page = pages.runs
-            written.append((path, len(page.html.encode())))
-        for own in pages.measured:
-            print_report(partial(measured_report, own.shown))
+            files.append((path, len(page.html.encode())))
+        for measured_page in pages.measured:
+            print_report(partial(measured_report, measured_page.shown))
             out()
-            written.append((own.path, own.size))
-        for path, length in written:
+            files.append((measured_page.path, measured_page.size))
+        for path, length in files:
             out(f"{path} ({size(length)})")
     lost: tuple[tuple[str, str], ...] = ()
     if pages.runs is not None:
@@ -85,10 +85,10 @@ def report(
             err(f"left out: {note}")
         _warn((*page.lost, *page.rebuilt))
     left_out = _left_out(pages.errors)
-    for path, _ in written if show else ():
+    for path, _ in files if show else ():
         if not webbrowser.open(path.resolve().as_uri()):
             err(f"no browser could be started: open {path} yourself")
-    suggest(after_export("report", results, shown=show) if written else None)
+    suggest(after_export("report", results, shown=show) if files else None)
     return 1 if lost else left_out
 
 

@@ -129,12 +129,12 @@ def with_flags(command: Callable[..., int]) -> Callable[..., Action]:
     options = {name: kind for name, kind in kinds.items() if isinstance(kind, type) and issubclass(kind, Options)}
     settings = [name for name, kind in kinds.items() if kind == Settings]
 
-    def registered(*, plugin: Sequence[Path] | None = None, **given: Any) -> Action:  # loaded while it was parsed
+    def registered(*, plugin: Sequence[Path] | None = None, **arguments: Any) -> Action:  # loaded while it was parsed
         def action() -> int:
             plugin_files.set(tuple(map(str, plugin or ())))
-            values = {name: given[name] for name in declared if name in given}
-            values |= {name: _options(kind, given) for name, kind in options.items()}
-            return command(**values, **{name: _settings(given) for name in settings})
+            values = {name: arguments[name] for name in declared if name in arguments}
+            values |= {name: _options(kind, arguments) for name, kind in options.items()}
+            return command(**values, **{name: _settings(arguments) for name in settings})
 
         return action
 
@@ -162,27 +162,27 @@ def _option_flags(options: type[Options]) -> Iterator[inspect.Parameter]:
         parsed_name = _parsed_name(name, described)
         kind, default = _parsed(described)
         flag = f"--{parsed_name.replace('_', '-')}" + (f"/{described.off}" if described.off else "")
-        shown = typer.Option(
+        option = typer.Option(
             *described.flags, flag, help=param.help,
             metavar=described.metavar or _placeholder(name, described), rich_help_panel=described.panel or OUTPUT,
             autocompletion=completion.choices(*offers) if offers else None,
         )  # fmt: skip
-        yield _flag(parsed_name, default, Annotated[kind, shown])
+        yield _flag(parsed_name, default, Annotated[kind, option])
 
 
 def _setting_flags() -> Iterator[inspect.Parameter]:
     for key, name in _SETTING_NAMES.items():
-        shown = typer.Option(
+        option = typer.Option(
             setting_flag(key), metavar=VALUES, help=_setting_help(key),
             rich_help_panel=_panel_of(key), autocompletion=completion.values_of(key),
         )  # fmt: skip
-        yield _flag(name, None, Annotated[str | None, shown])
-    shown = typer.Option(
+        yield _flag(name, None, Annotated[str | None, option])
+    option = typer.Option(
         "--parameter", metavar="KEY=VALUES", rich_help_panel="Settings: parameters",
         help="A parameter of a component; shorter: --optimizer.eps 1e-8,1e-4.",
         autocompletion=completion.parameters,
     )  # fmt: skip
-    yield _flag(_PARAMETER, None, Annotated[list[str] | None, shown])
+    yield _flag(_PARAMETER, None, Annotated[list[str] | None, option])
 
 
 def setting_flag(key: str) -> str:
@@ -228,10 +228,10 @@ def _parsed(described: Option) -> tuple[Any, Any]:
     return (kind | None if default is None else kind), (False if default is True else default)
 
 
-def _options(options: type[Options], given: dict[str, Any]) -> Options:
+def _options(options: type[Options], arguments: dict[str, Any]) -> Options:
     values = {}
     for name, described in options_of(options).items():
-        value = given[_parsed_name(name, described)]
+        value = arguments[_parsed_name(name, described)]
         if described.param.default is True:
             value = not value
         elif described.param.kind is tuple:
@@ -243,10 +243,10 @@ def _options(options: type[Options], given: dict[str, Any]) -> Options:
     return options(**values)
 
 
-def _settings(given: dict[str, Any]) -> Settings:
+def _settings(arguments: dict[str, Any]) -> Settings:
     """Return the settings given, those of one value and the parameters of components."""
-    settings = {key: given[name] for key, name in _SETTING_NAMES.items() if given[name] is not None}
-    for text in given[_PARAMETER] or ():
+    settings = {key: arguments[name] for key, name in _SETTING_NAMES.items() if arguments[name] is not None}
+    for text in arguments[_PARAMETER] or ():
         key, equals, value = text.partition("=")
         if not equals or parameter_of(key) is None:
             from gradlab.spec.keys import hint_for  # loads YAML

@@ -56,11 +56,11 @@ class HelpedCommand(TyperCommand):
             panel = getattr(param, "rich_help_panel", None) or _GENERAL
             panels.setdefault(panel, []).append((_option_name(param), _description(param)))
         settings = any(param.metavar == VALUES for param in params if _is_option(param))
-        others = [name for name in panels if name not in (*_ORDER, _GENERAL)]
+        other_panels = [name for name in panels if name not in (*_ORDER, _GENERAL)]
         sections = [
             ("Arguments", arguments),
             (f"{VALUES} of a setting", [*VALUE_EXAMPLES.items()] if settings else []),
-            *((name, panels.get(name, [])) for name in (*others, *_ORDER, _GENERAL)),
+            *((name, panels.get(name, [])) for name in (*other_panels, *_ORDER, _GENERAL)),
         ]
         return [(title, rows) for title, rows in sections if rows]
 
@@ -74,12 +74,12 @@ class HelpedGroup(TyperGroup):
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the commands by use, then the options."""
-        rest = dict(self.commands)
+        unlisted = dict(self.commands)
         sections = [
-            (title, [(name, _first_sentence(rest.pop(name))) for name in names if name in rest])
+            (title, [(name, _first_sentence(unlisted.pop(name))) for name in names if name in unlisted])
             for title, names in _COMMANDS_HEADED.items()
         ]
-        sections.append((_OTHERS, [(name, _first_sentence(command)) for name, command in rest.items()]))
+        sections.append((_OTHERS, [(name, _first_sentence(command)) for name, command in unlisted.items()]))
         options = [(_option_name(param), _description(param)) for param in self.get_params(ctx)]
         _write(formatter, [*sections, ("Options", options)])
 
@@ -112,8 +112,8 @@ def _option_name(param: Any) -> str:
 
 def _description(param: Any) -> str:
     default = param.default
-    shown = not getattr(param, "is_flag", False) and isinstance(default, str | int | float) and default != ""
-    return f"{param.help or ''}  [default: {_plain(default)}]" if shown else param.help or ""
+    has_default = not getattr(param, "is_flag", False) and isinstance(default, str | int | float) and default != ""
+    return f"{param.help or ''}  [default: {_plain(default)}]" if has_default else param.help or ""
 
 
 def _plain(value: Any) -> str:

@@ -95,7 +95,7 @@ def _hint(command: str, error: Any, known: Any) -> str:
 def _nearest_flag(command: str, flag: str, known: Any) -> str:
     """Return the hint with the flag of the command, or the setting of a spec, that is most like a flag."""
     flags = {name.lstrip("-"): name for param in getattr(known, "params", ()) for name in param.opts}
-    flags = {name: written for name, written in flags.items() if len(name) > 1}
+    flags = {name: spelled for name, spelled in flags.items() if len(name) > 1}
     settings = {FLAGS.name(key).lstrip("-"): key for key in (*SETTINGS, "seeds") if key != "seed"}
     close = nearest(flag.lstrip("-"), {**settings, **flags} if command in _WITH_SPECS else flags)
     if close is None:

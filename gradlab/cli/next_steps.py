@@ -173,7 +173,7 @@ def after_export(command: str, paths: Sequence[Path], *, shown: bool = False) ->
 
 def after_probe(model: str, options: Sequence[Options], *, cured: bool, healthy: bool, out: Path | None) -> NextStep:
     """Return the step after a measurement of a model: changes that may help, else a page that stays."""
-    words = ["probe", model, *(word for given in options for word in flags_of(given))]
+    words = ["probe", model, *(word for option in options for word in flags_of(option))]
     if not healthy and not cured:
         return NextStep("changes that may help, measured", [*words, "--cure"])
     if out is None:

@@ -44,7 +44,7 @@ def probe(
             metavar="FILE.py:NAME", help="Function that makes the model, in a file or as package.module:NAME."
         ),
     ],
-    given: ModelOptions,
+    model_options: ModelOptions,
     options: ProbeOptions,
     output: ProbeOutput,
 ) -> int:
@@ -63,7 +63,7 @@ def probe(
 
     if output.out is not None:
         make_folder(output.out)  # before anything is computed
-    chosen = subject(model, given)
+    chosen = subject(model, model_options)
     result = measured(chosen, options)
     cures, remarks = tried(chosen, options) if output.cure else ((), [])
     for remark in remarks:
@@ -78,7 +78,7 @@ def probe(
             rows = cure_rows(cures, options.vanish, options.explode)
             print_report(lambda glyphs, width: cure_lines(rows, glyphs, width))
         healthy = set(result.summary.verdicts) == {"healthy"}
-        suggest(after_probe(model, (given, options), cured=output.cure, healthy=healthy, out=output.out))
+        suggest(after_probe(model, (model_options, options), cured=output.cure, healthy=healthy, out=output.out))
     if failing := [name for name in dict.fromkeys(result.summary.verdicts) if name in output.fail_on]:
         err(f"--fail-on {','.join(output.fail_on)}: the model is {' and '.join(failing)}")
         return DID_NOT_HOLD

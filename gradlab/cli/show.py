@@ -28,14 +28,14 @@ def show(
     from gradlab.report.terminal.single_cell import cell_report
     from gradlab.terminal.console import print_json, print_report
 
-    shown = read_cell(cell, results or [Path("results")])
+    stored_cell = read_cell(cell, results or [Path("results")])
     if output.json:
-        print_json(shown.document())
+        print_json(stored_cell.document())
     else:
         print_report(
             lambda glyphs, width: cell_report(
-                shown.tables, shown.cell, shown.run, glyphs, width, verbose=output.verbose
+                stored_cell.tables, stored_cell.cell, stored_cell.run, glyphs, width, verbose=output.verbose
             )
         )
-        suggest(page(shown.directory))
+        suggest(page(stored_cell.directory))
     return 0

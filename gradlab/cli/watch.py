@@ -70,8 +70,8 @@ def _training(path: Path, options: WatchOptions) -> int:
         training, new = state.training, state.new
         if first:
             measured = f"{count(len(training.steps), 'step')} measured"
-            shown = f", the last {STEPS_AT_FIRST}" if len(training.steps) > STEPS_AT_FIRST else ""
-            say(f"{path}: {training.model}, {measured}{shown}")
+            suffix = f", the last {STEPS_AT_FIRST}" if len(training.steps) > STEPS_AT_FIRST else ""
+            say(f"{path}: {training.model}, {measured}{suffix}")
         first = False
         if new:
             print_report(partial(step_lines, training, new))

@@ -50,7 +50,7 @@ def width(
             help="At least three widths: 64..1024*2, or 64,128,256.",
         ),
     ],
-    given: BatchOptions,
+    batch: BatchOptions,
     options: WidthOptions,
     output: WidthOutput,
 ) -> int:
@@ -64,12 +64,12 @@ def width(
     from gradlab.report.terminal.width import width_report
     from gradlab.terminal.console import err, print_json, print_report
 
-    check = checked_widths(model, widths, given, options)
+    check = checked_widths(model, widths, batch, options)
     if output.json:
         print_json(document(check))
     else:
         print_report(lambda glyphs, columns: width_report(check, glyphs, columns))
-        suggest(after_width(model, min(check.widths), given))
+        suggest(after_width(model, min(check.widths), batch))
     if failing := [name for name in dict.fromkeys(check.verdicts) if name in output.fail_on]:
         layers = [layer for layer, name in zip(check.layers, check.verdicts, strict=True) if name in output.fail_on]
         err(f"--fail-on {','.join(output.fail_on)}: {' and '.join(failing)} at {', '.join(layers)}")

@@ -85,8 +85,8 @@ class _Units:
         products = []
         for f, g in ((0, 0), (0, 1), (1, 1)):
             terms = self._coefficients[f] * self._coefficients[g]
-            rest = float(self._mean(self._squares[f] * self._squares[g])) - terms.sum()
-            products.append(powers @ terms + rest * beyond)
+            remainder = float(self._mean(self._squares[f] * self._squares[g])) - terms.sum()
+            products.append(powers @ terms + remainder * beyond)
         return products
 
 

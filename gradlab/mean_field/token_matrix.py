@@ -116,8 +116,8 @@ class TokenAttention:
         """
         self._weights, self._u = weights, u.values
         tokens = len(u.values)
-        seen = np.arange(1.0, tokens + 1) if weights.causal else np.full(tokens, float(tokens))
-        self._seen, self._pairs = seen, np.outer(seen, seen)
+        attended = np.arange(1.0, tokens + 1) if weights.causal else np.full(tokens, float(tokens))
+        self._seen, self._pairs = attended, np.outer(attended, attended)
         self._q = weights.query * u.values + weights.query_bias
         keys = weights.key * u.values
         off = float(keys.sum() - np.trace(keys)) / max(1, tokens * (tokens - 1))
@@ -140,8 +140,8 @@ class TokenAttention:
         values = weights.value * self._u + weights.value_bias
         mixed = self._over_keys(values) / self._total
         if weights.keep < 1:
-            own = np.diag(self._over_keys(np.diag(np.diag(values))) / self._total)
-            mixed = mixed + (1 / weights.keep - 1) * np.diag(own)
+            diagonal = np.diag(self._over_keys(np.diag(np.diag(values))) / self._total)
+            mixed = mixed + (1 / weights.keep - 1) * np.diag(diagonal)
         return TokenMatrix(weights.output * mixed + weights.output_bias)
 
     def backward(self, g: TokenMatrix) -> TokenMatrix:
@@ -150,8 +150,8 @@ class TokenAttention:
         gradient = weights.output * g.values
         values = self._over_queries(gradient)
         if weights.keep < 1:
-            own = np.diag(self._over_queries(np.diag(np.diag(gradient))))
-            values = values + (1 / weights.keep - 1) * np.diag(own)
+            diagonal = np.diag(self._over_queries(np.diag(np.diag(gradient))))
+            values = values + (1 / weights.keep - 1) * np.diag(diagonal)
         queries = weights.query * weights.key * gradient * self._centred_square
         at_keys = self._q * gradient
         keys = weights.key * (u * self._over_queries(at_keys) - self._centring(at_keys))

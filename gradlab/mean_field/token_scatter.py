@@ -179,8 +179,8 @@ def _down(
     if isinstance(layer.branch, FeedForward) and batch.hidden:
         moments = modes.pair(g)
         mean = float(g[1]) / (modes.tokens * moments.square)
-        same = (moments.product / moments.square) ** 2
-        units = _hidden(ascent, layer.branch, batch, np.array([1.0, same, rho2 * mean**2]))
+        squared_correlation = (moments.product / moments.square) ** 2
+        units = _hidden(ascent, layer.branch, batch, np.array([1.0, squared_correlation, rho2 * mean**2]))
         along = units.both / units.up if units.up > 0 else 0.0
         hidden = along * ascent.hidden_noise + sources.common((units.down - along * units.both) / batch.hidden)
         added = added + ratio(through, below)[:, None] * hidden

@@ -42,10 +42,10 @@ def path_of(path: Any, name: str = "") -> Path:
     return Path(path)
 
 
-def paths_of(given: Iterable[Any]) -> list[Path]:
+def paths_of(arguments: Iterable[Any]) -> list[Path]:
     """Return the paths of run directories among arguments, each a path, a list of paths, or what `load` returned."""
     paths: list[Path] = []
-    for argument in given:
+    for argument in arguments:
         if isinstance(argument, str | bytes | os.PathLike) or not (
             isinstance(argument, Iterable) or hasattr(argument, "paths")
         ):
@@ -62,8 +62,8 @@ def spec_of(what: SpecLike, settings: Changes, changes: Mapping[str, Any]) -> Sp
     """
     if isinstance(settings, str | bytes) or not isinstance(settings, Mapping | Iterable):
         raise UsageError(f"settings is {settings!r}", "write {'KEY': VALUE} or a list: ['KEY=VALUE']")
-    given = settings.items() if isinstance(settings, Mapping) else map(_option, map(str, settings))
-    overrides: dict[str, object] = {text_of(key): value for key, value in given}
+    pairs = settings.items() if isinstance(settings, Mapping) else map(_option, map(str, settings))
+    overrides: dict[str, object] = {text_of(key): value for key, value in pairs}
     spelling = KEYS
     if named := by_key(changes, none=True):
         if twice := sorted(named.keys() & overrides.keys()):

@@ -269,11 +269,11 @@ def compare(
     Raises:
         UsageError: a path without runs, or a question that cannot be answered. StoreError: there is no cell at all.
     """
-    given = (*path, *others) if isinstance(path, list | tuple) else (path, *others)
+    sources = (*path, *others) if isinstance(path, list | tuple) else (path, *others)
     from gradlab.python.probe_comparison import compared, compared_paths, measures
 
-    if any(map(measures, given)):
-        return compared(given)
+    if any(map(measures, sources)):
+        return compared(sources)
     conditions: Any = fail_on  # one text or several: the options make a tuple of them
     options = CompareOptions(
         metric=metric, by=by, best=best, where=where, baseline=baseline, sort=sort, top=top, fail_on=conditions

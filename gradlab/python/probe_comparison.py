@@ -87,8 +87,8 @@ class ProbeComparison:
         return self.report()
 
     def __repr__(self) -> str:
-        shown = ", ".join(f"{model.report.summary.verdict} {_in(model.label)}" for model in self.models[:4])
-        return f"<ProbeComparison: {shown}{', …' * (len(self.models) > 4)}>"
+        verdicts = ", ".join(f"{model.report.summary.verdict} {_in(model.label)}" for model in self.models[:4])
+        return f"<ProbeComparison: {verdicts}{', …' * (len(self.models) > 4)}>"
 
     def _repr_html_(self) -> str:
         return html(self._lines(120))
@@ -103,24 +103,24 @@ def measures(value: Any) -> bool:
     return isinstance(value, MeasuredModel | WatchedLoop)
 
 
-def compared(given: Sequence[Any]) -> ProbeComparison:
+def compared(measurements: Sequence[Any]) -> ProbeComparison:
     """Return the comparison of measurements, two of them as those before and after a change.
 
     Raises UsageError for fewer than two, and for what is none.
     """
-    if len(given) < 2 or not all(map(measures, given)):
+    if len(measurements) < 2 or not all(map(measures, measurements)):
         raise UsageError(
             "two or more measured models are compared, and nothing beside them",
             "give probes and watched training loops: gl.compare(before, after)",
         )
-    if len(given) == 2:
-        return ProbeComparison(before_and_after([model.module_report for model in given]))
-    names = [str(getattr(model, "name", "") or model.module_report.name) for model in given]
+    if len(measurements) == 2:
+        return ProbeComparison(before_and_after([model.module_report for model in measurements]))
+    names = [str(getattr(model, "name", "") or model.module_report.name) for model in measurements]
     count = Counter(names)
     labels = [name if count[name] == 1 else f"{name} {place}" for place, name in enumerate(names, start=1)]
     return ProbeComparison([
         model.compared(label) if isinstance(model, WatchedLoop) else ComparedModel(label, model.module_report)
-        for label, model in zip(labels, given, strict=True)
+        for label, model in zip(labels, measurements, strict=True)
     ])  # fmt: skip
 
 

@@ -156,8 +156,8 @@ class Results:
         """
         pictures = self.pictures(_name(name))
         if name not in pictures:
-            others = ", ".join(self.pictures()) or "none"
-            raise UsageError(f"these tables have nothing for the picture {name!r}", f"there are {others}")
+            available = ", ".join(self.pictures()) or "none"
+            raise UsageError(f"these tables have nothing for the picture {name!r}", f"there are {available}")
         return pictures[name]
 
     def pictures(self, *names: str) -> dict[str, Picture]:
@@ -257,7 +257,7 @@ class Results:
         if len(self) > 1:
             readable, errors = each_readable(self.runs, lambda run: Results([run])._lines(width, best))
             unread = [f"{error.message}: left out" for error in errors.values()]
-            return [*(line for each in readable.values() for line in (*each, "")), *unread]
+            return [*(line for report_lines in readable.values() for line in (*report_lines, "")), *unread]
         return lines(self._as_run(), self.expected, width, best)
 
     def _as_run(self) -> RunResult:
@@ -273,8 +273,8 @@ class Results:
         )  # fmt: skip
 
     def __repr__(self) -> str:
-        shown = ", ".join(self.names[:3]) + (f" and {len(self) - 3} more" if len(self) > 3 else "")
-        return f"<Results {shown}: {len(self.cells):,} cells, {len(self.summary):,} configurations>"
+        names = ", ".join(self.names[:3]) + (f" and {len(self) - 3} more" if len(self) > 3 else "")
+        return f"<Results {names}: {len(self.cells):,} cells, {len(self.summary):,} configurations>"
 
     def _repr_html_(self) -> str:
         from gradlab.report.terminal.notebook import html
@@ -292,14 +292,14 @@ def _name(name: object) -> str:
     return name
 
 
-def _joined(each: dict[str, Tables]) -> Tables:
+def _joined(tables_of_runs: dict[str, Tables]) -> Tables:
     """Put the tables of several runs below each other, each cell once."""
-    seen: set[str] = set()
+    cell_ids: set[str] = set()
     parts: dict[str, list[pd.DataFrame]] = {name: [] for name in TABLES}
-    for run, tables in each.items():
+    for run, tables in tables_of_runs.items():
         for name, frame in tables.frames.items():
-            kept = frame[~frame["cell"].astype(str).isin(seen).to_numpy()] if "cell" in frame else frame
-            if len(kept):
-                parts[name].append(kept.assign(run=run))
-        seen.update(tables.cells["cell"])
+            new_rows = frame[~frame["cell"].astype(str).isin(cell_ids).to_numpy()] if "cell" in frame else frame
+            if len(new_rows):
+                parts[name].append(new_rows.assign(run=run))
+        cell_ids.update(tables.cells["cell"])
     return Tables(**{name: pd.concat(frames, ignore_index=True) for name, frames in parts.items() if frames})

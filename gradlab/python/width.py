@@ -120,5 +120,5 @@ def width(
     options = WidthOptions(
         optimizer=optimizer if isinstance(optimizer, str) else "adam", lr=lr, steps=steps, seeds=seeds, dtype=dtype
     )
-    own = None if isinstance(optimizer, str) else optimizer
-    return Width(checked(make, widths, batch, loss, options, optimizer=own))
+    optimizer_function = None if isinstance(optimizer, str) else optimizer
+    return Width(checked(make, widths, batch, loss, options, optimizer=optimizer_function))

@@ -115,12 +115,12 @@ class ProgressDisplay:
         progress = self._progress
         assert progress is not None
         passed = time.monotonic() - self._at
-        done = progress.cells / max(progress.total, 1) if progress.work is None else progress.work
+        share = progress.cells / max(progress.total, 1) if progress.work is None else progress.work
         words = _counts(progress, passed)
         line = Table.grid(expand=True, padding=(0, 1))
         line.add_column(ratio=1)
         line.add_column(no_wrap=True)
-        line.add_row(_bar(done), Text("  ".join(words)))
+        line.add_row(_bar(share), Text("  ".join(words)))
         results = Text("  ", overflow="ellipsis", no_wrap=True)
         for text, style in result_counts(progress).items():
             results.append(text, style).append("  ")
@@ -128,11 +128,11 @@ class ProgressDisplay:
         return Group(line, results, *note)
 
 
-def _bar(done: float) -> ProgressBar:
+def _bar(share: float) -> ProgressBar:
     from rich.progress_bar import ProgressBar
 
     return ProgressBar(
-        total=1.0, completed=done, style="dim", complete_style="bold", finished_style="bold", pulse_style="bold"
+        total=1.0, completed=share, style="dim", complete_style="bold", finished_style="bold", pulse_style="bold"
     )
 
 
