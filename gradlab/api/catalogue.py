@@ -47,14 +47,14 @@ def components(kind: str) -> tuple[str, list[Row]]:
     experiment has `name`, with the sign that stands before it, and `summary`.
     Raises UsageError for another kind.
     """
-    known = kinds()
+    key_of_kind = kinds()
     normalised = kind.lower().replace("-", "_").replace("optimiser", "optimizer").rpartition(".")[2]
-    key = known.get(normalised) or known.get(f"{normalised}s")
+    key = key_of_kind.get(normalised) or key_of_kind.get(f"{normalised}s")
     if key is None:
-        close = nearest(f"{normalised}s", known)
+        close = nearest(f"{normalised}s", key_of_kind)
         raise UsageError(
             f"there is no list of {kind!r}" + (f"; did you mean {close}?" if close else ""),
-            f"choose from {', '.join(known)}",
+            f"choose from {', '.join(key_of_kind)}",
         )
     if key == EXPERIMENTS:
         return key, _experiments()

@@ -90,6 +90,6 @@ def compare_models(directories: Directories, options: CompareOptions) -> ModelCo
 
 def _check(text: str, frame: pd.DataFrame) -> Check:
     condition = read_condition(text, frame, "--fail-on")
-    fits = truth(condition, frame)
+    truths = truth(condition, frame)
     keys = list(dict.fromkeys(["name", *names(condition)]))
-    return Check(text, names(condition), frame.loc[fits.holds, keys], frame.loc[fits.unknown, keys])
+    return Check(text, names(condition), frame.loc[truths.holds, keys], frame.loc[truths.unknown, keys])

@@ -27,12 +27,12 @@ def experiments() -> dict[str, Path]:
 
 def experiment(name: str) -> Path:
     """Return the path of an experiment, with or without the sign before its name. Raises UsageError for another."""
-    name, known = name.removeprefix(PREFIX), experiments()
-    if name not in known:
-        close = nearest(name, known)
+    name, bundled = name.removeprefix(PREFIX), experiments()
+    if name not in bundled:
+        close = nearest(name, bundled)
         hint = f"did you mean {PREFIX}{close}?" if close else "gradlab list experiments names them"
         raise UsageError(f"there is no experiment {shorten(name)!r}", hint)
-    return known[name]
+    return bundled[name]
 
 
 def spec_path(path: Path) -> Path:

@@ -45,7 +45,7 @@ def explained_names() -> list[str]:
                 *(alias for entry in TERMS for alias in entry.aliases),
                 *(column.name for column in COLUMNS),
                 *_settings(),
-                *(name for known in REGISTRIES.values() for name in known),
+                *(name for registry in REGISTRIES.values() for name in registry),
             ]
         )
     )
@@ -83,7 +83,9 @@ def _meanings(name: str) -> list[Explanation]:
     columns = [column for column in columns if entry is None or column.name != entry.column]
     meanings += [_of_column(column) for column in columns]
     key = "seed" if name == "seeds" else name
-    setting = SETTINGS.get(key) or next((known for known in SETTINGS.values() if known.attribute == key), None)
+    setting = SETTINGS.get(key) or next(
+        (candidate for candidate in SETTINGS.values() if candidate.attribute == key), None
+    )
     if setting is not None:
         default = str(setting.default) if isinstance(setting.default, Named) else setting.default
         spelled = "seeds" if setting.key == "seed" else setting.key
@@ -93,21 +95,21 @@ def _meanings(name: str) -> list[Explanation]:
 
 
 def _components(name: str) -> Iterator[Explanation]:
-    for key, known in REGISTRIES.items():
+    for key, registry in REGISTRIES.items():
         target = ALIASES.get(key, {}).get(name, name)
-        if target in known:
-            component = known[target]
+        if target in registry:
+            component = registry[target]
             parameters = ", ".join(component.params)
-            used = f"{key}: {target}" + (f"; parameters {parameters}" if parameters else "")
-            yield Explanation(target, f"value of the setting {key}", component.summary, used=used)
+            place = f"{key}: {target}" + (f"; parameters {parameters}" if parameters else "")
+            yield Explanation(target, f"value of the setting {key}", component.summary, used=place)
 
 
 def _of_term(entry: Term) -> Explanation:
     columns = [column for column in COLUMNS if entry.column and column.name == entry.column]
-    used = [_files(columns[0])] if columns else []
+    places = [_files(columns[0])] if columns else []
     unit = columns[0].unit if columns else ""
     return Explanation(
-        entry.name, "term", entry.text, entry.formula, "; ".join([*used, entry.used]), unit, related=entry.related
+        entry.name, "term", entry.text, entry.formula, "; ".join([*places, entry.used]), unit, related=entry.related
     )
 
 

@@ -109,7 +109,7 @@ class Plan:
             return [*lines, f"  nothing to do: {self.directory.path} has it all"]
         sizes = sorted({len(bank.cells) for bank in self.banks})
         replicas = f"R = {sizes[0]}" if len(sizes) == 1 else f"R = {sizes[0]} to {sizes[-1]}"
-        lines += [f"  data    {read}" for read in self.reads]
+        lines += [f"  data    {source}" for source in self.reads]
         lines += [
             f"  banks   {len(self.banks):,}, {replicas}",
             f"  device  {', '.join(self.devices)}",
@@ -176,13 +176,13 @@ def prepare(spec: Spec, options: PlanOptions, *, verify: bool = True) -> Plan:
     stored, damaged = directory.done(verify=verify) if exists else ({}, ())
     ids = tuple(cell_id(cell) for cell in cells)
     done = frozenset(ids) & stored.keys()
-    left = {name: cell for name, cell in zip(ids, cells, strict=True) if name not in done}
-    data = _checked(left.values())
-    _try(left.values())
-    failed = failures.remembered(directory, left, options.device) if exists and not options.rerun_failed else ()
+    pending = {name: cell for name, cell in zip(ids, cells, strict=True) if name not in done}
+    data = _checked(pending.values())
+    _try(pending.values())
+    failed = failures.remembered(directory, pending, options.device) if exists and not options.rerun_failed else ()
     for failure in failed:
-        del left[cell_id(failure.cell)]
-    banks = tuple(_banks(cells, set(left.values()), limits_of(options.device))) if left else ()
+        del pending[cell_id(failure.cell)]
+    banks = tuple(_banks(cells, set(pending.values()), limits_of(options.device))) if pending else ()
     return Plan(
         spec=spec, directory=directory, cells=cells, ids=ids, banks=banks, done=done, aside=len(stored) - len(done),
         damaged=damaged, failed=failed, duplicates=expansion.duplicates, excluded=expansion.excluded,
@@ -220,9 +220,9 @@ def _try(cells: Iterable[Cell]) -> None:
         getattr(importlib.import_module(module), attribute)(tried)
 
 
-def _banks(cells: tuple[Cell, ...], left: set[Cell], limits: Limits) -> Iterator[Bank]:
+def _banks(cells: tuple[Cell, ...], pending: set[Cell], limits: Limits) -> Iterator[Bank]:
     """Yield the banks of all cells without those that are not left."""
     for bank in pack(cells, limits):
-        missing = tuple(cell for cell in bank.cells if cell in left)
-        if missing:
-            yield bank if len(missing) == len(bank.cells) else bank_of(missing)
+        unfinished = tuple(cell for cell in bank.cells if cell in pending)
+        if unfinished:
+            yield bank if len(unfinished) == len(bank.cells) else bank_of(unfinished)

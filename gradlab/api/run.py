@@ -242,7 +242,7 @@ def _report_state(plan: Plan, listener: Listener) -> None:
         reason = errors.pop() if len(errors) == 1 else f"{len(errors)} kinds of errors"
         failed = count(len(plan.failed), "cell")
         messages.append(f"{failed} failed before and stay so ({reason}); --rerun-failed runs them again")
-    messages += [f"data: {read}" for read in plan.reads]
+    messages += [f"data: {source}" for source in plan.reads]
     if plan.aside:
         are = "is" if plan.aside == 1 else "are"
         messages.append(f"{count(plan.aside, 'stored cell')} {are} not part of this spec any more and stay aside")

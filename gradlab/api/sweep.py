@@ -59,17 +59,17 @@ def measuring(settings: Settings, rows: Sequence[Mapping[str, Any]]) -> dict[str
     `rows` are those of the predictions; where the defaults of the two commands differ, their values are named.
     """
     families = [FAMILIES[name] for name in dict.fromkeys(str(row["model"]).partition("(")[0] for row in rows)]
-    named = dict.fromkeys(key for family in families for key in (*family.explored, *family.sweep))
+    keys = dict.fromkeys(key for family in families for key in (*family.explored, *family.sweep))
     if not all(family.init_of_activation for family in families):
-        named["activation"] = None  # a sweep of such a model takes one, theory compares several
+        keys["activation"] = None  # a sweep of such a model takes one, theory compares several
     set_keys = {key for setting in settings for key in (setting, setting.partition(".")[0])}
-    values = {key: ",".join(dict.fromkeys(str(row[key]) for row in rows if key in row)) for key in named}
-    apart = {
+    values = {key: ",".join(dict.fromkeys(str(row[key]) for row in rows if key in row)) for key in keys}
+    swept = {
         key: text
         for key, text in values.items()
         if text and key not in set_keys and not SETTINGS[key].training and key != "probe.at"
     }
-    return {**settings, **apart, **({} if "train.steps" in settings else {"train.steps": 0})}
+    return {**settings, **swept, **({} if "train.steps" in settings else {"train.steps": 0})}
 
 
 def save_spec(spec: Spec, path: Path) -> None:

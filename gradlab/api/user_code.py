@@ -121,10 +121,10 @@ def running() -> Iterator[None]:
     except GradlabError:
         raise
     except SystemExit as error:
-        where = _where(error)
-        message = f"the code leaves with sys.exit({error.code!r})" + (f": {where[0]}" if where else "")
+        location = _where(error)
+        message = f"the code leaves with sys.exit({error.code!r})" + (f": {location[0]}" if location else "")
         raise UserCodeError(
-            message, "put what a script does under if __name__ == '__main__':", lines=where[1:]
+            message, "put what a script does under if __name__ == '__main__':", lines=location[1:]
         ) from error
     except Exception as error:
         if _out_of_memory(error):

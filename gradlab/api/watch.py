@@ -82,11 +82,11 @@ class Follower:
         total = len(expected) or session.get("cells", 0)
         elapsed = max(time.time() - begun, 0.0) if begun else 0.0
         fresh = sum(at >= begun for at in done.values()) if begun else 0
-        left = max(total - len(done), 0)
+        remaining = max(total - len(done), 0)
         progress = Progress(
             len(done), total,
             elapsed_s=elapsed * len(done) / fresh if fresh else elapsed,  # the rate is that of this session
-            remaining_s=elapsed / fresh * left if fresh else inf if left else 0.0,
+            remaining_s=elapsed / fresh * remaining if fresh else inf if remaining else 0.0,
             failed=session.get("failed", 0), diverged=self._diverged,
             verdicts=tuple(self._verdicts.most_common()),
         )  # fmt: skip

@@ -61,8 +61,8 @@ def parameters(incomplete: str) -> Offers:
     """Offer the parameters of components, ``optimizer.eps=``."""
     names = dict.fromkeys(
         f"{key}.{name}="
-        for key, known in REGISTRIES.items()
-        for component in known.values()
+        for key, registry in REGISTRIES.items()
+        for component in registry.values()
         for name in component.params
     )
     return [(name, "") for name in names if name.startswith(incomplete)]

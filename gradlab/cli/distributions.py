@@ -22,9 +22,9 @@ def conflict(path: Sequence[str] | None = None) -> str:
     Empty where there is none.
     """
     try:
-        named = distributions(name=_OTHER, path=list(sys.path if path is None else path))
+        candidates = distributions(name=_OTHER, path=list(sys.path if path is None else path))
         # what pip has installed has a RECORD; an egg-info without one lies in a clone and is of an older name of ours
-        installed = [distribution for distribution in named if distribution.read_text("RECORD") is not None]
+        installed = [distribution for distribution in candidates if distribution.read_text("RECORD") is not None]
         owners = [distribution for distribution in installed if _owns_package(distribution.files or ())]
         if not owners:
             return ""

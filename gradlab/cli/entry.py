@@ -109,17 +109,17 @@ def _dispatch(arguments: Sequence[str]) -> int:
 
 def _bug(error: Exception, verbose: bool) -> int:
     text = "".join(traceback.format_exception(error))
-    where = "what --verbose prints"
+    location = "what --verbose prints"
     with suppress(OSError, ValueError):  # there may be no place for temporary files
         with tempfile.NamedTemporaryFile(
             "w", prefix="gradlab-", suffix=".log", delete=False, encoding="utf-8", errors="backslashreplace"
         ) as file:
             file.write(text)
-        where = file.name
+        location = file.name
     if verbose:
         err(text)
     err(
         f"gradlab: this is a bug in gradlab: {type(error).__name__}: {error}\n"
-        f"  what is finished is kept; please report it with {where}"
+        f"  what is finished is kept; please report it with {location}"
     )
     return BUG

@@ -74,17 +74,19 @@ def usage_message(arguments: Sequence[str], error: Any, commands: Collection[str
     """Return what is wrong with a command line that cannot be parsed, and below it what would be right."""
     message = re.sub(r" \(Possible options: .*\)$|\.? Did you mean .*\?$", "", error.format_message()).rstrip(".")
     command = next((word for word in arguments if not word.startswith("-")), "")
-    known = error.ctx.command if getattr(error, "ctx", None) is not None else None
-    hint = _hint(command, error, known) or " ".join(["see gradlab", *[command] * (command in commands), "--help"])
+    click_command = error.ctx.command if getattr(error, "ctx", None) is not None else None
+    hint = _hint(command, error, click_command) or " ".join(
+        ["see gradlab", *[command] * (command in commands), "--help"]
+    )
     return f"{message[:1].lower()}{message[1:]}\n  {hint}"
 
 
-def _hint(command: str, error: Any, known: Any) -> str:
+def _hint(command: str, error: Any, click_command: Any) -> str:
     flag = str(getattr(error, "option_name", None) or "")
     if flag.startswith("-") and type(error).__name__ == "NoSuchOption":
-        return _flag_hint(command, flag.lstrip("-")) or _nearest_flag(command, flag, known)
+        return _flag_hint(command, flag.lstrip("-")) or _nearest_flag(command, flag, click_command)
     if (unknown := re.match(r"No such command '(.*?)'", str(getattr(error, "message", "")))) is not None:
-        close = nearest(unknown[1], getattr(known, "commands", ()))
+        close = nearest(unknown[1], getattr(click_command, "commands", ()))
         return f"did you mean gradlab {close}?" if close else ""
     extra = re.search(r"unexpected extra arguments?(?:\(s\))? \((.*)\)", str(getattr(error, "message", "")))
     if extra is not None and command in WITH_SETTINGS:
@@ -92,9 +94,9 @@ def _hint(command: str, error: Any, known: Any) -> str:
     return ""
 
 
-def _nearest_flag(command: str, flag: str, known: Any) -> str:
+def _nearest_flag(command: str, flag: str, click_command: Any) -> str:
     """Return the hint with the flag of the command, or the setting of a spec, that is most like a flag."""
-    flags = {name.lstrip("-"): name for param in getattr(known, "params", ()) for name in param.opts}
+    flags = {name.lstrip("-"): name for param in getattr(click_command, "params", ()) for name in param.opts}
     flags = {name: spelled for name, spelled in flags.items() if len(name) > 1}
     settings = {FLAGS.name(key).lstrip("-"): key for key in (*SETTINGS, "seeds") if key != "seed"}
     close = nearest(flag.lstrip("-"), {**settings, **flags} if command in _WITH_SPECS else flags)
@@ -113,13 +115,13 @@ def _flag_hint(command: str, name: str) -> str:
     key = "random_state" if key == "seed" else key  # which is no key of a spec: its seeds are a list
     key = {setting.attribute: key for key, setting in SETTINGS.items()}.get(key, key)
     foreign = foreign_key(key)
-    known = key in SETTINGS or parameter_of(key) is not None or key == "seeds"
-    target = key if known else foreign.target if foreign is not None else ""
-    named = target in SETTINGS or target == "seeds" or parameter_of(target) is not None
-    remark = foreign.remark if foreign is not None and not known else ""
-    if command in _WITH_SPECS and named:
+    is_setting = key in SETTINGS or parameter_of(key) is not None or key == "seeds"
+    target = key if is_setting else foreign.target if foreign is not None else ""
+    is_target_setting = target in SETTINGS or target == "seeds" or parameter_of(target) is not None
+    remark = foreign.remark if foreign is not None and not is_setting else ""
+    if command in _WITH_SPECS and is_target_setting:
         return "; ".join(filter(None, [f"a setting of a spec is overridden by -s {target}=VALUE", remark]))
-    if command in WITH_SETTINGS and named:
+    if command in WITH_SETTINGS and is_target_setting:
         return "; ".join(filter(None, [f"did you mean {FLAGS.name(target)}?", remark]))
     return remark
 

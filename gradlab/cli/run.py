@@ -66,8 +66,8 @@ def sweep(
 
     spec = sweep_spec(settings, name=name, limit=options.limit)
     if save is None:
-        named = ["--name", name] if name else []
-        return _run((spec,), options, output, ["sweep", *settings_flags(settings), *named])
+        name_flags = ["--name", name] if name else []
+        return _run((spec,), options, output, ["sweep", *settings_flags(settings), *name_flags])
     save_spec(spec, save)
     out(f"saved as {save}")
     suggest(after_init(save))

@@ -65,11 +65,11 @@ def spec_of(what: SpecLike, settings: Changes, changes: Mapping[str, Any]) -> Sp
     pairs = settings.items() if isinstance(settings, Mapping) else map(_option, map(str, settings))
     overrides: dict[str, object] = {text_of(key): value for key, value in pairs}
     spelling = KEYS
-    if named := by_key(changes, none=True):
-        if twice := sorted(named.keys() & overrides.keys()):
+    if keyword_settings := by_key(changes, none=True):
+        if twice := sorted(keyword_settings.keys() & overrides.keys()):
             raise UsageError(f"{twice[0]} is given twice", "once in settings, once by its name")
         spelling = keywords({key: key for key in overrides} | _written(changes), document=True)
-        overrides = {**overrides, **named}
+        overrides = {**overrides, **keyword_settings}
     if isinstance(what, Spec):
         return what if not overrides else spec.loads(spec.dump(what), what.source, overrides, spelling=spelling)
     if isinstance(what, Mapping):
@@ -107,16 +107,16 @@ def by_key(settings: Mapping[str, Any], *, none: bool = False) -> dict[str, Any]
     """Return keyword arguments by the keys of their settings: ``train.steps`` for `train_steps` and for `steps`,
     ``optimizer.eps`` for `optimizer_eps`. None is left out, unless `none` is a value.
     """
-    known = _keys()
+    key_of = _keys()
     keyed: dict[str, Any] = {}
     for name, value in settings.items():
-        if name not in known:
+        if name not in key_of:
             raise UsageError(f"there is no setting {name!r}", _hint(name))
         if value is None and not none:
             continue
-        if known[name] in keyed:
-            raise UsageError(f"{known[name]} is given twice", f"the second time as {name}")
-        keyed[known[name]] = _kept(name, value)
+        if key_of[name] in keyed:
+            raise UsageError(f"{key_of[name]} is given twice", f"the second time as {name}")
+        keyed[key_of[name]] = _kept(name, value)
     return keyed
 
 
@@ -126,21 +126,21 @@ def spelling_of(settings: Mapping[str, Any]) -> Spelling:
 
 
 def _written(settings: Mapping[str, Any]) -> dict[str, str]:
-    known = _keys()
-    return {known[name]: name for name in settings if name in known}
+    key_of = _keys()
+    return {key_of[name]: name for name in settings if name in key_of}
 
 
 def _keys() -> dict[str, str]:
     """Return the key of a spec by each name that a keyword argument can have."""
-    known = {"seeds": "seeds"}
+    key_of = {"seeds": "seeds"}
     for owner, registry in REGISTRIES.items():
         for parameter in dict.fromkeys(name for component in registry.values() for name in component.params):
             key = "lr" if (owner, parameter) == ("optimizer", "lr") else f"{owner}.{parameter}"
-            known |= {f"{owner}.{parameter}": key, f"{owner}_{parameter}".replace(".", "_"): key}
+            key_of |= {f"{owner}.{parameter}": key, f"{owner}_{parameter}".replace(".", "_"): key}
     for key, setting in SETTINGS.items():
         if key != "seed":
-            known |= {key: key, key.replace(".", "_"): key, setting.attribute: key}
-    return known
+            key_of |= {key: key, key.replace(".", "_"): key, setting.attribute: key}
+    return key_of
 
 
 def _kept(name: str, value: Any) -> Any:

@@ -324,11 +324,11 @@ def theory_table(
 
     from gradlab.api.theory import theory
 
-    named = by_key(settings)
-    predictions = theory(named, TheoryOptions(inputs=inputs, limit=limit), spelling=spelling_of(settings))
+    settings_by_key = by_key(settings)
+    predictions = theory(settings_by_key, TheoryOptions(inputs=inputs, limit=limit), spelling=spelling_of(settings))
     rows = [prediction.row() | {"reason": prediction.reason} for prediction in predictions]
     varied = [key for key in SETTINGS if key in rows[0] and len({str(row[key]) for row in rows}) > 1]
-    keys = dict.fromkeys(["activation", "init", "depth", *(key for key in named if key in rows[0]), *varied])
+    keys = dict.fromkeys(["activation", "init", "depth", *(key for key in settings_by_key if key in rows[0]), *varied])
     numbers = ("log10_survival", "log10_survival_sd", "decay", "reach", "reason")
     return pd.DataFrame([{key: row[key] for key in (*keys, *numbers)} for row in rows])
 

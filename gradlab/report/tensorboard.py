@@ -64,13 +64,13 @@ def write(tables: Tables, directory: Path, stamp: float, *, per_cell: bool = Fal
     measured = _Measured(tables)
     files = []
     for run in _runs(cells, per_cell=per_cell):
-        chosen = cells.iloc[run.rows]
+        run_cells = cells.iloc[run.rows]
         events = Events(stamp)
         events.hyper_parameters(run.name, run.settings)
-        steps, by_step, log_g, theory = measured.of([str(cell) for cell in chosen["cell"]])
-        for step, scalars, histograms in _steps(chosen, steps, by_step, log_g):
+        steps, by_step, log_g, theory = measured.of([str(cell) for cell in run_cells["cell"]])
+        for step, scalars, histograms in _steps(run_cells, steps, by_step, log_g):
             events.step(step, scalars, histograms)
-        direction = axis_of([str(chosen["model"].iloc[0])]).direction
+        direction = axis_of([str(run_cells["model"].iloc[0])]).direction
         for layer, scalars in _profile(log_g, theory, direction):
             events.step(layer, scalars, {})
         files.append(put(directory / run.name / FILE, events.content()))

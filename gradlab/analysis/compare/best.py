@@ -96,10 +96,10 @@ def folded(cells: pd.DataFrame, text: str) -> tuple[Best, pd.DataFrame, Design]:
 
 def refuse_named_twice(best: str, by: str | None, baseline: str | None) -> None:
     """Raise UsageError where a setting of `best` is also to make rows (`by`), or a `baseline`."""
-    named = {"--by": row_keys(by or ""), "--baseline": ()}
+    keys_of_flag = {"--by": row_keys(by or ""), "--baseline": ()}
     if baseline:
-        named["--baseline"] = names(read_equalities(baseline, SETTINGS, "--baseline"))
-    for flag, keys in named.items():
+        keys_of_flag["--baseline"] = names(read_equalities(baseline, SETTINGS, "--baseline"))
+    for flag, keys in keys_of_flag.items():
         if twice := [key for key in keys if key in row_keys(best)]:
             raise UsageError(
                 f"--best {twice[0]}: {flag} names it too", f"leave it out of {flag}: each row is at its best"
@@ -125,10 +125,10 @@ def _check_measured(cells: pd.DataFrame) -> None:
     """Raise UsageError for cells without the metrics of the halves, and where those have nothing to say."""
     finished = (cells["status"] == "ok").to_numpy() & measures(cells["metric"].to_numpy(np.float64))
     nothing = np.full(len(cells), np.nan)
-    known: dict[str, Floats] = {
+    metric_of_half: dict[str, Floats] = {
         half: np.asarray(cells.get(f"{half}_metric", nothing), dtype=np.float64) for half in ("validation", "test")
     }
-    missing = finished & np.isnan(known["validation"]) & np.isnan(known["test"])
+    missing = finished & np.isnan(metric_of_half["validation"]) & np.isnan(metric_of_half["test"])
     if "test_learned" not in cells:
         missing[:] = True
     if missing.any():
@@ -138,7 +138,7 @@ def _check_measured(cells: pd.DataFrame) -> None:
             "which did not measure the two halves of the held-out samples apart",
             "compute them again: run the spec with --fresh, or into another directory with --out",
         )
-    for name, values in known.items():
+    for name, values in metric_of_half.items():
         if finished.any() and not (finished & measures(values)).any():
             raise UsageError(
                 f"--best: the {name} half of the held-out samples measures nothing in any cell",

@@ -142,8 +142,8 @@ def _without_seed(trials: Trials, candidate: Integers) -> Floats:
     def of_others(values: Floats) -> Floats:
         return np.bincount(candidate, values, size)[candidate] - values
 
-    known = ~np.isnan(trials.validation)
-    number, total = of_others(known.astype(np.float64)), of_others(np.where(known, trials.validation, 0.0))
+    finite = ~np.isnan(trials.validation)
+    number, total = of_others(finite.astype(np.float64)), of_others(np.where(finite, trials.validation, 0.0))
     mean = np.where(number > 0, total / np.maximum(number, 1), np.nan)
     lost = np.round(of_others(trials.lost.astype(np.float64))).astype(np.int64)
     pair = joint([trials.configuration, trials.seed], len(candidate))

@@ -72,13 +72,13 @@ def collect(runs: Sequence[Run]) -> Collection:
             collected.append(Collected(run.path, name, 0, 0, (problem,), 0, 0))
             continue
         frame, unreadable, aside, failed = readable[run]
-        cells = known = 0
+        cells = duplicates = 0
         if frame is not None:
             fresh = ~frame["cell"].isin(seen).to_numpy()
-            cells, known = len(frame), int((~fresh).sum())
+            cells, duplicates = len(frame), int((~fresh).sum())
             seen.update(frame["cell"])
             frames.append(frame[fresh].assign(run=name))
-        collected.append(Collected(run.path, name, cells, known, unreadable, aside, failed))
+        collected.append(Collected(run.path, name, cells, duplicates, unreadable, aside, failed))
     frames = [frame for frame in frames if len(frame)]
     if not frames:
         problems = [f"{run.path}/{problem}" for run in collected for problem in run.unreadable]

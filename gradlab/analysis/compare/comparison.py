@@ -204,13 +204,13 @@ def _chosen(cells: pd.DataFrame, where: str | None) -> tuple[pd.DataFrame, list[
     if where is None:
         return cells, []
     condition = read_condition(where, cells, "--where")
-    fits = truth(condition, cells)
-    if not fits.holds.any():
+    truths = truth(condition, cells)
+    if not truths.holds.any():
         occurring = [f"{name} is {_values(cells[name])}" for name in names(condition)]
         raise UsageError(f"--where {where!r} fits none of the {len(cells):,} cells", "; ".join(occurring))
-    lost = int(fits.unknown.sum())
+    lost = int(truths.unknown.sum())
     note = f"{lost:,} cells are left out because a field that --where asks for is empty there"
-    return cells[fits.holds].reset_index(drop=True), [note] if lost else []
+    return cells[truths.holds].reset_index(drop=True), [note] if lost else []
 
 
 def _counted_once(cells: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
@@ -242,9 +242,9 @@ def _check(text: str, configurations: pd.DataFrame, cells: pd.DataFrame, plan: D
         [settings, configurations.drop(columns=[key for key in settings if key in configurations])], axis=1
     )
     condition = read_condition(text, frame, "--fail-on")
-    fits = truth(condition, frame)
+    truths = truth(condition, frame)
     keys = _shown(plan, names(condition))
-    return Check(text, names(condition), frame.loc[fits.holds, keys], frame.loc[fits.unknown, keys])
+    return Check(text, names(condition), frame.loc[truths.holds, keys], frame.loc[truths.unknown, keys])
 
 
 def _shown(plan: Design, columns: Sequence[str]) -> list[str]:

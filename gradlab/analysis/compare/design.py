@@ -107,9 +107,9 @@ def _place(key: str, value: Any) -> tuple[int, float, str]:
         return (-1, 0.0, "")
     if isinstance(value, int | float | np.number):
         return (0, float(value), "")
-    known = list(REGISTRIES.get(key, ()))
+    registered = list(REGISTRIES.get(key, ()))
     name = str(value).partition("(")[0]
-    return (1, known.index(name) if name in known else len(known), str(value))
+    return (1, registered.index(name) if name in registered else len(registered), str(value))
 
 
 def setting_text(value: Any) -> str:

@@ -95,9 +95,9 @@ def compare_with_baseline(
     is_base = np.logical_and.reduce([factor.codes == factor.levels.index(baseline[factor.name]) for factor in factors])
     pairs = _pairs(response_values(cells, response), level, _block(plan, tuple(baseline)), plan.seed, is_base)
     if not len(pairs):
-        named = ", ".join(f"{key}={value}" for key, value in baseline.items())
+        baseline_text = ", ".join(f"{key}={value}" for key, value in baseline.items())
         raise UsageError(
-            f"--baseline {named}: no two cells differ in {' and '.join(baseline)} alone and share a seed",
+            f"--baseline {baseline_text}: no two cells differ in {' and '.join(baseline)} alone and share a seed",
             "run the other levels with the same seeds and otherwise the same settings",
         )
     targets = sorted(set(pairs["target"]))

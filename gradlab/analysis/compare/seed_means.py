@@ -55,14 +55,14 @@ def seed_sets(configuration: Integers, seed: Integers, group: Integers) -> tuple
     group of each pair and the set of each pair [pairs]. Seeds of different sets share no configuration, so what they
     tell is independent, and their scatters need not be alike.
     """
-    pair, where = np.unique(group * (int(seed.max(initial=0)) + 1) + seed, return_inverse=True)
-    where = where.astype(np.int64)
+    pair, pair_of = np.unique(group * (int(seed.max(initial=0)) + 1) + seed, return_inverse=True)
+    pair_of = pair_of.astype(np.int64)
     offset = int(configuration.max(initial=-1)) + 1
     size = offset + len(pair)
-    edges = coo_array((np.ones(len(where)), (configuration, offset + where)), shape=(size, size))
+    edges = coo_array((np.ones(len(pair_of)), (configuration, offset + pair_of)), shape=(size, size))
     label = connected_components(edges, directed=False)[1][offset:] if size else np.zeros(0)
-    owner = owner_of(where, group)
-    return where, owner, joint([owner, label.astype(np.int64)], len(pair))
+    owner = owner_of(pair_of, group)
+    return pair_of, owner, joint([owner, label.astype(np.int64)], len(pair))
 
 
 def freedom_of(squares: Floats, seed_set: Integers, owner: Integers, groups: int) -> tuple[Integers, Floats]:

@@ -93,12 +93,12 @@ def configurations(
     of_id = dict(zip(ids, cells, strict=True))
     frame = tables.cells
     measured = frame[(frame["status"] != "failed").to_numpy()]
-    known = {cell: of_id[cell].configuration() for cell in measured["cell"] if cell in of_id}
-    if len(known) != len(measured):
+    configuration_of = {cell: of_id[cell].configuration() for cell in measured["cell"] if cell in of_id}
+    if len(configuration_of) != len(measured):
         raise ValueError("the tables hold cells that are not part of the spec")
     rows_of: dict[Cell, list[int]] = {}
     for row, cell in enumerate(measured["cell"]):
-        rows_of.setdefault(known[cell], []).append(row)
+        rows_of.setdefault(configuration_of[cell], []).append(row)
     seeds: dict[Any, Any] = {name: measured[name].to_numpy(dtype=float, na_value=float("nan")) for name in _OF_CELLS}
     for quantity in quantities:
         name, block = quantity.column, quantity.block
@@ -147,5 +147,5 @@ def _of_block(tables: Tables, name: str, block: int) -> dict[str, float]:
 
 def _mean(values: Any) -> float:
     """Return the mean over the seeds that have a number: one that diverged has none."""
-    known = values[values == values]
-    return float(known.mean()) if len(known) else float("nan")
+    finite = values[values == values]
+    return float(finite.mean()) if len(finite) else float("nan")

@@ -101,8 +101,8 @@ def _judge(expectation: Expectation, every: Sequence[Configuration]) -> Judgemen
         return unknown(
             "no two configurations differ only in the settings in brackets: name more of them, or use min, max"
         )
-    known = [(left, right) for left, right in pairs if left.number is not None and right.number is not None]
-    compared = [(_margin(statement, left.number, right.number), left, right) for left, right in known]
+    complete_pairs = [(left, right) for left, right in pairs if left.number is not None and right.number is not None]
+    compared = [(_margin(statement, left.number, right.number), left, right) for left, right in complete_pairs]
     wrong = [row for row in compared if not _holds(statement, row[1].number, row[2].number)]
     reasons = [value.why for pair in pairs for value in pair if value.number is None]
     if not compared:

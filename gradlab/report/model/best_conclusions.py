@@ -27,9 +27,9 @@ def best_conclusions(best: Best, groups: Sequence[BestGroup]) -> list[str]:
     ordered = [label for label in dict.fromkeys(best.values["label"]) if label in counts]
     ordered.sort(key=lambda label: -counts[label])
     configurations = count(len(table), "configuration")
-    named = [f"{label} for {counts[label]}" for label in ordered[:_NAMED]]
-    named += [f"others for {len(table) - sum(counts[label] for label in ordered[:_NAMED])}"] * (len(ordered) > _NAMED)
-    text = f"best {best.title}: {joined(named)} of {configurations}"
+    shares = [f"{label} for {counts[label]}" for label in ordered[:_NAMED]]
+    shares += [f"others for {len(table) - sum(counts[label] for label in ordered[:_NAMED])}"] * (len(ordered) > _NAMED)
+    text = f"best {best.title}: {joined(shares)} of {configurations}"
     decided = table["decided"] & (table["values"] > 1)
     if decided.any():
         alone = int((table["ties"][decided].map(len) == 0).sum())

@@ -205,9 +205,9 @@ def _unmeasurable(comparison: Comparison) -> list[str]:
 
 def _largest_shares(analysis: ResponseAnalysis) -> str:
     shares = [(share_of(term), term) for term in analysis.shares.terms]
-    known = [(share, term) for share, term in shares if share is not None and share >= _MAJOR_SHARE]
-    known.sort(key=lambda pair: -pair[0])
-    return joined([f"{' with '.join(term.factors)} ({100 * share:.0f} %)" for share, term in known[:3]])
+    major = [(share, term) for share, term in shares if share is not None and share >= _MAJOR_SHARE]
+    major.sort(key=lambda pair: -pair[0])
+    return joined([f"{' with '.join(term.factors)} ({100 * share:.0f} %)" for share, term in major[:3]])
 
 
 def _variance(comparison: Comparison) -> list[str]:

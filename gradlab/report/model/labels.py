@@ -34,10 +34,10 @@ def name_of(pairs: Iterable[tuple[str, str]]) -> str:
     What is off, and words that are a default, are left out, but for the components that name a network.
     """
     every = list(pairs)
-    named = [(key, label) for key, label in every if key in _BARE or not _usual(key, label)]
+    unusual = [(key, label) for key, label in every if key in _BARE or not _usual(key, label)]
     return " ".join(
         label if key in _BARE else f"{key.removeprefix('train.').replace('.', ' ')} {label}"
-        for key, label in named or every
+        for key, label in unusual or every
     )
 
 

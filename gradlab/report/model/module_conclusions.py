@@ -90,11 +90,13 @@ def _verdict(result: ModuleReport) -> str:
         case "healthy":
             text = f"Healthy: survival {survival}, the gradient at {first} over that at {last}"
         case "detached":
-            missing = [place for place, row in enumerate(result.blocks) if not row["connected"]]
-            text = f"Detached: no path leads from the loss to {_blocks(names, missing)}, which {_do(missing)} not train"
+            detached = [place for place, row in enumerate(result.blocks) if not row["connected"]]
+            text = (
+                f"Detached: no path leads from the loss to {_blocks(names, detached)}, which {_do(detached)} not train"
+            )
         case "masked":
-            where = _below(result)
-            text = f"Masked: the gradient is exactly zero {where}, as a weight above is zero in every element"
+            blocks_below = _below(result)
+            text = f"Masked: the gradient is exactly zero {blocks_below}, as a weight above is zero in every element"
         case "dead":
             text = f"Dead: the gradient is exactly zero {_below(result)}"
         case _:
@@ -154,8 +156,8 @@ def _where(result: ModuleReport) -> list[str]:
         if verdict != "healthy" and 0.1 < share <= 1
         else ""
     )
-    where = f"{result.names[place]} (block {result.blocks[place]['block']})"
-    return [f"It changes most in {where}: {change} from its output to its input{much}."]
+    block = f"{result.names[place]} (block {result.blocks[place]['block']})"
+    return [f"It changes most in {block}: {change} from its output to its input{much}."]
 
 
 def _cause(cause: Cause) -> str:

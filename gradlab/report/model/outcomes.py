@@ -83,8 +83,8 @@ class TrainingOutcome:
     @cached_property
     def metric_lost(self) -> tuple[Point, ...]:
         """Seeds that did not diverge and whose final metric measures nothing."""
-        known = [seed for seed in self.finished if isinstance(seed["metric_name"], str) and seed["metric_name"]]
-        return tuple(seed for seed in known if not measures(np.asarray(float(seed["metric"]))))
+        measured = [seed for seed in self.finished if isinstance(seed["metric_name"], str) and seed["metric_name"]]
+        return tuple(seed for seed in measured if not measures(np.asarray(float(seed["metric"]))))
 
     def values(self, column: str) -> list[float]:
         """Return the values of a column in the seeds that did not diverge, missing ones left out."""

@@ -85,8 +85,8 @@ def places_without_gradient(
         places[place] = "frozen"
     else:
         places = {}
-    missing = (place for place, reached in enumerate(connected) if not reached and not called[place])
-    return places | dict.fromkeys(missing, "not called")
+    unreached = (place for place, reached in enumerate(connected) if not reached and not called[place])
+    return places | dict.fromkeys(unreached, "not called")
 
 
 def _exp(logarithm: float) -> float:

@@ -74,13 +74,15 @@ def draw(
     suffixes = {axis: f"_{axis.networks.partition(' ')[0]}" for axis in known_axes()[1:]}
     parts = [plot_data(part) for part in by_axis(tables)]
     axes = models_by_axis(tables.cells["model"].unique().tolist())
-    named = {suffixes[axis] if index else "": data for index, (axis, data) in enumerate(zip(axes, parts, strict=True))}
+    data_of_suffix = {
+        suffixes[axis] if index else "": data for index, (axis, data) in enumerate(zip(axes, parts, strict=True))
+    }
     files: list[Path] = []
     for name in names:
         function = _picture(name)
         for suffix in ("", *suffixes.values()):
             paths = [directory / f"{name}{suffix}.{ending}" for ending in endings]
-            sources = [named.get(suffix)] if name not in _OF_ONE_AXIS else [] if suffix else parts
+            sources = [data_of_suffix.get(suffix)] if name not in _OF_ONE_AXIS else [] if suffix else parts
             if any(save(function, data, paths, style) for data in sources if data is not None):
                 files += paths
                 continue

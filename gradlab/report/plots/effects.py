@@ -65,15 +65,15 @@ def picture(data: PlotData) -> Figure | None:
 
 def _chosen(every: Sequence[LevelEffect], names: Sequence[str]) -> dict[str, list[LevelEffect]]:
     """Return the levels to show of each factor; of a factor with many, evenly spaced ones with both ends."""
-    most = max(MOST_LEVELS // max(len(names), 1), 4)
-    chosen = {}
+    limit = max(MOST_LEVELS // max(len(names), 1), 4)
+    levels_of = {}
     for name in names:
         of_factor = [level for level in every if level.factor == name]
         if of_factor:
-            chosen[name] = [
-                of_factor[round(at)] for at in np.linspace(0, len(of_factor) - 1, min(len(of_factor), most))
+            levels_of[name] = [
+                of_factor[round(at)] for at in np.linspace(0, len(of_factor) - 1, min(len(of_factor), limit))
             ]
-    return chosen
+    return levels_of
 
 
 def _intervals(axes: Axes, levels: dict[str, list[LevelEffect]]) -> None:

@@ -74,25 +74,25 @@ def picture(data: PlotData) -> Figure:
     """Return log10 survival at step 0 by configuration and length, and beside it the share of seeds that learned."""
     group = data.group
     rows = list(group.rows) if len(group.rows) <= MOST_ROWS else spread(data.rows, MOST_ROWS)
-    drawn = _map(data, list(group.rows))
-    cut = drawn.column_name == group.axis.setting and len(rows) < len(group.rows)
-    drawn = _map(data, rows) if cut else drawn
+    grid = _map(data, list(group.rows))
+    cut = grid.column_name == group.axis.setting and len(rows) < len(group.rows)
+    grid = _map(data, rows) if cut else grid
     trained = bool((data.tables.cells["train.steps"].to_numpy() > 0).any())
-    least = _widest(drawn.columns) * _LETTER + 0.08
-    widths = [max(field, least) * len(drawn.columns) if drawn.numbered else _WITHOUT_NUMBERS for field in _FIELDS]
+    least = _widest(grid.columns) * _LETTER + 0.08
+    widths = [max(field, least) * len(grid.columns) if grid.numbered else _WITHOUT_NUMBERS for field in _FIELDS]
     widths = widths[: 1 + trained]
-    labels = _widest(drawn.rows) * _LETTER
-    high = _HIGH * len(drawn.rows)
+    labels = _widest(grid.rows) * _LETTER
+    high = _HIGH * len(grid.rows)
     figure = new(max(labels + sum(widths) + 0.6, 6.4), high + 0.8, fixed=True)
     maps = figure.subplots(1, len(widths), squeeze=False, sharey=True, width_ratios=widths)[0]
-    _survival(figure, maps[0], drawn, None if drawn.numbered else high)
+    _survival(figure, maps[0], grid, None if grid.numbered else high)
     if trained:
-        _trainability(figure, maps[1], drawn, None if drawn.numbered else high)
+        _trainability(figure, maps[1], grid, None if grid.numbered else high)
     title = "Survival before training, and what was learned" if trained else "Survival before training"
     title += f": {len(rows)} of {len(group.rows)} configurations" if cut else ""
     steps = group.fixed.get("train.steps")
     caption = data.caption(f"{steps:,} steps" if steps else "")
-    return frame(figure, title, caption, _note(data, drawn, cut=cut))
+    return frame(figure, title, caption, _note(data, grid, cut=cut))
 
 
 def _widest(labels: Sequence[str]) -> int:
@@ -122,39 +122,39 @@ def _map(data: PlotData, rows: list[Row]) -> Map:
     )
 
 
-def _field(axes: Axes, values: Floats, colours: Colormap, norm: Normalize, drawn: Map, title: str) -> Any:
+def _field(axes: Axes, values: Floats, colours: Colormap, norm: Normalize, grid: Map, title: str) -> Any:
     finite = np.ma.masked_invalid(values)
-    edges = "white" if len(drawn.columns) <= _WIDEST_WITH_GAPS else "face"
+    edges = "white" if len(grid.columns) <= _WIDEST_WITH_GAPS else "face"
     image = axes.pcolormesh(finite, cmap=colours, norm=norm, edgecolors=edges, linewidth=0.6)
-    axes.set(xlabel=drawn.column_name, ylim=(len(drawn.rows), 0))
+    axes.set(xlabel=grid.column_name, ylim=(len(grid.rows), 0))
     axes.set_title(title, y=1.0)
-    axes.set_xticks(*_ticks(drawn))
-    axes.yaxis.set_ticks(np.arange(len(drawn.rows)) + 0.5, drawn.rows)
+    axes.set_xticks(*_ticks(grid))
+    axes.yaxis.set_ticks(np.arange(len(grid.rows)) + 0.5, grid.rows)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     return image
 
 
-def _ticks(drawn: Map) -> tuple[list[float], list[str]]:
-    number = len(drawn.columns)
-    every = 1 if drawn.numbered else -(-number // 8)
+def _ticks(grid: Map) -> tuple[list[float], list[str]]:
+    number = len(grid.columns)
+    every = 1 if grid.numbered else -(-number // 8)
     at = list(range(number - 1, -1, -every))[::-1]
-    return [x + 0.5 for x in at], [drawn.columns[x] for x in at]
+    return [x + 0.5 for x in at], [grid.columns[x] for x in at]
 
 
-def _survival(figure: Figure, axes: Axes, drawn: Map, high: float | None) -> None:
+def _survival(figure: Figure, axes: Axes, grid: Map, high: float | None) -> None:
     """Draw the survival with numbers, or with a colour bar over a map `high` inches high."""
-    values = drawn.values("log10_survival")
+    values = grid.values("log10_survival")
     shades = np.full_like(values, np.nan)
     for (y, x), value in np.ndenumerate(values):
-        point = drawn.point(y, x)
+        point = grid.point(y, x)
         if point is not None and np.isfinite(value):
             shades[y, x] = mark_of(point).shade or 0
-    image = _field(axes, shades, _SHADES, _EACH_SHADE, drawn, "log10 survival")
+    image = _field(axes, shades, _SHADES, _EACH_SHADE, grid, "log10 survival")
     for (y, x), shade in np.ndenumerate(shades):
-        point = drawn.point(y, x)
+        point = grid.point(y, x)
         if not np.isfinite(shade):
-            _blank(axes, x, y, point, drawn.failed(y, x))
+            _blank(axes, x, y, point, grid.failed(y, x))
         elif high is None and point is not None:
             mark = mark_of(point)
             _write(axes, x, y, f"{mark.text} {UNICODE.sign(mark.sign)}".strip(), _SHADES(_EACH_SHADE(shade)))
@@ -162,14 +162,14 @@ def _survival(figure: Figure, axes: Axes, drawn: Map, high: float | None) -> Non
         _bar(figure, axes, image, high, ("vanished", "exploded"))
 
 
-def _trainability(figure: Figure, axes: Axes, drawn: Map, high: float | None) -> None:
-    values = drawn.values("learned")
+def _trainability(figure: Figure, axes: Axes, grid: Map, high: float | None) -> None:
+    values = grid.values("learned")
     colours = LinearSegmentedColormap.from_list("learned", ["#F2F2F2", "#35B08A"])
-    image = _field(axes, values, colours, Normalize(0, 1), drawn, "seeds that learned")
+    image = _field(axes, values, colours, Normalize(0, 1), grid, "seeds that learned")
     for (y, x), value in np.ndenumerate(values):
-        point = drawn.point(y, x)
+        point = grid.point(y, x)
         if point is None:
-            _blank(axes, x, y, None, drawn.failed(y, x))
+            _blank(axes, x, y, None, grid.failed(y, x))
         elif high is None:
             text = f"{round(value * point['n'])}/{int(point['n'])}" + (" †" if point["diverged"] else "")
             _write(axes, x, y, text, colours(value))
@@ -204,16 +204,16 @@ def _write(axes: Axes, x: int, y: int, text: str, background: tuple[float, ...])
     axes.text(x + 0.5, y + 0.53, text, ha="center", va="center", size=9, color="white" if dark else INK)
 
 
-def _note(data: PlotData, drawn: Map, *, cut: bool) -> str:
-    places = [(y, x) for y in range(len(drawn.rows)) for x in range(len(drawn.columns))]
-    points = [point for y, x in places if (point := drawn.point(y, x)) is not None]
+def _note(data: PlotData, grid: Map, *, cut: bool) -> str:
+    places = [(y, x) for y in range(len(grid.rows)) for x in range(len(grid.columns))]
+    points = [point for y, x in places if (point := grid.point(y, x)) is not None]
     limits = [{float(point[f"thresholds.{name}"]) for point in points} for name in ("vanish", "explode")]
     vanish, explode = (limit.pop() if len(limit) == 1 else None for limit in limits)
     present = {mark_of(point).sign for point in points}
     names = sign_names(vanish, explode, {"dead", "nonfinite"})
-    signs = [pair for pair in names if pair[0] in present and (drawn.numbered or pair[0] in ("dead", "nonfinite"))]
+    signs = [pair for pair in names if pair[0] in present and (grid.numbered or pair[0] in ("dead", "nonfinite"))]
     parts = [f"{UNICODE.sign(sign)}\N{NO-BREAK SPACE}{name}" for sign, name in signs]
-    parts += ["×\N{NO-BREAK SPACE}failed"] if any(drawn.failed(y, x) for y, x in places) else []
+    parts += ["×\N{NO-BREAK SPACE}failed"] if any(grid.failed(y, x) for y, x in places) else []
     parts += ["†\N{NO-BREAK SPACE}some seeds diverged"] if any(point["diverged"] for point in points) else []
     seeds = "geometric mean over the seeds" if data.several_seeds else "one seed"
     text = f"Survival: {data.group.axis.ratio}; {seeds}; blue: vanishing, red: exploding."

@@ -123,10 +123,10 @@ def _largest_loss(losses: Sequence[Series]) -> float:
 def _loss_axis(axes: Axes, losses: Sequence[Series], high: float) -> bool:
     """Make the axis hold every mean up to `high`; return whether a line leaves it."""
     means = np.concatenate([loss[1] for loss in losses])
-    known = means[np.isfinite(means)]
-    if not len(known):
+    finite = means[np.isfinite(means)]
+    if not len(finite):
         return False
-    low = float(known.min())
+    low = float(finite.min())
     if low > 0 and high / low > _DECADE:
         axes.set_yscale("log")
         axes.set_ylim(low / 1.2, high * 1.2)
@@ -136,15 +136,15 @@ def _loss_axis(axes: Axes, losses: Sequence[Series], high: float) -> bool:
         pad = 0.06 * (high - low or 1.0)
         axes.set_ylim(0.0 if low >= 0 else low - pad, high + pad)
         axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
-    return bool((known > high).any())
+    return bool((finite > high).any())
 
 
 def _metric_axis(axes: Axes, metrics: Sequence[Series]) -> None:
     """Make the axis hold every mean; an interval of few seeds may leave it."""
     means = np.concatenate([metric[1] for metric in metrics])
-    known = means[np.isfinite(means)]
-    if len(known):
-        low, high = float(known.min()), float(known.max())
+    finite = means[np.isfinite(means)]
+    if len(finite):
+        low, high = float(finite.min()), float(finite.max())
         pad = 0.06 * (high - low or 1.0)
         axes.set_ylim(0.0 if low >= 0 else low - pad, high + pad)
         axes.yaxis.set_major_locator(MaxNLocator(nbins=5))

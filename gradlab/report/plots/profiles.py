@@ -68,24 +68,24 @@ def picture(data: PlotData) -> Figure:
         sample = [(row, max(row.points)) for row in spread(data.rows, MOST_PANELS)]
         one_length = len({length for _, length in networks}) == 1
         titles = [data.name(row) + ("" if one_length else f", {setting} {length}") for row, length in sample]
-    drawn = [_panel(data, row, length, title) for (row, length), title in zip(sample, titles, strict=True)]
+    profile_panels = [_panel(data, row, length, title) for (row, length), title in zip(sample, titles, strict=True)]
     columns = None if one_row or len(sample) < len(networks) else _crossed(data)
     if columns is not None:  # the setting with more values goes across
-        drawn = [drawn[at] for at in np.arange(len(drawn)).reshape(columns, -1).T.ravel()]
+        profile_panels = [profile_panels[at] for at in np.arange(len(profile_panels)).reshape(columns, -1).T.ravel()]
     axis = data.group.axis
-    ends = [panel.profile.extent for panel in drawn]
+    ends = [panel.profile.extent for panel in profile_panels]
     low, high = min(end[0] for end in ends), max(end[1] for end in ends)
     shared = high - low <= DECADES
-    titles_of = [(panel.title, *_described(panel, axis)) for panel in drawn]
+    titles_of = [(panel.title, *_described(panel, axis)) for panel in profile_panels]
     figure, grid = panels(titles_of, axis, columns, shared=shared, relative=True)
-    for panel, axes, limits in zip(drawn, grid, ends, strict=True):
+    for panel, axes, limits in zip(profile_panels, grid, ends, strict=True):
         log_axis(axes, *((low, high) if shared else limits))
         _draw(axes, panel)
     counted = data.group.lengths_name if one_row else "configurations"
     title = f"Gradient norm {axis.direction} before training"
     title += f": {len(sample)} of {len(networks)} {counted}" if len(sample) < len(networks) else ""
     longest = "" if one_row else data.longest(data.rows)
-    return frame(figure, title, data.caption(longest), _note(data, drawn, len(networks), shared))
+    return frame(figure, title, data.caption(longest), _note(data, profile_panels, len(networks), shared))
 
 
 def _panel(data: PlotData, row: Row, length: int, title: str) -> Panel:
@@ -121,18 +121,18 @@ def panels(
         titles = [(title, folded(described, room), colour) for title, described, colour in titles]
     else:
         room = int((width - 0.8) / columns * 72 / 6.4)
-    most = max(described.count("\n") + 1 for _, described, _ in titles)
-    named = max(folded(title, room).count("\n") + 1 for title, *_ in titles)
-    column = (0.95 + line / 72 * (most + named)) * rows + 0.3 + 0.45 * (beside > 0)
-    figure = new(width + beside, max((1.75 + 0.17 * most) * rows + 0.5, 3.2), column=column)
+    described_lines = max(described.count("\n") + 1 for _, described, _ in titles)
+    title_lines = max(folded(title, room).count("\n") + 1 for title, *_ in titles)
+    column = (0.95 + line / 72 * (described_lines + title_lines)) * rows + 0.3 + 0.45 * (beside > 0)
+    figure = new(width + beside, max((1.75 + 0.17 * described_lines) * rows + 0.5, 3.2), column=column)
     grid = figure.subplots(rows, columns, squeeze=False, sharey=shared)
     for at, axes in enumerate(grid.flat):
         if at >= number:
             axes.remove()
             continue
         title, described, colour = titles[at]
-        axes.set_title(folded(title, room), pad=5 + line * most)
-        described += "\n" * (most - 1 - described.count("\n"))
+        axes.set_title(folded(title, room), pad=5 + line * described_lines)
+        described += "\n" * (described_lines - 1 - described.count("\n"))
         axes.annotate(described, (0, 1), xytext=(0, 4), xycoords="axes fraction", textcoords="offset points", size=9.5,
                       color=colour, va="bottom", linespacing=1.15)  # fmt: skip
         if at + columns >= number:
@@ -203,26 +203,26 @@ def _theory(axes: Plot, x: Floats, theory: Floats, scatter: Floats | None) -> No
             axes.plot(x, edge, color=INK, linewidth=0.7, linestyle=(0, (1, 1.5)), zorder=3)
 
 
-def _note(data: PlotData, drawn: list[Panel], networks: int, shared: bool) -> str:
-    seeds = max(len(panel.profile.seeds) for panel in drawn)
+def _note(data: PlotData, profile_panels: list[Panel], networks: int, shared: bool) -> str:
+    seeds = max(len(panel.profile.seeds) for panel in profile_panels)
     parts = ["Thick line: geometric mean over the seeds, with its 95 % interval" if seeds > 1 else "Line: one seed"]
     if seeds > 1:
         parts[0] += "; thin lines: " + ("single seeds." if seeds <= MOST_SEEDS else f"{MOST_SEEDS} of {seeds} seeds.")
     else:
         parts[0] += ", so without an interval."
-    if any(panel.profile.theory is not None for panel in drawn):
-        scattered = any(panel.profile.scatter is not None for panel in drawn)
+    if any(panel.profile.theory is not None for panel in profile_panels):
+        scattered = any(panel.profile.scatter is not None for panel in profile_panels)
         parts.append("Dashed: mean-field theory" + ("; dotted: where it expects 95 % of single seeds at this width."
                                                     if scattered else "."))  # fmt: skip
-    if any(panel.profile.layers for panel in drawn):
+    if any(panel.profile.layers for panel in profile_panels):
         parts.append("Numbered: the stacked layers by themselves, the lowest first.")
     if not shared:
         parts.append("Each panel has its own vertical axis.")
-    if any(panel.lost for panel in drawn):
+    if any(panel.lost for panel in profile_panels):
         parts.append("Seeds with a gradient that is exactly zero (∅) or not finite (!) are left out of the mean.")
-    if len(drawn) < networks:
+    if len(profile_panels) < networks:
         selection = "evenly spaced, both ends among them" if len(data.rows) == 1 else (
             "by rank evenly from the smallest to the largest survival"
         )  # fmt: skip
-        parts.append(f"Shown: {selection}; the other {networks - len(drawn)} are in layers.csv.")
+        parts.append(f"Shown: {selection}; the other {networks - len(profile_panels)} are in layers.csv.")
     return " ".join([*parts, data.missing()]).strip()

@@ -35,17 +35,19 @@ def picture(data: PlotData) -> Figure | None:
     if not trained:
         return None
     rows = spread(trained, MOST_LINES)
-    drawn: list[tuple[pd.DataFrame, str, str]] = [(steps, "spectral_radius", "spectral radius")]
+    quantities: list[tuple[pd.DataFrame, str, str]] = [(steps, "spectral_radius", "spectral radius")]
     if "saturated" in layers:
-        drawn.append((layers, "saturated", "share saturated" if is_paper() else "share of saturated units or gates"))
-    figure = new(3.8 * len(drawn) + 2.6, 3.4, column=1.5)
-    plots = figure.subplots(1, len(drawn), squeeze=False)[0]
-    for plot, (table, column, name) in zip(plots, drawn, strict=True):
+        quantities.append(
+            (layers, "saturated", "share saturated" if is_paper() else "share of saturated units or gates")
+        )
+    figure = new(3.8 * len(quantities) + 2.6, 3.4, column=1.5)
+    plots = figure.subplots(1, len(quantities), squeeze=False)[0]
+    for plot, (table, column, name) in zip(plots, quantities, strict=True):
         for index, row in enumerate(rows):
             _line(plot, index, data, row, table, column)
         _axes(plot, name)
     plots[0].axhline(1, color=GREY, linewidth=0.8)
-    if len(drawn) > 1:
+    if len(quantities) > 1:
         plots[1].set_ylim(0, max(plots[1].get_ylim()[1], 0.05))
     if is_paper():
         handles, names = plots[-1].get_legend_handles_labels()
@@ -58,7 +60,7 @@ def picture(data: PlotData) -> Figure | None:
     axis = data.group.axis
     lengths = {max(row.points) for row in rows}
     longest = f"{axis.setting} {max(lengths)}" if data.group.varies and len(lengths) == 1 else ""
-    return frame(figure, title, data.caption(longest), _note(data, saturation=len(drawn) > 1))
+    return frame(figure, title, data.caption(longest), _note(data, saturation=len(quantities) > 1))
 
 
 def _line(plot: Plot, index: int, data: PlotData, row: Row, table: pd.DataFrame, column: str) -> None:

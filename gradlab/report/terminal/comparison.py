@@ -104,8 +104,8 @@ def _within(comparison: Comparison, glyphs: Glyphs, width: int | None, most: int
 
 def _heading(comparison: Comparison, glyphs: Glyphs, width: int | None) -> list[Text]:
     dot, plan = f" {glyphs.dot} ", comparison.design
-    chosen = f"{len(comparison.cells):,} of " if len(comparison.cells) < comparison.total else ""
-    sizes = [count(len(comparison.runs), "run"), f"{chosen}{count(comparison.total, 'cell')}"]
+    share = f"{len(comparison.cells):,} of " if len(comparison.cells) < comparison.total else ""
+    sizes = [count(len(comparison.runs), "run"), f"{share}{count(comparison.total, 'cell')}"]
     sizes += [count(len(comparison.configurations), "configuration"), count(plan.seeds, "seed")]
     lines = wrapped(dot.join(sizes), width, "bold")
     runs = [
@@ -149,7 +149,7 @@ def _variance(comparison: Comparison, glyphs: Glyphs, width: int | None, *, whol
 
 def _effects(comparison: Comparison, glyphs: Glyphs, width: int | None, *, whole: bool) -> list[Text]:
     lines: list[Text] = []
-    known: set[str] = set()
+    printed_notes: set[str] = set()
     for analysis in comparison.analyses:
         table = effect_table(analysis, comparison.metric_name, _MOST_LEVELS)
         if table.rows:
@@ -158,8 +158,8 @@ def _effects(comparison: Comparison, glyphs: Glyphs, width: int | None, *, whole
                 f"Main effects on {table.response}: each level against the mean over the levels, matched in the rest "
             )
             lines += wrapped(title + "(95 % over seeds)", width, "bold") + fold(labels, columns, width, glyphs)
-        notes = [note for note in table.notes if note not in known] if whole else []
-        known |= set(notes)
+        notes = [note for note in table.notes if note not in printed_notes] if whole else []
+        printed_notes |= set(notes)
         lines += _notes(notes, glyphs, width)
         lines += [Text()] if table.rows or notes else []
     return lines

@@ -166,9 +166,9 @@ def response_lines(
     if combinations < comparison.rows:
         title += f" ({combinations} of {comparison.rows} rows)"
     values = columns(inside)[: -len(further) or None]
-    table, left = fold_optional(_row_labels(group), values, further, width, glyphs, whole=whole)
+    table, omitted = fold_optional(_row_labels(group), values, further, width, glyphs, whole=whole)
     lines = [*_titled(title, group, width), *table, *_fewer(group, full, width), *_not_run(values, width)]
-    lines += [line for note in (left, constant) for line in wrapped(note, width, "dim")]
+    lines += [line for note in (omitted, constant) for line in wrapped(note, width, "dim")]
     if dropped := [key for key in every.keys if key not in group.keys]:
         lines += wrapped(f"the same before training with every {joined(dropped)}", width, "dim")
     if response.name in ("survival", "survival_final"):
@@ -246,9 +246,9 @@ def training_lines(
     title = f"{subject}, and how many seeds learned"
     title += f" ({glyphs.learned} most of them){_of_all(lengths, group)}"
     values = columns(inside)[: -len(further) or None]
-    table, left = fold_optional(labels(group), values, further, width, glyphs, whole=whole)
+    table, omitted = fold_optional(labels(group), values, further, width, glyphs, whole=whole)
     lines = [*_titled(title, group, width), *table, *_fewer(group, every, width), *_not_run(values, width)]
-    lines += [line for note in (left, constant) for line in wrapped(note, width, "dim")]
+    lines += [line for note in (omitted, constant) for line in wrapped(note, width, "dim")]
     if comparison.best is not None:
         lines += _interval_note(group, "metric", glyphs, width, inside=inside)
     return [*lines, Text()]
@@ -260,9 +260,9 @@ def _interval_note(group: RowGroup, column: str, glyphs: Glyphs, width: int | No
     if largest is None:
         return []
     half, row, length = largest
-    where = f"{row.name} {group.axis.at(length)}" if group.keys else group.axis.at(length)
+    place = f"{row.name} {group.axis.at(length)}" if group.keys else group.axis.at(length)
     note = f"{glyphs.plus_minus} 95 % over seeds (Student t)"
-    note += "" if inside else f"; here at most {glyphs.plus_minus}{half:.2g} ({where}), all with --csv"
+    note += "" if inside else f"; here at most {glyphs.plus_minus}{half:.2g} ({place}), all with --csv"
     return wrapped(note, width, "dim")
 
 

@@ -38,10 +38,10 @@ def _share(row: VarianceRow, index: int, glyphs: Glyphs) -> Entry:
     text = percent(share).rjust(_PERCENT)
     eighths = round(min(max(share, 0.0), 1.0) * _BAR * 8)
     if glyphs is ASCII:
-        drawn = "#" * round(eighths / 8)
+        bar = "#" * round(eighths / 8)
     else:
-        drawn = "█" * (eighths // 8) + (" ▏▎▍▌▋▊▉"[eighths % 8] if eighths % 8 else "")
-    return Entry(f"{text} {drawn.ljust(_BAR)}")
+        bar = "█" * (eighths // 8) + (" ▏▎▍▌▋▊▉"[eighths % 8] if eighths % 8 else "")
+    return Entry(f"{text} {bar.ljust(_BAR)}")
 
 
 def _intervals(intervals: Sequence[Interval], glyphs: Glyphs) -> tuple[Entry, ...]:
@@ -54,7 +54,7 @@ def _intervals(intervals: Sequence[Interval], glyphs: Glyphs) -> tuple[Entry, ..
     def at(value: float) -> int:
         return round((value - left) / span * (_INTERVAL - 1))
 
-    drawn = []
+    entries = []
     for low, mean, high in intervals:
         signs = [" "] * _INTERVAL
         signs[at(0.0)] = zero
@@ -63,8 +63,8 @@ def _intervals(intervals: Sequence[Interval], glyphs: Glyphs) -> tuple[Entry, ..
                 signs[place] = line
         if not isnan(mean):
             signs[at(mean)] = dot
-        drawn.append(Entry("".join(signs).rstrip()))
-    return tuple(drawn)
+        entries.append(Entry("".join(signs).rstrip()))
+    return tuple(entries)
 
 
 def _number(value: float, log: bool) -> str:

@@ -83,12 +83,12 @@ def _table(table: BlockTable, glyphs: Glyphs, width: int | None) -> list[Text]:
     ]
     column_of = {column.key: _column(column, names, glyphs) for column in table.columns}
     room = None if width is None else width - sum(label.width + GAP for label in labels)
-    fitting, left = _fitting(table.columns, column_of, room)
+    fitting, omitted = _fitting(table.columns, column_of, room)
     columns = [column_of[column.key] for column in fitting]
     fits = room is not None and sum(column.width + GAP for column in columns) - GAP <= room
     lines = fold([], [*labels, *columns], width, glyphs) if fits else fold(labels, columns, width, glyphs)
-    if left:
-        names_left = ", ".join(glyphs.plain(column.title) for column in left)
+    if omitted:
+        names_left = ", ".join(glyphs.plain(column.title) for column in omitted)
         lines += wrapped(f"not shown here: {names_left}; a wider terminal and --json have them", width, "dim")
     return lines
 
@@ -98,7 +98,7 @@ def _gap(row: BlockRow) -> BlockRow:
 
 
 def _column(column: TableColumn, rows: Sequence[BlockRow], glyphs: Glyphs) -> Column:
-    left = column.key in ("note", "kind", "dtype")
+    left_aligned = column.key in ("note", "kind", "dtype")
     if column.key == "log10_survival":
         entries = tuple(
             Entry("") if not row.number else mark_entry(row.mark, glyphs) if row.mark.text else Entry("none   ")
@@ -108,7 +108,7 @@ def _column(column: TableColumn, rows: Sequence[BlockRow], glyphs: Glyphs) -> Co
     return Column(
         glyphs.plain(column.title),
         tuple(Entry(glyphs.plain(row.texts.get(column.key, ""))) for row in rows),
-        right=not left,
+        right=not left_aligned,
     )
 
 
@@ -119,11 +119,11 @@ def _fitting(
     if room is None:
         return list(columns), []
     fitting_keys: set[str] = set()
-    used = 0
+    occupied = 0
     for column in sorted(columns, key=lambda column: column.rank):
         needs = column_of[column.key].width + GAP
-        if used + needs - GAP <= room:
-            used += needs
+        if occupied + needs - GAP <= room:
+            occupied += needs
             fitting_keys.add(column.key)
     if not fitting_keys:  # the names leave no room: the table is folded
         return list(columns), []

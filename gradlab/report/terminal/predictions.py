@@ -34,8 +34,8 @@ def prediction_lines(rows: Sequence[Row], glyphs: Glyphs, width: int | None, *, 
     axis = axis_of({str(row["model"]) for row in rows}, varied)
     keys = list(dict.fromkeys(["activation", "init", *varied, axis.along]))
     along_depth = axis.along == "depth"
-    named = ("task", "width") if along_depth else ("model", "task", "width", "depth")
-    fixed = [f"{key} {rows[0][key]}" for key in named if key not in keys]
+    fixed_keys = ("task", "width") if along_depth else ("model", "task", "width", "depth")
+    fixed = [f"{key} {rows[0][key]}" for key in fixed_keys if key not in keys]
     notes = []
     if not along_depth:
         notes.append("survival: the gradient at t = 1 (lag T-1) against t = T (lag 0)")

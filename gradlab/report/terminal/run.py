@@ -175,18 +175,18 @@ def _survival(tables: Tables, every: RowGroup, glyphs: Glyphs, width: int | None
     many = f"mean of {len(group.seeds)} seeds" if len(group.seeds) > 1 else "one seed"
     title = glyphs.plain(f"Survival before training: {group.axis.ratio} (log10, {many})")
     last = len(columns) - (max(map(len, profiles), default=0) > 1)  # where the curves along the depth stand
-    table, left = fold_optional(_labels(group), columns[:last], columns[last:], width, glyphs, whole=whole)
+    table, omitted = fold_optional(_labels(group), columns[:last], columns[last:], width, glyphs, whole=whole)
     lines = wrapped(title, width, "bold") + table
-    lines += [line for note in (left, constant) for line in wrapped(note, width, "dim")]
+    lines += [line for note in (omitted, constant) for line in wrapped(note, width, "dim")]
     if dropped := [key for key in every.keys if key not in group.keys]:
         lines += wrapped(f"the same before training with every {joined(dropped)}", width, "dim")
     lines += wrapped(_legend(tables, glyphs), width, "dim")
     if largest is not None:
         half, row, length = largest
-        where = f"{row.name} {group.axis.at(length)}" if group.varies else row.name
+        place = f"{row.name} {group.axis.at(length)}" if group.varies else row.name
         note = f"{glyphs.plus_minus} 95 % over seeds (Student t)"
         if not inside:
-            note += f"; of the survivals at most {glyphs.plus_minus}{half:.2f} ({where}), all in summary.csv"
+            note += f"; of the survivals at most {glyphs.plus_minus}{half:.2f} ({place}), all in summary.csv"
         lines += wrapped(note, width, "dim")
     return [*lines, Text(), *_stacked(*stacked_survival(group, index, cells), glyphs, width)]
 

@@ -169,8 +169,8 @@ def _loss(row: Row) -> Entry:
         return Entry(number_text(float(point["loss"])))
     outcome = row.outcomes.get(max(row.points))
     last = [float(seed["loss_last_finite"]) for seed in outcome.diverged] if outcome else []
-    known = [loss for loss in last if isfinite(loss)]
-    return Entry(f"last {span_text(known)}" if known else "not finite")
+    finite = [loss for loss in last if isfinite(loss)]
+    return Entry(f"last {span_text(finite)}" if finite else "not finite")
 
 
 def _final(point: Point | None, glyphs: Glyphs) -> Entry:

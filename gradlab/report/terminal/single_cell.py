@@ -60,8 +60,8 @@ def cell_report(
     lines += _table(
         tables.steps, "step", {"step": "step", **columns}, glyphs, width, lost_at=_lost_at(row), whole=verbose
     )
-    where = [f"bank {row['bank']}", str(row["device"]), f"{duration(float(row['wall_s']))} of its bank's time"]
-    return [*lines, Text(), *wrapped(f" {glyphs.dot} ".join(where), width)]
+    provenance = [f"bank {row['bank']}", str(row["device"]), f"{duration(float(row['wall_s']))} of its bank's time"]
+    return [*lines, Text(), *wrapped(f" {glyphs.dot} ".join(provenance), width)]
 
 
 def _setting(cell: Cell, width: int | None, *, whole: bool) -> list[Text]:
@@ -70,10 +70,10 @@ def _setting(cell: Cell, width: int | None, *, whole: bool) -> list[Text]:
     texts = {key: setting_text(value) for key, value in settings if value is not None and key not in idle}
     plain = {key: setting_text(setting.default) for key, setting in SETTINGS.items()}
     always = ("model", "task", "depth", "width", "activation", "init", "optimizer", "lr", "train.steps")
-    chosen = [key for key in texts if key in always or texts[key] != plain[key]]
-    default_keys = [key for key in texts if key not in chosen] if whole else []
+    shown_keys = [key for key in texts if key in always or texts[key] != plain[key]]
+    default_keys = [key for key in texts if key not in shown_keys] if whole else []
     return [
-        *wrapped("  " + ", ".join(f"{key}={texts[key]}" for key in chosen), width),
+        *wrapped("  " + ", ".join(f"{key}={texts[key]}" for key in shown_keys), width),
         *(
             wrapped("  " + ", ".join(f"{key}={texts[key]}" for key in default_keys), width, "dim")
             if default_keys
@@ -105,8 +105,8 @@ def _after(row: pd.Series[Any]) -> str:
     before = f"loss {number_text(row['loss_first'], 4)}"
     if row["status"] == "diverged":
         last = row["loss_last_finite"]
-        known = f", last finite loss {number_text(last, 4)}" if isfinite(last) else ""
-        return f"{text}diverged at step {row['diverged_at']}{known}; {before} before training"
+        last_finite = f", last finite loss {number_text(last, 4)}" if isfinite(last) else ""
+        return f"{text}diverged at step {row['diverged_at']}{last_finite}; {before} before training"
     learned = "learned" if row["learned"] else "not learned"
     metric = f"{row['metric_name']} {number_text(row['metric'], 4)}"
     text += f"{metric}, {learned}; {before} to {number_text(row['loss'], 4)}"

@@ -58,16 +58,16 @@ def fold(labels: Sequence[Column], columns: Sequence[Column], width: int | None,
         rows = len(labels[0].entries)
         labels, columns = [Column("row", tuple(Entry(str(row + 1)) for row in range(rows)))], [*shortened, *columns]
     lines: list[Text] = []
-    left = sum(label.width + GAP for label in labels)
+    label_width = sum(label.width + GAP for label in labels)
     band: list[Column] = []
-    used = left
+    occupied = label_width
     for column in columns:
         begins = column.group if not band or column.group != band[-1].group else ""
-        if band and width is not None and used + max(column.width, cell_len(begins)) > width:
+        if band and width is not None and occupied + max(column.width, cell_len(begins)) > width:
             lines += [*_lines(labels, band), Text()]
-            band, used = [], left
+            band, occupied = [], label_width
         band.append(column)
-        used += column.width + column.gap
+        occupied += column.width + column.gap
     return lines + _lines(labels, band)
 
 
@@ -81,8 +81,8 @@ def fold_optional(
     least = len(fold(labels, columns, width, glyphs))
     while fitting and not whole and len(fold(labels, [*columns, *fitting], width, glyphs)) > least:
         fitting.pop()
-    left = ", ".join(column.header.strip() for column in optional[len(fitting) :])
-    note = f"not shown here: {left}; with --verbose or in a wider terminal" if left else ""
+    omitted = ", ".join(column.header.strip() for column in optional[len(fitting) :])
+    note = f"not shown here: {omitted}; with --verbose or in a wider terminal" if omitted else ""
     return fold(labels, [*columns, *fitting], width, glyphs), note
 
 
@@ -95,9 +95,9 @@ def varying(columns: Sequence[Column], *, whole: bool) -> tuple[list[Column], st
         return list(columns), ""
     constant = [column for column in columns if len({entry.text for entry in column.entries}) == 1]
     texts = [(column.header.strip(), column.entries[0].text.strip()) for column in constant]
-    named = [f"{header} {text}" for header, text in texts if text not in _NOTHING]
+    named_values = [f"{header} {text}" for header, text in texts if text not in _NOTHING]
     differing = [column for column in columns if column not in constant]
-    return differing, f"in every row: {', '.join(named)}" if named else ""
+    return differing, f"in every row: {', '.join(named_values)}" if named_values else ""
 
 
 def _within(label: Column, width: int) -> Column:
