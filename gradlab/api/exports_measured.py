@@ -26,7 +26,7 @@ class MeasuredPage:
     path: Path
     size: int
     """Bytes."""
-    shown: WatchedTraining | SavedProbe
+    measurement: WatchedTraining | SavedProbe
 
 
 def draw_measured(directory: MeasuredDirectory, folder: Path, options: PlotOptions) -> tuple[Path, ...]:

@@ -73,7 +73,7 @@ def report(
             path, page = pages.runs
             files.append((path, len(page.html.encode())))
         for measured_page in pages.measured:
-            print_report(partial(measured_report, measured_page.shown))
+            print_report(partial(measured_report, measured_page.measurement))
             out()
             files.append((measured_page.path, measured_page.size))
         for path, length in files:
@@ -88,7 +88,7 @@ def report(
     for path, _ in files if show else ():
         if not webbrowser.open(path.resolve().as_uri()):
             err(f"no browser could be started: open {path} yourself")
-    suggest(after_export("report", results, shown=show) if files else None)
+    suggest(after_export("report", results, in_browser=show) if files else None)
     return 1 if lost else left_out
 
 

@@ -47,13 +47,13 @@ plugin_files: ContextVar[tuple[str, ...]] = ContextVar("plugin_files", default=(
 class NextStep:
     """A command line of gradlab, and what it gives."""
 
-    what: str
+    result: str
     arguments: Sequence[str]
 
     def line(self) -> str:
         """Return the line that a shell takes."""
         plugins = [word for path in plugin_files.get() for word in ("--plugin", path)]
-        return f"{self.what}: {shlex.join(['gradlab', *self.arguments, *plugins])}"
+        return f"{self.result}: {shlex.join(['gradlab', *self.arguments, *plugins])}"
 
 
 def suggest(step: NextStep | None) -> None:
@@ -164,9 +164,9 @@ def _baseline(comparison: Comparison) -> str:
     return ""
 
 
-def after_export(command: str, paths: Sequence[Path], *, shown: bool = False) -> NextStep:
-    """Return the step after ``report``, ``plot`` or ``tensorboard``; `shown`: in a browser."""
-    if command == "report" and shown and len(paths) == 1:
+def after_export(command: str, paths: Sequence[Path], *, in_browser: bool = False) -> NextStep:
+    """Return the step after ``report``, ``plot`` or ``tensorboard``; `in_browser`: whether a page was opened."""
+    if command == "report" and in_browser and len(paths) == 1:
         return NextStep("pictures", ["plot", str(paths[0])])
     return page(*paths)
 

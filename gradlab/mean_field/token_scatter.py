@@ -164,10 +164,10 @@ def _down(
     at = (g, ascent.state, ascent.branch, ascent.total)
     through, skipped = ascent.through(*at), ascent.skipped(g, ascent.total)
     below = through + skipped
-    kept = ascent.kept(g, through)
+    retained = ascent.kept(g, through)
     rho = math.sqrt(rho2)
-    lengths = 2 * _maps(layer) / n * through**2 * batch.down(modes.tokens, rho * kept, rho * kept)
-    cross = 4 / n * through * skipped * batch.down(modes.tokens, rho, rho * kept)
+    lengths = 2 * _maps(layer) / n * through**2 * batch.down(modes.tokens, rho * retained, rho * retained)
+    cross = 4 / n * through * skipped * batch.down(modes.tokens, rho, rho * retained)
     added = sources.separate(ratio(lengths, below**2)) + sources.separate(ratio(cross, below**2))
     for place, owed in enumerate((noise, ascent.state_noise, ascent.branch_noise, ascent.total_noise)):
 
@@ -185,7 +185,7 @@ def _down(
         hidden = along * ascent.hidden_noise + sources.common((units.down - along * units.both) / batch.hidden)
         added = added + ratio(through, below)[:, None] * hidden
     w = float(ratio(through, below)[1])
-    rho2 = rho2 * (1 - w + w * kept) ** 2 + (2 * w * (1 - w) + w**2) * (1 + rho2) / n
+    rho2 = rho2 * (1 - w + w * retained) ** 2 + (2 * w * (1 - w) + w**2) * (1 + rho2) / n
     counted = np.array([modes.tokens - 1, 1])
     return below, added, min(rho2, 1.0), float((counted @ through) / (counted @ below))
 

@@ -63,7 +63,7 @@ def collect(runs: Sequence[Run]) -> Collection:
     """
     collected: list[Collected] = []
     frames: list[pd.DataFrame] = []
-    seen: set[str] = set()
+    cell_ids: set[str] = set()
     readable, errors = each_readable(runs, _read)
     for run, name in zip(runs, names_apart(runs), strict=True):
         if run not in readable:
@@ -74,9 +74,9 @@ def collect(runs: Sequence[Run]) -> Collection:
         frame, unreadable, aside, failed = readable[run]
         cells = duplicates = 0
         if frame is not None:
-            fresh = ~frame["cell"].isin(seen).to_numpy()
+            fresh = ~frame["cell"].isin(cell_ids).to_numpy()
             cells, duplicates = len(frame), int((~fresh).sum())
-            seen.update(frame["cell"])
+            cell_ids.update(frame["cell"])
             frames.append(frame[fresh].assign(run=name))
         collected.append(Collected(run.path, name, cells, duplicates, unreadable, aside, failed))
     frames = [frame for frame in frames if len(frame)]

@@ -60,7 +60,7 @@ class BlockTable:
     columns: tuple[TableColumn, ...]
     rows: tuple[BlockRow, ...]
     total: int
-    same: tuple[tuple[str, str], ...]
+    constants: tuple[tuple[str, str], ...]
     """What is the same of all blocks: the heading of the column and the value."""
 
 
@@ -127,7 +127,7 @@ def block_table(result: ModuleReport, most: int | None = MOST) -> BlockTable:
     columns = [
         column for column in COLUMNS if _says_something(column, rows) or (column.key == "log10_survival" and signed)
     ]
-    same = tuple(
+    constants = tuple(
         (column.title, column.text(rows[0][column.key]))
         for column in COLUMNS
         if column.varying and column not in columns and rows and rows[0][column.key] not in column.silent
@@ -141,7 +141,7 @@ def block_table(result: ModuleReport, most: int | None = MOST) -> BlockTable:
             BlockRow(place + 1, names[place].removeprefix(prefix), marks[place], texts, skipped=place - last - 1)
         )
         last = place
-    return BlockTable(prefix, tuple(columns), tuple(block_rows), len(rows), same)
+    return BlockTable(prefix, tuple(columns), tuple(block_rows), len(rows), constants)
 
 
 def _says_something(column: TableColumn, rows: Sequence[Mapping[str, Any]]) -> bool:
