@@ -154,7 +154,9 @@ SMALL = Setting(width=64, tokens=16, samples=4, query=0.25, cotangent="common")
         {"form": "post_norm", "first": 1.0, "activation": gelu},
         {"query": 1.0, "biases": 0.1},
     ],
-    ids=str,
+    ids=lambda changes: (
+        "-".join(f"{key}={getattr(value, '__name__', value)}" for key, value in changes.items()) or "pre_norm"
+    ),
 )
 def test_simulated_scatter(changes: dict[str, object]) -> None:
     setting = dataclasses.replace(SMALL, **changes)  # type: ignore[arg-type]
