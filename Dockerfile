@@ -1,7 +1,7 @@
-# gradlab in a container, for CPUs. Runs go to results/ of the mounted directory:
+# gradlab in a container, for CPUs. Runs go to results/ of the mounted directory, which is /results inside:
 #
 #     docker build -t gradlab .
-#     docker run --rm -v "$PWD:/work" gradlab run @sigmoid_vs_relu
+#     docker run --rm -v "$PWD:/results" gradlab run @sigmoid_vs_relu
 #
 # PIP_ARGUMENTS go to pip, as an index with CPU builds of torch, which spares gigabytes of CUDA:
 #     docker build -t gradlab --build-arg PIP_ARGUMENTS="--extra-index-url URL" .
@@ -12,8 +12,8 @@ COPY . /source
 RUN pip install --no-cache-dir --constraint /source/constraints.txt $PIP_ARGUMENTS /source \
     && rm -r /source
 
-RUN useradd --create-home gradlab && mkdir /work && chown gradlab /work
+RUN useradd --create-home gradlab && mkdir /results && chown gradlab /results
 USER gradlab
-WORKDIR /work
+WORKDIR /results
 ENTRYPOINT ["gradlab"]
 CMD ["--help"]
