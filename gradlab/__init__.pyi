@@ -19,14 +19,14 @@ from gradlab.plugins import plugin as plugin
 from gradlab.plugins import task as task
 from gradlab.python.comparison import Comparison as Comparison
 from gradlab.python.functions import compare as compare
-from gradlab.python.functions import critical_line as critical_line
 from gradlab.python.functions import load as load
 from gradlab.python.functions import plan as plan
 from gradlab.python.functions import run as run
 from gradlab.python.functions import sweep as sweep
-from gradlab.python.functions import theory as theory
-from gradlab.python.functions import theory_table as theory_table
 from gradlab.python.healthy import assert_healthy as assert_healthy
+from gradlab.python.predictions import critical_line as critical_line
+from gradlab.python.predictions import theory as theory
+from gradlab.python.predictions import theory_table as theory_table
 from gradlab.python.probe import Probe as Probe
 from gradlab.python.probe import probe as probe
 from gradlab.python.probe_comparison import ProbeComparison as ProbeComparison

@@ -73,7 +73,7 @@ def test_the_container_builds_and_runs(tmp_path: Path) -> None:
     pip = os.environ.get("GRADLAB_DOCKER_PIP_ARGUMENTS", "")
     subprocess.run([docker, "build", "--tag", IMAGE, "--build-arg", f"PIP_ARGUMENTS={pip}", "."], cwd=ROOT, check=True)
     tmp_path.chmod(0o777)  # the user inside is another
-    run = [docker, "run", "--rm", "--volume", f"{tmp_path}:/work", IMAGE]
+    run = [docker, "run", "--rm", "--volume", f"{tmp_path}:/results", IMAGE]
     said = subprocess.run([*run, "--version"], check=True, capture_output=True, text=True).stdout
     assert said == f"gradlab {gradlab.__version__}\n"
     settings = ["-s", "depth=2", "-s", "seeds=1", "-s", "train.steps=2"]

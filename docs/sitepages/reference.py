@@ -7,7 +7,7 @@ import gradlab
 __all__ = ["GROUPS", "page"]
 
 GROUPS = {
-    "Runs": ("python.functions",),
+    "Runs": ("python.functions", "python.predictions"),
     "Models of your own": ("python.probe", "python.watch", "python.width", "python.healthy"),
     "Results": ("python.results", "python.comparison", "python.probe_comparison", "api.plan", "api.theory"),
     "Components of your own": ("plugins", "components", "mean_field.activations"),
