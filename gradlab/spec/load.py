@@ -9,7 +9,7 @@ from pathlib import Path
 from gradlab.cell import SETTINGS, parameter_of
 from gradlab.errors import shorten
 from gradlab.spec import reader
-from gradlab.spec.compatibility import barely_enough, idle_seq_len
+from gradlab.spec.cautions import barely_enough, idle_seq_len
 from gradlab.spec.expectations import expectations
 from gradlab.spec.keys import text
 from gradlab.spec.model import Spec
