@@ -153,7 +153,7 @@ def _written_out(reader: Reader, edge: Edge) -> _Scores | None:
 def _matrix(reader: Reader, start: Edge) -> _Matrix:
     """Return the matrix that made queries, keys or values."""
     scale, bias = 1.0, None
-    way: list[tuple[Edge, int]] = []
+    path: list[tuple[Edge, int]] = []
     edge = start
     while True:
         try:
@@ -173,23 +173,23 @@ def _matrix(reader: Reader, start: Edge) -> _Matrix:
         (place, following), *further = reader.inputs(edge.node)
         if further:
             raise UnknownPart("rotary or relative positions")
-        way.append((edge, place))
+        path.append((edge, place))
         edge = following
-    rows = _chosen(start, way, edge)
+    rows = _chosen(start, path, edge)
     weight = weight[rows]
     shift = own_bias if bias is None else bias
     shift = shift[rows] if shift.numel() == len(rows) else shift
     return _Matrix(rms(weight) ** 2 * weight.shape[1], rms(shift) ** 2, scale, below)
 
 
-def _chosen(start: Edge, way: list[tuple[Edge, int]], end: Edge) -> Tensor:
+def _chosen(start: Edge, path: list[tuple[Edge, int]], end: Edge) -> Tensor:
     """Return which outputs of a matrix a tensor is made of, `[out]` of bool."""
     outputs = end.shape[-1]
-    if not any(edge.operation in _SPLIT for edge, _ in way):
+    if not any(edge.operation in _SPLIT for edge, _ in path):
         return torch.ones(outputs, dtype=torch.bool)
     gradient = torch.ones(start.shape, dtype=start.dtype, device=start.node._input_metadata[start.output].device)
     with torch.no_grad():
-        for edge, place in way:
+        for edge, place in path:
             arguments: list[Tensor | None] = [None] * len(edge.node._input_metadata)
             arguments[edge.output] = gradient
             below = edge.node(*arguments)  # type: ignore[operator]

@@ -148,7 +148,7 @@ def cells_table(
         "theory_log10_cell_survival": lambda: predicted.log_cell_survival[group] / LN10,
     }
 
-    def kept(column: Column) -> Any:
+    def kept_values(column: Column) -> Any:
         if column.kept == "setting":
             return settings[column.name]
         source = column.source or column.name
@@ -156,7 +156,7 @@ def cells_table(
             return _shown(column, records.by_step[source][first if column.at == "first" else last])
         return _shown(column, records.scalars[source])
 
-    return frame_of("cells", derived, kept, names)
+    return frame_of("cells", derived, kept_values, names)
 
 
 def _metric_lost_at(records: Records) -> Floats:

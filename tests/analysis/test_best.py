@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from best_runs import BEST, RATES, TIES, best_of, halves, tuned, tuned_cells, tuned_run
+from best_runs import BEST, RATES, TIES, best_of, halves, tuned, tuned_cells, tuned_directory, tuned_run
 from compared import publish
 
 from gradlab.analysis.compare.best import check_choice
@@ -23,9 +23,7 @@ from gradlab.store import parts
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("results") / "tuned"
-    tuned_run(directory)
-    return directory
+    return tuned_directory(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from best_runs import BEST, best_of, tuned, tuned_cells, tuned_run
+from best_runs import BEST, best_of, tuned, tuned_cells, tuned_directory
 from compared import publish
 from PIL import Image
 
@@ -25,9 +25,7 @@ from gradlab.results.directories import open_runs
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("results") / "tuned"
-    tuned_run(directory)
-    return directory
+    return tuned_directory(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from compared import made, publish
 
 from gradlab.analysis.compare.collect import collect
@@ -59,6 +60,13 @@ def tuned(cell: Cell, **changes: Any) -> Record:
 
 def tuned_run(path: Path, cells: list[Cell] | None = None, **changes: Any) -> RunDirectory:
     return publish(path, cells or tuned_cells(), lambda cell: tuned(cell, **changes))
+
+
+def tuned_directory(factory: pytest.TempPathFactory) -> Path:
+    """Return the directory of a new `tuned_run`."""
+    directory = factory.mktemp("results") / "tuned"
+    tuned_run(directory)
+    return directory
 
 
 def best_of(path: Path, best: str = "lr", **question: Any) -> Comparison:

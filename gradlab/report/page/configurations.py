@@ -77,23 +77,23 @@ def shade(mark: Mark) -> str:
 def configurations(sources: Sequence[Source]) -> Configurations:
     """Return one row for each row of each ``summary.csv``, then those of which all cells failed."""
     labels = [{key: _labels(source.tables.cells, key) for key in _SETTINGS} for source in sources]
-    identity = [key for key in _SETTINGS if _varies([own[key] for own in labels])]
+    identity = [key for key in _SETTINGS if _varies([values[key] for values in labels])]
     fixed = _fixed(labels)
     every = [model for source in sources for model in source.tables.cells["model"].unique()]
-    axis_of_model = {model: axis for axis, own in models_by_axis(every or ["mlp"]).items() for model in own}
+    axis_of_model = {model: axis for axis, values in models_by_axis(every or ["mlp"]).items() for model in values}
     axes = tuple(dict.fromkeys(axis_of_model.values()))
-    for source, own in zip(sources, labels, strict=True):  # the length of a profile is its column, not its name
+    for source, values in zip(sources, labels, strict=True):  # the length of a profile is its column, not its name
         lengths = source.tables.cells["model"].map(lambda model: axis_of_model[model].along)
         for key in length_settings():
-            own[key] = own[key].where(lengths != key, "")
-    keys = tuple(key for key in _SETTINGS if _varies([own[key] for own in labels]))
+            values[key] = values[key].where(lengths != key, "")
+    keys = tuple(key for key in _SETTINGS if _varies([values[key] for values in labels]))
     frames, groups, runs, settings, start = [], [], [], [], 0
-    for run, (source, own) in enumerate(zip(sources, labels, strict=True)):
+    for run, (source, values) in enumerate(zip(sources, labels, strict=True)):
         row_of_cell, example = _rows(source, identity)
         cells = source.tables.cells.iloc[example].reset_index(drop=True)
         frame = _measured(source, len(cells)).assign(run=run)
         for key in keys:
-            frame[key] = own[key].to_numpy()[example]
+            frame[key] = values[key].to_numpy()[example]
         failed = (source.tables.cells["status"] == "failed").to_numpy()
         frame["failed"] = np.bincount(row_of_cell[failed], minlength=len(frame)).astype(np.int64)
         frame["id"] = cells["cell"].str[:_ID]
@@ -103,8 +103,8 @@ def configurations(sources: Sequence[Source]) -> Configurations:
         frames.append(_with_training(_marked(frame, cells), source.tables.cells, row_of_cell.tolist()))
         groups.append(row_of_cell + start)
         settings.append(cells[list(_SETTINGS)].astype(object))
-        own_keys = tuple(key for key in keys if _varies([own[key]]))
-        own_fixed = {key: text for key, text in _fixed([own]).items() if key not in fixed}
+        own_keys = tuple(key for key in keys if _varies([values[key]]))
+        own_fixed = {key: text for key, text in _fixed([values]).items() if key not in fixed}
         runs.append(RunSettings(own_keys, own_fixed, tuple(sorted(set(frame["axis"]))) or (0,)))
         start += len(frame)
     return Configurations(
@@ -123,7 +123,7 @@ def _fixed(labels: Sequence[Mapping[str, pd.Series[str]]]) -> dict[str, str]:
     default = settings_of(Cell())
     fixed = {}
     for key in _SETTINGS:
-        levels = {text for own in labels for text in own[key].unique()}
+        levels = {text for values in labels for text in values[key].unique()}
         text = levels.pop() if len(levels) == 1 else ""
         if text and (key in _ALWAYS_NAMED or text != setting_text(default[key])):
             fixed[key] = text
@@ -194,13 +194,13 @@ def _marked(frame: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
             FAILED if point[f"verdict{ending}"] == "failed" else mark_of(point, final=bool(ending))
             for point in points_of_rows
         ]
-        columns[f"text{ending}"] = [each.text for each in marks]
-        columns[f"mark{ending}"] = [UNICODE.sign(each.sign).strip() for each in marks]
-        columns[f"shade{ending}"] = [shade(each) for each in marks]
+        columns[f"text{ending}"] = [mark.text for mark in marks]
+        columns[f"mark{ending}"] = [UNICODE.sign(mark.sign).strip() for mark in marks]
+        columns[f"shade{ending}"] = [shade(mark) for mark in marks]
         if not ending:
             columns["judged"] = [
-                "failed" if each == FAILED else judged_verdict(point)
-                for each, point in zip(marks, points_of_rows, strict=True)
+                "failed" if mark == FAILED else judged_verdict(point)
+                for mark, point in zip(marks, points_of_rows, strict=True)
             ]
             columns["verdict_name"] = [_name(*pair) for pair in zip(marks, columns["judged"], strict=True)]
     points = frame[["reach", "reach_lo", "reach_hi"]].astype(float).to_dict("records")

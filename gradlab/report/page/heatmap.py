@@ -14,12 +14,12 @@ __all__ = ["run_map", "spread"]
 
 def run_map(configurations: Configurations, run: int) -> dict[str, Any]:
     """Return the map of one run: `rows` with labels and fields, which are rows of `Configurations.frame` or -1."""
-    own, settings = configurations.frame[configurations.frame["run"] == run], configurations.runs[run]
+    frame, settings = configurations.frame[configurations.frame["run"] == run], configurations.runs[run]
     keys = list(settings.keys)
-    labels: list[tuple[str, ...]] = list(own[keys].itertuples(index=False, name=None)) if keys else [()] * len(own)
+    labels: list[tuple[str, ...]] = list(frame[keys].itertuples(index=False, name=None)) if keys else [()] * len(frame)
     name = " or ".join(configurations.axes[axis].along for axis in settings.axes)
-    drawn = heat_map(labels, own["length"].astype(int).tolist(), settings.keys, name)
-    index = [int(row) for row in own.index]
+    drawn = heat_map(labels, frame["length"].astype(int).tolist(), settings.keys, name)
+    index = [int(row) for row in frame.index]
     return {
         "name": drawn.name,
         "columns": list(drawn.columns),

@@ -77,7 +77,7 @@ def survival_by_step(
     for step in range(len(chosen)):
         values, verdict = means[:, step].tolist(), names[:, step].tolist()
         marks = [mark(*entry) for entry in zip(verdict, values, *limits.T.tolist(), strict=True)]
-        entries = [(each.text, UNICODE.sign(each.sign).strip(), shade(each)) for each in marks]
+        entries = [(mark.text, UNICODE.sign(mark.sign).strip(), shade(mark)) for mark in marks]
         codes.append([levels.setdefault(entry, len(levels)) for entry in entries])
     return {"steps": chosen, "levels": list(levels), "codes": codes}
 

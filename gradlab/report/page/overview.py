@@ -48,8 +48,8 @@ def overview_columns(
     columns += [(name, name, "seeds", "count") for name in counts]
     columns.append(("n", "seeds", "seeds that were measured", "count"))
     names = ("key", "heading", "help", "format")
-    kept = [column for column in columns if column[0] not in NUMBERS or frame[column[0]].notna().any()]
-    return [dict(zip(names, column, strict=True)) for column in kept]
+    shown = [column for column in columns if column[0] not in NUMBERS or frame[column[0]].notna().any()]
+    return [dict(zip(names, column, strict=True)) for column in shown]
 
 
 def csv_columns(configurations: Configurations, *, several_runs: bool) -> list[str]:

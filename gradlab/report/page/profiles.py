@@ -51,12 +51,12 @@ def profiles(
     notes = []
     if _bytes(sizes, detail) > budget:
         most = max(int(budget / _bytes(sizes, detail) * len(rows)), 1)
-        kept = spread(configurations.frame.iloc[rows], most)
+        sample = spread(configurations.frame.iloc[rows], most)
         notes.append(
-            f"profiles are here for {len(kept):,} of {count(len(rows), 'configuration')}, evenly from the smallest "
+            f"profiles are here for {len(sample):,} of {count(len(rows), 'configuration')}, evenly from the smallest "
             f"to the largest survival: all of them would take {size(_bytes(sizes, detail))} (they are in layers.csv)"
         )
-        rows = [rows[row] for row in kept]
+        rows = [rows[row] for row in sample]
     if detail is not _DETAILS[0]:
         notes.append(
             f"to keep this file small, a profile has at most {detail.points} points, {detail.steps} of the probed "
@@ -65,15 +65,15 @@ def profiles(
         )
     of_row: dict[str, Any] = {}
     for run, source in enumerate(sources):
-        own = [row for row in rows if configurations.frame["run"].iat[row] == run]
-        of_row |= _of_run(configurations, source, run, own, probed[run], detail)
+        rows_of_run = [row for row in rows if configurations.frame["run"].iat[row] == run]
+        of_row |= _of_run(configurations, source, run, rows_of_run, probed[run], detail)
     return of_row, notes
 
 
 def _probed(source: Source) -> dict[str, list[int]]:
     """Return the probed steps of each cell, ascending."""
     steps = source.tables.steps
-    return {str(cell): sorted(own.tolist()) for cell, own in steps.groupby("cell", sort=False)["step"]}
+    return {str(cell): sorted(group.tolist()) for cell, group in steps.groupby("cell", sort=False)["step"]}
 
 
 def _sizes(configurations: Configurations, probed: Sequence[Mapping[str, list[int]]]) -> list[tuple[int, int, int]]:
@@ -105,17 +105,17 @@ def _of_run(
         if row in members and status != "failed":
             members[row].append(cell)
     steps: dict[int, list[int]] = {}
-    for row, own in members.items():
-        every = sorted({step for cell in own for step in probed.get(cell, ())})
+    for row, cell_ids in members.items():
+        every = sorted({step for cell in cell_ids for step in probed.get(cell, ())})
         steps[row] = [every[at] for at in thinned(len(every), detail.steps)] if every else []
-    ids = {cell for own in members.values() for cell in own}
-    index = ProfileIndex(source.profiles(ids, {at for own in steps.values() for at in own}), source.stacked(ids))
-    history = History(source.tables.steps, {cell: row for row, own in members.items() for cell in own})
+    ids = {cell for cell_ids in members.values() for cell in cell_ids}
+    index = ProfileIndex(source.profiles(ids, {at for probes in steps.values() for at in probes}), source.stacked(ids))
+    history = History(source.tables.steps, {cell: row for row, cell_ids in members.items() for cell in cell_ids})
     scatter = configurations.frame["theory_log10_sd"].astype(float).tolist()
     return {
-        str(row): _profile(index, own, steps[row], detail, scatter[row]) | {"history": history.of(row)}
-        for row, own in members.items()
-        if own
+        str(row): _profile(index, cell_ids, steps[row], detail, scatter[row]) | {"history": history.of(row)}
+        for row, cell_ids in members.items()
+        if cell_ids
     }
 
 

@@ -23,7 +23,7 @@ const MOST_CONCLUSIONS = 6;
 function conclusionsSection() {
   const runs = DATA.runs.filter((run) => run.causes.length);
   if (!DATA.conclusions.length && !runs.length) return null;
-  const each = runs.map((run) => [
+  const causes = runs.map((run) => [
     SEVERAL ? el("h3", {}, run.name) : null,
     SEVERAL && run.description ? el("p", {}, run.description) : null,
     sentenceList(run.causes),
@@ -35,7 +35,7 @@ function conclusionsSection() {
     DATA.conclusions.length > MOST_CONCLUSIONS
       ? details("remarks", "More remarks", sentenceList(DATA.conclusions.slice(MOST_CONCLUSIONS)))
       : null,
-    runs.length ? details("causes", SEVERAL ? "Run by run" : "Configuration by configuration", ...each.flat()) : null,
+    runs.length ? details("causes", SEVERAL ? "Run by run" : "Configuration by configuration", ...causes.flat()) : null,
   );
 }
 

@@ -116,7 +116,7 @@ function tablesSection() {
         ),
       ),
     );
-  const own = el(
+  const table = el(
     "p",
     { class: "noprint" },
     el(
@@ -138,5 +138,5 @@ function tablesSection() {
         ),
       ]
     : [];
-  return section("tables", "Tables", parts, own, left);
+  return section("tables", "Tables", parts, table, left);
 }

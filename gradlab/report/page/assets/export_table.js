@@ -51,17 +51,17 @@ function fieldParts(field, at) {
     range.selectNodeContents(node);
     const place = range.getBoundingClientRect();
     if (!place.width || !node.textContent.trim()) continue;
-    const own = getComputedStyle(node.parentElement);
+    const style = getComputedStyle(node.parentElement);
     const [left, top] = at(place);
-    const baseline = top + place.height / 2 + 0.36 * parseFloat(own.fontSize);
+    const baseline = top + place.height / 2 + 0.36 * parseFloat(style.fontSize);
     const text = textAt(
       node.textContent,
       left.toFixed(1),
       baseline.toFixed(1),
-      parseFloat(own.fontSize),
-      own.fontWeight,
+      parseFloat(style.fontSize),
+      style.fontWeight,
     );
-    parts.push(setAttributes(text, { fill: plainColour(own.color).hex }));
+    parts.push(setAttributes(text, { fill: plainColour(style.color).hex }));
   }
   for (const inner of field.querySelectorAll("svg")) {
     const place = inner.getBoundingClientRect();

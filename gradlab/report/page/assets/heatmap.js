@@ -129,10 +129,10 @@ function filteredMap(map, wanted) {
   const rows = map.rows
     .map((row) => ({ labels: row.labels, fields: row.fields.map((index) => (wanted.has(index) ? index : -1)) }))
     .filter((row) => row.fields.some((index) => index >= 0));
-  const kept = map.columns.map((_, x) => x).filter((x) => rows.some((row) => row.fields[x] >= 0));
+  const columns = map.columns.map((_, x) => x).filter((x) => rows.some((row) => row.fields[x] >= 0));
   return {
     ...map,
-    columns: kept.map((x) => map.columns[x]),
-    rows: rows.map((row) => ({ labels: row.labels, fields: kept.map((x) => row.fields[x]) })),
+    columns: columns.map((x) => map.columns[x]),
+    rows: rows.map((row) => ({ labels: row.labels, fields: columns.map((x) => row.fields[x]) })),
   };
 }

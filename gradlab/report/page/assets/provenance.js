@@ -12,11 +12,11 @@ function plainText(value) {
 }
 
 function sessionTable(session) {
-  const own = { ...session };
-  const took = duration(own.started, own.finished);
+  const entries = { ...session };
+  const took = duration(entries.started, entries.finished);
   const rows = [
     ["took", took || "it did not finish"],
-    ...Object.entries(own).map(([key, part]) => [key.replaceAll("_", " "), plainText(part)]),
+    ...Object.entries(entries).map(([key, part]) => [key.replaceAll("_", " "), plainText(part)]),
   ];
   return el(
     "dl",
