@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from torch import nn
@@ -12,9 +12,8 @@ from gradlab.modules.capture import Call
 from gradlab.modules.graph import Edge, Graph
 
 __all__ = [
-    "CONTAINERS", "FEWEST", "MANY", "MOST_OF", "REPLAYED", "Block", "Chain", "block_of", "has_weight", "longest",
-    "output_place",
-    "parameters_of",
+    "CONTAINERS", "FEWEST", "MANY", "MOST_OF", "REPLAYED", "Block", "Chain", "block_of", "has_weight",
+    "output_place", "parameters_of", "without_tables",
 ]  # fmt: skip
 
 REPLAYED = "gradlab_replayed"
@@ -52,22 +51,21 @@ class Chain:
     """What their places among the cuts refer to."""
 
 
-def parameters_of(modules: set[nn.Module]) -> int:
+def parameters_of(modules: Collection[nn.Module]) -> int:
     unique = {parameter for module in modules for parameter in module.parameters()}
     return sum(parameter.numel() for parameter in unique)
 
 
 def along_the_chain(model: nn.Module, graph: Graph) -> int:
-    """Return the number of parameters that blocks could hold: without embeddings, and without what works on other
-    inputs alone."""
-    tables = {
-        parameter
-        for module in model.modules()
-        if isinstance(module, nn.Embedding | nn.EmbeddingBag)
-        for parameter in module.parameters()
-    }
-    of_chain = {parameter for parameter in model.parameters() if not graph.used_beside(parameter)}
-    return sum(parameter.numel() for parameter in of_chain - tables)
+    """Return the number of parameters that blocks could hold: those that the loss depends on, without embeddings and
+    without what works on other inputs alone."""
+    return sum(parameter.numel() for parameter in without_tables(model) if graph.uses(parameter))
+
+
+def without_tables(model: nn.Module) -> set[nn.Parameter]:
+    """Return the parameters of a model but those of its embeddings."""
+    tables = (module for module in model.modules() if isinstance(module, nn.Embedding | nn.EmbeddingBag))
+    return {*model.parameters()} - {parameter for table in tables for parameter in table.parameters()}
 
 
 def block_of(call: Call, edge: Edge, *, is_cut: bool = True) -> Block:
@@ -82,21 +80,6 @@ def has_weight(call: Call) -> bool:
     if isinstance(computed := module._modules.get("parametrizations"), nn.ModuleDict):
         any_matrix = any_matrix or any(weight.ndim > 1 for weight in computed.parameters())
     return any_matrix and not isinstance(module, nn.Embedding | nn.EmbeddingBag | ParametrizationList)
-
-
-def longest(
-    candidates: Sequence[type[nn.Module]], modules: Mapping[type[nn.Module], set[nn.Module]],
-    lengths: Mapping[type[nn.Module], int],
-) -> type[nn.Module]:  # fmt: skip
-    """Return the class with most calls, on a tie the containing one."""
-
-    def contains(outer: type[nn.Module], inner: type[nn.Module]) -> bool:
-        return any(isinstance(part, inner) for module in modules[outer] for part in module.modules() if part != module)
-
-    largest = max(lengths[kind] for kind in candidates)
-    longest = [kind for kind in candidates if lengths[kind] == largest]
-    outermost = (kind for kind in longest if not any(contains(other, kind) for other in longest if other is not kind))
-    return next(outermost, longest[0])
 
 
 def output_place(graph: Graph, call: Call) -> int | None:

@@ -5,15 +5,19 @@
 0. the steps of a cell that holds half of all parameters and is called again with what it returned: a profile over time;
 1. the calls of one class with children (not Sequential, ModuleList) of which three or more end in a cut, that hold half
    of all parameters and at least 80 % of what any such class holds; of these the class with most cuts, on a tie the
-   containing one;
+   containing one; with it the modules of other classes in like places (names that differ by numbers alone), which may
+   also make up a chain without one such class;
 2. the joins: cuts with more than one path down to the cut below, that is residual adds and concatenations;
 3. from weight to weight: the last cut at or before the tensor that enters the next module with a matrix or a kernel, so
    that norm, activation and pooling belong to the block.
+
+A rule whose chain has one block with most of the parameters is passed over; where that leaves none, the model has no
+chain, and its blocks come in order of execution.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from itertools import pairwise
 
@@ -23,21 +27,17 @@ from torch.autograd.graph import Node
 from gradlab.errors import UsageError
 from gradlab.modules.activations import ACTIVATIONS, NORMS
 from gradlab.modules.blocks import (
-    CONTAINERS,
     FEWEST,
-    MOST_OF,
     Block,
     Chain,
-    along_the_chain,
     block_of,
     has_weight,
-    longest,
     output_place,
-    parameters_of,
 )  # fmt: skip
 from gradlab.modules.capture import Call, Capture
-from gradlab.modules.exceptional_chains import in_time, without_chain
+from gradlab.modules.exceptional_chains import hides_most, in_order, in_time
 from gradlab.modules.graph import Edge, Graph
+from gradlab.modules.groups import of_class, of_places
 
 __all__ = ["Blocks", "choose"]
 
@@ -53,13 +53,7 @@ def choose(model: nn.Module, capture: Capture, graph: Graph, blocks: Blocks) -> 
     if not isinstance(blocks, str):
         return _of_modules(capture, graph, blocks)
     if blocks == "auto":
-        chain: Chain = (
-            in_time(model, capture, graph)
-            or _of_class(model, capture, graph)
-            or _joins(capture, graph, FEWEST)
-            or _weights(capture, graph)
-        )
-        return without_chain(model, capture, chain) or chain
+        return _automatic(model, capture, graph)
     if blocks == "cuts":
         return _all_cuts(capture, graph)
     if blocks == "joins":
@@ -72,54 +66,36 @@ def choose(model: nn.Module, capture: Capture, graph: Graph, blocks: Blocks) -> 
     return _of_modules(capture, graph, [blocks])
 
 
-def _of_class(model: nn.Module, capture: Capture, graph: Graph) -> Chain | None:
-    ended: dict[type[nn.Module], list[tuple[int | None, Call]]] = {}
-    for call in sorted(capture.calls, key=lambda call: call.ended):
-        inner = next(call.module.children(), None) is not None
-        if inner and not isinstance(call.module, CONTAINERS) and not call.unchanged:
-            ended.setdefault(type(call.module), []).append((output_place(graph, call), call))
-    by_class = {kind: run for kind, calls in ended.items() if (run := _longest_run(calls))}
-    modules = {kind: {call.module for call in calls.values()} for kind, calls in by_class.items()}
-    sizes = {kind: parameters_of(modules[kind]) for kind, calls in by_class.items() if len(calls) >= FEWEST}
-    half = along_the_chain(model, graph) / 2
-    largest = max(sizes.values(), default=0)
-    candidates = [kind for kind in sizes if sizes[kind] >= max(half, MOST_OF * largest) and sizes[kind]]
-    if not candidates:
-        return None
-    kind = longest(candidates, modules, {kind: len(by_class[kind]) for kind in candidates})
-    calls = by_class[kind]
-    return Chain(
-        tuple(block_of(calls[place], graph.cuts[place]) for place in sorted(calls)), f"every {kind.__name__}", graph
+def _automatic(model: nn.Module, capture: Capture, graph: Graph) -> Chain:
+    rules: Sequence[Callable[[], Chain | None]] = (
+        lambda: in_time(model, capture, graph),
+        lambda: of_class(model, capture, graph),
+        lambda: of_places(model, capture, graph),
+        lambda: _joins(capture, graph, FEWEST),
+        lambda: _weights(capture, graph),
     )
-
-
-def _longest_run(calls: Sequence[tuple[int | None, Call]]) -> dict[int, Call]:
-    """Return the longest run of calls that all end in a cut, by the place of the cut.
-
-    Of an encoder and a decoder of one class that is the encoder: inside the decoder there is no cut.
-    """
-    runs: list[dict[int, Call]] = [{}]
-    for place, call in calls:
-        if place is None:
-            runs.append({})
-        else:
-            runs[-1].setdefault(place, call)
-    return max(runs, key=len)
+    chains = (chain for rule in rules if (chain := rule()) is not None and chain.blocks)
+    return next((c for c in chains if not hides_most(model, capture, c)), None) or in_order(model, capture, graph)
 
 
 def _joins(capture: Capture, graph: Graph, fewest: int) -> Chain | None:
     inside = _inside_leaves(capture, graph)
-    places = [
-        place
-        for place in range(1, len(graph.cuts))
-        if graph.paths_between(place - 1, place) > 1 and graph.cuts[place].node not in inside
-    ]
+    places = [_visible(capture, graph, place) for place in graph.joins if graph.cuts[place].node not in inside]
     if len(places) < fewest:
         return None
     owners = _owners(capture)
     return Chain(
         tuple(_join(capture, owners, graph.cuts[place]) for place in places), "the joins of several paths", graph
     )
+
+
+def _visible(capture: Capture, graph: Graph, place: int) -> int:
+    """Return the place of the tensor that a join is seen by: of a write in place to a view not the base but the view,
+    which is the next cut."""
+    if graph.cuts[place] in capture.values or place + 1 == len(graph.cuts):
+        return place
+    below = [child for child, _ in graph.cuts[place + 1].node.next_functions]
+    return place + 1 if below == [graph.cuts[place].node] and graph.cuts[place + 1] in capture.values else place
 
 
 def _inside_leaves(capture: Capture, graph: Graph) -> set[Node]:
@@ -182,7 +158,11 @@ def _weights(capture: Capture, graph: Graph) -> Chain:
         elif not named_by and end >= 0:
             named_by[end] = calls[-1]
     return Chain(
-        tuple(block_of(named_by[place], graph.cuts[place]) for place in sorted(named_by)),
+        tuple(
+            block_of(named_by[place], graph.cuts[place])
+            for place in sorted(named_by)
+            if graph.cuts[place].operation != "AccumulateGrad"  # the input itself, which several maps read
+        ),
         "from weight to weight",
         graph,
     )

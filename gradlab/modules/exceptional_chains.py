@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from torch import nn
 
 from gradlab.modules.blocks import (
-    CONTAINERS,
     FEWEST,
     MANY,
     REPLAYED,
@@ -18,13 +17,14 @@ from gradlab.modules.blocks import (
     along_the_chain,
     block_of,
     has_weight,
-    longest,
     parameters_of,
+    without_tables,
 )  # fmt: skip
 from gradlab.modules.capture import Call, Capture
 from gradlab.modules.graph import Edge, Graph
+from gradlab.modules.groups import groups_of_class, largest_and_longest
 
-__all__ = ["in_time", "other_chains", "without_chain"]
+__all__ = ["hides_most", "in_order", "in_time", "other_chains"]
 
 
 def in_time(model: nn.Module, capture: Capture, graph: Graph) -> Chain | None:
@@ -63,41 +63,34 @@ def _state(call: Call, edge: Edge) -> Block:
     return Block(name or kind, kind, call.number, edge, is_state=True)
 
 
-def without_chain(model: nn.Module, capture: Capture, chain: Chain) -> Chain | None:
-    """Return the blocks in order of execution where a segment with several matrices holds most of the parameters.
-
-    A U-Net has such a segment: between two cuts, with a part of the gradient going past everything inside.
-    """
+def hides_most(model: nn.Module, capture: Capture, chain: Chain) -> bool:
+    """Return whether one block with several matrices holds most of the parameters, as a U-Net does between two cuts; or
+    whether they lie above a chain of one or two blocks, where streams of several inputs mix."""
     if len(chain.blocks) >= MANY:
-        return None
+        return False
     graph = chain.graph
+    used = sum(parameter.numel() for parameter in without_tables(model) if graph.uses(parameter, beside=True))
+    if len(chain.blocks) < FEWEST and along_the_chain(model, graph) < used / 2:
+        return True
     segment_of = graph.segments([block.edge for block in chain.blocks])
     calls: dict[int, set[nn.Module]] = {}
     for call in capture.calls:
         edges = [edge for edge in call.outputs if edge is not None and edge.node in segment_of]
         if has_weight(call) and edges and edges[0].node not in graph.beside:
             calls.setdefault(segment_of[edges[0].node], set()).add(call.module)
-    total = along_the_chain(model, graph)
     uses = Counter(module for modules in calls.values() for module in modules)
     # what several segments share hides in none of them
     single = [{module for module in modules if uses[module] == 1} for modules in calls.values()]
-    hidden = [modules for modules in single if len(modules) >= MANY and parameters_of(modules) > total / 2]
-    if not hidden:
-        return None
-    ended = [call for call in capture.calls if _usable(call, graph)]
-    by_class: dict[type[nn.Module], list[Call]] = {}
-    for call in ended:
-        if not isinstance(call.module, CONTAINERS) and next(call.module.children(), None) is not None:
-            by_class.setdefault(type(call.module), []).append(call)
-    modules = {kind: {call.module for call in calls} for kind, calls in by_class.items()}
-    candidates = [
-        kind for kind, calls in by_class.items() if len(calls) >= FEWEST and parameters_of(modules[kind]) >= total / 2
-    ]
-    if candidates:
-        lengths = {kind: len(by_class[kind]) for kind in candidates}
-        members = by_class[longest(candidates, modules, lengths)]
-    else:
-        members = [call for call in ended if has_weight(call)]
+    half = along_the_chain(model, graph) / 2
+    return any(len(modules) >= MANY and parameters_of(modules) > half for modules in single)
+
+
+def in_order(model: nn.Module, capture: Capture, graph: Graph) -> Chain:
+    """Return the blocks in order of execution, of a model in which most lies beside a path that goes past it."""
+    usable = [call for call in capture.calls if not call.unchanged and any(map(graph.depends, call.outputs))]
+    half = along_the_chain(model, graph) / 2
+    group = largest_and_longest(groups_of_class(usable, lambda calls: calls), lambda _: half)
+    members = group.calls if group is not None else [call for call in usable if has_weight(call)]
     blocks: dict[Edge, Block] = {}
     for call in sorted(members, key=lambda call: call.ended):
         edge = next(edge for edge in call.outputs if graph.depends(edge))
@@ -123,7 +116,3 @@ def other_chains(capture: Capture, graph: Graph, entries: Mapping[str, Sequence[
         if any(output is not None and output.node in beside for output in outputs):
             names.append(name)
     return tuple(names)
-
-
-def _usable(call: Call, graph: Graph) -> bool:
-    return not call.unchanged and any(graph.depends(edge) for edge in call.outputs)

@@ -120,19 +120,19 @@ class Graph:
 
     @cached_property
     def beside(self) -> frozenset[Node]:
-        """The nodes that depend on another input: in a decoder that is all that comes after the cross-attention."""
+        """The nodes that depend on another input by a path without a cut: in a decoder all that comes after the
+        cross-attention, in a block with a condition what the branch makes of it, up to the add that is a cut again."""
+        cuts = {cut.node for cut in self.cuts}
         reached = {edge.node for edge in self._other_sources}
         for node in self.nodes:
-            if any(child in reached for child, _ in node.next_functions):
+            if node not in cuts and any(child in reached for child, _ in node.next_functions):
                 reached.add(node)
         return frozenset(reached & self.order.keys())
 
-    def used_beside(self, tensor: Tensor) -> bool:
-        """Return whether a parameter is used only by what depends on another input."""
-        if not self.beside:
-            return False
-        edge = edge_of(tensor)
-        return edge is not None and edge.node in self._only_beside
+    def uses(self, parameter: Tensor, *, beside: bool = False) -> bool:
+        """Return whether the loss depends on a parameter; unless `beside` not only by what depends on another input."""
+        edge = edge_of(parameter)
+        return edge is not None and edge.node in self.order and (beside or edge.node not in self._only_beside)
 
     @cached_property
     def _only_beside(self) -> frozenset[Node]:
@@ -163,9 +163,12 @@ class Graph:
         """Return the place of a cut among `cuts`; None for what is none."""
         return None if edge is None else self._cut_at.get(edge)
 
-    def paths_between(self, lower: int, upper: int) -> int:
-        """Return the number of paths from one cut to the next above it: 1 in a plain stack, more around a skip."""
-        return self.down[self.cuts[upper].node] // self.down[self.cuts[lower].node]
+    @cached_property
+    def joins(self) -> tuple[int, ...]:
+        """The places of the cuts with several paths down to the cut below: one path in a plain stack, more around a
+        skip."""
+        paths = [self.down[cut.node] for cut in self.cuts]
+        return tuple(place for place in range(1, len(paths)) if paths[place] > paths[place - 1])
 
     def segments(self, edges: Sequence[Edge]) -> dict[Node, int]:
         """Return for each node between which of some tensors it lies: up to the first 0, up to the second 1, and so on.
