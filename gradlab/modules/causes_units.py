@@ -43,6 +43,8 @@ def outlier(measured: Measured) -> Iterator[Cause]:
     spread = 1.4826 * float(np.median(np.abs(factors[known] - median)))
     sign = -1.0 if measured.verdict == "vanishing" else 1.0
     for place in known:
+        if not (measured.blocks[place - 1].is_cut and measured.blocks[place].is_cut):
+            continue  # neither may lie below the other
         away = float(factors[place]) - median
         if sign * away > max(_SPREADS * spread, _SHARE * abs(measured.log_survival)):
             factor, usual = _exp(float(factors[place])), _exp(median)

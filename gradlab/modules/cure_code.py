@@ -4,23 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 
 from torch import nn
 
+from gradlab.modules.changes import Change
 from gradlab.modules.profile import ModuleProfile
+from gradlab.modules.recurrent_changes import recurrent_changes
 
 __all__ = ["Change", "changes"]
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A change of a model called ``model``; ``forward()`` calls the model with the batch."""
-
-    what: str
-    source: str
-    code: str
 
 
 _IMPORTS = "import torch\nfrom torch import nn\n\n"
@@ -118,6 +110,7 @@ def changes(model: nn.Module, profile: ModuleProfile) -> Iterator[Change]:
             "draw the weights of every layer anew: some blocks start as copies of one another",
             "torch.nn.TransformerEncoder copies its layer", _IMPORTS + _REDRAW,
         )  # fmt: skip
+    yield from recurrent_changes(model, profile)
     yield from _activations(model)
     yield from _norms(profile)
     yield from _branches(profile)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import Node
 from torch.nn.utils.parametrize import type_before_parametrizations
 
+from gradlab.modules.blocks import REPLAYED
 from gradlab.modules.capture import Call
 from gradlab.modules.graph import Edge, Graph, operation
 from gradlab.modules.module_steps import UnknownPart, of_module, rms
@@ -27,7 +28,10 @@ _TAKEN = frozenset({"View", "Select", "Slice", "Split", "SplitWithSizes", "Unbin
 _WORDS = {
     "Softmax": "attention", "SafeSoftmax": "attention", "Cat": "a concatenation", "NativeBatchNorm":
     "batch norm of no module", "Mul": "a product", "Div": "a quotient", "Addmm": "a product of two tensors",
-    "Mm": "a product of two tensors", "Bmm": "a product of two tensors", "Mean": "a mean",
+    "Mm": "a product of two tensors", "Bmm": "a product of two tensors", "Mean": "a mean", "Sum": "a sum over an axis",
+    "Sub": "a difference", "Stack": "a stack of tensors", "Select": "a part of a tensor", "Slice": "a part of a tensor",
+    "ScatterAdd": "a sum at indices", "IndexAdd": "a sum at indices",
+    "AccumulateGrad": "a path that does not come from the block below",
     # after a ReLU they are positive more often than not: the slopes that a gradient meets are not those of the average
     "MaxPool2d": "max pooling, whose gradient goes where the values are largest",
 }  # fmt: skip
@@ -63,6 +67,9 @@ class Reader:
         """Return what an edge is, in words, as an exception."""
         call, name = self._producers.get(edge), edge.operation
         if call is not None:
+            replayed = getattr(call.module, REPLAYED, None)
+            if replayed is not None:
+                return UnknownPart(f"a time step of {type(replayed[0]).__name__}")
             return UnknownPart(_WORDS.get(call.kind, call.kind))
         return UnknownPart("attention" if "Attention" in name else _WORDS.get(name, name))
 

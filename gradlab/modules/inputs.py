@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,12 +12,14 @@ from torch.autograd.graph import Node
 
 from gradlab.errors import UsageError
 from gradlab.modules.graph import Edge, edge_of
-from gradlab.modules.values import mapped, tensors
+from gradlab.modules.lookups import looks_up, looks_up_part, lookups, shifts
+from gradlab.modules.values import is_graph, is_record, mapped, tensors
 
 __all__ = ["COTANGENTS", "Batch", "Loss", "Run", "limited", "objective"]
 
 Batch = Any
-"""A tensor; (inputs, targets); a mapping, passed as keywords; or a function of the model that returns its output."""
+"""A tensor; an object with tensors, as a graph of torch_geometric; (inputs, targets); a mapping, passed as keywords; or
+a function of the model that returns its output."""
 Loss = str | Callable[[Any, Any], Tensor] | None
 
 COTANGENTS = ("normal", "token", "common")
@@ -77,7 +79,8 @@ class Run:
 
         Args:
             nodes: of the graph.
-            choice: the name of an input or a part of it, or its position; None: the first that the graph depends on.
+            choice: the name of an input or a part of it, or its position; None: the first on which half as much of the
+                graph depends as on any.
 
         Raises UsageError where the choice is not an input.
         """
@@ -87,70 +90,51 @@ class Run:
                 name for name in names if choice in name
             ]
             if not names and choice.startswith("decoder"):  # which a model makes of its labels
-                names = [name for name, tensor in self.inputs.items() if any(_shifts(node, tensor) for node in nodes)]
+                tables = lookups(nodes)
+                names = [name for name, tensor in self.inputs.items()
+                         if any(shifts(indices, tensor) for _, indices in tables)]  # fmt: skip
             if not names:
                 raise UsageError(f"source={choice!r} is no input of the model", f"it takes {', '.join(self.inputs)}")
         entered = self.entered(nodes)
-        order = sorted(names, key=lambda name: self.inputs[name].is_floating_point()) if choice is None else names
-        return next(((name, entered[name]) for name in order if name in entered), (names[0] if names else "", []))
+        candidates = [name for name in names if name in entered]
+        if choice is None and len(candidates) > 1:
+            dependent = {name: _dependent(nodes, entered[name]) for name in candidates}
+            most = max(dependent.values())
+            candidates = [name for name in candidates if 2 * dependent[name] >= most]
+        return next(((name, entered[name]) for name in candidates), (names[0] if names else "", []))
 
     def entered(self, nodes: Collection[Node]) -> dict[str, list[Edge]]:
         """Return where each input enters the graph; those that do not are left out."""
         present = set(nodes)
-        places = {}
+        tables = lookups(nodes)
+        places: dict[str, list[Edge]] = {}
         for name, tensor in self.inputs.items():
             if name in self.leaves:
                 edge = edge_of(self.leaves[name])
                 if edge is not None and edge.node in present:
                     places[name] = [edge]
-            elif looked_up := [Edge(node, 0) for node in nodes if _looks_up(node, tensor) or _shifts(node, tensor)]:
+            elif looked_up := [Edge(node, 0) for node, indices in tables
+                               if looks_up(indices, tensor) or shifts(indices, tensor)]:  # fmt: skip
                 places[name] = looked_up
-        return places
+        used = {edge.node for edges in places.values() for edge in edges}
+        for name, tensor in self.inputs.items():
+            parts = [Edge(node, 0) for node, indices in tables if node not in used and looks_up_part(indices, tensor)]
+            if parts and name not in self.leaves:
+                places[name] = [*places.get(name, ()), *parts]
+        return {name: places[name] for name in self.inputs if name in places}
+
+
+def _dependent(nodes: Collection[Node], edges: Sequence[Edge]) -> int:
+    """Return how many nodes depend on some tensors. `nodes`: each after what it depends on."""
+    dependent = {edge.node for edge in edges}
+    for node in nodes:
+        if any(child in dependent for child, _ in node.next_functions):
+            dependent.add(node)
+    return len(dependent)
 
 
 def _is_auxiliary(name: str) -> bool:
     return any(word in name.rpartition(".")[2].lower() for word in _NO_DATA)
-
-
-def _looks_up(node: Node, indices: Tensor) -> bool:
-    """Return whether a node takes rows of a table at these indices, or at a view or a copy of them."""
-    return any(
-        index.dtype == indices.dtype
-        and index.numel() == indices.numel()
-        and (index.data_ptr() == indices.data_ptr() or _equal(index, indices))
-        for index in _indices(node)
-    )
-
-
-def _shifts(node: Node, labels: Tensor) -> bool:
-    """Return whether a node takes rows of a table at these labels, shifted by one step: a decoder that is given no
-    input of its own does. Negative labels, which count for no loss, are other indices then."""
-    if labels.is_floating_point() or not labels.ndim or labels.shape[-1] < 3:
-        return False
-    for index in _indices(node):
-        if index.dtype == labels.dtype and index.shape == labels.shape:
-            before, after = labels[..., :-1], index[..., 1:]
-            valid = before >= 0
-            if valid.any() and torch.equal(before[valid], after[valid]):
-                return True
-    return False
-
-
-def _indices(node: Node) -> Iterator[Tensor]:
-    """Yield the indices by which a node takes rows of a table."""
-    for name in ("_saved_indices", "_saved_index"):
-        try:
-            saved = getattr(node, name, None)
-        except RuntimeError:  # freed, or changed in place meanwhile
-            continue
-        yield from (index for index in (saved if isinstance(saved, list | tuple) else [saved])
-                    if isinstance(index, Tensor))  # fmt: skip
-
-
-def _equal(index: Tensor, indices: Tensor) -> bool:
-    """Return whether two tensors have the same values in the same order, or transposed."""
-    candidates = [indices, indices.mT] if indices.ndim == 2 else [indices]
-    return any(torch.equal(index.flatten(), candidate.flatten()) for candidate in candidates)
 
 
 def _called(model: nn.Module, batch: Batch) -> Any:
@@ -160,18 +144,21 @@ def _called(model: nn.Module, batch: Batch) -> Any:
         return model(**batch)
     if isinstance(batch, tuple | list) and batch:
         return model(batch[0]) if not isinstance(batch[0], Mapping) else model(**batch[0])
+    if is_graph(batch) or (is_record(batch) and not callable(batch)):
+        return model(batch)
     if callable(batch):
         return batch(model)
     raise UsageError(
         f"a batch of type {type(batch).__name__} cannot be given to a model",
-        "give a tensor, (inputs, targets), a dict of keyword arguments, or a function of the model",
+        "give a tensor, (inputs, targets), an object with tensors, a dict of keywords, or a function of the model",
     )
 
 
 def limited(batch: Batch, samples: int) -> Batch:
-    """Return the first `samples` of a batch: of every tensor with as many rows as its first one. A function stays."""
+    """Return the first `samples` of a batch: of every tensor with as many rows as its first one. A function and a graph
+    stay."""
     rows = next((tensor.shape[0] for _, tensor in tensors(batch) if tensor.ndim), 0)
-    if rows <= samples:
+    if rows <= samples or is_graph(batch):
         return batch
     return mapped(lambda tensor: tensor[:samples] if tensor.ndim and tensor.shape[0] == rows else tensor, batch)
 

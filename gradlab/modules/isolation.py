@@ -139,15 +139,16 @@ def without_checkpointing(switched_off: Callable[[], None]) -> Iterator[None]:
 
 @contextmanager
 def _borrowed(model: nn.Module) -> Iterator[None]:
-    """Give parameters and buffers copies for the time being; what they were comes back as the same tensors."""
+    """Give parameters and buffers copies for the time being; what they and all other attributes were comes back."""
     parameters = {parameter: (parameter.data, parameter.grad, parameter.requires_grad)
                   for parameter in model.parameters()}  # fmt: skip
     modules = list(model.modules())
-    buffers = [(module, dict(module._buffers), module.training) for module in modules]
+    buffers = [(module, dict(module._buffers)) for module in modules]
+    attributes = [(module, dict(module.__dict__)) for module in modules]
     copies: dict[int, Tensor] = {}
     for parameter, (data, _, _) in parameters.items():
         parameter.data = data.clone()
-    for module, saved, _ in buffers:
+    for module, saved in buffers:
         for name, buffer in saved.items():
             if buffer is not None:
                 module._buffers[name] = copies.setdefault(id(buffer), buffer.detach().clone())
@@ -158,7 +159,9 @@ def _borrowed(model: nn.Module) -> Iterator[None]:
             parameter.data = data
             parameter.grad = grad
             parameter.requires_grad_(requires_grad)
-        for module, saved, training in buffers:
+        for module, saved in buffers:
             module._buffers.clear()
             module._buffers.update(saved)
-            module.training = training
+        for module, saved in attributes:
+            module.__dict__.clear()
+            module.__dict__.update(saved)

@@ -16,7 +16,7 @@ from gradlab.modules.blocks import Block, Chain
 from gradlab.modules.capture import Call, Capture, captured
 from gradlab.modules.chain import Blocks, choose
 from gradlab.modules.distributed import check_whole
-from gradlab.modules.exceptional_chains import other_chains
+from gradlab.modules.exceptional_chains import in_order, other_chains
 from gradlab.modules.graph import Edge, Graph, walk
 from gradlab.modules.inputs import Batch, Loss, Run, limited, objective
 from gradlab.modules.isolation import Isolated, isolated, unwrapped
@@ -24,6 +24,7 @@ from gradlab.modules.profile import ModuleProfile
 from gradlab.modules.recurrences import recurrences
 from gradlab.modules.recurrent import Gates, replayed
 from gradlab.modules.theory import theory_notes
+from gradlab.modules.unseen import past_the_input, unseen
 from gradlab.modules.weights import equal_weights, weight_uses
 
 __all__ = ["ForwardPass", "Request", "chain_of", "check_model", "forward_pass", "measure", "names_of"]
@@ -119,6 +120,8 @@ def check_model(model: nn.Module) -> None:
             )
 
 
+_NO_MAP = "no module with a matrix or a kernel comes before the loss"
+_PAST = 'input {} also goes past the blocks: the chain begins at {}; source="{}" begins it at the input'
 _OTHER = 'the chain that begins at {}; another one begins at {}: source="{}"'
 
 
@@ -136,6 +139,8 @@ class ForwardPass:
     gates: Gates = field(default_factory=dict)
     other_sources: tuple[str, ...] = ()
     """Inputs that other chains begin at."""
+    goes_past: str = ""
+    """The input that also goes past the chain, which begins at the first map therefore."""
 
 
 def forward_pass(
@@ -162,7 +167,12 @@ def forward_pass(
         other_inputs[name] = [edge for edge in place if edge not in sources]
         sources.update(place)
     graph = Graph(loss, nodes, edges, [edge for place in other_inputs.values() for edge in place])
-    return ForwardPass(run, capture, loss, words, source, graph, gates, other_chains(capture, graph, other_inputs))
+    others = other_chains(capture, graph, other_inputs)
+    goes_past = ""
+    if request.source is None and (first := past_the_input(capture, graph)) is not None:
+        goes_past, source = source, f"the output of {first.name}"
+        graph = graph.beginning_at([edge for edge in first.outputs if edge is not None])
+    return ForwardPass(run, capture, loss, words, source, graph, gates, others, goes_past)
 
 
 def _enters(call: Call, nodes: Collection[Node]) -> bool:
@@ -193,7 +203,12 @@ def _measured(copy: Isolated, request: Request, dtype: torch.dtype | None) -> Mo
         parameter_grads=parameter_grads,
         uncalled=tuple(name for name in forward.capture.uncalled if not _used(name, parameter_grads)),
         cut_off=_outermost(forward.capture.detached) if broken else (),
-        notes=(*copy.notes, *(_OTHER.format(forward.source, name, name) for name in forward.other_sources)),
+        notes=(
+            *copy.notes,
+            *(_OTHER.format(forward.source, name, name) for name in forward.other_sources),
+            *([_PAST.format(forward.goes_past, forward.source, forward.goes_past)] if forward.goes_past else []),
+            *unseen(model, forward.capture, graph, [edge for _, edge in blocks if edge is not None]),
+        ),
         recurrences=recurrences(model, states, forward.gates),
         copies=equal_weights(dict(model.named_parameters())),
     )
@@ -210,14 +225,17 @@ def chain_of(
     """
     if forward.graph is not None and forward.graph.connected:
         chain = choose(model, forward.capture, forward.graph, request.blocks)
+        if not chain.blocks and request.blocks == "auto":  # nothing but the output is a cut
+            chain = in_order(model, forward.capture, forward.graph)
         blocks: list[tuple[Block, Edge | None]] = [(block, block.edge) for block in chain.blocks]
         graph: Graph | None = chain.graph
     else:
         chain, blocks = _as_if_attached(model, request, dtype, forward)
         graph = forward.graph
     if not blocks:
+        reasons = unseen(model, forward.capture, graph, ())
         raise UsageError(
-            "the model has no block: no module with a matrix or a kernel comes before the loss",
+            f"the model has no block: {reasons[0] if reasons else _NO_MAP}",
             'name the blocks: blocks="cuts", or a class, or modules',
         )
     return chain, blocks, graph

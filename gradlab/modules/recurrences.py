@@ -18,7 +18,8 @@ _LARGEST = 1024
 
 
 def recurrences(model: nn.Module, names: Sequence[str], gates: Gates) -> tuple[Recurrence, ...]:
-    """Return the recurrence of every layer of `torch.nn`'s recurrent modules of these names, the lowest first.
+    """Return the recurrence of every layer of `torch.nn`'s recurrent modules of these names, the lowest first, and of
+    every other one whose state goes through one square map.
 
     `gates`: what they let through at the steps of one forward pass, see `recurrent.replayed`.
     """
@@ -32,6 +33,7 @@ def _of(name: str, module: nn.Module, gates: Gates) -> Iterator[Recurrence]:
     elif isinstance(module, nn.RNNCellBase):
         layers = [""]
     else:
+        yield from _of_square_map(name, module)
         return
     kind = type(module).__name__.removesuffix("Cell")
     for depth, layer in enumerate(layers):
@@ -43,6 +45,20 @@ def _of(name: str, module: nn.Module, gates: Gates) -> Iterator[Recurrence]:
         elif matrix.shape == (units, units) and units <= _LARGEST:
             radius = _radius(matrix)
         yield Recurrence(f"{name}{layer}", kind, gate, radius)
+
+
+def _of_square_map(name: str, module: nn.Module) -> Iterator[Recurrence]:
+    """Yield the recurrence of a cell written by hand, where it has one `Linear` from its state to its state.
+
+    With several (gates, or data as wide as the state) it is not known which of them does what.
+    """
+    maps = [
+        (f"{name}.{path}" if path else name, part.weight.detach())
+        for path, part in module.named_modules()
+        if isinstance(part, nn.Linear) and part.in_features == part.out_features <= _LARGEST
+    ]
+    if len(maps) == 1:
+        yield Recurrence(maps[0][0], type(module).__name__, math.nan, _radius(maps[0][1]))
 
 
 def _radius(matrix: Tensor) -> float:

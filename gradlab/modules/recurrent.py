@@ -39,8 +39,14 @@ class _Step(nn.Module):
         self._gates = gates
 
     def forward(self, x: Tensor, hidden: Tensor, cell: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Return the hidden states `[D, N, H]` after a step with input `[N, I]`, and the cell states of an LSTM."""
+        """Return the hidden states `[D, N, H]` after a step with input `[n, I]`, and the cell states of an LSTM. Of a
+        packed batch n falls below N: the states of the sequences that have ended, the last ones, stay."""
         layer: nn.RNNBase = getattr(self, REPLAYED)[0]
+        running, total = x.shape[0], hidden.shape[1]
+        states = [hidden] if cell is None else [hidden, cell]
+        ended = [state[:, running:] for state in states] if running < total else []
+        if ended:
+            hidden, cell = hidden[:, :running], None if cell is None else cell[:, :running]
         function = _CELLS[layer.mode]
         hiddens, cells = [], []
         for depth, weights in enumerate(layer.all_weights):
@@ -58,21 +64,21 @@ class _Step(nn.Module):
             hiddens.append(h)
             x = h
         # one tensor for all layers, so that the whole hidden state has one gradient
-        return torch.stack(hiddens), torch.stack(cells) if cells else None
+        after = [torch.stack(layers) for layers in (hiddens, cells) if layers]
+        if ended:
+            after = [torch.cat([state, rest], 1) for state, rest in zip(after, ended, strict=True)]
+        return after[0], after[1] if cells else None
 
 
 @contextmanager
 def replayed(model: nn.Module) -> Iterator[Gates]:
     """As a context: run every fused recurrent layer of `model` step by step; gives the gates of layers and cells.
 
-    Bidirectional layers, which have no chain over time, those with a projection, and packed sequences run as they are.
+    Bidirectional layers, which have no chain over time, and those with a projection run as they are.
     """
     gates: Gates = {}
-    layers = [
-        module
-        for module in model.modules()
-        if isinstance(module, nn.RNN | nn.LSTM | nn.GRU) and not module.bidirectional and not module.proj_size
-    ]
+    layers = [module for module in model.modules() if isinstance(module, nn.RNN | nn.LSTM | nn.GRU)]
+    layers = [layer for layer in layers if not layer.bidirectional and not layer.proj_size]
     for layer in layers:
         layer.add_module("step", _Step(layer, gates))
         layer.__dict__["forward"] = _forward(layer, layer.forward)
@@ -114,7 +120,9 @@ def _forward(layer: nn.RNNBase, fused: Callable[..., Any]) -> Callable[..., Any]
     step = layer.get_submodule("step")
 
     def forward(x: Tensor | PackedSequence, hx: Any = None) -> Any:
-        if isinstance(x, PackedSequence) or x.ndim not in (2, 3):
+        if isinstance(x, PackedSequence):
+            return _packed(layer, x, hx)
+        if x.ndim not in (2, 3):
             return fused(x, hx)
         batched = x.ndim == 3
         steps = x.unsqueeze(1) if not batched else x.transpose(0, 1) if layer.batch_first else x
@@ -138,3 +146,26 @@ def _forward(layer: nn.RNNBase, fused: Callable[..., Any]) -> Callable[..., Any]
         return output, ((hidden, cell) if is_lstm else hidden)
 
     return forward
+
+
+def _packed(layer: nn.RNNBase, x: PackedSequence, hx: Any) -> Any:
+    """Run a layer on sequences of different lengths, the longest first."""
+    step, order = layer.get_submodule("step"), x.sorted_indices
+    sizes = x.batch_sizes.tolist()
+    if hx is None:
+        hidden = x.data.new_zeros(layer.num_layers, sizes[0], layer.hidden_size)
+        cell = torch.zeros_like(hidden) if layer.mode == "LSTM" else None
+    else:
+        hidden, cell = (
+            (state if order is None else state[:, order] for state in hx)
+            if layer.mode == "LSTM"
+            else (hx if order is None else hx[:, order], None)
+        )
+    outputs = []
+    for x_t in torch.split(x.data, sizes):
+        hidden, cell = step(x_t, hidden, cell)
+        outputs.append(hidden[-1, : x_t.shape[0]])
+    output = PackedSequence(torch.cat(outputs), x.batch_sizes, order, x.unsorted_indices)
+    if x.unsorted_indices is not None:
+        hidden, cell = hidden[:, x.unsorted_indices], None if cell is None else cell[:, x.unsorted_indices]
+    return output, ((hidden, cell) if layer.mode == "LSTM" else hidden)

@@ -210,6 +210,15 @@ def test_batch_norm_over_few_values() -> None:
     assert not any("as few as" in cause.what for cause in causes_of(model, x(128)))
 
 
+def test_tokens_that_biases_make_alike_lose_no_gradient_by_it() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(*[layer for _ in range(16) for layer in (nn.Linear(32, 32), nn.ReLU())], nn.Linear(32, 4))
+    result = gl.probe(model, torch.randn(4, 10, 32))
+    assert result.blocks.token_cosine.iloc[-1] > 0.99 > 0.9 > result.blocks.token_cosine.iloc[0]
+    assert result.verdict == "vanishing"
+    assert not [cause for cause in result.result.causes if "alike" in cause.what]
+
+
 def test_tokens_that_become_alike_behind_norms_after_the_add() -> None:
     tokens = torch.randn(2, 32, WIDTH, generator=torch.Generator().manual_seed(0))
     named = causes_of(encoder(24, norm_first=False), tokens)

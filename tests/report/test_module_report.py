@@ -137,6 +137,15 @@ def test_a_deep_model_is_folded_without_a_width_it_is_whole() -> None:
     assert any("are shown; all are with --json" in line for line in lines(result, 80))
 
 
+@pytest.mark.parametrize("depth", [1, 2, 3, 4])
+def test_few_blocks_are_printed_as_many_are(depth: int) -> None:
+    result = measured(stack(depth, nn.Tanh))
+    assert len(result.report.blocks) == depth
+    text = lines(result, 80)
+    assert "kind of every block" in " ".join(text)
+    assert sum(line.split()[1:2] == [name] for line in text for name in result.report.names) == depth
+
+
 def test_columns_that_say_nothing_are_left_out() -> None:
     keys = {column.key for column in block_table(measured(stack(5, nn.Tanh)).report).columns}
     assert {"log10_grad_norm", "factor", "log10_survival", "act_rms"} <= keys

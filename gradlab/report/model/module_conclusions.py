@@ -140,6 +140,8 @@ def outstanding(result: ModuleReport) -> int | None:
 def _where(result: ModuleReport) -> list[str]:
     verdict, log_g = result.summary.verdict, np.array(result.log10_norms) * _LN10
     place = outstanding(result)
+    if place is not None and not (result.blocks[place - 1]["is_cut"] and result.blocks[place]["is_cut"]):
+        return []  # neither may lie below the other
     if place is None:
         if verdict in ("vanishing", "exploding") and len(log_g) > 3:
             return [f"It {'shrinks' if verdict == 'vanishing' else 'grows'} evenly: no block stands out."]

@@ -185,7 +185,7 @@ def block_mark(row: Mapping[str, Any], vanish: float, explode: float) -> Mark:
 
 def _shown(result: ModuleReport, rows: Sequence[Mapping[str, Any]], marks: Sequence[Mark], most: int) -> Sequence[int]:
     total = len(rows)
-    places = {*range(_ENDS), *range(total - _ENDS, total)}
+    places = {*range(min(_ENDS, total)), *range(max(0, total - _ENDS), total)}
     worst = outstanding(result)
     if worst is not None:
         places |= {worst - 1, worst, min(worst + 1, total - 1)}

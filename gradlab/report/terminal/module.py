@@ -148,7 +148,7 @@ def _legend(table: BlockTable, result: ModuleReport, glyphs: Glyphs, width: int 
 
 
 def _details(result: ModuleReport, glyphs: Glyphs, width: int | None) -> list[Text]:
-    constant = [(f"{title} of every block", value) for title, value in block_table(result, 1).constants]
+    constant = [(f"{title} of every block", value) for title, value in block_table(result).constants]
     lines = [*details(result), *constant]
     longest = max(cell_len(name) for name, _ in lines)
     return [
