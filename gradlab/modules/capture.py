@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import wraps
 from typing import Any
 
 import torch
@@ -34,6 +35,8 @@ class Call:
     begun: int = 0
     ended: int = -1
     """Its place among all beginnings and endings of calls; -1 while it runs."""
+    direct: bool = False
+    """Whether its forward was called, not the module: hooks do not run then."""
 
     @property
     def kind(self) -> str:
@@ -157,6 +160,11 @@ def _in_place(name: str, kwargs: dict[str, Any]) -> bool:
     )
 
 
+def _is_of_the_user(module: nn.Module) -> bool:
+    """Return whether a module is of no class of torch, whose parts call each other as modules."""
+    return not (type(module).__module__.startswith("torch.") or "forward" in module.__dict__)
+
+
 @contextmanager
 def captured(model: nn.Module, *, attached: bool = False) -> Iterator[Capture]:
     """As a context: record what is called inside `model`, and each floating tensor that has a place in the graph.
@@ -171,16 +179,16 @@ def captured(model: nn.Module, *, attached: bool = False) -> Iterator[Capture]:
     names = {module: name for name, module in reversed([*model.named_modules(remove_duplicate=False)])}
     places = iter(range(10**9))
 
-    def begin(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def begin(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], *, direct: bool = False) -> None:
         with torch._C.DisableTorchFunction():  # else what is read of a tensor here would be recorded too
-            noted(module, args, kwargs)
+            noted(module, args, kwargs, direct)
 
-    def noted(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def noted(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], direct: bool) -> None:
         numbers[module] += 1
         parent = running[-1] if running else None
         arguments = (*tensors(args), *tensors(kwargs)) if kwargs else tensors(args)
         inputs = [edge_of(tensor) for _, tensor in arguments if tensor.is_floating_point()]
-        call = Call(names[module], module, numbers[module], parent, inputs, begun=next(places))
+        call = Call(names[module], module, numbers[module], parent, inputs, begun=next(places), direct=direct)
         capture.calls.append(call)
         running.append(call)
 
@@ -201,16 +209,36 @@ def captured(model: nn.Module, *, attached: bool = False) -> Iterator[Capture]:
                         capture.values[edge] = Value(tensor.detach(), _version(tensor))
         finished.append(call)
 
+    def called_directly(module: nn.Module, forward: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a forward that records a call ``module.forward(x)``, which passes the hooks by."""
+
+        @wraps(forward)
+        def recorded(*args: Any, **kwargs: Any) -> Any:
+            if running and running[-1].module is module:
+                return forward(*args, **kwargs)
+            begin(module, args, kwargs, direct=True)
+            output = forward(*args, **kwargs)
+            end(module, args, kwargs, output)
+            return output
+
+        return recorded
+
     handles: list[RemovableHandle] = []
+    wrapped: list[nn.Module] = []
     try:
         for module in model.modules():
             handles.append(module.register_forward_pre_hook(begin, with_kwargs=True))
             handles.append(module.register_forward_hook(end, with_kwargs=True))
+            if _is_of_the_user(module):
+                module.__dict__["forward"] = called_directly(module, module.forward)
+                wrapped.append(module)
         with _Recorder(capture, running, finished, attached=attached):
             yield capture
     finally:
         for handle in handles:
             handle.remove()
+        for module in wrapped:
+            del module.__dict__["forward"]
     capture.uncalled = [
         names[module]
         for module in model.modules()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from torch import nn
 
@@ -27,32 +28,79 @@ from gradlab.modules.groups import groups_of_class, largest_and_longest
 __all__ = ["hides_most", "in_order", "in_time", "other_chains"]
 
 
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """A module that is called again with what it returned, once for each time step."""
+
+    calls: Sequence[Call]
+    states: tuple[Edge, ...]
+    """Of each call that output which the next one takes."""
+    module: nn.Module
+    """Of the step of a replayed layer the layer."""
+    parameters: int
+
+
 def in_time(model: nn.Module, capture: Capture, graph: Graph) -> Chain | None:
     """Return the chain over time of a cell that is called at every step with the state that it left.
 
     The data enter at every step, so no state is a cut between them and the loss; the chain begins at the first state.
+    Of several cells of which none holds half of the parameters, but all together do (a stack of them, an encoder and a
+    decoder), it is that of the last one among the large.
     """
     by_module: dict[nn.Module, list[Call]] = {}
     for call in capture.calls:
         by_module.setdefault(call.module, []).append(call)
-    if all(len(calls) < FEWEST for calls in by_module.values()):
+    repeated = [calls for calls in by_module.values() if len(calls) >= FEWEST]
+    cells: list[_Cell] = []
+    inside: set[nn.Module] = set()
+    half = along_the_chain(model, graph) / 2 if repeated else 0
+    for calls in repeated:  # outer modules first
+        module = getattr(calls[0].module, REPLAYED, [calls[0].module])[0]
+        place = _state_place(calls[0], calls[1], graph)
+        if calls[0].module in inside or place is None:
+            continue
+        if graph.place(calls[0].outputs[place]) is not None:  # shared by the blocks of a chain of cuts
+            inside |= {*module.modules()}
+        elif (cell := _cell(module, calls, place, graph)) is not None:
+            inside |= {*module.modules()}
+            cells.append(cell)
+            if cell.parameters >= half:
+                return _over_time(cell, graph)
+    if not cells or parameters_of({cell.module for cell in cells}) < half:
         return None
-    half = along_the_chain(model, graph) / 2
-    for module, calls in by_module.items():
-        if len(calls) < FEWEST:
-            continue
-        size = parameters_of({getattr(module, REPLAYED, [module])[0]})
-        if not size or size < half or graph.place(calls[0].outputs[0]) is not None:
-            continue
-        starts = [edge for edge in calls[0].outputs if edge is not None and edge.node in graph.order]
-        if not starts:
-            continue
-        from_first = graph.beginning_at(starts)
-        edges = [call.outputs[0] for call in calls]
-        if all(from_first.depends(edge) for edge in edges):
-            blocks = tuple(_state(call, edge) for call, edge in zip(calls, edges, strict=True) if edge is not None)
-            return Chain(blocks, f"every time step of {blocks[0].name}", from_first)
-    return None
+    largest = max(cell.parameters for cell in cells)
+    return _over_time([cell for cell in cells if cell.parameters >= largest / 2][-1], graph)
+
+
+def _cell(module: nn.Module, calls: Sequence[Call], place: int, graph: Graph) -> _Cell | None:
+    states = [call.outputs[place] if place < len(call.outputs) else None for call in calls]
+    known = tuple(edge for edge in states if edge is not None)
+    parameters = parameters_of({module})
+    if not parameters or len(known) < len(states) or not all(map(graph.beginning_at(known[:1]).depends, known)):
+        return None
+    return _Cell(calls, known, module, parameters)
+
+
+def _state_place(call: Call, following: Call, graph: Graph) -> int | None:
+    """Return which output of a call the next one takes, or takes something that is made of it; None for none."""
+    candidates = [place for place, edge in enumerate(call.outputs) if edge is not None and edge.node in graph.order]
+    taken = [place for place in candidates if call.outputs[place] in following.inputs]
+    if taken or not candidates:
+        return next(iter(taken), None)
+    lowest = min(graph.order[edge.node] for edge in call.outputs if edge is not None and edge.node in graph.order)
+    waiting = [edge.node for edge in following.inputs if edge is not None]
+    reached = {*waiting}
+    while waiting:
+        for child, _ in waiting.pop().next_functions:
+            if child is not None and child not in reached and graph.order.get(child, -1) >= lowest:
+                reached.add(child)
+                waiting.append(child)
+    return next((place for place in candidates if (edge := call.outputs[place]) and edge.node in reached), None)
+
+
+def _over_time(cell: _Cell, graph: Graph) -> Chain:
+    blocks = tuple(_state(call, edge) for call, edge in zip(cell.calls, cell.states, strict=True))
+    return Chain(blocks, f"every time step of {blocks[0].name}", graph.beginning_at(cell.states[:1]))
 
 
 def _state(call: Call, edge: Edge) -> Block:

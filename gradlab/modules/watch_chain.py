@@ -116,14 +116,15 @@ def _parameters(model: nn.Module, graph: Graph, edges: Sequence[Edge]) -> list[l
 
 
 def _site(capture: Capture, edge: Edge) -> Site | None:
-    for call in sorted(capture.calls, key=lambda call: call.ended):
+    seen = [call for call in capture.calls if not call.direct]
+    for call in sorted(seen, key=lambda call: call.ended):
         if edge in call.outputs and call.ended >= 0:
             return Site(call.name, call.number, "output", call.outputs.index(edge))
-    for call in capture.calls:
+    for call in seen:
         if edge in call.inputs:
             return Site(call.name, call.number, "input", call.inputs.index(edge))
     before = capture.last_call.get(edge)
-    if before is None or not edge.shape:
+    if before is None or before.direct or not edge.shape:
         return None
     like = _likeness(edge)
     alike = [
