@@ -225,7 +225,7 @@ def _block(
 
 def _size(value: Tensor) -> tuple[float, float]:
     """Return the rms, and how the mean squares of samples scatter: the deviation over the mean."""
-    rows = value.flatten(0, 1) if value.ndim == 3 else value.flatten(1) if value.ndim > 1 else value[None]
+    rows = value.flatten(0, 1) if value.ndim == 3 else value.flatten(1) if value.ndim > 1 else value.reshape(1, -1)
     norms = torch.linalg.vector_norm(rows, dim=1).double()
     squares = norms.square()
     total = float(torch.linalg.vector_norm(norms))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from torch import nn
@@ -13,7 +13,7 @@ from gradlab.modules.graph import Edge, Graph
 
 __all__ = [
     "CONTAINERS", "FEWEST", "MANY", "MOST_OF", "REPLAYED", "Block", "Chain", "block_of", "has_weight",
-    "output_place", "parameters_of", "without_tables",
+    "output_place", "parameters_of", "reached_place", "size_of", "without_tables",
 ]  # fmt: skip
 
 REPLAYED = "gradlab_replayed"
@@ -52,20 +52,24 @@ class Chain:
 
 
 def parameters_of(modules: Collection[nn.Module]) -> int:
-    unique = {parameter for module in modules for parameter in module.parameters()}
-    return sum(parameter.numel() for parameter in unique)
+    return size_of({parameter for module in modules for parameter in module.parameters()})
 
 
 def along_the_chain(model: nn.Module, graph: Graph) -> int:
     """Return the number of parameters that blocks could hold: those that the loss depends on, without embeddings and
     without what works on other inputs alone."""
-    return sum(parameter.numel() for parameter in without_tables(model) if graph.uses(parameter))
+    return size_of(parameter for parameter in without_tables(model, graph) if graph.uses(parameter))
 
 
-def without_tables(model: nn.Module) -> set[nn.Parameter]:
+def without_tables(model: nn.Module, graph: Graph) -> set[nn.Parameter]:
     """Return the parameters of a model but those of its embeddings."""
     tables = (module for module in model.modules() if isinstance(module, nn.Embedding | nn.EmbeddingBag))
-    return {*model.parameters()} - {parameter for table in tables for parameter in table.parameters()}
+    parameters = {*model.parameters()} - {parameter for table in tables for parameter in table.parameters()}
+    return {parameter for parameter in parameters if not graph.is_table(parameter)}
+
+
+def size_of(parameters: Iterable[nn.Parameter]) -> int:
+    return sum(parameter.numel() for parameter in parameters)
 
 
 def block_of(call: Call, edge: Edge, *, is_cut: bool = True) -> Block:
@@ -88,3 +92,9 @@ def output_place(graph: Graph, call: Call) -> int | None:
         return None
     places = [place for output in call.outputs if (place := graph.place(output)) is not None]
     return max(places, default=None)
+
+
+def reached_place(graph: Graph, call: Call) -> int:
+    """Return the place of the highest cut that a call's output is or depends on; -1 where the loss does not use it."""
+    places = [graph.highest_cut[edge.node] for edge in call.outputs if edge and edge.node in graph.highest_cut]
+    return max(places, default=-1)

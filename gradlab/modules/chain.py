@@ -22,7 +22,6 @@ from fnmatch import fnmatchcase
 from itertools import pairwise
 
 from torch import nn
-from torch.autograd.graph import Node
 
 from gradlab.errors import UsageError
 from gradlab.modules.activations import ACTIVATIONS, NORMS
@@ -33,11 +32,13 @@ from gradlab.modules.blocks import (
     block_of,
     has_weight,
     output_place,
+    reached_place,
 )  # fmt: skip
 from gradlab.modules.capture import Call, Capture
 from gradlab.modules.exceptional_chains import hides_most, in_order, in_time
 from gradlab.modules.graph import Edge, Graph
 from gradlab.modules.groups import of_class, of_places
+from gradlab.modules.joins import every_cut, joins
 
 __all__ = ["Blocks", "choose"]
 
@@ -55,12 +56,12 @@ def choose(model: nn.Module, capture: Capture, graph: Graph, blocks: Blocks) -> 
     if blocks == "auto":
         return _automatic(model, capture, graph)
     if blocks == "cuts":
-        return _all_cuts(capture, graph)
+        return every_cut(capture, graph)
     if blocks == "joins":
-        joins = _joins(capture, graph, 1)
-        if joins is None:
+        chain = joins(capture, graph, 1)
+        if chain is None:
             raise UsageError('blocks="joins": nothing is added or concatenated between two cuts', 'use blocks="auto"')
-        return joins
+        return chain
     if blocks == "weights":
         return _weights(capture, graph)
     return _of_modules(capture, graph, [blocks])
@@ -71,72 +72,11 @@ def _automatic(model: nn.Module, capture: Capture, graph: Graph) -> Chain:
         lambda: in_time(model, capture, graph),
         lambda: of_class(model, capture, graph),
         lambda: of_places(model, capture, graph),
-        lambda: _joins(capture, graph, FEWEST),
+        lambda: joins(capture, graph, FEWEST),
         lambda: _weights(capture, graph),
     )
     chains = (chain for rule in rules if (chain := rule()) is not None and chain.blocks)
     return next((c for c in chains if not hides_most(model, capture, c)), None) or in_order(model, capture, graph)
-
-
-def _joins(capture: Capture, graph: Graph, fewest: int) -> Chain | None:
-    inside = _inside_leaves(capture, graph)
-    places = [_visible(capture, graph, place) for place in graph.joins if graph.cuts[place].node not in inside]
-    if len(places) < fewest:
-        return None
-    owners = _owners(capture)
-    return Chain(
-        tuple(_join(capture, owners, graph.cuts[place]) for place in places), "the joins of several paths", graph
-    )
-
-
-def _visible(capture: Capture, graph: Graph, place: int) -> int:
-    """Return the place of the tensor that a join is seen by: of a write in place to a view not the base but the view,
-    which is the next cut."""
-    if graph.cuts[place] in capture.values or place + 1 == len(graph.cuts):
-        return place
-    below = [child for child, _ in graph.cuts[place + 1].node.next_functions]
-    return place + 1 if below == [graph.cuts[place].node] and graph.cuts[place + 1] in capture.values else place
-
-
-def _inside_leaves(capture: Capture, graph: Graph) -> set[Node]:
-    """Return the nodes between what a module without children takes and makes: circular padding joins paths there."""
-    inside: set[Node] = set()
-    for call in capture.calls:
-        if next(call.module.children(), None) is not None or call.unchanged:
-            continue
-        ends = {edge.node for edge in (*call.inputs, *call.outputs) if edge is not None}
-        waiting = [edge.node for edge in call.outputs if edge is not None and graph.depends(edge)]
-        while waiting:
-            for child, _ in waiting.pop().next_functions:
-                if child is not None and child not in ends and child not in inside and graph.down.get(child):
-                    inside.add(child)
-                    waiting.append(child)
-    return inside
-
-
-def _owners(capture: Capture) -> dict[Edge, Call]:
-    """Return for each tensor the innermost call that made it and handed it out."""
-    owners: dict[Edge, Call] = {}
-    for call in sorted(capture.calls, key=lambda call: call.ended):
-        for output in call.outputs if not call.unchanged else ():
-            if output is not None and output not in call.inputs:
-                owners.setdefault(output, call)
-    return owners
-
-
-def _join(capture: Capture, owners: dict[Edge, Call], edge: Edge) -> Block:
-    """Return the block of an add: named by the module that handed it out, else by the last module before it."""
-    operation = edge.operation
-    if edge in owners:
-        return block_of(owners[edge], edge)
-    before = capture.last_call.get(edge)
-    return Block(f"{before.name}+" if before else operation, operation, before.number if before else 1, edge)
-
-
-def _all_cuts(capture: Capture, graph: Graph) -> Chain:
-    owners = _owners(capture)
-    places = [place for place, cut in enumerate(graph.cuts) if cut in owners or cut in capture.values]
-    return Chain(tuple(_join(capture, owners, graph.cuts[place]) for place in places), "every cut of the graph", graph)
 
 
 def _weights(capture: Capture, graph: Graph) -> Chain:
@@ -145,13 +85,13 @@ def _weights(capture: Capture, graph: Graph) -> Chain:
     named_by: dict[int, Call] = {}
     for call, following in pairwise(calls):
         inputs = [graph.highest_cut[edge.node] for edge in following.inputs if edge and edge.node in graph.highest_cut]
-        below, place = _reached(graph, call), max(inputs, default=-1)
+        below, place = reached_place(graph, call), max(inputs, default=-1)
         # a call inside a branch ends in no cut: the block is the first one above it, not the one that it came from
         inside = output_place(graph, call) is None
         if below >= 0 and place >= below + inside:
             named_by[place] = call  # of several modules between two cuts the last one names the block
     if calls:
-        end, top = _reached(graph, calls[-1]), _output_of_model(capture, graph)
+        end, top = reached_place(graph, calls[-1]), _output_of_model(capture, graph)
         above = {cut.operation for cut in graph.cuts[end + 1 : top + 1]}
         if end >= 0 and above & (ACTIVATIONS.keys() | NORMS):  # the model ends in no readout
             named_by[top] = calls[-1]
@@ -170,13 +110,7 @@ def _weights(capture: Capture, graph: Graph) -> Chain:
 
 def _output_of_model(capture: Capture, graph: Graph) -> int:
     """Return the place of the highest cut that the outermost call hands out."""
-    return max((_reached(graph, call) for call in capture.calls if call.parent is None), default=-1)
-
-
-def _reached(graph: Graph, call: Call) -> int:
-    """Return the place of the highest cut that a call's output is or depends on; -1 where the loss does not use it."""
-    places = [graph.highest_cut[edge.node] for edge in call.outputs if edge and edge.node in graph.highest_cut]
-    return max(places, default=-1)
+    return max((reached_place(graph, call) for call in capture.calls if call.parent is None), default=-1)
 
 
 def _of_modules(capture: Capture, graph: Graph, selection: type[nn.Module] | Sequence[str | nn.Module]) -> Chain:

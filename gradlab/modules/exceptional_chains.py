@@ -8,10 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import nn
+from torch.autograd.graph import Node
 
+from gradlab.modules.activations import NORMS
 from gradlab.modules.blocks import (
     FEWEST,
     MANY,
+    MOST_OF,
     REPLAYED,
     Block,
     Chain,
@@ -19,11 +22,12 @@ from gradlab.modules.blocks import (
     block_of,
     has_weight,
     parameters_of,
+    size_of,
     without_tables,
 )  # fmt: skip
 from gradlab.modules.capture import Call, Capture
-from gradlab.modules.graph import Edge, Graph
-from gradlab.modules.groups import groups_of_class, largest_and_longest
+from gradlab.modules.graph import Edge, Graph, operation
+from gradlab.modules.groups import groups_of_class, groups_of_place, largest_and_longest
 
 __all__ = ["hides_most", "in_order", "in_time", "other_chains"]
 
@@ -114,11 +118,10 @@ def _state(call: Call, edge: Edge) -> Block:
 def hides_most(model: nn.Module, capture: Capture, chain: Chain) -> bool:
     """Return whether one block with several matrices holds most of the parameters, as a U-Net does between two cuts; or
     whether they lie above a chain of one or two blocks, where streams of several inputs mix."""
-    if len(chain.blocks) >= MANY:
-        return False
     graph = chain.graph
-    used = sum(parameter.numel() for parameter in without_tables(model) if graph.uses(parameter, beside=True))
-    if len(chain.blocks) < FEWEST and along_the_chain(model, graph) < used / 2:
+    parameters = without_tables(model, graph)
+    half = size_of(filter(graph.uses, parameters)) / 2
+    if len(chain.blocks) < FEWEST and half < size_of(p for p in parameters if graph.uses(p, beside=True)) / 4:
         return True
     segment_of = graph.segments([block.edge for block in chain.blocks])
     calls: dict[int, set[nn.Module]] = {}
@@ -129,23 +132,44 @@ def hides_most(model: nn.Module, capture: Capture, chain: Chain) -> bool:
     uses = Counter(module for modules in calls.values() for module in modules)
     # what several segments share hides in none of them
     single = [{module for module in modules if uses[module] == 1} for modules in calls.values()]
-    half = along_the_chain(model, graph) / 2
-    return any(len(modules) >= MANY and parameters_of(modules) > half for modules in single)
+    single = [modules for modules in single if len(modules) >= MANY]
+    return any(size_of(parameters & {p for m in modules for p in m.parameters()}) > half for modules in single)
 
 
 def in_order(model: nn.Module, capture: Capture, graph: Graph) -> Chain:
-    """Return the blocks in order of execution, of a model in which most lies beside a path that goes past it."""
+    """Return the blocks in order of execution, of a model in which most lies beside a path that goes past it.
+
+    A class whose calls end in an add or a concatenation, or the norm of one, is taken before one that makes branches;
+    then modules in like places that hold nearly everything, as the items of one list do.
+    """
     usable = [call for call in capture.calls if not call.unchanged and any(map(graph.depends, call.outputs))]
-    half = along_the_chain(model, graph) / 2
-    group = largest_and_longest(groups_of_class(usable, lambda calls: calls), lambda _: half)
+    total = along_the_chain(model, graph)
+    groups = groups_of_class(usable, lambda calls: calls)
+    joining = [group for group in groups if all(_joins(call, graph) for call in group.calls)]
+    group = (
+        largest_and_longest(joining, lambda _: total / 2)
+        or largest_and_longest(groups_of_place(usable, lambda calls: calls), lambda _: MOST_OF * total)
+        or largest_and_longest(groups, lambda _: total / 2)
+    )
     members = group.calls if group is not None else [call for call in usable if has_weight(call)]
     blocks: dict[Edge, Block] = {}
     for call in sorted(members, key=lambda call: call.ended):
-        edge = next(edge for edge in call.outputs if graph.depends(edge))
-        if edge is not None:
-            blocks.setdefault(edge, block_of(call, edge, is_cut=graph.place(edge) is not None))
+        edge = _output(call, graph)
+        blocks.setdefault(edge, block_of(call, edge, is_cut=graph.place(edge) is not None))
     rule = "no chain: most parameters lie beside a path that goes past them; blocks in order of execution"
     return Chain(tuple(blocks.values()), rule, graph)
+
+
+def _output(call: Call, graph: Graph) -> Edge:
+    return next(edge for edge in call.outputs if edge is not None and graph.depends(edge))
+
+
+def _joins(call: Call, graph: Graph) -> bool:
+    """Return whether a call ends in an add or a concatenation, or in the norm of one."""
+    node: Node | None = _output(call, graph).node
+    if node is not None and operation(node) in NORMS and node.next_functions:
+        node = node.next_functions[0][0]
+    return node is not None and operation(node) in ("Add", "Cat")
 
 
 def other_chains(capture: Capture, graph: Graph, entries: Mapping[str, Sequence[Edge]]) -> tuple[str, ...]:

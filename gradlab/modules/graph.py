@@ -19,6 +19,9 @@ from torch.autograd.graph import Node, get_gradient_edge
 __all__ = ["Edge", "Graph", "edge_of", "operation", "walk"]
 
 
+_LOOK_UPS = {"Embedding", "EmbeddingBag", "IndexSelect", "Index"}
+
+
 class Edge(NamedTuple):
     """A tensor of the graph: the node that made it, and which of the node's outputs it is."""
 
@@ -145,6 +148,20 @@ class Graph:
             if node in needed or self.down[node]:
                 needed |= {node, *(child for child, _ in node.next_functions if child is not None)}
         return frozenset(node for node in self.nodes if node not in needed)
+
+    def is_table(self, parameter: Tensor) -> bool:
+        """Return whether a parameter is looked up by indices, and used by nothing else: an embedding of any class."""
+        edge = edge_of(parameter)
+        return edge is not None and edge.node in self._tables
+
+    @cached_property
+    def _tables(self) -> frozenset[Node]:
+        users: defaultdict[Node, set[str]] = defaultdict(set)
+        for node in self.nodes:
+            for child, _ in node.next_functions:
+                if child is not None and not child.next_functions:
+                    users[child].add(operation(node))
+        return frozenset(node for node, operations in users.items() if operations <= _LOOK_UPS)
 
     def beginning_at(self, sources: Collection[Edge]) -> Graph:
         """Return the same graph with other sources."""

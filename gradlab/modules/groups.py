@@ -30,7 +30,7 @@ from gradlab.modules.blocks import (
 from gradlab.modules.capture import Call, Capture
 from gradlab.modules.graph import Graph
 
-__all__ = ["Group", "groups_of_class", "largest_and_longest", "of_class", "of_places"]
+__all__ = ["Group", "groups_of_class", "groups_of_place", "largest_and_longest", "of_class", "of_places"]
 
 _NUMBERS = re.compile(r"\d+")
 
@@ -82,14 +82,14 @@ def of_class(model: nn.Module, capture: Capture, graph: Graph) -> Chain | None:
     group = largest_and_longest(groups, partial(_half, model, capture, graph))
     if group is None:
         return None
-    places = _groups_of_place(capture.calls, partial(_longest_run, graph))
+    places = groups_of_place(capture.calls, partial(_longest_run, graph))
     wider = [other for other in places if group.modules < other.modules]
     return _chain(max(wider, key=lambda other: len(other.calls), default=group), graph)
 
 
 def of_places(model: nn.Module, capture: Capture, graph: Graph) -> Chain | None:
     """Return the chain of calls in like places, of whatever classes."""
-    groups = _groups_of_place(capture.calls, partial(_longest_run, graph))
+    groups = groups_of_place(capture.calls, partial(_longest_run, graph))
     group = largest_and_longest(groups, partial(_half, model, capture, graph))
     return None if group is None else _chain(group, graph)
 
@@ -141,7 +141,7 @@ def groups_of_class(calls: Iterable[Call], usable: Callable[[Sequence[Call]], Se
     return _groups(calls, lambda call: type(call.module), usable)
 
 
-def _groups_of_place(calls: Iterable[Call], usable: Callable[[Sequence[Call]], Sequence[Call]]) -> list[Group]:
+def groups_of_place(calls: Iterable[Call], usable: Callable[[Sequence[Call]], Sequence[Call]]) -> list[Group]:
     """Return those of modules with parameters whose names differ by numbers alone, see `groups_of_class`."""
     with_parameters = [call for call in calls if next(call.module.parameters(), None) is not None]
     return _groups(with_parameters, lambda call: _NUMBERS.sub("*", call.name), usable)

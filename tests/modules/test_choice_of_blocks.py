@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from networks import WIDTH, Block
 from torch import Tensor, nn
@@ -178,3 +179,114 @@ def test_two_streams_that_mix_in_every_block_have_no_chain() -> None:
     profile = measure(Streams(), {"x": tokens(), "y": torch.randn(2, 3, WIDTH)})
     assert profile.rule.startswith("no chain")
     assert [block.name for block in profile.blocks] == [f"blocks.{place}" for place in range(4)]
+
+
+class Cell(nn.Module):
+    """A cell that returns what it says and its state, in this order, as tutorials write it."""
+
+    def __init__(self, inputs: int = WIDTH) -> None:
+        super().__init__()
+        self.into, self.back, self.out = nn.Linear(inputs, WIDTH), nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, 3)
+
+    def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        state = torch.tanh(self.into(x) + self.back(state))
+        return self.out(state), state
+
+
+class Loop(nn.Module):
+    def __init__(self, *, direct: bool = False) -> None:
+        super().__init__()
+        self.cell, self.direct = Cell(), direct
+
+    def forward(self, x: Tensor) -> Tensor:
+        state = x.new_zeros(len(x), WIDTH)
+        for step in x.unbind(1):
+            output, state = (self.cell.forward if self.direct else self.cell)(step, state)
+        return output
+
+
+@pytest.mark.parametrize("direct", [False, True], ids=["called", "its forward called"])
+def test_the_state_of_a_cell_is_the_output_that_the_next_step_takes(direct: bool) -> None:
+    model, x, weights = Loop(direct=direct).double(), tokens().double(), torch.randn(2, 3).double()
+    profile = measure(model, x, lambda output, _: (output * weights).sum())
+    assert profile.rule == "every time step of cell"
+    state, states = torch.zeros(2, WIDTH, dtype=torch.float64), []
+    for step in x.unbind(1):
+        output, state = model.cell(step, state)
+        state.retain_grad()
+        states.append(state)
+    (output * weights).sum().backward()
+    expected = [float(state.grad.norm().log()) for state in states if state.grad is not None]
+    torch.testing.assert_close([block.log_grad_norm for block in profile.blocks], expected, rtol=0, atol=1e-10)
+    assert "forward" not in model.cell.__dict__
+
+
+def test_of_a_stack_of_cells_the_states_of_the_top_are_the_chain() -> None:
+    class Stack(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.cells = nn.ModuleList(nn.GRUCell(WIDTH, WIDTH) for _ in range(3))
+
+        def forward(self, x: Tensor) -> Tensor:
+            states = [x.new_zeros(len(x), WIDTH) for _ in self.cells]
+            for value in x.unbind(1):
+                for place, cell in enumerate(self.cells):
+                    value = states[place] = cell(value, states[place])
+            return states[-1]
+
+    profile = measure(Stack(), tokens())
+    assert profile.rule == "every time step of cells.2"
+    assert [block.call for block in profile.blocks] == [1, 2, 3, 4, 5]
+
+
+def test_what_the_loss_inside_a_model_adds_is_no_block() -> None:
+    class WithLoss(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = nn.ModuleList(nn.Linear(WIDTH, WIDTH) for _ in range(4))
+            self.head = nn.Linear(WIDTH, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            for layer in self.net:
+                x = x + torch.tanh(layer(x))
+            logits = self.head(x)
+            return (logits.logsumexp(-1) - logits[..., 0]).mean() + 0.1 * logits.square().mean()
+
+    profile = measure(WithLoss(), tokens())
+    assert [block.name for block in profile.blocks] == [f"net.{place}+" for place in range(4)]
+
+
+def test_an_embedding_of_any_class_holds_no_block() -> None:
+    class Table(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(5000, WIDTH))
+
+        def forward(self, ids: Tensor) -> Tensor:
+            return nn.functional.embedding(ids, self.weight)
+
+    model = nn.Sequential(Table(), Attention(), Attention(), Attention(), nn.Linear(WIDTH, 3))
+    assert measure(model, torch.randint(5000, (2, 5))).rule == "every Attention"
+
+
+def test_one_block_with_most_of_the_parameters_among_many_has_no_chain() -> None:
+    class Bypassed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.down = nn.ModuleList(nn.Linear(4 * WIDTH, 4 * WIDTH) for _ in range(5))
+            self.up = nn.ModuleList(nn.Linear(8 * WIDTH, 4 * WIDTH) for _ in range(4))
+
+        def forward(self, x: Tensor) -> Tensor:
+            levels = []
+            for layer in self.down:
+                x = layer(x).relu()
+                levels.append(x)
+            for layer, level in zip(self.up, levels[-2::-1], strict=True):
+                x = layer(torch.cat([x, level], -1)).relu()
+            return x
+
+    small = [nn.Linear(WIDTH, WIDTH) for _ in range(7)]
+    model = nn.Sequential(*small, nn.Linear(WIDTH, 4 * WIDTH), Bypassed(), nn.Linear(4 * WIDTH, 3))
+    profile = measure(model, tokens())
+    assert profile.rule.startswith("no chain")
+    assert {"8.down.4", "8.up.0"} <= {block.name for block in profile.blocks if not block.is_cut}
