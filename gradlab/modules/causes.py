@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from gradlab.modules.causes_broken import cut_off, nonfinite, precision, zero_weights
+from gradlab.modules.causes_broken import cut_off, nonfinite, norms_of_one_value, precision, zero_weights
 from gradlab.modules.causes_layout import (
     batch_statistics,
     few_values,
@@ -29,7 +29,7 @@ from gradlab.modules.summary import log_grad_norms
 __all__ = ["Cause", "causes"]
 
 _Rule = Callable[[Measured], Iterator[Cause]]
-_BROKEN: tuple[_Rule, ...] = (cut_off, zero_weights, nonfinite, precision)
+_BROKEN: tuple[_Rule, ...] = (cut_off, zero_weights, norms_of_one_value, nonfinite, precision)
 _RULES: tuple[_Rule, ...] = (
     recurrence, outlier, untouched_statistics, saturation, dead_units, weight_scale, few_values, batch_statistics,
     growing_stream, norm_after_add, rank_collapse, saturated_attention, copies, missing_skip,

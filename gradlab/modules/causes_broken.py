@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from gradlab.modules.causes_record import Cause, Measured, listed
 from gradlab.modules.summary import masking_weights
 
-__all__ = ["cut_off", "nonfinite", "precision", "zero_weights"]
+__all__ = ["cut_off", "nonfinite", "norms_of_one_value", "precision", "zero_weights"]
 
 _LEAST: dict[str, float] = {"float16": 2.0**-24, "bfloat16": 2.0**-133, "float32": 2.0**-149}
 """The smallest numbers above zero of the formats that lose gradients."""
@@ -46,6 +46,19 @@ def zero_weights(measured: Measured) -> Iterator[Cause]:
         {"norm of the weights": 0.0, "blocks without gradient": float(len(zero))},
         "definition: the gradient of a product with 0", math.inf,
     )  # fmt: skip
+
+
+def norms_of_one_value(measured: Measured) -> Iterator[Cause]:
+    """Yield the norms that normalise each value by itself, where the gradient is exactly zero."""
+    names = measured.first.norms_of_one_value
+    zero = [place for place, norm in enumerate(measured.log_g) if norm == -math.inf]
+    if names and zero:
+        subject = f"{listed(names)} normalise{'s' if len(names) == 1 else ''} one value at a time"
+        yield Cause(
+            measured.labels[zero[-1]], f"{subject}: what comes out is a constant, and no gradient goes through",
+            {"values": 1.0, "blocks without gradient": float(len(zero))}, "definition: x - mean(x) of one x is 0",
+            math.inf,
+        )  # fmt: skip
 
 
 def nonfinite(measured: Measured) -> Iterator[Cause]:

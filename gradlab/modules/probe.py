@@ -24,7 +24,7 @@ from gradlab.modules.profile import ModuleProfile
 from gradlab.modules.recurrences import recurrences
 from gradlab.modules.recurrent import Gates, replayed
 from gradlab.modules.theory import theory_notes
-from gradlab.modules.unseen import past_the_input, unseen
+from gradlab.modules.unseen import norms_of_one_value, past_the_input, unseen
 from gradlab.modules.weights import equal_weights, weight_uses
 
 __all__ = ["ForwardPass", "Request", "chain_of", "check_model", "forward_pass", "measure", "names_of"]
@@ -210,6 +210,7 @@ def _measured(copy: Isolated, request: Request, dtype: torch.dtype | None) -> Mo
             *unseen(model, forward.capture, graph, [edge for _, edge in blocks if edge is not None]),
         ),
         recurrences=recurrences(model, states, forward.gates),
+        norms_of_one_value=norms_of_one_value(forward.capture),
         copies=equal_weights(dict(model.named_parameters())),
     )
     return replace(profile, notes=(*profile.notes, *theory_notes(profile)))

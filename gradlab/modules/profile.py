@@ -178,3 +178,5 @@ class ModuleProfile:
     """Of a profile over time."""
     copies: tuple[tuple[str, ...], ...] = ()
     """Names of matrices and kernels of several modules that are equal in every element, group by group."""
+    norms_of_one_value: tuple[str, ...] = ()
+    """Names of the norms that normalise each value by itself."""

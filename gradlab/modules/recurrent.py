@@ -7,9 +7,10 @@ call of a module for each time step, all layers in it. On the way it takes what 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import partial, wraps
+from threading import Lock
 from typing import Any
 
 import torch
@@ -77,20 +78,57 @@ def replayed(model: nn.Module) -> Iterator[Gates]:
     Bidirectional layers, which have no chain over time, and those with a projection run as they are.
     """
     gates: Gates = {}
-    layers = [module for module in model.modules() if isinstance(module, nn.RNN | nn.LSTM | nn.GRU)]
+    layers = [module for module in model.modules() if isinstance(module, _FUSED)]
     layers = [layer for layer in layers if not layer.bidirectional and not layer.proj_size]
-    for layer in layers:
-        layer.add_module("step", _Step(layer, gates))
-        layer.__dict__["forward"] = _forward(layer, layer.forward)
     cells = [module for module in model.modules() if isinstance(module, nn.LSTMCell | nn.GRUCell)]
     handles = [cell.register_forward_pre_hook(partial(_called, gates), with_kwargs=True) for cell in cells]
+    for layer in layers:
+        layer.add_module("step", _Step(layer, gates))
+    _patch(layers)
     try:
         yield gates
     finally:
+        _unpatch(layers)
+        for layer in layers:
+            del layer._modules["step"]
         for handle in handles:
             handle.remove()
-        for layer in layers:
-            del layer.__dict__["forward"], layer._modules["step"]
+
+
+_FUSED = (nn.RNN, nn.LSTM, nn.GRU)
+_FORWARDS: dict[type[nn.RNNBase], Callable[..., Any]] = {kind: kind.forward for kind in _FUSED}
+_replayed: set[nn.RNNBase] = set()
+"""The layers that run step by step at the moment, of whatever model and thread."""
+_lock = Lock()
+
+
+def _patch(layers: Sequence[nn.RNNBase]) -> None:
+    """Have layers run step by step: also where the forward of a class of the user calls that of torch."""
+    with _lock:
+        _replayed.update(layers)
+        for kind in _FUSED if layers else ():
+            kind.forward = _step_by_step(kind)  # type: ignore[method-assign]
+
+
+def _unpatch(layers: Sequence[nn.RNNBase]) -> None:
+    with _lock:
+        _replayed.difference_update(layers)
+        for kind in _FUSED if not _replayed else ():
+            kind.forward = _FORWARDS[kind]  # type: ignore[method-assign]
+
+
+def _step_by_step(kind: type[nn.RNNBase]) -> Callable[..., Any]:
+    fused = _FORWARDS[kind]
+
+    @wraps(fused)
+    def forward(self: nn.RNNBase, input: Tensor | PackedSequence, hx: Any = None) -> Any:
+        if self not in _replayed:
+            return fused(self, input, hx)
+        if isinstance(input, PackedSequence):
+            return _packed(self, input, hx)
+        return _padded(self, input, hx) if input.ndim in (2, 3) else fused(self, input, hx)
+
+    return forward
 
 
 def _called(gates: Gates, cell: nn.RNNCellBase, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -116,36 +154,29 @@ def _note(
         gates.setdefault(place, []).append(sums.sigmoid().mean())
 
 
-def _forward(layer: nn.RNNBase, fused: Callable[..., Any]) -> Callable[..., Any]:
+def _padded(layer: nn.RNNBase, x: Tensor, hx: Any) -> Any:
+    """Run a layer on sequences of one length."""
     step = layer.get_submodule("step")
-
-    def forward(x: Tensor | PackedSequence, hx: Any = None) -> Any:
-        if isinstance(x, PackedSequence):
-            return _packed(layer, x, hx)
-        if x.ndim not in (2, 3):
-            return fused(x, hx)
-        batched = x.ndim == 3
-        steps = x.unsqueeze(1) if not batched else x.transpose(0, 1) if layer.batch_first else x
-        is_lstm = layer.mode == "LSTM"
-        if hx is None:
-            hidden = steps.new_zeros(layer.num_layers, steps.shape[1], layer.hidden_size)
-            cell = torch.zeros_like(hidden) if is_lstm else None
-        else:
-            hidden, cell = hx if is_lstm else (hx, None)
-            hidden = hidden if batched else hidden.unsqueeze(1)
-            cell = cell if batched or cell is None else cell.unsqueeze(1)
-        outputs = []
-        for x_t in steps.unbind(0):
-            hidden, cell = step(x_t, hidden, cell)
-            outputs.append(hidden[-1])
-        output = torch.stack(outputs)
-        if not batched:
-            output, hidden, cell = output.squeeze(1), hidden.squeeze(1), cell.squeeze(1) if cell is not None else None
-        elif layer.batch_first:
-            output = output.transpose(0, 1)
-        return output, ((hidden, cell) if is_lstm else hidden)
-
-    return forward
+    batched = x.ndim == 3
+    steps = x.unsqueeze(1) if not batched else x.transpose(0, 1) if layer.batch_first else x
+    is_lstm = layer.mode == "LSTM"
+    if hx is None:
+        hidden = steps.new_zeros(layer.num_layers, steps.shape[1], layer.hidden_size)
+        cell = torch.zeros_like(hidden) if is_lstm else None
+    else:
+        hidden, cell = hx if is_lstm else (hx, None)
+        hidden = hidden if batched else hidden.unsqueeze(1)
+        cell = cell if batched or cell is None else cell.unsqueeze(1)
+    outputs = []
+    for x_t in steps.unbind(0):
+        hidden, cell = step(x_t, hidden, cell)
+        outputs.append(hidden[-1])
+    output = torch.stack(outputs)
+    if not batched:
+        output, hidden, cell = output.squeeze(1), hidden.squeeze(1), cell.squeeze(1) if cell is not None else None
+    elif layer.batch_first:
+        output = output.transpose(0, 1)
+    return output, ((hidden, cell) if is_lstm else hidden)
 
 
 def _packed(layer: nn.RNNBase, x: PackedSequence, hx: Any) -> Any:

@@ -48,7 +48,8 @@ def verdict(profile: ModuleProfile, *, vanish: float = 1e-3, explode: float = 1e
 
     ``nonfinite``: the loss or a gradient; ``detached``: no path leads from the loss to a block; ``masked``: the
     gradient is exactly zero at and below a block whose way to the loss goes through a weight that is exactly zero;
-    ``dead``: exactly zero otherwise; ``vanishing`` and ``exploding``: g_1/g_L beyond the thresholds; ``healthy``.
+    ``dead``: exactly zero otherwise, unless it is so only at blocks that are no cuts and not the first; ``vanishing``
+    and ``exploding``: g_1/g_L beyond the thresholds; ``healthy``.
     """
     log_g = log_grad_norms(profile)
     if not len(log_g) or not math.isfinite(profile.loss) or np.isnan(log_g).any() or np.isposinf(log_g).any():
@@ -56,7 +57,8 @@ def verdict(profile: ModuleProfile, *, vanish: float = 1e-3, explode: float = 1e
     if not all(block.connected for block in profile.blocks):
         return "detached"
     zero = np.flatnonzero(np.isneginf(log_g))
-    if len(zero):
+    # of a block at the side alone the others do not depend: what is below them has a gradient
+    if len(zero) and (zero[0] == 0 or any(profile.blocks[place].is_cut for place in zero)):
         return "masked" if masking_weights(profile) else "dead"
     log_survival = log_g[0] - log_g[-1]
     if log_survival < math.log(vanish):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from torch import nn
@@ -13,7 +15,7 @@ from gradlab.modules.capture import Call, Capture
 from gradlab.modules.causes_record import listed
 from gradlab.modules.graph import Edge, Graph, edge_of
 
-__all__ = ["past_the_input", "unseen"]
+__all__ = ["norms_of_one_value", "past_the_input", "unseen"]
 
 _MOST = 0.8
 """Of the maps, that a chain which does not begin at the input must hold."""
@@ -35,13 +37,17 @@ def past_the_input(capture: Capture, graph: Graph) -> Call | None:
         return None
     other = graph.beginning_at(ends)
     remaining = [call for call in maps if any(map(other.depends, call.outputs))]
-    more = len(_places(remaining, other)) - len(_places(maps, graph))
-    return first if more >= FEWEST and len(remaining) >= _MOST * len(maps) else None
+    places = _places(remaining, other)
+    if len(places) - len(_places(maps, graph)) < FEWEST or len(remaining) < _MOST * len(maps):
+        return None
+    # where most maps lie between two cuts, as those of all stacks but the first of N-BEATS, it is no chain either
+    return first if max(places.values()) <= len(remaining) / 2 else None
 
 
-def _places(maps: Sequence[Call], graph: Graph) -> set[int]:
-    """Return the cuts that some maps end in or come after."""
-    return {graph.highest_cut[edge.node] for call in maps for edge in call.outputs if edge and graph.depends(edge)}
+def _places(maps: Sequence[Call], graph: Graph) -> Counter[int]:
+    """Return how many maps end in, or come next after, each cut."""
+    ends = (max(graph.highest_cut.get(edge.node, -1) for edge in call.outputs if edge is not None) for call in maps)
+    return Counter(ends)
 
 
 def unseen(model: nn.Module, capture: Capture, graph: Graph | None, blocks: Sequence[Edge]) -> tuple[str, ...]:
@@ -49,6 +55,22 @@ def unseen(model: nn.Module, capture: Capture, graph: Graph | None, blocks: Sequ
     if graph is None:
         return ()
     return (*_functions(capture, graph), *_fused(capture, graph), *_repeated(model, graph, blocks))
+
+
+def norms_of_one_value(capture: Capture) -> tuple[str, ...]:
+    """Return the norms that subtract from each value its own mean: what they hand out is a constant."""
+    names: dict[str, None] = {}
+    for call in capture.calls:
+        module, edge = call.module, call.outputs[0] if call.outputs else None
+        if isinstance(module, nn.LayerNorm):
+            alone = math.prod(module.normalized_shape) == 1
+        elif isinstance(module, nn.GroupNorm) and edge is not None:
+            alone = math.prod(edge.shape) == edge.shape[0] * module.num_groups
+        else:
+            continue
+        if alone:
+            names[call.name] = None
+    return tuple(names)
 
 
 def _functions(capture: Capture, graph: Graph) -> Iterator[str]:

@@ -210,6 +210,51 @@ def test_batch_norm_over_few_values() -> None:
     assert not any("as few as" in cause.what for cause in causes_of(model, x(128)))
 
 
+class NormOfOne(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 1))
+        self.norm, self.readout = nn.LayerNorm(1), nn.Linear(1, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = self.readout(self.norm(self.layers(x)))
+        return y
+
+
+def test_a_norm_of_one_value_lets_nothing_through() -> None:
+    torch.manual_seed(0)
+    result = gl.probe(NormOfOne(), torch.randn(4, 8))
+    assert result.verdict == "dead"
+    assert result.result.causes[0].what.startswith("norm normalises one value at a time")
+    wider = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8), nn.LayerNorm(8), nn.Linear(8, 1))
+    nn.init.constant_(wider[0].bias, -100.0)
+    assert not any("one value" in cause.what for cause in gl.probe(wider, torch.randn(4, 8)).result.causes)
+
+
+class OneChoice(nn.Module):
+    """Weighs its only part by the softmax of one number, as the selection of variables does where there is one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.gate, self.readout = nn.Linear(8, 8), nn.Linear(8, 1), nn.Linear(8, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        part = self.first(x).tanh()
+        y: torch.Tensor = self.readout(part * self.gate(x).softmax(1))
+        return y
+
+
+def test_a_zero_beside_the_other_blocks_is_said_and_is_no_verdict() -> None:
+    torch.manual_seed(0)
+    result = gl.probe(OneChoice(), torch.randn(4, 8), blocks=["first", "gate", "readout"])
+    assert list(result.blocks.is_cut) == [False, False, True]
+    assert result.blocks.log10_grad_norm[1] == -math.inf
+    assert result.verdict == "healthy"
+    said = " ".join(result.conclusions)
+    assert "The gradient is exactly zero at gate, beside the others." in said
+    assert "nan" not in said
+
+
 def test_tokens_that_biases_make_alike_lose_no_gradient_by_it() -> None:
     torch.manual_seed(0)
     model = nn.Sequential(*[layer for _ in range(16) for layer in (nn.Linear(32, 32), nn.ReLU())], nn.Linear(32, 4))

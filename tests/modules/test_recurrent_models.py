@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -68,6 +69,51 @@ def test_a_packed_batch_has_a_profile_over_time(kind: type[nn.RNNBase], ends: bo
         ended = [place >= length for length in LENGTHS]
         wanted = [0.0 if over and not ends else float(g.norm()) for g, over in zip(gradients, ended, strict=True)]  # type: ignore[union-attr]
         assert block.log_grad_norm == pytest.approx(math.log(math.hypot(*wanted)), abs=1e-10)
+
+
+class WithLengths(nn.LSTM):
+    """A layer of the user that packs what it is given, as forecasting packages have them."""
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Any:  # type: ignore[override]
+        if lengths is None:
+            return super().forward(input=x)
+        packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+        output, state = super().forward(packed)
+        return pad_packed_sequence(output, batch_first=True)[0], state
+
+
+@pytest.mark.parametrize("lengths", [None, torch.tensor(LENGTHS)])
+def test_a_class_of_the_user_that_calls_the_forward_of_torch(lengths: Tensor | None) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = WithLengths(4, UNITS, batch_first=True)
+
+        def forward(self, x: Tensor) -> Tensor:
+            state: Tensor = self.layer(x, lengths=lengths)[1][0]
+            return state[-1]
+
+    torch.manual_seed(0)
+    model, x = Net(), torch.randn(len(LENGTHS), max(LENGTHS), 4)
+    before = nn.LSTM.forward
+    profile = measure(model, x)
+    assert nn.LSTM.forward is before
+    plain = nn.LSTM(4, UNITS, batch_first=True)
+    plain.load_state_dict(model.layer.state_dict())
+    same = measure(Packed(plain, ends=True) if lengths is not None else Ends(plain), x)
+    assert len(profile.blocks) == max(LENGTHS)
+    wanted = [block.log_grad_norm for block in same.blocks]
+    assert [block.log_grad_norm for block in profile.blocks] == pytest.approx(wanted, abs=1e-10)
+
+
+class Ends(nn.Module):
+    def __init__(self, layer: nn.RNNBase) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        state: Tensor = self.layer(x)[1][0]
+        return state[-1]
 
 
 class Cell(nn.Module):

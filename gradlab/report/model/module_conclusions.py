@@ -39,7 +39,10 @@ def conclusions(result: ModuleReport) -> list[str]:
     norms = counted.log10_norms
     sentences = [_verdict(counted)]
     if math.isfinite(norms[0]) and math.isfinite(norms[-1]) and len(norms) > 2:
-        sentences.append(_decay(result.summary))
+        if -math.inf in norms and result.summary.verdict in ("healthy", "vanishing", "exploding"):
+            sentences.append(f"The gradient is exactly zero {_below(counted)}, beside the others.")
+        elif not math.isnan(result.summary.log_decay):
+            sentences.append(_decay(result.summary))
     sentences += _where(counted)
     sentences += map(_cause, result.causes)
     return [*sentences, *_reservations(result)]
