@@ -125,19 +125,19 @@ def cures(
         UsageError: for arguments that do not fit the model, and a model that cannot be copied.
         Exception: whatever the model or the loss raises.
     """
-    import copy
-
     import torch
 
+    from gradlab.modules.copies import deep_copy
     from gradlab.modules.cures import cures
     from gradlab.modules.inputs import COTANGENTS, Run, objective
+    from gradlab.modules.isolation import unwrapped
     from gradlab.modules.probe import measure
     from gradlab.modules.warm_up import warm_up
 
     options = options or ProbeOptions()
     dtype = torch.float64 if options.dtype == "float64" else None
     try:
-        copy.deepcopy(model)
+        deep_copy(unwrapped(model), None)
     except Exception as error:
         reason = next(iter(str(error).splitlines()), "")
         raise UsageError(

@@ -9,11 +9,13 @@ from __future__ import annotations
 import copy
 import copyreg
 from collections import OrderedDict
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 __all__ = ["converted", "deep_copy"]
 
@@ -23,9 +25,11 @@ _CONTAINERS = frozenset({dict, OrderedDict, set, list})
 
 
 def deep_copy(model: nn.Module, dtype: torch.dtype | None) -> nn.Module:
-    """Return a deep copy of a model whose parameters and floating buffers are of `dtype`; None: of their own.
+    """Return a deep copy of a model whose parameters, floating buffers and other tensors are of `dtype`; None: of
+    their own.
 
-    Parameters have no gradient. A module that says itself how it is copied or saved is copied so.
+    Parameters have no gradient, and what a forward pass left in an attribute has no graph. A module that says itself
+    how it is copied or saved is copied so.
 
     Raises whatever an attribute of the user raises.
     """
@@ -41,14 +45,38 @@ def deep_copy(model: nn.Module, dtype: torch.dtype | None) -> nn.Module:
             # one that is converted shares its memory with nothing afterwards, so that it can be copied by itself
             if type(buffer) is Tensor and buffer.is_floating_point() and buffer.dtype != dtype and buffer.is_leaf:
                 memo[id(buffer)] = _copied(buffer, dtype).requires_grad_(buffer.requires_grad)
-    for module, empty in reversed(copies):  # children before those that they are part of, as copy.deepcopy does
-        state = {
-            name: _attribute(value, memo) if type(value) not in _VALUES else value
-            for name, value in module.__getstate__().items()  # type: ignore[no-untyped-call]
-        }
-        empty.__setstate__(state)  # type: ignore[no-untyped-call]
-    copied: nn.Module = copy.deepcopy(model, memo)
+    with _OtherTensors(dtype):
+        for module, empty in reversed(copies):  # children before those that they are part of, as copy.deepcopy does
+            state = {
+                name: _attribute(value, memo) if type(value) not in _VALUES else value
+                for name, value in module.__getstate__().items()  # type: ignore[no-untyped-call]
+            }
+            empty.__setstate__(state)  # type: ignore[no-untyped-call]
+        copied: nn.Module = copy.deepcopy(model, memo)
     return copied if dtype is None else converted(copied, dtype)
+
+
+class _OtherTensors(TorchFunctionMode):
+    """Copies tensors that are attributes of a module, or of anything it holds: those of a graph without it, which
+    `copy.deepcopy` refuses to do, and those that have another dtype than the copied model in that."""
+
+    def __init__(self, dtype: torch.dtype | None) -> None:
+        super().__init__()
+        self._dtype = dtype
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:  # fmt: skip
+        if func is Tensor.__deepcopy__ and type(args[0]) is Tensor:
+            tensor, memo = args
+            if not tensor.is_leaf or tensor.dtype != _like(tensor, self._dtype):
+                if id(tensor) not in memo:
+                    memo[id(tensor)] = _copied(tensor, self._dtype).requires_grad_(
+                        tensor.is_leaf and tensor.requires_grad
+                    )
+                return memo[id(tensor)]
+        return func(*args, **(kwargs or {}))
 
 
 def converted(model: nn.Module, dtype: torch.dtype) -> nn.Module:

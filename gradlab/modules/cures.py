@@ -6,7 +6,6 @@ those very lines, the copy is measured as the model was, and the survival of bot
 
 from __future__ import annotations
 
-import copy
 import math
 import warnings
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from gradlab.modules.copies import deep_copy
 from gradlab.modules.cure_code import Change, changes
 from gradlab.modules.isolation import unwrapped
 from gradlab.modules.profile import ModuleProfile
@@ -90,7 +90,7 @@ def cures(
 
 def _changed(model: nn.Module, change: Change, forward: Callable[[nn.Module], Any], seed: int) -> nn.Module:
     """Return a copy with the change made. Raises what the lines raise on it."""
-    changed = copy.deepcopy(model)
+    changed = deep_copy(model, None)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         # these are the lines that the user is shown: what was measured is what they do

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
+from gradlab.modules.copies import deep_copy
 from gradlab.modules.cures import Cure
 from gradlab.modules.isolation import unwrapped
 from gradlab.modules.profile import ModuleProfile
@@ -55,7 +55,7 @@ def warm_up(
 
 
 def _trained(model: nn.Module, loss_of: Callable[[nn.Module], Tensor], seed: int, *, warming: bool) -> nn.Module:
-    trained = copy.deepcopy(model)
+    trained = deep_copy(model, None)
     trained.requires_grad_(True)
     optimizer = torch.optim.Adam(trained.parameters(), lr=LEARNING_RATE)
     first = 1 / STEPS if warming else 1.0

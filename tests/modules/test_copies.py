@@ -60,7 +60,7 @@ def test_what_is_one_object_stays_one_object() -> None:
     assert (copied.pair[1], copied.ordered) == ([1, 2], OrderedDict(one=1))
     assert isinstance(copied.counts, Tensor)
     assert copied.view.data_ptr() == copied.counts.data_ptr()
-    assert copied.constant.dtype == torch.float32
+    assert copied.constant.dtype == torch.float64  # no buffer, and yet to fit the weights
     assert copied.constant.data_ptr() != model.constant.data_ptr()
     assert list(copied.__dict__) == list(model.__dict__)
 
@@ -136,3 +136,50 @@ def test_a_complex_buffer_keeps_its_imaginary_part() -> None:
     expected = [math.log(float(gradient.norm())) for gradient in gradients]
     # the table holds float32 numbers in both
     assert [block.log_grad_norm for block in profile.blocks] == pytest.approx(expected, abs=1e-12)
+
+
+class Remembers(nn.Module):
+    """Leaves tensors of its last forward in attributes, as maps of attention and losses beside the main one are."""
+
+    class Table:
+        def __init__(self) -> None:
+            self.last: list[Tensor] = []
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*[layer for _ in range(4) for layer in (nn.Linear(3, 3), nn.Tanh())])
+        self.table = self.Table()  # an object that is no module
+        self.scores: Tensor | None = None
+        self.projection = torch.eye(3)  # no buffer
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.scores is not None:
+            assert self.scores.dtype == x.dtype
+        self.scores = self.layers(x) @ self.projection
+        self.table.last = [self.scores]
+        return self.scores
+
+
+@pytest.mark.parametrize("dtype", [None, torch.float64])
+def test_what_a_forward_left_is_copied_without_its_graph(dtype: torch.dtype | None) -> None:
+    model = Remembers()
+    scores = model(torch.randn(2, 3))
+    copied = deep_copy(model, dtype)
+    assert isinstance(copied, Remembers)
+    assert copied.scores is not None
+    assert copied.table.last[0] is copied.scores
+    torch.testing.assert_close(copied.scores, scores.detach().to(dtype or scores.dtype), rtol=0, atol=0)
+    assert not copied.scores.requires_grad
+    assert model.scores is scores
+    assert scores.grad_fn is not None
+
+
+def test_a_model_that_remembers_its_last_forward_is_measured_on_a_copy() -> None:
+    model, x = Remembers(), torch.randn(2, 3)
+    before = measure(model, x)
+    scores = model(x)
+    profile = measure(model, x)
+    assert model.scores is scores
+    assert scores.dtype == torch.float32
+    assert (profile.notes, profile.dtype) == (before.notes, "float64")
+    assert [block.log_grad_norm for block in profile.blocks] == [block.log_grad_norm for block in before.blocks]
