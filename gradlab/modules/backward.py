@@ -95,7 +95,9 @@ def go_back(
     with_gradient = {name: tensor for name, tensor in parameters.items() if tensor.requires_grad}
     handles = [node.register_prehook(partial(visit, node)) for node in {*edges_of, *cuts}]
     ends = [*with_gradient.values()]
-    if not _reaches(graph, ends, edges_of):
+    # of a leaf no hook runs, but autograd hands its gradient out
+    inputs = [edge if edge in edges else None for edge in map(edge_of, sources)]
+    if any(inputs) or not _reaches(graph, ends, edges_of):
         ends += sources
     try:
         arrived = torch.autograd.grad(loss, ends, allow_unused=True)
@@ -109,6 +111,9 @@ def go_back(
         exponent = exponents.get(place.node) if place is not None else None
         if gradient is not None and exponent is not None:
             logs[name] = _log(_norm(gradient)) + exponent * _LN2
+    for edge, gradient in zip(inputs, arrived[len(with_gradient) :], strict=False):
+        if edge is not None and gradient is not None and (exponent := exponents.get(edge.node)) is not None:
+            blocks[edge] = _block_gradient(gradient, _norm(gradient), exponent, smallest, products=products)
     return Gradients(blocks, logs)
 
 

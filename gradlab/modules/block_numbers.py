@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,7 @@ from gradlab.modules.isolation import Isolated
 from gradlab.modules.parts import Form
 from gradlab.modules.profile import BlockNumbers, Head, Slopes
 from gradlab.modules.token_numbers import cosine_spread, size_ratio, token_cosine, token_products
+from gradlab.modules.zero_scales import masking_scales
 
 __all__ = ["joint", "numbers_of"]
 
@@ -75,7 +76,16 @@ def numbers_of(
     head = {name: parameters[name] for name in above}
     weights = [name for name, tensor in head.items() if tensor.ndim > 1]
     size = sum(tensor.numel() for tensor in head.values())
-    return tuple(numbers), Head(size, tuple(weights), _zero(head, weights)), gradients.parameters
+    zero_weights = _zero(head, weights)
+    zero = [place for place, block in enumerate(numbers) if block.connected and block.log_grad_norm == -math.inf]
+    if zero and (below := blocks[zero[-1]][1]) is not None:
+        following = zero[-1] + 1
+        if following < len(blocks):
+            scales = masking_scales(graph, parameters, below, blocks[following][1])
+            numbers[following] = replace(numbers[following], zero_weights=(*numbers[following].zero_weights, *scales))
+        else:
+            zero_weights += masking_scales(graph, parameters, below, None)
+    return tuple(numbers), Head(size, tuple(weights), zero_weights), gradients.parameters
 
 
 def _zero(parameters: Mapping[str, Tensor], names: Iterable[str]) -> tuple[str, ...]:

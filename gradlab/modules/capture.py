@@ -85,9 +85,12 @@ class Capture:
 class _Recorder(TorchFunctionMode):
     """Notes the tensors that operations make, and of those that are about to be changed in place a copy."""
 
-    def __init__(self, capture: Capture, running: list[Call], finished: list[Call], *, attached: bool) -> None:
+    def __init__(
+        self, capture: Capture, running: list[Call], finished: list[Call], *, attached: bool, dtype: torch.dtype | None
+    ) -> None:
         super().__init__()
         self._capture, self._running, self._finished, self._attached = capture, running, finished, attached
+        self._dtype = dtype
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (),
@@ -105,6 +108,8 @@ class _Recorder(TorchFunctionMode):
                 result = args[0].view_as(args[0]) if name in ("detach", "detach_") else func(*args, **kwargs)
         else:
             result = func(*args, **kwargs)
+            if self._dtype is not None and type(result) is Tensor and _is_constant(result, self._dtype, args, kwargs):
+                result = result.to(self._dtype)
         if cut_off and isinstance(result, Tensor):
             self._capture.detached.append((cut_off, self._running[-1] if self._running else None))
         if isinstance(result, Tensor) and result.grad_fn is not None:
@@ -141,6 +146,15 @@ class _Recorder(TorchFunctionMode):
                 self._capture.values[edge] = Value(copied, _version(copied))
 
 
+def _is_constant(result: Tensor, dtype: torch.dtype, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Return whether an operation made floating numbers of another dtype from no floating tensor: positions, say, by
+    ``torch.arange(n, dtype=torch.float32)`` or ``float()`` of integers, which fit the weights of the user alone."""
+    if result.dtype == dtype or not result.is_floating_point() or "out" in kwargs:
+        return False
+    # what is read or changed of a tensor itself stays as it is
+    return not any(tensor.is_floating_point() or tensor.is_complex() for _, tensor in tensors([args, kwargs]))
+
+
 _SET_REQUIRES_GRAD = Tensor.requires_grad.__set__  # type: ignore[attr-defined]
 _ASSIGNMENTS = {
     f"__{name}__"
@@ -166,11 +180,12 @@ def _is_of_the_user(module: nn.Module) -> bool:
 
 
 @contextmanager
-def captured(model: nn.Module, *, attached: bool = False) -> Iterator[Capture]:
+def captured(model: nn.Module, *, attached: bool = False, dtype: torch.dtype | None = None) -> Iterator[Capture]:
     """As a context: record what is called inside `model`, and each floating tensor that has a place in the graph.
 
     Values are references, not copies, except where an operation in place is about to change them. `attached`: run as
-    if nothing inside cut a gradient off, to see the chain that there would be.
+    if nothing inside cut a gradient off, to see the chain that there would be. `dtype`: of a model that was converted
+    to it: constants that its forward makes in another one are converted as well. None: everything as it is.
     """
     capture = Capture()
     running: list[Call] = []
@@ -232,7 +247,7 @@ def captured(model: nn.Module, *, attached: bool = False) -> Iterator[Capture]:
             if _is_of_the_user(module):
                 module.__dict__["forward"] = called_directly(module, module.forward)
                 wrapped.append(module)
-        with _Recorder(capture, running, finished, attached=attached):
+        with _Recorder(capture, running, finished, attached=attached, dtype=dtype):
             yield capture
     finally:
         for handle in handles:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.graph import Node, get_gradient_edge
+from torch.autograd.graph import Node
 
 __all__ = ["Edge", "Graph", "edge_of", "operation", "walk"]
 
@@ -55,9 +55,11 @@ def edge_of(tensor: Tensor) -> Edge | None:
     node = tensor.grad_fn
     if node is not None:
         return Edge(node, tensor.output_nr)
-    with torch.inference_mode(False):  # a leaf may be asked for its node where no graph is made
-        edge = get_gradient_edge(tensor)
-    return Edge(edge.node, edge.output_nr)
+    with torch.inference_mode(False), torch.enable_grad():  # a leaf may be asked for its node where no graph is made
+        view = tensor.view_as(tensor).grad_fn
+    below, output = view.next_functions[0] if view is not None else (None, 0)
+    # a view that ``no_grad`` took of a leaf says that it requires a gradient, and has no node: none goes through it
+    return Edge(below, output) if below is not None else None
 
 
 def walk(root: Node) -> list[Node]:

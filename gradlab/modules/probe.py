@@ -150,7 +150,7 @@ def forward_pass(
     step."""
     with ExitStack() as stack:
         gates = stack.enter_context(replayed(model)) if replay else {}
-        capture = stack.enter_context(captured(model, attached=attached))
+        capture = stack.enter_context(captured(model, attached=attached, dtype=dtype))
         run = Run.of(model, request.batch, dtype)
     loss, words = objective(run, request.batch, request.loss, request.seed)
     if loss.grad_fn is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import threading
 import warnings
 from collections.abc import Callable
 
@@ -18,6 +19,7 @@ import gradlab as gl
 from gradlab.errors import UsageError
 from gradlab.modules.probe import measure
 from gradlab.modules.profile import ModuleProfile
+from gradlab.modules.summary import summarise
 
 COTANGENT = torch.randn(4, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 """What stands for a loss, of seed 0."""
@@ -157,14 +159,102 @@ def test_a_constant_made_in_float32_by_default_fits(x: Tensor) -> None:
     assert log_norms(profile) == pytest.approx(expected(model, x), abs=1e-10)
 
 
+@pytest.mark.parametrize(
+    "eye",
+    [
+        lambda: torch.eye(WIDTH, dtype=torch.float32),
+        lambda: (torch.arange(WIDTH)[:, None] == torch.arange(WIDTH)).float(),
+        lambda: nn.functional.one_hot(torch.arange(WIDTH)).to(torch.float32),
+    ],
+)
+def test_a_constant_that_the_forward_makes_in_float32_fits(eye: Callable[[], Tensor], x: Tensor) -> None:
+    model = Net(each=lambda block, x: block(x @ eye()))
+    profile = measure(model, x)
+    assert (profile.dtype, profile.notes) == ("float64", measure(Net(), x).notes)
+    assert log_norms(profile) == pytest.approx(expected(model, x), abs=1e-10)
+    assert eye().dtype == torch.float32
+
+
 def test_a_model_that_insists_on_float32_is_measured_in_it_and_says_so(x: Tensor) -> None:
-    model = Net(each=lambda block, x: block(x @ torch.eye(WIDTH, dtype=torch.float32)))
+    eye = torch.eye(WIDTH)  # of the module's file, not of the model
+    model = Net(each=lambda block, x: block(x @ eye))
     profile = measure(model, x)
     assert profile.dtype == "float32"
     assert profile.notes[0].startswith(
         "measured in the model's own precision, as it does not run in float64: RuntimeError"
     )
     assert log_norms(profile) == pytest.approx(expected(model, x), abs=1e-4)
+
+
+def test_a_view_that_no_grad_takes_of_the_input_is_outside_the_graph(x: Tensor) -> None:
+    """As the teacher's first layer does: torch says of the view that it requires a gradient, and gives it no node."""
+
+    class Distilled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.student, self.teacher = Net(), nn.Sequential(nn.Flatten(), nn.Linear(WIDTH, 3))
+
+        def forward(self, x: Tensor) -> Tensor:
+            with torch.no_grad():
+                target = self.teacher(x)
+            return nn.functional.mse_loss(self.student(x), target, reduction="sum")
+
+    model = Distilled()
+    profile = measure(model, x)
+    copied = copy.deepcopy(model).double()
+    cotangent = 2 * (copied.student(x.double()) - copied.teacher(x.double())).detach()
+    assert [block.name for block in profile.blocks][:5] == [f"student.blocks.{place}" for place in range(5)]
+    by_autograd = by_hand(copied.student, x.double().requires_grad_(), cotangent)
+    assert log_norms(profile)[:5] == pytest.approx(by_autograd, abs=1e-10)
+    assert summarise([profile]).verdict == "healthy"
+
+
+@pytest.mark.parametrize("scaled", ["norm", "vector", "number"])
+def test_a_scale_of_zero_on_the_only_way_masks(scaled: str, x: Tensor) -> None:
+    """A norm that starts at zero stands where a skip goes past it; at a stage without one nothing comes through."""
+
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm = nn.LayerNorm(WIDTH)
+            self.gain = nn.Parameter(torch.zeros(()) if scaled == "number" else torch.zeros(WIDTH))
+            if scaled == "norm":
+                nn.init.zeros_(self.norm.weight)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.norm(x) if scaled == "norm" else self.norm(x) * self.gain[None]
+
+    model = Net()
+    model.blocks[2].second = nn.Sequential(nn.Linear(WIDTH, WIDTH), Scaled())  # in a branch: the skip goes past it
+    assert gl.probe(model, x).verdict == "healthy"
+    model = Net(each=lambda block, x: block.scale(block(x)) if hasattr(block, "scale") else block(x))
+    model.blocks[2].scale = Scaled()
+    result = gl.probe(model, x)
+    assert result.verdict == "masked"
+    name = "blocks.2.scale.norm.weight" if scaled == "norm" else "blocks.2.scale.gain"
+    assert name in result.result.report.causes[0].what
+    assert result.blocks.log10_grad_norm.tolist()[:3] == [-math.inf] * 3
+
+
+def test_a_scale_of_zero_in_a_branch_does_not_explain_dead_units(x: Tensor) -> None:
+    model = Net()
+    branch = nn.Sequential(nn.Linear(WIDTH, WIDTH), norm := nn.LayerNorm(WIDTH))
+    nn.init.zeros_(norm.weight)
+    model.blocks[2].second = branch
+    stack = nn.Sequential(*model.blocks[:3], dead := nn.Linear(WIDTH, WIDTH), nn.ReLU(), *model.blocks[3:])
+    nn.init.constant_(dead.bias, -100.0)
+    assert gl.probe(stack, x, blocks="weights").verdict == "dead"
+
+
+def test_the_gradient_of_the_input_itself(x: Tensor) -> None:
+    """An Identity in front, or dropout in evaluation, hands the input on: a leaf, of which no hook runs."""
+    model = nn.Sequential(nn.Identity(), nn.Linear(WIDTH, WIDTH), nn.Tanh(), nn.Linear(WIDTH, 3))
+    result = gl.probe(model, x, blocks=["0", "1"])
+    leaf = x.double().requires_grad_()
+    (copy.deepcopy(model).double()(leaf) * COTANGENT).sum().backward()
+    assert leaf.grad is not None
+    assert log_norms(result.result.profiles[0])[0] == pytest.approx(float(leaf.grad.norm().log()), abs=1e-10)
+    assert (result.verdict, result.verify() < 1e-10) == ("healthy", True)
 
 
 def test_a_cast_inside_a_block_is_seen(x: Tensor) -> None:
@@ -183,8 +273,21 @@ def test_parametrised_weights(form: Callable[[nn.Module], nn.Module], x: Tensor)
     profile = measure(model, x, train=False)
     assert [block.name for block in profile.blocks] == [f"blocks.{place}" for place in range(5)]
     assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
-    copied = not profile.notes
-    assert copied or "cannot be copied" in profile.notes[0]
+    assert not profile.notes
+
+
+def test_a_model_that_cannot_be_copied_is_measured_in_place(x: Tensor) -> None:
+    model = Net()
+    by_autograd = expected(model, x)
+    model.lock = threading.Lock()
+    weights = {name: (value, value.clone()) for name, value in model.state_dict(keep_vars=True).items()}
+    profile = measure(model, x)
+    assert "measured in place, as it cannot be copied" in profile.notes[0]
+    assert log_norms(profile) == pytest.approx(by_autograd, abs=1e-10)
+    for name, value in model.state_dict(keep_vars=True).items():
+        assert value is weights[name][0]
+        assert value.dtype == torch.float32
+        assert torch.equal(value, weights[name][1])
 
 
 def with_warning_ignored(form: Callable[[nn.Module], nn.Module], module: nn.Module) -> None:

@@ -1,0 +1,65 @@
+"""Scales of zero that no gradient gets past: the weight of a norm, or numbers that a branch is multiplied by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from torch import Tensor
+from torch.autograd.graph import Node
+
+from gradlab.modules.activations import NORMS
+from gradlab.modules.graph import Edge, Graph, edge_of, operation
+
+__all__ = ["masking_scales"]
+
+_RESHAPED = frozenset({
+    "View", "UnsafeView", "Reshape", "ReshapeAlias", "Unsqueeze", "Squeeze", "Expand", "Repeat", "Alias", "ToCopy",
+    "Clone",
+})  # fmt: skip
+"""Operations between a scale and what it multiplies that leave it what it is."""
+
+
+def masking_scales(graph: Graph, parameters: Mapping[str, Tensor], below: Edge, above: Edge | None) -> tuple[str, ...]:
+    """Return the names of vectors and scalars that are zero in every element, if every path from one tensor down to
+    another is multiplied by one of them; none where a path goes past them all, as a skip does.
+
+    A matrix is no scale. `below` and `above` are tensors of the graph, of which nothing need be kept; `above` None
+    stands for the loss.
+    """
+    scales = {
+        edge.node: name
+        for name, parameter in parameters.items()
+        if parameter.ndim < 2 and parameter.numel() and (edge := edge_of(parameter)) is not None
+        and edge.node in graph.order and not parameter.any()
+    }  # fmt: skip
+    if not scales:
+        return ()
+    names = {}
+    waiting = [above.node if above is not None else graph.nodes[-1]]
+    visited = set(waiting)
+    while waiting:
+        node = waiting.pop()
+        if node is below.node:
+            return ()
+        zero = [scales[leaf] for factor in _factors(node) if (leaf := _leaf(factor)) in scales]
+        if zero:
+            names[zero[0]] = graph.order[node]
+            continue
+        for child, _ in node.next_functions:
+            if child is not None and child not in visited and graph.down.get(child):
+                visited.add(child)
+                waiting.append(child)
+    return tuple(sorted(names, key=lambda name: names[name]))
+
+
+def _factors(node: Node) -> Iterator[Node]:
+    """Yield what an operation multiplies by, of those that have a gradient."""
+    name, children = operation(node), [child for child, _ in node.next_functions]
+    factors = children[1:2] if name in NORMS else children if name == "Mul" else children[1:] * (name == "Addcmul")
+    yield from (factor for factor in factors if factor is not None)
+
+
+def _leaf(node: Node) -> Node:
+    while operation(node) in _RESHAPED and node.next_functions and node.next_functions[0][0] is not None:
+        node = node.next_functions[0][0]
+    return node
