@@ -29,6 +29,13 @@ ACTIVATIONS: dict[str, float] = {
 NORMS = frozenset({
     "NativeBatchNorm", "NativeLayerNorm", "NativeGroupNorm", "FusedRmsNorm", "CudnnBatchNorm", "MkldnnBatchNorm",
 })  # fmt: skip
+_SOFTMAX = frozenset({"Softmax", "SafeSoftmax"})
+_PRODUCTS = frozenset({"Bmm", "Mm", "Matmul", "Baddbmm", "Addmm"})
+_BETWEEN = frozenset({
+    "View", "UnsafeView", "Reshape", "ReshapeAlias", "Expand", "Transpose", "Permute", "T", "Squeeze", "Unsqueeze",
+    "Alias", "Clone", "ToCopy", "NativeDropout", "Mul", "Div", "MaskedFill", "Where",
+})  # fmt: skip
+"""What stands between an attention matrix and the values it is multiplied by."""
 _FLAT = 1 / 20
 """A unit counts as saturated where its slope is below this share of the activation's largest."""
 _CHANNELS_FIRST = ("Convolution", "BatchNorm", "GroupNorm", "Pool", "Mkldnn")
@@ -148,26 +155,38 @@ def _unit_axis(node: Node, dimensions: int) -> int:
 def attention_entropy(nodes: Iterable[Node]) -> float:
     """Return the mean entropy of the rows of all attention matrices among `nodes`, over ln T of their T columns.
 
-    1: every token attends to all alike; 0: to one. NaN without attention. A row that is masked counts with the tokens
-    that it may attend to.
+    1: every token attends to all alike; 0: to one. NaN without attention: a softmax that no matrix is multiplied by, as
+    one over experts or classes, is none. A row that is masked counts with the tokens that it may attend to.
     """
-    entropies = [entropy for node in nodes for entropy in _entropies(node)]
+    names = {node: operation(node) for node in nodes}
+    weights = {_below_dropout(child) for node, name in names.items() if name in _PRODUCTS
+               for child, _ in node.next_functions if child is not None}  # fmt: skip
+    entropies = [
+        entropy
+        for node, name in names.items()
+        if name.startswith("ScaledDotProduct") or (name in _SOFTMAX and node in weights)
+        for entropy in _entropies(node)
+    ]
     return sum(entropies) / len(entropies) if entropies else math.nan
+
+
+def _below_dropout(node: Node) -> Node:
+    """Return what lies below reshaping, casts and dropout: of an attention matrix its softmax."""
+    while operation(node) in _BETWEEN and node.next_functions and node.next_functions[0][0] is not None:
+        node = node.next_functions[0][0]
+    return node
 
 
 def _entropies(node: Node) -> Iterable[float]:
     name = operation(node)
     try:
-        if name in ("Softmax", "SafeSoftmax"):
-            weights = node._saved_result.detach()  # type: ignore[attr-defined]
-        elif name.startswith("ScaledDotProduct"):
-            weights = _weights_of(node)
-        else:
-            return
+        weights = node._saved_result.detach() if name in _SOFTMAX else _weights_of(node)  # type: ignore[attr-defined]
     except RuntimeError:  # changed in place since
         return
     if weights is None or weights.ndim < 3 or weights.shape[-1] < 2:
         return
+    if name in _SOFTMAX and getattr(node, "_saved_dim", -1) not in (-1, 2**64 - 1, weights.ndim - 1):
+        return  # over something else than the tokens that a row attends to
     allowed = (weights > 0).sum(-1)
     rows = torch.special.entr(weights).sum(-1) / allowed.clamp(min=2).log()
     rows = rows[allowed > 1]

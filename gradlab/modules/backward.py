@@ -111,9 +111,9 @@ def go_back(
         exponent = exponents.get(place.node) if place is not None else None
         if gradient is not None and exponent is not None:
             logs[name] = _log(_norm(gradient)) + exponent * _LN2
-    for edge, gradient in zip(inputs, arrived[len(with_gradient) :], strict=False):
-        if edge is not None and gradient is not None and (exponent := exponents.get(edge.node)) is not None:
-            blocks[edge] = _block_gradient(gradient, _norm(gradient), exponent, smallest, products=products)
+    for leaf, gradient in zip(inputs, arrived[len(with_gradient) :], strict=False):
+        if leaf is not None and gradient is not None and (exponent := exponents.get(leaf.node)) is not None:
+            blocks[leaf] = _block_gradient(gradient, _norm(gradient), exponent, smallest, products=products)
     return Gradients(blocks, logs)
 
 

@@ -20,7 +20,7 @@ _DEEP = 20
 
 def batch_statistics(measured: Measured) -> Iterator[Cause]:
     """Yield the batch norms on the statistics of the batch, where blocks with them and without a skip explode."""
-    places = [p for p, block in enumerate(measured.blocks) if block.batch_values and not block.joined]
+    places = [p for p, block in enumerate(measured.blocks) if block.batch_values and block.is_cut and not block.joined]
     evidence = measured.factor(places)
     if measured.verdict != "exploding" or not evidence or math.log(evidence["factor per block"]) < _GROWS:
         return
@@ -64,7 +64,9 @@ def untouched_statistics(measured: Measured) -> Iterator[Cause]:
 
 def missing_skip(measured: Measured) -> Iterator[Cause]:
     """Yield that a deep stack has no skip anywhere."""
-    plain = [place for place, block in enumerate(measured.blocks) if block.weights and not block.joined]
+    plain = [
+        place for place, block in enumerate(measured.blocks) if block.weights and block.is_cut and not block.joined
+    ]
     branches = any(use.ends_branch for use in measured.first.weight_uses)
     if (
         len(plain) < max(_DEEP, len(measured.blocks))

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from gradlab.modules.causes_record import Cause, Measured
+from gradlab.record import Floats
 
 __all__ = ["collapses", "copies", "norm_after_add", "rank_collapse", "saturated_attention"]
 
@@ -25,17 +26,24 @@ def collapses(measured: Measured) -> bool:
 
     Where tokens are not averaged, biases that outgrow the data make them alike too, and take no gradient away.
     """
-    cosine = measured.mean("token_cosine")
+    cosine = _of_cuts(measured)
     known = np.flatnonzero(~np.isnan(cosine))
     attends = not np.isnan(measured.mean("attention_entropy")).all()
     return attends and len(known) > 1 and cosine[known[0]] < _DIFFERENT and cosine[known[-1]] > _ALIKE
+
+
+def _of_cuts(measured: Measured) -> Floats:
+    """Return the mean cosine between tokens of every block, `[L]`; NaN for what is not a cut, as the output of a branch
+    that another one goes past."""
+    cosine = measured.mean("token_cosine")
+    return np.where([block.is_cut for block in measured.blocks], cosine, np.nan)
 
 
 def rank_collapse(measured: Measured) -> Iterator[Cause]:
     """Yield the first block after which all tokens of a sequence are alike."""
     if not collapses(measured):
         return
-    cosine = measured.mean("token_cosine")
+    cosine = _of_cuts(measured)
     alike = [place for place in range(len(cosine)) if cosine[place] > _ALIKE]
     place, first = alike[0], int(np.flatnonzero(~np.isnan(cosine))[0])
     evidence = {"token cosine": float(cosine[-1]) if not math.isnan(cosine[-1]) else float(cosine[alike[-1]]),

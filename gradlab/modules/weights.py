@@ -23,6 +23,8 @@ _PASSED = frozenset({
 })  # fmt: skip
 """Operations between a map and its activation that leave it one: reshaping, dropout, the add of a bias, pooling."""
 _FURTHEST = 12
+_LOOKED_AT = 64
+"""Values: of so many draws in bfloat16, of eight bits, some sixty differ."""
 
 
 def weight_uses(capture: Capture, graph: Graph) -> tuple[WeightUse, ...]:
@@ -64,8 +66,8 @@ def weight_uses(capture: Capture, graph: Graph) -> tuple[WeightUse, ...]:
 def equal_weights(parameters: Mapping[str, torch.Tensor]) -> tuple[tuple[str, ...], ...]:
     """Return the names of different matrices and kernels with the same value in every element, group by group.
 
-    Constant ones (zeros, ones) do not count: an initialisation that draws nothing is no copy. A weight that several
-    modules share is one parameter and none either.
+    What is not drawn does not count: zeros and ones, a unit matrix, the same numbers in every row are no copy of one
+    another. A weight that several modules share is one parameter and none either.
     """
     alike: dict[tuple[object, ...], list[str]] = {}
     for name, tensor in parameters.items():
@@ -74,12 +76,19 @@ def equal_weights(parameters: Mapping[str, torch.Tensor]) -> tuple[tuple[str, ..
             alike.setdefault((*tensor.shape, *first), []).append(name)
     groups: list[list[str]] = []
     for names in alike.values():
-        if len(names) < 2 or (tensor := parameters[names[0]].detach()).eq(tensor.flatten()[0]).all():
+        if len(names) < 2 or not _is_drawn(tensor := parameters[names[0]].detach()):
             continue
         equal = [names[0], *(name for name in names[1:] if torch.equal(tensor, parameters[name].detach()))]
         if len(equal) > 1:
             groups.append(equal)
     return tuple(map(tuple, groups))
+
+
+def _is_drawn(tensor: torch.Tensor) -> bool:
+    """Return whether the values look like draws of a continuous distribution: most of them differ."""
+    values = tensor.flatten()
+    some = values[:: max(1, len(values) // _LOOKED_AT)]
+    return 2 * len(set(some.tolist())) > len(some)
 
 
 def _transposed(call: Call, weight: torch.Tensor) -> bool:
