@@ -90,7 +90,7 @@ class Run:
                 name for name in names if choice in name
             ]
             if not names and choice.startswith("decoder"):  # which a model makes of its labels
-                tables = lookups(nodes)
+                tables = lookups(nodes, self._entries())
                 names = [name for name, tensor in self.inputs.items()
                          if any(shifts(indices, tensor) for _, indices in tables)]  # fmt: skip
             if not names:
@@ -103,10 +103,15 @@ class Run:
             candidates = [name for name in candidates if 2 * dependent[name] >= most]
         return next(((name, entered[name]) for name in candidates), (names[0] if names else "", []))
 
+    def _entries(self) -> list[Node]:
+        """Return the nodes of the floating inputs."""
+        edges = (edge_of(leaf) for leaf in self.leaves.values() if leaf.requires_grad)
+        return [edge.node for edge in edges if edge is not None]
+
     def entered(self, nodes: Collection[Node]) -> dict[str, list[Edge]]:
         """Return where each input enters the graph; those that do not are left out."""
         present = set(nodes)
-        tables = lookups(nodes)
+        tables = lookups(nodes, self._entries())
         places: dict[str, list[Edge]] = {}
         for name, tensor in self.inputs.items():
             if name in self.leaves:

@@ -11,17 +11,33 @@ from torch.autograd.graph import Node
 __all__ = ["looks_up", "looks_up_part", "lookups", "shifts"]
 
 
-def lookups(nodes: Collection[Node]) -> list[tuple[Node, list[Tensor]]]:
-    """Return the nodes that take rows of a table, with the indices by which they do."""
-    return [(node, indices) for node in nodes if (indices := [*_indices(node)])]
+def lookups(nodes: Collection[Node], entries: Collection[Node]) -> list[tuple[Node, list[Tensor]]]:
+    """Return the nodes that take rows of a table, with the indices by which they do.
+
+    What takes rows of something that depends on an input is none: the values of the nodes that edges of a graph lead
+    to, or the logit of a label. `nodes`: each after what it depends on; `entries`: where floating inputs enter.
+    """
+    taking = {node: indices for node in nodes if (indices := [*_indices(node)])}
+    if not taking:
+        return []
+    dependent = {*entries}
+    tables = []
+    for node in nodes:
+        if any(child in dependent for child, _ in node.next_functions):
+            dependent.add(node)
+        elif node in taking:
+            tables.append((node, taking[node]))
+            dependent.add(node)
+    return tables
 
 
 def looks_up(saved: Sequence[Tensor], indices: Tensor) -> bool:
-    """Return whether a node takes rows of a table at these indices, or at a view or a copy of them."""
+    """Return whether a node takes rows of a table at these indices, at a view or a copy of them, or at their sum with
+    an offset for each column: of one table for all categories."""
     return any(
         index.dtype == indices.dtype
         and index.numel() == indices.numel()
-        and (index.data_ptr() == indices.data_ptr() or _equal(index, indices))
+        and (index.data_ptr() == indices.data_ptr() or _equal(index, indices) or _offset(index, indices))
         for index in saved
     )
 
@@ -66,3 +82,11 @@ def _equal(index: Tensor, indices: Tensor) -> bool:
     """Return whether two tensors have the same values in the same order, or transposed."""
     candidates = [indices, indices.mT] if indices.ndim == 2 else [indices]
     return any(torch.equal(index.flatten(), candidate.flatten()) for candidate in candidates)
+
+
+def _offset(index: Tensor, indices: Tensor) -> bool:
+    """Return whether two tensors of several rows differ by the same numbers in every row."""
+    if index.shape != indices.shape or index.ndim != 2 or len(index) < 2:
+        return False
+    difference = index - indices
+    return bool((difference == difference[:1]).all())

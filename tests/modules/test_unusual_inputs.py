@@ -102,6 +102,42 @@ def test_the_columns_of_an_input_are_its_parts() -> None:
     assert [block.name for block in profile.blocks] == [f"net.blocks.{place}" for place in range(5)]
 
 
+class OneTable(nn.Module):
+    """One table for all columns, those of each behind those of the one before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table, self.net = nn.Embedding(30, WIDTH), Net()
+        self.register_buffer("offsets", torch.tensor([0, 10, 20]))
+
+    def forward(self, columns: Tensor, values: Tensor) -> Tensor:
+        y: Tensor = self.net(self.table(columns + self.offsets).sum(1)) * values
+        return y
+
+
+def test_categories_with_an_offset_for_each_column() -> None:
+    columns = torch.randint(10, (4, 3), generator=torch.Generator().manual_seed(0))
+    profile = measure(OneTable(), {"columns": columns, "values": torch.ones(4, 1)})
+    assert profile.source == "columns"
+    assert len(profile.blocks) == 5
+
+
+def test_the_edges_of_a_graph_and_labels_are_no_tables() -> None:
+    torch.manual_seed(0)
+    data = Graph(**parts())
+    profile = measure(Convolutions(), data)
+    assert not any("edge_index" in note for note in profile.notes)
+
+    class Labelled(Categories):
+        def forward(self, columns: Tensor, targets: Tensor) -> Tensor:  # type: ignore[override]
+            return -super().forward(columns).log_softmax(1).gather(1, targets[:, None]).mean()
+
+    batch = {"targets": torch.tensor([0, 2, 1]), "columns": torch.tensor([[1, 2, 3], [4, 5, 6], [7, 8, 9]])}
+    profile = measure(Labelled(), batch)
+    assert profile.source == "columns"
+    assert not any("targets" in note for note in profile.notes)
+
+
 class Series(nn.Module):
     """A net of numbers, and of a category that enters behind it."""
 
