@@ -20,18 +20,23 @@ _MAPS = "nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d"
 _KINDS = ("Linear", "Conv1d", "Conv2d", "Conv3d")
 _DRAW = """\
 for module in model.modules():
-    if isinstance(module, {maps}):
+    if {is_map}:
         {draw}
         if module.bias is not None:
             nn.init.zeros_(module.bias)
 """
 _UNIT_VARIANCE = """\
+scaled = set()
+
 def scale(module, inputs, output):
+    if module in scaled:  # it is called several times
+        return output
+    scaled.add(module)
     with torch.no_grad():
         module.weight.div_(output.std())
     return output / output.std()
 
-hooks = [m.register_forward_hook(scale) for m in model.modules() if isinstance(m, {maps})]
+hooks = [module.register_forward_hook(scale) for module in model.modules() if {is_map}]
 with torch.no_grad():
     forward()
 for hook in hooks:
@@ -92,7 +97,7 @@ _RECTIFIERS = frozenset({
 })  # fmt: skip
 """Activations that keep about half of the signal: He's initialisation is for them."""
 _NORMS = {
-    "Linear": "nn.LayerNorm(module.out_features)",
+    "Linear": "nn.LayerNorm(len(module.weight))",
     "Conv1d": "nn.BatchNorm1d(module.out_channels)",
     "Conv2d": "nn.BatchNorm2d(module.out_channels)",
     "Conv3d": "nn.BatchNorm3d(module.out_channels)",
@@ -104,7 +109,7 @@ _SAXE = "Saxe 2013, arXiv 1312.6120"
 
 def changes(model: nn.Module, profile: ModuleProfile) -> Iterator[Change]:
     """Yield the changes that apply to a model; `profile` tells what its weights are followed by."""
-    yield from _initialisations(profile)
+    yield from _initialisations(model, profile)
     if profile.copies:
         yield Change(
             "draw the weights of every layer anew: some blocks start as copies of one another",
@@ -123,7 +128,7 @@ def changes(model: nn.Module, profile: ModuleProfile) -> Iterator[Change]:
         )
 
 
-def _initialisations(profile: ModuleProfile) -> Iterator[Change]:
+def _initialisations(model: nn.Module, profile: ModuleProfile) -> Iterator[Change]:
     uses = [use for use in profile.weight_uses if use.kind in _KINDS]
     if not uses:
         return
@@ -133,17 +138,28 @@ def _initialisations(profile: ModuleProfile) -> Iterator[Change]:
     name = "He's" if rectified else "LeCun's"
     kaiming = f'nn.init.kaiming_normal_(module.weight, nonlinearity="{nonlinearity}")'
     orthogonal = f"nn.init.orthogonal_(module.weight, gain={gain})"
-    yield Change(f"{name} initialisation", source, _IMPORTS + _DRAW.format(maps=_MAPS, draw=kaiming))
-    code = _IMPORTS + _DRAW.format(maps=_MAPS, draw=orthogonal)
+    yield Change(f"{name} initialisation", source, _IMPORTS + _DRAW.format(is_map=_is_map(model), draw=kaiming))
+    code = _IMPORTS + _DRAW.format(is_map=_is_map(model), draw=orthogonal)
     yield Change(f"orthogonal initialisation with gain {gain}", _SAXE, code)
     yield Change(
         "orthogonal weights scaled to unit variance, layer by layer (LSUV)", "Mishkin 2015, arXiv 1511.06422",
-        code + "\n" + _UNIT_VARIANCE.format(maps=_MAPS),
+        code + "\n" + _UNIT_VARIANCE.format(is_map=_is_map(model)),
     )  # fmt: skip
 
 
+def _is_map(model: nn.Module) -> str:
+    """Return the condition for a module to be a map, also of a package that has a `Linear` of its own."""
+    own = {
+        type(module).__name__
+        for module in model.modules()
+        if type(module).__name__ in _KINDS and not isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d)
+    }
+    names = "".join(f' or type(module).__name__ == "{name}"' for name in sorted(own))
+    return f"isinstance(module, {_MAPS}){names}"
+
+
 def _activations(model: nn.Module) -> Iterator[Change]:
-    he = _DRAW.format(maps=_MAPS, draw='nn.init.kaiming_normal_(module.weight, nonlinearity="relu")')
+    he = _DRAW.format(is_map=_is_map(model), draw='nn.init.kaiming_normal_(module.weight, nonlinearity="relu")')
     kinds = {type(module) for module in model.modules()}
     if kinds & {nn.Sigmoid, nn.Tanh, nn.Softsign, nn.Hardtanh, nn.Hardsigmoid}:
         saturating = "nn.Sigmoid | nn.Tanh | nn.Softsign | nn.Hardtanh | nn.Hardsigmoid"

@@ -75,7 +75,7 @@ class BlockNumbers:
     operation: str = ""
     """What made its output: ``Add``, ``NativeLayerNorm``."""
     joined: bool = False
-    """Whether several paths lead from the block below to its output: a skip, or branches side by side."""
+    """Whether of several paths from the block below to its output one goes past all matrices and kernels: a skip."""
     slopes: tuple[Slopes, ...] = ()
     """Of its activations, those with most elements first."""
     norms: tuple[str, ...] = ()

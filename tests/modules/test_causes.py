@@ -210,6 +210,29 @@ def test_batch_norm_over_few_values() -> None:
     assert not any("as few as" in cause.what for cause in causes_of(model, x(128)))
 
 
+class Neighbours(nn.Module):
+    """A map of each feature vector and its neighbour's, as graph networks have it: several paths; `skip`: one more."""
+
+    def __init__(self, *, skip: bool) -> None:
+        super().__init__()
+        self.map, self.skip = nn.Linear(64, 32), skip
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = self.map(torch.cat([x, x.roll(1, 0) - x], 1)).relu()
+        return x + y if self.skip else y
+
+
+@pytest.mark.parametrize("skip", [False, True])
+def test_several_paths_through_a_map_are_no_skip(skip: bool) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(*[Neighbours(skip=skip) for _ in range(24)], nn.Linear(32, 4))
+    result = gl.probe(model, torch.randn(16, 32))
+    assert len(result.blocks) == 24
+    assert [block.joined for block in result.result.profiles[0].blocks[1:]] == [skip] * 23
+    assert result.verdict == ("healthy" if skip else "vanishing")
+    assert any("too small" in cause.what for cause in result.result.causes) is not skip
+
+
 class NormOfOne(nn.Module):
     def __init__(self) -> None:
         super().__init__()

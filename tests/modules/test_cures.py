@@ -105,6 +105,45 @@ def test_a_warm_up_is_tried_where_there_is_a_loss(x: Tensor) -> None:
     assert cure.after.log_survival == pytest.approx(after, abs=1e-4)
 
 
+def test_a_map_of_a_package_of_its_own_is_drawn_anew_too(x: Tensor) -> None:
+    class Linear(nn.Module):  # as torch_geometric has it
+        def __init__(self) -> None:
+            super().__init__()
+            inner = nn.Linear(32, 32)
+            self.weight, self.bias = inner.weight, inner.bias
+
+        def forward(self, x: Tensor) -> Tensor:
+            return nn.functional.linear(x, self.weight, self.bias)
+
+    torch.manual_seed(0)
+    model = nn.Sequential(*[layer for _ in range(20) for layer in (Linear(), nn.ReLU())], nn.Linear(32, 5))
+    result = gl.probe(model, x)
+    assert result.verdict == "vanishing"
+    assert named(result.cure(), "He's initialisation").after.verdict == "healthy"
+
+
+def test_a_layer_that_is_called_again_is_scaled_once() -> None:
+    class Shared(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.readout = nn.Linear(32, 32), nn.Linear(32, 5)
+
+        def forward(self, x: Tensor) -> Tensor:
+            for _ in range(10):
+                x = self.layer(x).tanh()
+            y: Tensor = self.readout(x)
+            return y
+
+    torch.manual_seed(0)
+    x = torch.randn(16, 32)
+    cure = named(gl.probe(Shared(), x).cure(), "LSUV")
+    model = Shared()
+    exec(cure.code, {"model": model, "forward": lambda: model(x)})
+    with torch.no_grad():
+        assert float(model.layer(x).std()) == pytest.approx(1, rel=1e-5)
+    assert cure.after.verdict == "healthy"
+
+
 def test_a_model_that_cannot_be_copied(x: Tensor) -> None:
     model = stack(nn.ReLU, 3)
     model.handle = threading.Lock()
