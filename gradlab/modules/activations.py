@@ -71,7 +71,7 @@ def unit_counts(nodes: Iterable[Node]) -> UnitCounts:
     """Return the counts over all activations among `nodes`; call before the graph is freed."""
     elements = saturated = units = dead = 0
     kinds: dict[str, tuple[int, int, float]] = {}
-    """Elements, saturated ones and the sum of squared slopes."""
+    """Elements, saturated ones (of ReLU6 those at 6: below 0 it is flat by design) and the sum of squared slopes."""
     for node in nodes:
         name = operation(node)
         if name not in ACTIVATIONS:
@@ -83,7 +83,8 @@ def unit_counts(nodes: Iterable[Node]) -> UnitCounts:
         elements += size
         saturated += flat
         before = kinds.get(name, (0, 0, 0.0))
-        kinds[name] = (before[0] + size, before[1] + flat, before[2] + squares)
+        bounded = _at_the_top(node) if name == "Hardtanh" else None
+        kinds[name] = (before[0] + size, before[1] + (flat if bounded is None else bounded), before[2] + squares)
         units += units_here
         dead += flat_units
     slopes = [
@@ -122,6 +123,17 @@ def _relu(node: Node) -> tuple[int, int, float, int, int] | None:
     flat = (result <= 0).sum([other for other in range(result.ndim) if other != axis])
     below, of_unit = int(flat.sum()), result.numel() // max(1, len(flat))
     return result.numel(), below, float(result.numel() - below), len(flat), int((flat == of_unit).count_nonzero())
+
+
+def _at_the_top(node: Node) -> int | None:
+    """Return the number of elements at the upper bound of a ReLU6; None for a hardtanh with another lower bound than 0,
+    and where that cannot be told."""
+    if node._saved_min_val != 0:  # type: ignore[attr-defined]
+        return None
+    try:
+        return int((node._saved_self >= node._saved_max_val).count_nonzero())  # type: ignore[attr-defined]
+    except RuntimeError:  # changed in place since
+        return None
 
 
 def _slope(node: Node) -> Tensor | None:

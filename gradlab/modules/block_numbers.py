@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -18,10 +18,10 @@ from gradlab.modules.capture import Capture
 from gradlab.modules.forms import Forms
 from gradlab.modules.graph import Edge, Graph, edge_of, operation
 from gradlab.modules.isolation import Isolated
+from gradlab.modules.masking import masking
 from gradlab.modules.parts import Form
 from gradlab.modules.profile import BlockNumbers, Head, Slopes
 from gradlab.modules.token_numbers import cosine_spread, size_ratio, token_cosine, token_products
-from gradlab.modules.zero_scales import masking_scales
 
 __all__ = ["joint", "numbers_of"]
 
@@ -76,20 +76,17 @@ def numbers_of(
     head = {name: parameters[name] for name in above}
     weights = [name for name, tensor in head.items() if tensor.ndim > 1]
     size = sum(tensor.numel() for tensor in head.values())
-    zero_weights = _zero(head, weights)
+    zero_weights: tuple[str, ...] = ()
     zero = [place for place, block in enumerate(numbers) if block.connected and block.log_grad_norm == -math.inf]
     if zero and (below := blocks[zero[-1]][1]) is not None:
         following = zero[-1] + 1
+        edge = blocks[following][1] if following < len(blocks) else None
+        names = masking(graph, parameters, below, edge)
         if following < len(blocks):
-            scales = masking_scales(graph, parameters, below, blocks[following][1])
-            numbers[following] = replace(numbers[following], zero_weights=(*numbers[following].zero_weights, *scales))
+            numbers[following] = replace(numbers[following], zero_weights=names)
         else:
-            zero_weights += masking_scales(graph, parameters, below, None)
+            zero_weights = names
     return tuple(numbers), Head(size, tuple(weights), zero_weights), gradients.parameters
-
-
-def _zero(parameters: Mapping[str, Tensor], names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(name for name in names if not parameters[name].any())
 
 
 _DETACHED = Form(unknown="no path leads from the loss to it")
@@ -233,7 +230,7 @@ def _block(
         if weights
         else math.nan,
         weights=tuple(weights),
-        zero_weights=_zero(weights, weights),
+        zero_weights=(),
         operation=edge.operation if edge is not None else "",
         joined=segment.joined and block.is_cut,
         slopes=segment.slopes,

@@ -12,7 +12,8 @@ from gradlab.modules.profile import Slopes, WeightUse
 
 __all__ = ["dead_units", "outlier", "saturation", "weight_scale"]
 
-_BOUNDED = {"Sigmoid": "sigmoid", "Hardsigmoid": "hardsigmoid", "Tanh": "tanh", "Hardtanh": "hardtanh", "Erf": "erf"}
+_BOUNDED = {"Sigmoid": "sigmoid", "Hardsigmoid": "hardsigmoid", "Tanh": "tanh", "Hardtanh": "hardtanh or ReLU6",
+            "Erf": "erf"}  # fmt: skip
 """Activations that are flat on both sides."""
 _SPREADS = 6.0
 """Robust standard deviations from the median: of 1000 normal factors none is that far (2e-6)."""

@@ -69,7 +69,7 @@ class BlockNumbers:
     weights: tuple[str, ...]
     """Names of its matrices and kernels."""
     zero_weights: tuple[str, ...]
-    """Those of them that are zero in every element."""
+    """Names of weights and scales of zero in every element that the gradient ends by, at the block above that place."""
     underflow: float = 0.0
     """Share of the gradient's elements that are not zero, yet below the smallest magnitude that was asked for."""
     operation: str = ""
@@ -129,7 +129,7 @@ class Head:
     parameters: int
     weights: tuple[str, ...]
     zero_weights: tuple[str, ...]
-    """Names of its matrices and kernels, and of those that are zero in every element."""
+    """Names of its matrices and kernels, and of weights of zero that the gradient ends by."""
 
 
 @dataclass(frozen=True, slots=True)

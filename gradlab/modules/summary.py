@@ -13,7 +13,7 @@ from gradlab.modules.profile import ModuleProfile
 from gradlab.record import Floats
 from gradlab.results.statistics import mean_interval, slope
 
-__all__ = ["DEAD_VERDICTS", "Summary", "log_grad_norms", "summarise", "summary_of", "verdict"]
+__all__ = ["DEAD_VERDICTS", "Summary", "last_reached", "log_grad_norms", "summarise", "summary_of", "verdict"]
 
 DEAD_VERDICTS = ("nonfinite", "detached", "masked", "dead")
 
@@ -43,13 +43,20 @@ def log_grad_norms(profile: ModuleProfile) -> Floats:
     return np.array([block.log_grad_norm for block in profile.blocks])
 
 
+def last_reached(log_g: Floats) -> int:
+    """Return the place of the block that survival compares the first with, of ln g `[..., L]`: the last, without blocks
+    at the side that no gradient arrives at, as heads of a detector that finds nothing. The last where none has one."""
+    reached = np.flatnonzero(~np.isneginf(log_g.reshape(-1, log_g.shape[-1])).any(0))
+    return int(reached[-1]) if len(reached) else log_g.shape[-1] - 1
+
+
 def verdict(profile: ModuleProfile, *, vanish: float = 1e-3, explode: float = 1e3) -> str:
     """Return the verdict on one profile: the first of these that holds.
 
     ``nonfinite``: the loss or a gradient; ``detached``: no path leads from the loss to a block; ``masked``: the
     gradient is exactly zero at and below a block whose way to the loss goes through a weight that is exactly zero;
     ``dead``: exactly zero otherwise, unless it is so only at blocks that are no cuts and not the first; ``vanishing``
-    and ``exploding``: g_1/g_L beyond the thresholds; ``healthy``.
+    and ``exploding``: g_1/g_L beyond the thresholds, see `last_reached`; ``healthy``.
     """
     log_g = log_grad_norms(profile)
     if not len(log_g) or not math.isfinite(profile.loss) or np.isnan(log_g).any() or np.isposinf(log_g).any():
@@ -60,7 +67,7 @@ def verdict(profile: ModuleProfile, *, vanish: float = 1e-3, explode: float = 1e
     # of a block at the side alone the others do not depend: what is below them has a gradient
     if len(zero) and (zero[0] == 0 or any(profile.blocks[place].is_cut for place in zero)):
         return "masked" if masking_weights(profile) else "dead"
-    log_survival = log_g[0] - log_g[-1]
+    log_survival = log_g[0] - log_g[last_reached(log_g)]
     if log_survival < math.log(vanish):
         return "vanishing"
     return "exploding" if log_survival > math.log(explode) else "healthy"
@@ -84,7 +91,7 @@ def summarise(profiles: Sequence[ModuleProfile], *, vanish: float = 1e-3, explod
 def summary_of(log_g: Floats, verdicts: tuple[str, ...]) -> Summary:
     """Return the summary of ln g `[S, L]` of some seeds, and the verdict on each."""
     with np.errstate(invalid="ignore"):
-        survival = log_g[:, 0] - log_g[:, -1] if log_g.shape[1] else np.full(len(log_g), np.nan)
+        survival = log_g[:, 0] - log_g[:, last_reached(log_g)] if log_g.shape[1] else np.full(len(log_g), np.nan)
     decays, errors = (-1 * part if place == 0 else part for place, part in enumerate(slope(fitted_blocks(log_g))))
     mean, interval = _interval(survival)
     decay, decay_interval = _interval(decays)

@@ -276,6 +276,9 @@ def test_a_zero_beside_the_other_blocks_is_said_and_is_no_verdict() -> None:
     said = " ".join(result.conclusions)
     assert "The gradient is exactly zero at gate, beside the others." in said
     assert "nan" not in said
+    result = gl.probe(OneChoice(), torch.randn(4, 8), blocks=["first", "gate"])
+    assert (result.verdict, result.log10_survival, result.blocks.survival[0]) == ("healthy", 0.0, 1.0)
+    assert "(first) over that at the last block that has one (first)" in result.conclusions[0]
 
 
 def test_tokens_that_biases_make_alike_lose_no_gradient_by_it() -> None:

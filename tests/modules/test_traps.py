@@ -236,14 +236,40 @@ def test_a_scale_of_zero_on_the_only_way_masks(scaled: str, x: Tensor) -> None:
     assert result.blocks.log10_grad_norm.tolist()[:3] == [-math.inf] * 3
 
 
-def test_a_scale_of_zero_in_a_branch_does_not_explain_dead_units(x: Tensor) -> None:
-    model = Net()
-    branch = nn.Sequential(nn.Linear(WIDTH, WIDTH), norm := nn.LayerNorm(WIDTH))
-    nn.init.zeros_(norm.weight)
-    model.blocks[2].second = branch
-    stack = nn.Sequential(*model.blocks[:3], dead := nn.Linear(WIDTH, WIDTH), nn.ReLU(), *model.blocks[3:])
-    nn.init.constant_(dead.bias, -100.0)
-    assert gl.probe(stack, x, blocks="weights").verdict == "dead"
+@pytest.mark.parametrize("zero", ["scale", "matrix"])
+def test_zeros_in_a_branch_do_not_explain_dead_units(zero: str, x: Tensor) -> None:
+    blocks = [Block() for _ in range(4)]
+    if zero == "scale":
+        blocks[2].second = nn.Sequential(nn.Linear(WIDTH, WIDTH), norm := nn.LayerNorm(WIDTH))
+        nn.init.zeros_(norm.weight)
+    else:
+        nn.init.zeros_(blocks[2].second.weight)
+    dead = nn.Sequential(nn.Linear(WIDTH, WIDTH), nn.ReLU())
+    nn.init.constant_(dead[0].bias, -100.0)
+    model = nn.Sequential(*blocks[:2], nn.Sequential(dead, blocks[2]), blocks[3])
+    result = gl.probe(model, x, blocks=["0", "1", "2", "3"])
+    assert result.blocks.log10_grad_norm.tolist()[:2] == [-math.inf] * 2
+    assert result.verdict == "dead"
+
+
+def test_zeros_beside_the_chain_are_not_said_to_mask_it(x: Tensor) -> None:
+    """A condition that starts at zero is added; what ends the gradient is the readout."""
+
+    class Conditioned(Net):
+        def __init__(self) -> None:
+            super().__init__()
+            self.condition = nn.Linear(WIDTH, WIDTH)
+            nn.init.zeros_(self.condition.weight)
+            nn.init.zeros_(self.readout.weight)
+
+        def forward(self, x: Tensor) -> Tensor:
+            for block in self.blocks:
+                x = block(x)
+            return self.readout(x + self.condition(torch.ones(WIDTH)))
+
+    result = gl.probe(Conditioned(), x)
+    assert result.verdict == "masked"
+    assert result.result.report.causes[0].what.startswith("readout.weight is zero in every element")
 
 
 def test_the_gradient_of_the_input_itself(x: Tensor) -> None:

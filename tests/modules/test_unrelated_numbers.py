@@ -117,3 +117,17 @@ def test_a_cut_that_is_one_number() -> None:
     result = gl.probe(WithLoss(), torch.randn(4, WIDTH), blocks="cuts")
     assert math.log(2) in [pytest.approx(block.log_grad_norm) for block in result.result.profiles[0].blocks]
     assert result.verify() < 1e-12
+
+
+def test_relu6_is_flat_below_zero_by_design() -> None:
+    """In a stack that shrinks what it hands on, half of the elements are below 0, and none at 6."""
+
+    def flat(*layers: nn.Module) -> list[float]:
+        torch.manual_seed(0)
+        model = nn.Sequential(*[layer for _ in range(4) for layer in (nn.Linear(WIDTH, WIDTH), *layers)])
+        blocks = measure(model, 0.1 * torch.randn(64, WIDTH)).blocks
+        return [kind.saturated for block in blocks for kind in block.slopes]
+
+    assert flat(nn.ReLU6(inplace=True)) == flat(nn.ReLU6()) == [0.0] * 4
+    assert flat(nn.Hardtanh(0.0, 0.01))[0] == pytest.approx(0.5, abs=0.15)
+    assert flat(nn.Hardtanh(-0.01, 0.01))[0] > 0.8

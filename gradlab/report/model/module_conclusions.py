@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gradlab.modules.causes import Cause
-from gradlab.modules.summary import Summary
+from gradlab.modules.summary import Summary, last_reached
 from gradlab.report.formatting import count, decade, joined, power
 from gradlab.report.model.module_report import ModuleReport, reached
 
@@ -38,7 +38,7 @@ def conclusions(result: ModuleReport) -> list[str]:
         return ["No gradient reached any block.", *_reservations(result)]
     norms = counted.log10_norms
     sentences = [_verdict(counted)]
-    if math.isfinite(norms[0]) and math.isfinite(norms[-1]) and len(norms) > 2:
+    if math.isfinite(norms[0]) and not math.isnan(norms[-1]) and len(norms) > 2:
         if -math.inf in norms and result.summary.verdict in ("healthy", "vanishing", "exploding"):
             sentences.append(f"The gradient is exactly zero {_below(counted)}, beside the others.")
         elif not math.isnan(result.summary.log_decay):
@@ -82,7 +82,9 @@ def _verdict(result: ModuleReport) -> str:
     survival = survival_text(summary.log_survival, summary.log_survival_interval)
     if seeds > 1 and math.isfinite(summary.log_survival_interval[0]):
         survival += " over the seeds"
-    first, last = (f"the {name} block ({names[place]})" for name, place in (("first", 0), ("last", -1)))
+    top = last_reached(np.array(result.seed_norms)) if names else 0
+    first = f"the first block ({names[0]})"
+    last = f"the last block{' that has one' * (top < len(names) - 1)} ({names[top]})"
     match summary.verdict:
         case "healthy" | "vanishing" | "exploding" if len(names) == 1:
             return "Healthy, as far as a single block can tell: survival compares the first block with the last."
@@ -146,7 +148,7 @@ def _where(result: ModuleReport) -> list[str]:
     if place is not None and not (result.blocks[place - 1]["is_cut"] and result.blocks[place]["is_cut"]):
         return []  # neither may lie below the other
     if place is None:
-        if verdict in ("vanishing", "exploding") and len(log_g) > 3:
+        if verdict in ("vanishing", "exploding") and len(log_g) > 3 and np.isfinite(log_g).all():
             return [f"It {'shrinks' if verdict == 'vanishing' else 'grows'} evenly: no block stands out."]
         return []
     log_factor = log_g[place - 1] - log_g[place]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gradlab.modules.profile import BlockNumbers, ModuleProfile
-from gradlab.modules.summary import log_grad_norms
+from gradlab.modules.summary import last_reached, log_grad_norms
 from gradlab.modules.theory import log_theory_factors
 
 __all__ = ["block_rows", "label"]
@@ -37,13 +37,14 @@ def block_rows(profiles: Sequence[ModuleProfile]) -> list[dict[str, Any]]:
     says of it. NaN where there is no number.
     """
     first = profiles[0]
-    log_g = np.stack([log_grad_norms(profile) for profile in profiles]).mean(0).tolist()
+    seed_norms = np.stack([log_grad_norms(profile) for profile in profiles])
+    log_g = seed_norms.mean(0).tolist()
     theory = np.stack([log_theory_factors(profile) for profile in profiles]).mean(0).tolist()
     calls = Counter(block.name for block in first.blocks)
     rows = []
     for place, block in enumerate(first.blocks):
         seed_blocks = [profile.blocks[place] for profile in profiles]
-        log_norm, top = log_g[place], log_g[-1]
+        log_norm, top = log_g[place], log_g[last_reached(seed_norms)]
         below = log_g[place - 1] if place else math.nan
         elements = math.prod(block.shape)
         if len(seed_blocks) == 1:
