@@ -21,6 +21,7 @@ from gradlab.modules.isolation import Isolated
 from gradlab.modules.masking import masking
 from gradlab.modules.parts import Form
 from gradlab.modules.profile import BlockNumbers, Head, Slopes
+from gradlab.modules.skips import has_skip
 from gradlab.modules.token_numbers import cosine_spread, size_ratio, token_cosine, token_products
 
 __all__ = ["joint", "numbers_of"]
@@ -136,7 +137,7 @@ def _segments(
         segments[edge] = _Segment(
             tuple(names[place]), _lowest_precision(nodes[place]), counts.saturated_share, counts.dead_share,
             attention_entropy(nodes[place]),
-            joined=_skips(graph, edges[place - 1] if place else None, edge),
+            joined=has_skip(graph, edges[place - 1] if place else None, edge, set(nodes[place])),
             slopes=counts.slopes,
             norms=tuple(operation(node) for node in nodes[place] if operation(node) in NORMS),
             batch_values=_batch_values(nodes[place]),
@@ -151,30 +152,6 @@ def _batch_values(nodes: Sequence[Node]) -> int:
     normed = [node for node in nodes if "BatchNorm" in operation(node) and getattr(node, "_saved_training", False)]
     shapes = [tuple(node._input_metadata[0].shape) for node in normed]
     return min((math.prod(shape) // max(1, shape[1]) for shape in shapes if len(shape) > 1), default=0)
-
-
-_MAPS = frozenset({"Addmm", "Mm", "Bmm", "Baddbmm", "Convolution"})
-
-
-def _skips(graph: Graph, below: Edge | None, edge: Edge) -> bool:
-    """Return whether a path from one cut up to another, of several, goes through no product with a matrix or a kernel;
-    from the source where there is none below."""
-    paths = graph.down.get(edge.node, 0)
-    if paths // max(1, graph.down.get(below.node, 1) if below is not None else 1) <= 1:
-        return False
-    waiting, visited = [edge.node], {edge.node}
-    while waiting:
-        node = waiting.pop()
-        if below is not None and node is below.node:
-            return True
-        children = [child for child, _ in node.next_functions if child is not None and graph.down.get(child)]
-        if below is None and not children:
-            return True
-        if operation(node) in _MAPS:
-            continue
-        waiting += [child for child in children if child not in visited]
-        visited.update(children)
-    return False
 
 
 def _untouched(module: nn.Module) -> bool:

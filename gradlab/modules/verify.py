@@ -12,10 +12,11 @@ from torch.autograd.graph import GradientEdge
 from gradlab.errors import UsageError
 from gradlab.modules.blocks import Block
 from gradlab.modules.chain import Blocks
+from gradlab.modules.forward import Request, chain_of, forward_pass
 from gradlab.modules.graph import Edge
 from gradlab.modules.inputs import Batch, Loss, limited
 from gradlab.modules.isolation import isolated, unwrapped
-from gradlab.modules.probe import Request, chain_of, forward_pass, names_of
+from gradlab.modules.probe import names_of
 from gradlab.modules.profile import ModuleProfile
 
 __all__ = ["largest_difference"]

@@ -16,9 +16,10 @@ from gradlab.errors import GradlabError, UsageError
 from gradlab.modules.blocks import Chain
 from gradlab.modules.capture import Capture
 from gradlab.modules.chain import Blocks, choose
+from gradlab.modules.forward import Request, forward_pass
 from gradlab.modules.graph import Edge, Graph, edge_of
 from gradlab.modules.isolation import isolated
-from gradlab.modules.probe import Request, forward_pass, names_of
+from gradlab.modules.probe import names_of
 
 __all__ = ["Site", "WatchedBlock", "WatchedChain", "watched_chain"]
 

@@ -322,6 +322,28 @@ def with_warning_ignored(form: Callable[[nn.Module], nn.Module], module: nn.Modu
         form(module)
 
 
+class Masked(nn.Module):
+    """Adds the smallest number of the format where a mask is 0, in float32, in which that of float64 is -inf."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = Net()
+
+    def forward(self, x: Tensor) -> Tensor:
+        mask = torch.ones_like(x.detach().float())
+        y: Tensor = self.net(x + (1.0 - mask) * torch.finfo(x.dtype).min)
+        return y
+
+
+def test_a_mask_that_overflows_in_float64_alone(x: Tensor) -> None:
+    model = Masked()
+    assert model(x).isfinite().all()
+    assert not model.double()(x.double()).isfinite().any()
+    profile = measure(model.float(), x)
+    assert profile.notes[0] == "measured in the model's own precision, as its values are not finite in float64"
+    assert log_norms(profile) == pytest.approx(expected(model.net, x), abs=1e-4)
+
+
 class TwoInputs(nn.Module):
     def __init__(self) -> None:
         super().__init__()
