@@ -29,18 +29,31 @@ _UNIT_VARIANCE = """\
 scaled = set()
 
 def scale(module, inputs, output):
-    if module in scaled:  # it is called several times
+    deviation = output.std()
+    if module in scaled or not deviation > 0:  # it is called several times, or its output is constant
         return output
     scaled.add(module)
     with torch.no_grad():
-        module.weight.div_(output.std())
-    return output / output.std()
+        module.weight.div_(deviation)
+    return output / deviation
 
 hooks = [module.register_forward_hook(scale) for module in model.modules() if {is_map}]
 with torch.no_grad():
     forward()
 for hook in hooks:
     hook.remove()
+"""
+_STATISTICS = """\
+norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+momenta = [norm.momentum for norm in norms]
+for norm in norms:
+    norm.momentum = None  # the mean over all batches
+model.train()
+with torch.no_grad():
+    forward()  # better with many batches
+model.eval()
+for norm, momentum in zip(norms, momenta):
+    norm.momentum = momentum
 """
 _REPLACE = """\
 def replace(parent):
@@ -109,6 +122,11 @@ _SAXE = "Saxe 2013, arXiv 1312.6120"
 
 def changes(model: nn.Module, profile: ModuleProfile) -> Iterator[Change]:
     """Yield the changes that apply to a model; `profile` tells what its weights are followed by."""
+    if any(block.untouched_statistics for block in profile.blocks):
+        yield Change(
+            "running statistics of the batch norms from a pass in training mode", "Ioffe 2015, arXiv 1502.03167",
+            _IMPORTS + _STATISTICS,
+        )  # fmt: skip
     yield from _initialisations(model, profile)
     if profile.copies:
         yield Change(

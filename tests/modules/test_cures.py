@@ -144,6 +144,31 @@ def test_a_layer_that_is_called_again_is_scaled_once() -> None:
     assert cure.after.verdict == "healthy"
 
 
+def test_running_statistics_that_have_seen_no_data_get_those_of_the_batch(x: Tensor) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        *[layer for _ in range(20) for layer in (nn.Linear(32, 32), nn.BatchNorm1d(32), nn.Sigmoid())]
+    ).eval()
+    cure = named(gl.probe(model, x).cure(), "running statistics")
+    mended = copy.deepcopy(model)
+    exec(cure.code, {"model": mended, "forward": lambda: mended(x)})
+    norm = mended[1]
+    assert isinstance(norm, nn.BatchNorm1d)
+    torch.testing.assert_close(norm.running_mean, model[0](x).mean(0).detach())
+    assert (norm.momentum, mended.training) == (0.1, False)
+    assert gl.probe(mended, x).result.summary.log_survival == pytest.approx(cure.after.log_survival, abs=1e-9)
+    assert cure.helps
+    assert not any("running statistics" in cure.what for cure in gl.probe(model.train(), x).cure())
+
+
+def test_a_layer_whose_output_is_constant_is_not_scaled(x: Tensor) -> None:
+    model = stack(nn.Tanh, 4)
+    model.insert(4, norm := nn.LayerNorm(32))  # at zero: all that comes after it is the same for all
+    nn.init.zeros_(norm.weight)
+    cure = named(gl.probe(model, x).cure(), "LSUV")
+    assert (cure.before.verdict, cure.after.verdict) == ("masked", "masked")
+
+
 def test_a_model_that_cannot_be_copied(x: Tensor) -> None:
     model = stack(nn.ReLU, 3)
     model.handle = threading.Lock()
