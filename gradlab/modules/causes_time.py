@@ -29,6 +29,8 @@ def recurrence(measured: Measured) -> Iterator[Cause]:
             kept=math.fsum(layer.kept for layer in layers) / len(layers),
             radius=math.fsum(layer.radius for layer in layers) / len(layers),
         )
+        if layer.kind not in ("RNN", *_GATES) and any(block.joined for block in measured.blocks[1:]):
+            continue  # the state of a cell written by hand goes past the matrix too
         if shrinks and layer.kept < _OPEN:
             gate = _GATES[layer.kind]
             yield Cause(

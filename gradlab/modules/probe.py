@@ -129,7 +129,8 @@ def _measured(copy: Isolated, request: Request, dtype: torch.dtype | None) -> Mo
     uses = weight_uses(forward.capture, graph) if graph is not None else ()
     leaves = [leaf for leaf in forward.run.leaves.values() if leaf.requires_grad]
     numbers, head, parameter_grads = numbers_of(copy, forward.capture, graph, blocks, forward.loss, leaves)
-    states = list(dict.fromkeys(block.name for block, _ in blocks if block.is_state))
+    repeated = len({block.name for block, _ in blocks}) == 1 < len(blocks)
+    states = list(dict.fromkeys(block.name for block, _ in blocks if block.is_state or repeated))
     broken = any(edge is None for _, edge in blocks)
     profile = ModuleProfile(
         blocks=numbers,

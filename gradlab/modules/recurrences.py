@@ -23,7 +23,7 @@ def recurrences(model: nn.Module, names: Sequence[str], gates: Gates) -> tuple[R
 
     `gates`: what they let through at the steps of one forward pass, see `recurrent.replayed`.
     """
-    modules = dict(model.named_modules())
+    modules = {type(model).__name__: model, **dict(model.named_modules())}  # a block that is the model has its class
     return tuple(recurrence for name in names if name in modules for recurrence in _of(name, modules[name], gates))
 
 
@@ -35,7 +35,8 @@ def _of(name: str, module: nn.Module, gates: Gates) -> Iterator[Recurrence]:
     else:
         yield from _of_square_map(name, module)
         return
-    kind = type(module).__name__.removesuffix("Cell")
+    gated = {"LSTM": nn.LSTM | nn.LSTMCell, "GRU": nn.GRU | nn.GRUCell}  # also of classes of the user
+    kind = next((name for name, kinds in gated.items() if isinstance(module, kinds)), "RNN")
     for depth, layer in enumerate(layers):
         matrix = getattr(module, f"weight_hh{layer}").detach()
         units = matrix.shape[1]

@@ -129,9 +129,9 @@ class Cell(nn.Module):
 
 
 class Loop(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, cell: nn.Module) -> None:
         super().__init__()
-        self.cell = Cell()
+        self.cell = cell
 
     def forward(self, x: Tensor) -> Tensor:
         state = x.new_zeros(x.shape[0], 8)
@@ -140,14 +140,56 @@ class Loop(nn.Module):
         return output
 
 
-def test_the_matrix_of_a_cell_by_hand_is_the_cause() -> None:
+def by_steps(cell: nn.Module) -> Tensor:
+    """Call a cell step by step, as the training function of a tutorial does."""
+    x, state = torch.randn(25, 5, 4, generator=torch.Generator().manual_seed(0)), torch.zeros(5, 8)
+    dtype = next(cell.parameters()).dtype
+    state = state.to(dtype)
+    for step in x.to(dtype):
+        output, state = cell(step, state)
+    return output
+
+
+@pytest.mark.parametrize(("inside", "name"), [(True, "cell"), (False, "Cell")])
+def test_the_matrix_of_a_cell_by_hand_is_the_cause(inside: bool, name: str) -> None:
     torch.manual_seed(0)
-    model = Loop()
-    result = gl.probe(model, torch.randn(5, 25, 4))
+    cell = Cell()
+    result = gl.probe(Loop(cell) if inside else cell, torch.randn(5, 25, 4) if inside else by_steps)
     assert result.verdict == "vanishing"
-    radius = float(torch.linalg.eigvals(model.cell.of_state.weight.detach().double()).abs().max())
-    (cause,) = [cause for cause in result.result.causes if "recurrent matrix of cell.of_state" in cause.what]
+    radius = float(torch.linalg.eigvals(cell.of_state.weight.detach().double()).abs().max())
+    (cause,) = [cause for cause in result.result.causes if f"recurrent matrix of {name}.of_state" in cause.what]
     assert cause.evidence["largest eigenvalue"] == pytest.approx(radius, rel=1e-6)
+
+
+class Residual(Cell):
+    """Adds to its state, which goes past its matrix."""
+
+    def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        state = 0.7 * state + 0.1 * torch.tanh(self.of_input(x) + self.of_state(state))
+        return self.readout(state), state
+
+
+def test_a_state_that_goes_past_the_matrix_has_another_cause() -> None:
+    torch.manual_seed(0)
+    result = gl.probe(Loop(Residual()), torch.randn(5, 40, 4))
+    assert result.verdict == "vanishing"
+    assert not any("recurrent matrix" in cause.what for cause in result.result.causes)
+
+
+def test_a_class_of_the_user_has_the_gates_of_its_layer() -> None:
+    torch.manual_seed(0)
+    result = gl.probe(Ends(WithLengths(4, UNITS, batch_first=True)), torch.randn(3, 60, 4))
+    assert result.verdict == "vanishing"
+    assert any(cause.what.startswith("the forget gate of layer_l0 keeps") for cause in result.result.causes)
+
+
+def test_a_layer_that_is_the_model_has_its_cause_and_what_helps() -> None:
+    torch.manual_seed(0)
+    layer = nn.LSTM(3, 16, batch_first=True)
+    result = gl.probe(layer, torch.randn(4, 60, 3), lambda output, _: output[0][:, -1].sum())
+    assert result.verdict == "vanishing"
+    assert any(cause.what.startswith("the forget gate of LSTM_l0 keeps") for cause in result.result.causes)
+    assert result.cure()[0].helps
 
 
 class Last(nn.Module):
