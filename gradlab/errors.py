@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 __all__ = [
+    "HANDING_ON",
     "DataError",
     "GradlabError",
     "OptionError",
@@ -22,6 +23,8 @@ __all__ = [
     "shorten",
 ]
 
+HANDING_ON = frozenset({"__torch_function__", "recorded"})
+"""Functions of gradlab that calls of operations and modules go through: what is raised there is the caller's."""
 SHOWN = 160
 """Characters of a long line that a message shows, around the place it points at."""
 QUOTED = 60

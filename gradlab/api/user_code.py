@@ -21,7 +21,7 @@ from types import ModuleType
 from typing import Any
 
 from gradlab.components import nearest
-from gradlab.errors import GradlabError, UsageError, UserCodeError, shorten
+from gradlab.errors import HANDING_ON, GradlabError, UsageError, UserCodeError, shorten
 
 __all__ = ["arguments", "call", "in_torch", "load", "running"]
 
@@ -230,9 +230,9 @@ def _raised_here(error: Exception) -> bool:
 
 
 def _raised_in(error: BaseException) -> str:
-    """Return the file of the line that raised; of an operation of torch that gradlab saw pass, that of who asked."""
+    """Return the file of the line that raised; of what gradlab handed on, that of who asked."""
     frames = traceback.extract_tb(error.__traceback__)
-    return next((frame.filename for frame in reversed(frames) if frame.name != "__torch_function__"), "")
+    return next((frame.filename for frame in reversed(frames) if frame.name not in HANDING_ON), "")
 
 
 def _where(error: BaseException) -> list[str]:

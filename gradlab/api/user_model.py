@@ -278,7 +278,7 @@ def _asked(drawn: str) -> Iterator[None]:
         with running():
             yield
     except UserCodeError as error:
-        if drawn and isinstance(error.__cause__, RuntimeError | IndexError) and in_torch(error.__cause__):
+        if drawn and isinstance(error.__cause__, RuntimeError | IndexError | TypeError) and in_torch(error.__cause__):
             message = f"the model does not take {drawn}: {error.message.partition(chr(10))[0]}"
             raise UsageError(
                 message, "give the input as the model takes it", lines=error.message.split("\n")[1:]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from gradlab.components import Origin
-from gradlab.errors import GradlabError, PluginError
+from gradlab.errors import HANDING_ON, GradlabError, PluginError
 from gradlab.families import FAMILIES
 from gradlab.families.network import Architecture
 from gradlab.module_banks.stacked import random_state
@@ -53,7 +53,7 @@ def theirs(arch: Architecture, declared: ModuleFactory, doing: str = "") -> Iter
     except GradlabError:
         raise
     except Exception as error:
-        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.name != "__torch_function__"]
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.name not in HANDING_ON]
         if Path(frames[-1].filename).is_relative_to(_PACKAGE):
             raise  # of gradlab itself, which sees every operation of torch pass
         origin = FAMILIES[arch.model.name].origin or Origin("", "")

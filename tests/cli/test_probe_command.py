@@ -43,6 +43,15 @@ class Picky(nn.Module):
 
 net = Picky()
 
+class Timed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.map = nn.Linear(4, 4)
+    def forward(self, x, time):
+        return self.map(x) * time
+
+timed = Timed()
+
 def calls(model):
     return model(torch.ones(3, 4))
 
@@ -219,6 +228,16 @@ def test_an_exception_of_the_model_is_shown_as_theirs(capsys: pytest.CaptureFixt
     ]  # fmt: skip
     assert invoke(["probe", "mine.py:net", "--input", "5x4", "--verbose"]) == 1
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_an_argument_that_the_batch_lacks_is_no_fault_of_gradlab(capsys: pytest.CaptureFixture[str]) -> None:
+    """The call of a forward goes through gradlab, which records it; that it does not fit is the caller's."""
+    assert invoke(["probe", "mine.py:timed", "--input", "3x4"]) == 2
+    written = capsys.readouterr().err
+    assert written.startswith(
+        "gradlab: the model does not take --input 3x4: TypeError: Timed.forward() missing 1 required"
+    )
+    assert "bug" not in written
 
 
 @pytest.mark.slow
