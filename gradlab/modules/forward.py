@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import Node
 
 from gradlab.errors import UsageError
-from gradlab.modules.blocks import Block, Chain
+from gradlab.modules.blocks import Block, Chain, has_weight
 from gradlab.modules.capture import Call, Capture, captured
 from gradlab.modules.chain import Blocks, choose
 from gradlab.modules.exceptional_chains import in_order, other_chains
@@ -78,12 +78,23 @@ def forward_pass(
         other_inputs[name] = [edge for edge in place if edge not in sources]
         sources.update(place)
     graph = Graph(loss, nodes, edges, [edge for place in other_inputs.values() for edge in place])
+    if request.source is None and (first := _first_map(capture, graph, nodes)) is not None:
+        source, graph = f"the output of {first.name}", graph.beginning_at([edge for edge in first.outputs if edge])
     others = other_chains(capture, graph, other_inputs)
     goes_past = ""
     if request.source is None and (first := past_the_input(capture, graph)) is not None:
         goes_past, source = source, f"the output of {first.name}"
         graph = graph.beginning_at([edge for edge in first.outputs if edge is not None])
     return ForwardPass(run, capture, loss, words, source, graph, gates, others, goes_past)
+
+
+def _first_map(capture: Capture, graph: Graph, nodes: Collection[Node]) -> Call | None:
+    """Return the first map where none depends on the source: of a model that takes its targets alone, as a field of
+    coordinates of its own that is fitted to an image. None elsewhere."""
+    maps = [call for call in capture.calls if has_weight(call)]
+    if not graph.connected or any(graph.depends(edge) for call in maps for edge in call.outputs):
+        return None
+    return next((call for call in maps if any(edge and edge.node in nodes for edge in call.outputs)), None)
 
 
 def _enters(call: Call, nodes: Collection[Node]) -> bool:

@@ -452,3 +452,26 @@ def test_encoder_and_decoder_by_the_name_of_the_input() -> None:
     encoder = measure(model, lambda model: model(source, target), blocks="TransformerEncoderLayer", source="0")
     decoder = measure(model, lambda model: model(source, target), blocks="TransformerDecoderLayer", source="1")
     assert [block.is_cut for block in (*encoder.blocks, *decoder.blocks)] == [True] * 6
+
+
+def test_a_model_that_takes_its_targets_alone_begins_at_its_first_map(x: Tensor) -> None:
+    """A field that is fitted to an image: the coordinates are its own, the image goes into the loss."""
+
+    class Field(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("places", torch.randn(4, WIDTH))
+            self.net = Net()
+
+        def forward(self, image: Tensor) -> Tensor:
+            assert isinstance(self.places, Tensor)
+            return nn.functional.mse_loss(self.net(self.places), image)
+
+    model = Field()
+    profile = measure(model, x[:, :3])
+    assert profile.source == "the output of net.blocks.0.first"
+    assert [block.name for block in profile.blocks] == [f"net.blocks.{place}" for place in range(5)]
+    copied = copy.deepcopy(model.net).double()
+    places = model.places.double()
+    cotangent = 2 / 12 * (copied(places) - x[:, :3].double()).detach()
+    assert log_norms(profile) == pytest.approx(by_hand(copied, places, cotangent), abs=1e-10)
