@@ -12,8 +12,21 @@ from gradlab.modules.capture import Call
 from gradlab.modules.graph import Edge, Graph
 
 __all__ = [
-    "CONTAINERS", "FEWEST", "MANY", "MOST_OF", "REPLAYED", "Block", "Chain", "block_of", "has_weight",
-    "output_place", "parameters_of", "reached_place", "size_of", "without_tables",
+    "CONTAINERS",
+    "FEWEST",
+    "MANY",
+    "MOST_OF",
+    "REPLAYED",
+    "Block",
+    "Chain",
+    "block_of",
+    "has_weight",
+    "output_place",
+    "parameters_of",
+    "reached_place",
+    "size_of",
+    "weights_of",
+    "without_tables",
 ]  # fmt: skip
 
 REPLAYED = "gradlab_replayed"
@@ -49,6 +62,8 @@ class Chain:
     """How they were chosen, for the reader."""
     graph: Graph
     """What their places among the cuts refer to."""
+    of_modules: bool = False
+    """Whether they are all calls of one class, or in like places."""
 
 
 def parameters_of(modules: Collection[nn.Module]) -> int:
@@ -77,13 +92,18 @@ def block_of(call: Call, edge: Edge, *, is_cut: bool = True) -> Block:
 
 
 def has_weight(call: Call) -> bool:
-    module = call.module
+    """Return whether a module has a matrix or a kernel itself, and is no embedding."""
+    any_matrix = any(weight.ndim > 1 for weight in weights_of(call.module))
+    return any_matrix and not isinstance(call.module, nn.Embedding | nn.EmbeddingBag | ParametrizationList)
+
+
+def weights_of(module: nn.Module) -> list[nn.Parameter]:
+    """Return the parameters of a module itself, not of its parts; of a weight that is computed, with weight norm, say,
+    those that it is computed of."""
     weights = module._parameters.values()  # asked of every call: `parameters()` takes twenty times as long
-    any_matrix = any(weight is not None and weight.ndim > 1 for weight in weights)
-    # the weight of a module with weight norm, say, is computed of those of a module inside
-    if isinstance(computed := module._modules.get("parametrizations"), nn.ModuleDict):
-        any_matrix = any_matrix or any(weight.ndim > 1 for weight in computed.parameters())
-    return any_matrix and not isinstance(module, nn.Embedding | nn.EmbeddingBag | ParametrizationList)
+    known = [weight for weight in weights if weight is not None]
+    computed = module._modules.get("parametrizations")
+    return [*known, *computed.parameters()] if isinstance(computed, nn.ModuleDict) else known
 
 
 def output_place(graph: Graph, call: Call) -> int | None:

@@ -23,6 +23,7 @@ from gradlab.modules.blocks import (
     has_weight,
     parameters_of,
     size_of,
+    weights_of,
     without_tables,
 )  # fmt: skip
 from gradlab.modules.capture import Call, Capture
@@ -123,6 +124,8 @@ def hides_most(model: nn.Module, capture: Capture, chain: Chain) -> bool:
     half = size_of(filter(graph.uses, parameters)) / 2
     if len(chain.blocks) < FEWEST and half < size_of(p for p in parameters if graph.uses(p, beside=True)) / 4:
         return True
+    if chain.of_modules and len(chain.blocks) >= MANY:  # they hold half themselves
+        return False
     segment_of = graph.segments([block.edge for block in chain.blocks])
     calls: dict[int, set[nn.Module]] = {}
     for call in capture.calls:
@@ -133,7 +136,7 @@ def hides_most(model: nn.Module, capture: Capture, chain: Chain) -> bool:
     # what several segments share hides in none of them
     single = [{module for module in modules if uses[module] == 1} for modules in calls.values()]
     single = [modules for modules in single if len(modules) >= MANY]
-    return any(size_of(parameters & {p for m in modules for p in m.parameters()}) > half for modules in single)
+    return any(size_of(parameters & {p for m in modules for p in weights_of(m)}) > half for modules in single)
 
 
 def in_order(model: nn.Module, capture: Capture, graph: Graph) -> Chain:

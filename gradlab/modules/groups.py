@@ -26,6 +26,8 @@ from gradlab.modules.blocks import (
     has_weight,
     output_place,
     parameters_of,
+    size_of,
+    weights_of,
 )  # fmt: skip
 from gradlab.modules.capture import Call, Capture
 from gradlab.modules.graph import Graph
@@ -100,7 +102,7 @@ def _chain(group: Group, graph: Graph) -> Chain | None:
         return None
     places = [(call, output_place(graph, call)) for call in group.calls]
     blocks = tuple(block_of(call, graph.cuts[place]) for call, place in places if place is not None)
-    return Chain(blocks, f"every {group.label}", graph)
+    return Chain(blocks, f"every {group.label}", graph, of_modules=True)
 
 
 def _longest_run(graph: Graph, calls: Sequence[Call]) -> Sequence[Call]:
@@ -128,8 +130,10 @@ def _half(model: nn.Module, capture: Capture, graph: Graph, group: Group) -> flo
         for call in capture.calls
         if has_weight(call) and any(e is not None and graph.highest_cut.get(e.node, -1) > top for e in call.outputs)
     }
-    readout -= {part for module in group.modules for part in module.modules()}
-    return (along_the_chain(model, graph) - (parameters_of(readout) if len(readout) < FEWEST else 0)) / 2
+    inside = {part for module in group.modules for part in module.modules()}
+    readout = {module for module in readout - inside if group.modules.isdisjoint(module.modules())}
+    head = {parameter for module in readout for parameter in weights_of(module)}
+    return (along_the_chain(model, graph) - (size_of(head) if len(readout) < FEWEST else 0)) / 2
 
 
 def groups_of_class(calls: Iterable[Call], usable: Callable[[Sequence[Call]], Sequence[Call]]) -> list[Group]:
