@@ -13,7 +13,10 @@ from gradlab.modules.profile import ModuleProfile
 from gradlab.record import Floats
 from gradlab.results.statistics import mean_interval, slope
 
-__all__ = ["DEAD_VERDICTS", "Summary", "last_reached", "log_grad_norms", "summarise", "summary_of", "verdict"]
+__all__ = [
+    "DEAD_VERDICTS", "Summary", "last_reached", "log_grad_norms", "summarise", "summary_of", "survival_and_decay",
+    "verdict",
+]  # fmt: skip
 
 DEAD_VERDICTS = ("nonfinite", "detached", "masked", "dead")
 
@@ -88,12 +91,25 @@ def summarise(profiles: Sequence[ModuleProfile], *, vanish: float = 1e-3, explod
     return summary_of(log_g, tuple(verdict(profile, vanish=vanish, explode=explode) for profile in profiles))
 
 
+def survival_and_decay(profile: ModuleProfile) -> tuple[float, float]:
+    """Return ln(g_1/g_L) of one profile, and ln of the factor per block going down from the loss."""
+    log_g = log_grad_norms(profile)
+    survivals, decays, _ = _survivals_and_decays(log_g[None])
+    return float(survivals[0]), float(decays[0])
+
+
+def _survivals_and_decays(log_g: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return of each seed of ln g `[S, L]` ln survival, ln decay and its standard error."""
+    with np.errstate(invalid="ignore"):
+        survivals = log_g[:, 0] - log_g[:, last_reached(log_g)] if log_g.shape[1] else np.full(len(log_g), np.nan)
+    slopes, errors = slope(fitted_blocks(log_g))
+    return survivals, -slopes, errors
+
+
 def summary_of(log_g: Floats, verdicts: tuple[str, ...]) -> Summary:
     """Return the summary of ln g `[S, L]` of some seeds, and the verdict on each."""
-    with np.errstate(invalid="ignore"):
-        survival = log_g[:, 0] - log_g[:, last_reached(log_g)] if log_g.shape[1] else np.full(len(log_g), np.nan)
-    decays, errors = (-1 * part if place == 0 else part for place, part in enumerate(slope(fitted_blocks(log_g))))
-    mean, interval = _interval(survival)
+    survivals, decays, errors = _survivals_and_decays(log_g)
+    mean, interval = _interval(survivals)
     decay, decay_interval = _interval(decays)
     if len(log_g) == 1:  # the scatter of the blocks around the line is all there is
         decay_interval = (float(decay - 1.96 * errors[0]), float(decay + 1.96 * errors[0]))

@@ -33,6 +33,7 @@ from gradlab.modules.watch_numbers import (
     overflow_place,
     profile_of,
 )  # fmt: skip
+from gradlab.modules.watch_parameters import NamedParameters
 
 __all__ = ["Watcher", "number_of"]
 
@@ -89,6 +90,7 @@ class Watcher:
         if isinstance(model, nn.parallel.DistributedDataParallel) and self._twice:
             self.note(AVERAGED)
         self._compiled = is_compiled(model)
+        self._named: NamedParameters | None = None
         self._reading: Reading | None = None
         self._loss: float | None = None
         self._handles = []
@@ -145,7 +147,9 @@ class Watcher:
 
     def _arm(self) -> None:
         self._attempt = Attempt()
-        self._parameters: dict[str, Tensor] = dict(self.model.named_parameters())
+        if self._named is None or not self._named.current:
+            self._named = NamedParameters(self.model)
+        self._parameters = self._named.by_name
         self._overflows, self._overflow_at, self._loss = 0, "", None
         self._reading = Reading(self.model, self._find_chain, self._came_back, self._went_back, twice=self._twice)
         if self._compiled:

@@ -124,8 +124,8 @@ def on_the_host(forwards: Sequence[ForwardRead], attempt: Attempt, weights: Mapp
     before_update = {name: attempt.before.get(name, tensor) for name, tensor in weights.items()}
     weight_norms = transfer.add_all(norms_by_name(before_update))
     changes = {name: tensor for name, tensor in attempt.before.items() if name in weights}
-    for name, tensor in changes.items():
-        tensor.sub_(weights[name].detach())  # in place: the copy has done its work
+    if changes:  # in place: the copies have done their work
+        torch._foreach_sub_([*changes.values()], [weights[name].detach() for name in changes])
     updates = transfer.add_all(norms_by_name(changes))
     gradients, updating = transfer.add_all(attempt.gradients), transfer.add_all(attempt.updating)
     scale, updating_scale = transfer.add(attempt.scale), transfer.add(attempt.updating_scale)

@@ -29,17 +29,18 @@ def label(block: BlockNumbers, calls: int) -> str:
     return f"{block.name}#{block.call}" if calls > 1 else block.name
 
 
-def block_rows(profiles: Sequence[ModuleProfile]) -> list[dict[str, Any]]:
+def block_rows(profiles: Sequence[ModuleProfile], *, theory: bool = True) -> list[dict[str, Any]]:
     """Return one row for each block, from the data to the loss; profiles of several seeds are averaged.
 
     Gradients and weight gradients are geometric means. `survival` is that of the gradient at the last block,
     g_l/g_L; `factor` is g_{l-1}/g_l, by which block l changes it on the way down, and `theory_factor` what theory
-    says of it. NaN where there is no number.
+    says of it. NaN where there is no number. Without `theory` it is not asked.
     """
     first = profiles[0]
     seed_norms = np.stack([log_grad_norms(profile) for profile in profiles])
     log_g = seed_norms.mean(0).tolist()
-    theory = np.stack([log_theory_factors(profile) for profile in profiles]).mean(0).tolist()
+    known = [log_theory_factors(profile) for profile in profiles] if theory else [np.full(len(first.blocks), np.nan)]
+    log_theory = np.stack(known).mean(0).tolist()
     calls = Counter(block.name for block in first.blocks)
     rows = []
     for place, block in enumerate(first.blocks):
@@ -61,7 +62,7 @@ def block_rows(profiles: Sequence[ModuleProfile]) -> list[dict[str, Any]]:
             "rel_grad": _number(log_norm) * means["act_rms"] * math.sqrt(elements),
             "log10_survival": _difference(log_norm, top) / _LN10, "survival": _number(_difference(log_norm, top)),
             "factor": _number(_difference(below, log_norm)),
-            "theory_factor": _number(theory[place]) if place else math.nan,
+            "theory_factor": _number(log_theory[place]) if place else math.nan,
             "weight_grad_norm": _number(log_weight), "log10_weight_grad_norm": log_weight / _LN10,
             **means,
             "dtype": block.dtype,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from gradlab.modules.profile import ModuleProfile
-from gradlab.modules.summary import summarise
+from gradlab.modules.summary import survival_and_decay, verdict
 from gradlab.report.model.module_rows import block_rows
 from gradlab.store.watched import BLOCK_COLUMNS
 
@@ -34,10 +34,13 @@ def watched_rows(watched: WatchedStep) -> tuple[dict[str, Any], list[dict[str, A
     left_out = without_gradient(profile)
     with_gradient = tuple(block for place, block in enumerate(profile.blocks) if place not in left_out)
     reached = dataclasses.replace(profile, blocks=with_gradient) if left_out else profile
-    rows = iter(block_rows([reached]) if with_gradient else [])
+    rows = iter(block_rows([reached], theory=False) if with_gradient else [])
     blocks = []
     for place, (block, ratio) in enumerate(zip(profile.blocks, watched.update_ratios, strict=True)):
-        row = next(rows) if place not in left_out else block_rows([dataclasses.replace(profile, blocks=(block,))])[0]
+        if place not in left_out:
+            row = next(rows)
+        else:
+            [row] = block_rows([dataclasses.replace(profile, blocks=(block,))], theory=False)
         if not block.connected:
             row |= dict.fromkeys(_OF_THE_GRADIENT, math.nan)
         row |= {"step": watched.step, "block": place + 1, "update_ratio": ratio}
@@ -50,10 +53,10 @@ def watched_rows(watched: WatchedStep) -> tuple[dict[str, Any], list[dict[str, A
         "overflows": watched.overflows, "overflow_at": watched.overflow_at,
     }  # fmt: skip
     if with_gradient:
-        summary = summarise([reached])
+        log_survival, log_decay = survival_and_decay(reached)
         step |= {
-            "verdict": summary.verdict, "log10_survival": summary.log_survival / _LN10,
-            "survival": _exp(summary.log_survival), "decay": _exp(summary.log_decay),
+            "verdict": verdict(reached), "log10_survival": log_survival / _LN10, "survival": _exp(log_survival),
+            "decay": _exp(log_decay),
         }  # fmt: skip
     return step, blocks
 
