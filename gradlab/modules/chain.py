@@ -101,7 +101,7 @@ def _weights(capture: Capture, graph: Graph) -> Chain:
         tuple(
             block_of(named_by[place], graph.cuts[place])
             for place in sorted(named_by)
-            if graph.cuts[place].operation != "AccumulateGrad"  # the input itself, which several maps read
+            if not graph.cuts[place].is_leaf  # the input itself, which several maps read
         ),
         "from weight to weight",
         graph,

@@ -34,6 +34,11 @@ class Edge(NamedTuple):
         return operation(self.node)
 
     @property
+    def is_leaf(self) -> bool:
+        """Whether it is a parameter or an input, which nothing made."""
+        return not self.node.next_functions
+
+    @property
     def shape(self) -> tuple[int, ...]:
         return tuple(self.node._input_metadata[self.output].shape)
 

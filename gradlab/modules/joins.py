@@ -103,5 +103,5 @@ class _Names:
 
 def every_cut(capture: Capture, graph: Graph) -> Chain:
     names = _Names(capture, graph)
-    places = [place for place, cut in enumerate(graph.cuts) if cut in names]
+    places = [place for place, cut in enumerate(graph.cuts) if cut in names and not cut.is_leaf]
     return Chain(tuple(names.block(place) for place in places), "every cut of the graph", graph)

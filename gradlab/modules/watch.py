@@ -168,6 +168,8 @@ class Watcher:
             self.chain = watched_chain(self.model, args, kwargs, self._blocks)
             if unseen := [block.name for block in self.chain.blocks if block.site is None]:
                 self.note(_UNSEEN.format(", ".join(unseen)))
+            for note in self.chain.notes:
+                self.note(note)
         return self.chain
 
     def _finish_step(self) -> None:

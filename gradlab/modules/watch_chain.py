@@ -59,6 +59,10 @@ class WatchedChain:
     head: tuple[str, ...]
     """Names of the parameters above the last block."""
     rule: str
+    notes: tuple[str, ...] = ()
+
+
+_FUSED = "no profile over the time steps of {} in a training loop: gl.probe has it"
 
 
 def watched_chain(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], blocks: Blocks) -> WatchedChain:
@@ -102,7 +106,8 @@ def _described(model: nn.Module, capture: Capture, chain: Chain) -> WatchedChain
         )
         for block, names in zip(chain.blocks, segments[:-1], strict=True)
     )
-    return WatchedChain(blocks, tuple(segments[-1]), chain.rule)
+    fused = dict.fromkeys(call.name or call.kind for call in capture.calls if isinstance(call.module, nn.RNNBase))
+    return WatchedChain(blocks, tuple(segments[-1]), chain.rule, tuple(_FUSED.format(name) for name in fused))
 
 
 def _parameters(model: nn.Module, graph: Graph, edges: Sequence[Edge]) -> list[list[str]]:

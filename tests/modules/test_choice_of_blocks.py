@@ -116,6 +116,11 @@ def test_the_input_that_several_maps_read_is_no_block() -> None:
     assert not any(block.is_cut for block in profile.blocks)
 
 
+def test_of_all_cuts_the_input_is_none() -> None:
+    profile = measure(nn.Sequential(nn.Identity(), nn.Linear(WIDTH, WIDTH), nn.Tanh()), tokens(), blocks="cuts")
+    assert [block.name for block in profile.blocks] == ["1", "2"]
+
+
 def test_an_add_in_place_to_a_view_has_the_name_of_its_module() -> None:
     class Slice(nn.Module):
         def __init__(self) -> None:

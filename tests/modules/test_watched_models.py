@@ -196,3 +196,20 @@ def test_an_unknown_name_is_refused_by_the_first_forward() -> None:
         model(next(batches(1)))
     watcher.close()
     assert hooks(model) == 0
+
+
+def test_of_a_fused_recurrent_layer_it_is_said_that_time_is_not_seen() -> None:
+    class Tagger(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.lstm, self.out = nn.LSTM(4, 8, batch_first=True), nn.Linear(8, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.out(self.lstm(x)[0])
+
+    model = Tagger()
+    watcher = Watcher(model, lambda step: None, every=1)
+    model(torch.randn(2, 5, 4)).sum().backward()
+    watcher.step()
+    watcher.close()
+    assert "no profile over the time steps of lstm in a training loop: gl.probe has it" in watcher.notes
