@@ -10,12 +10,23 @@ from numpy.typing import NDArray
 from gradlab.record import Floats
 from gradlab.thresholds import ABSURD_METRIC
 
-__all__ = ["REACH_FACTOR", "SHORTEST_WITHOUT_ENDS", "fitted_blocks", "measures", "reach", "reach_interval", "verdicts"]
+__all__ = [
+    "FIRST_STEPS",
+    "REACH_FACTOR",
+    "SHORTEST_WITHOUT_ENDS",
+    "fitted_blocks",
+    "measures",
+    "reach",
+    "reach_interval",
+    "verdicts",
+]
 
 SHORTEST_WITHOUT_ENDS = 6
 """Blocks from which a profile is fitted without its first and its last one, where input and loss have their effect."""
 REACH_FACTOR = 1e3
 """Factor on the gradient whose distance in blocks is the reach."""
+FIRST_STEPS = 20
+"""Steps of Adam for which a change of a model of the user is trained."""
 _ROUNDING = 1e-12
 """A slope of ln g this near 0 is the rounding of a least-squares fit to a constant profile."""
 

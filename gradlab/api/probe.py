@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from gradlab.modules.chain import Blocks
     from gradlab.modules.cures import Cure
+    from gradlab.modules.first_steps import Trained
     from gradlab.modules.inputs import Loss
     from gradlab.report.model.module_report import ModuleReport
 
@@ -118,8 +119,9 @@ def cures(
 ) -> tuple[Cure, ...]:
     """Measure changes that may help a model, each on a copy, and return what it does to the survival, the best first.
 
-    Changes are initialisations, activations, norms, residual scales, skips and, where the loss is one that can be
-    trained, a learning rate that warms up. The arguments are those of `probe`.
+    Changes are initialisations, activations, norms, residual scales and skips. Where the loss is one that can be
+    trained, the best of them and a learning rate that warms up are tried in 20 steps of Adam too. The arguments are
+    those of `probe`.
 
     Raises:
         UsageError: for arguments that do not fit the model, and a model that cannot be copied.
@@ -129,10 +131,10 @@ def cures(
 
     from gradlab.modules.copies import deep_copy
     from gradlab.modules.cures import cures
+    from gradlab.modules.first_steps import trainer
     from gradlab.modules.inputs import COTANGENTS, Run, objective
     from gradlab.modules.isolation import unwrapped
     from gradlab.modules.probe import measure
-    from gradlab.modules.warm_up import warm_up
 
     options = options or ProbeOptions()
     dtype = torch.float64 if options.dtype == "float64" else None
@@ -156,12 +158,12 @@ def cures(
 
     vanish, explode = options.vanish, options.explode
     profile = measured(model)
-    tried = cures(
-        model, profile, measured, lambda changed: Run.of(changed, batch, None).output, vanish=vanish, explode=explode
-    )
-    if loss in COTANGENTS or profile.objective.startswith("no loss"):
-        return tried
-    return (*tried, warm_up(model, measured, loss_of, vanish=vanish, explode=explode))
+    has_loss = loss not in COTANGENTS and not profile.objective.startswith("no loss")
+    return cures(
+        model, profile, measured, lambda changed: Run.of(changed, batch, None).output,
+        train=trainer(measured, loss_of, vanish=vanish, explode=explode) if has_loss else None,
+        vanish=vanish, explode=explode,
+    )  # fmt: skip
 
 
 def verify(
@@ -207,11 +209,19 @@ def document(result: ProbeResult, cures: Sequence[Cure] = ()) -> dict[str, Any]:
         "blocks": list(result.report.blocks), "log10_grad_norms": result.report.seed_norms,
         "cures": [
             {"what": cure.what, "source": cure.source, "code": cure.code, "helps": cure.helps,
-             "before": _numbers(cure.before), "after": _numbers(cure.after)}
+             "before": _numbers(cure.before), "after": _numbers(cure.after),
+             "trained_before": _trained(cure.trained_before), "trained": _trained(cure.trained)}
             for cure in cures
         ],
     })  # fmt: skip
     return values
+
+
+def _trained(trained: Trained | None) -> dict[str, Any] | None:
+    """Return the numbers after the first steps of training."""
+    if trained is None:
+        return None
+    return {"first_loss": trained.first_loss, "loss": trained.loss, **_numbers(trained.summary)}
 
 
 def _numbers(summary: Summary) -> dict[str, Any]:

@@ -89,6 +89,8 @@ _NORM_FIRST = """\
 for module in model.modules():
     if isinstance(module, nn.TransformerEncoderLayer | nn.TransformerDecoderLayer):
         module.norm_first = True
+    if isinstance(module, nn.TransformerEncoder | nn.TransformerDecoder) and module.norm is None:
+        module.norm = nn.LayerNorm(module.layers[-1].linear2.out_features).to(module.layers[-1].linear2.weight)
 """
 _SKIP = """\
 class Skip(nn.Module):
@@ -138,7 +140,8 @@ def changes(model: nn.Module, profile: ModuleProfile) -> Iterator[Change]:
     yield from _norms(profile)
     yield from _branches(profile)
     if any(_norms_last(module) for module in model.modules()):
-        yield Change("norm before each branch (pre-LN)", "Xiong 2020, arXiv 2002.04745", _IMPORTS + _NORM_FIRST)
+        words = "norm before each branch, and one after the last (pre-LN)"
+        yield Change(words, "Xiong 2020, arXiv 2002.04745", _IMPORTS + _NORM_FIRST)
     places = _square_groups(model)
     if places and not any(use.ends_branch for use in profile.weight_uses):
         yield Change(

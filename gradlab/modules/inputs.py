@@ -24,8 +24,16 @@ Loss = str | Callable[[Any, Any], Tensor] | None
 
 COTANGENTS = ("normal", "token", "common")
 """Gradients that stand for a loss: standard normal at the output, drawn for each token, or one draw for all tokens."""
+
+
+def _cross_entropy(output: Tensor, target: Tensor) -> Tensor:
+    """Return torch's, also of an output `[batch, tokens, classes]` whose targets are `[batch, tokens]`."""
+    classes_last = target.shape == output.shape[:-1] != (output.shape[0], *output.shape[2:])
+    return nn.functional.cross_entropy(output.movedim(-1, 1) if classes_last else output, target)
+
+
 _LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "cross_entropy": nn.functional.cross_entropy,
+    "cross_entropy": _cross_entropy,
     "mse": nn.functional.mse_loss,
 }
 _NO_DATA = ("mask", "label", "target", "bias", "weight", "length")
@@ -184,7 +192,13 @@ def objective(run: Run, batch: Batch, loss: Loss, seed: int) -> tuple[Tensor, st
         if not (isinstance(batch, tuple | list) and len(batch) == 2 and isinstance(batch[1], Tensor)):
             raise UsageError(f"loss={loss!r} needs targets", "give the batch as (inputs, targets)")
         target = batch[1]
-        return _LOSSES[loss](output, target.to(output.dtype) if target.is_floating_point() else target), loss
+        target = target.to(output.dtype) if target.is_floating_point() else target
+        try:
+            return _LOSSES[loss](output, target), loss
+        except (RuntimeError, ValueError, IndexError) as error:
+            shapes = f"an output {list(output.shape)} and targets {list(target.shape)}"
+            reason = next(iter(str(error).splitlines()), "")
+            raise UsageError(f"loss={loss!r} of {shapes}: {reason}", "give a function (output, batch)") from error
     if loss is None:
         losses = [tensor for name, tensor in tensors(run.output) if name == "loss" and tensor.numel() == 1]
         if losses:

@@ -23,6 +23,7 @@ _PASSED = frozenset({
 })  # fmt: skip
 """Operations between a map and its activation that leave it one: reshaping, dropout, the add of a bias, pooling."""
 _FURTHEST = 12
+_MAPS = frozenset({"Addmm", "Mm", "Bmm", "Baddbmm", "Convolution"})
 _LOOKED_AT = 64
 """Values: of so many draws in bfloat16, of eight bits, some sixty differ."""
 
@@ -101,6 +102,7 @@ def _what_follows(graph: Graph, consumers: dict[Node, list[Node]], node: Node) -
     """Return the first activation after a map, whether a norm comes before it, and whether it ends a branch."""
     normed = False
     for _ in range(_FURTHEST):
+        below = node
         above = [consumer for consumer in consumers.get(node, []) if graph.down[consumer]]
         active = next((operation(consumer) for consumer in above if operation(consumer) in ACTIVATIONS), "")
         if active:
@@ -110,9 +112,30 @@ def _what_follows(graph: Graph, consumers: dict[Node, list[Node]], node: Node) -
         node = above[0]
         name = operation(node)
         if name == "Add" and sum(bool(child and graph.down[child]) for child, _ in node.next_functions) > 1:
-            return "", normed, True
+            return "", normed, not _is_projection(graph, node, below)
         if name in NORMS:
             normed = True
         elif name not in _PASSED:
             return "", normed, False
     return "", normed, False
+
+
+def _is_projection(graph: Graph, add: Node, branch: Node) -> bool:
+    """Return whether a branch of an add is a single map beside one with several: a skip that changes the shape."""
+    children = [child for child, _ in add.next_functions if child is not None and graph.down[child]]
+    maps = {child: _maps_below(graph, child) for child in children}
+    return maps[branch] == 1 and max(maps.values()) > 1
+
+
+def _maps_below(graph: Graph, node: Node) -> int:
+    """Return the number of maps that a node depends on, above the last cut that it depends on."""
+    cut = graph.cuts[graph.highest_cut[node]].node
+    visited, waiting, maps = {node, cut}, [node] if node is not cut else [], 0
+    while waiting:
+        current = waiting.pop()
+        maps += operation(current) in _MAPS
+        for child, _ in current.next_functions:
+            if child is not None and child not in visited and graph.down.get(child):
+                visited.add(child)
+                waiting.append(child)
+    return maps

@@ -1,4 +1,4 @@
-"""The rows of what was tried on a model: each change with the survival before and after it."""
+"""The rows of what was tried on a model: each change with the survival before training, and after its first steps."""
 
 from __future__ import annotations
 
@@ -10,10 +10,19 @@ from typing import Protocol
 from gradlab.modules.summary import Summary
 from gradlab.report.model.marks import Mark, mark
 
-__all__ = ["CureRow", "cure_rows"]
+__all__ = ["CureRow", "cure_rows", "loss_text"]
 
 _NAMES = {"masked": "dead", "detached": "dead"}
 _LN10 = math.log(10)
+
+
+class _Trained(Protocol):
+    @property
+    def first_loss(self) -> float: ...
+    @property
+    def loss(self) -> float: ...
+    @property
+    def summary(self) -> Summary: ...
 
 
 class _Cure(Protocol):
@@ -28,37 +37,67 @@ class _Cure(Protocol):
     @property
     def after(self) -> Summary: ...
     @property
+    def trained_before(self) -> _Trained | None: ...
+    @property
+    def trained(self) -> _Trained | None: ...
+    @property
     def helps(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
 class CureRow:
-    """A change that was tried."""
+    """A change that was tried; the first row is the model as it is."""
 
     what: str
     source: str
     code: str
-    before: Mark
-    after: Mark
+    start: Mark
+    """Of the survival before training."""
+    trained: Mark | None
+    """Of the survival after the first steps of training; None where it was not trained."""
+    first_loss: float
+    loss: float
+    """Before and after them; NaN where it was not trained, or is not finite."""
     verdict: str
-    """After it."""
+    """With the change: whether it helps, in words."""
     helps: bool
 
 
 def cure_rows(cures: Sequence[_Cure], vanish: float, explode: float) -> tuple[CureRow, ...]:
-    """Return the rows in the order given: those that help most first."""
-    return tuple(
-        CureRow(
-            cure.what,
-            cure.source,
-            cure.code,
-            _mark(cure.before, vanish, explode),
-            _mark(cure.after, vanish, explode),
-            cure.after.verdict if cure.helps else f"{cure.after.verdict}, no better",
-            cure.helps,
+    """Return the rows in the order given, those that help most first, behind one of the model as it is."""
+    if not cures:
+        return ()
+
+    def row(
+        words: tuple[str, str, str], start: Summary, trained: _Trained | None, verdict: str, *, helps: bool
+    ) -> CureRow:
+        later = None if trained is None else _mark(trained.summary, vanish, explode)
+        losses = (math.nan, math.nan) if trained is None else (trained.first_loss, trained.loss)
+        return CureRow(*words, _mark(start, vanish, explode), later, *losses, verdict, helps)
+
+    first = cures[0]
+    verdict = _verdict(first.before, first.trained_before)
+    rows = [row(("the model as it is", "", ""), first.before, first.trained_before, verdict, helps=False)]
+    for cure in cures:
+        verdict = _verdict(cure.after, cure.trained)
+        words = (cure.what, cure.source, cure.code)
+        rows.append(
+            row(words, cure.after, cure.trained, f"{verdict}{'' if cure.helps else ', no better'}", helps=cure.helps)
         )
-        for cure in cures
-    )
+    return tuple(rows)
+
+
+def loss_text(row: CureRow) -> str:
+    """Return the loss before and after the first steps; empty where the change was not trained."""
+    if row.trained is None:
+        return ""
+    return " to ".join("not finite" if math.isnan(loss) else f"{loss:.3g}" for loss in (row.first_loss, row.loss))
+
+
+def _verdict(start: Summary, trained: _Trained | None) -> str:
+    if trained is None or trained.summary.verdict == start.verdict:
+        return start.verdict
+    return f"{start.verdict}, then {trained.summary.verdict}"
 
 
 def _mark(summary: Summary, vanish: float, explode: float) -> Mark:

@@ -46,7 +46,18 @@ class _Cure:
     code: str
     before: Summary
     after: Summary
+    trained_before: _Trained | None
+    trained: _Trained | None
     helps: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Trained:
+    """A model after its first steps of training."""
+
+    first_loss: float
+    loss: float
+    summary: Summary
 
 
 def read_probe(name: str, document: Mapping[str, Any]) -> SavedProbe:
@@ -105,7 +116,17 @@ def _summary(document: Mapping[str, Any]) -> Summary:
 def _cure(entry: Mapping[str, Any]) -> _Cure:
     what, source, code = (_text(entry.get(key), key) for key in ("what", "source", "code"))
     before, after = (_summary(_mapping(entry.get(key), key)) for key in ("before", "after"))
-    return _Cure(what, source, code, before, after, entry.get("helps") is True)
+    trained_before, trained = (_trained(entry.get(key), key) for key in ("trained_before", "trained"))
+    return _Cure(what, source, code, before, after, trained_before, trained, entry.get("helps") is True)
+
+
+def _trained(value: Any, name: str) -> _Trained | None:
+    """Return what became of a model in training; None where that is not there, as in documents of older versions."""
+    if value is None:
+        return None
+    numbers = _mapping(value, name)
+    first, last = (_number(numbers.get(key), key) for key in ("first_loss", "loss"))
+    return _Trained(first, last, _summary(numbers))
 
 
 def _cause(entry: Mapping[str, Any]) -> Cause:

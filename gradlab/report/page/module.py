@@ -7,11 +7,12 @@ import hashlib
 from collections.abc import Sequence
 from html import escape
 
+from gradlab.definitions import FIRST_STEPS
 from gradlab.errors import printable
 from gradlab.report.glyphs import UNICODE
 from gradlab.report.model.marks import Mark
 from gradlab.report.model.module_conclusions import conclusions, details, heading
-from gradlab.report.model.module_cures import CureRow
+from gradlab.report.model.module_cures import CureRow, loss_text
 from gradlab.report.model.module_report import ModuleReport
 from gradlab.report.model.module_table import block_table
 from gradlab.report.page.build import stylesheet
@@ -96,12 +97,18 @@ def survival(mark: Mark) -> str:
 def _cures(rows: Sequence[CureRow]) -> str:
     if not rows:
         return ""
+    trained = any(row.trained is not None for row in rows)
+
+    def fields(row: CureRow) -> str:
+        later = survival(row.trained) if row.trained else "<td></td>"
+        return survival(row.start) + (f"{later}<td>{escaped(loss_text(row))}</td>" if trained else "")
+
     body = "".join(
-        f'<tr><td class="text">{escaped(row.what)}</td>{survival(row.before)}{survival(row.after)}'
-        f'<td class="text">{escaped(row.verdict)}</td></tr>'
+        f'<tr><td class="text">{escaped(row.what)}</td>{fields(row)}<td class="text">{escaped(row.verdict)}</td></tr>'
         for row in rows
     )
     best = next((row for row in rows if row.helps), None)
-    code = f"<h3>The code of the first</h3><pre>{escape(best.code)}</pre>" if best else ""
-    head = '<tr><th class="text">change</th><th>before</th><th>after</th><th></th></tr>'
+    code = f"<h3>The code of the first change</h3><pre>{escape(best.code)}</pre>" if best else ""
+    later = f"<th>after {FIRST_STEPS} steps</th><th>loss</th>" if trained else ""
+    head = f'<tr><th class="text">change</th><th>at the start</th>{later}<th></th></tr>'
     return f"<h2>Changes, each measured on a copy (log10 of the survival)</h2><table>{head}{body}</table>{code}"

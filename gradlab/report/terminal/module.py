@@ -9,11 +9,12 @@ from math import isfinite
 from rich.cells import cell_len
 from rich.text import Text
 
+from gradlab.definitions import FIRST_STEPS
 from gradlab.report.formatting import count, log_text
 from gradlab.report.glyphs import Glyphs
 from gradlab.report.model.marks import sign_names
 from gradlab.report.model.module_conclusions import conclusions, details, heading
-from gradlab.report.model.module_cures import CureRow
+from gradlab.report.model.module_cures import CureRow, loss_text
 from gradlab.report.model.module_report import ModuleReport, reached
 from gradlab.report.model.module_table import BlockRow, BlockTable, TableColumn, block_table, skipped_text
 from gradlab.report.terminal.entries import legend_text, mark_entry, style, wrapped
@@ -162,12 +163,14 @@ def cure_lines(rows: Sequence[CureRow], glyphs: Glyphs, width: int | None) -> li
     """Return the table of what was tried, the best first, with the code of the best that helps."""
     if not rows:
         return [Text("Nothing that could be tried applies to this model.", "bold")]
-    columns = [
-        Column("before   ", tuple(mark_entry(row.before, glyphs) for row in rows)),
-        Column("after   ", tuple(mark_entry(row.after, glyphs) for row in rows)),
-        Column("", tuple(Entry(row.verdict, "bold" if row.helps else "") for row in rows), right=False),
-    ]
-    lines = wrapped("Changes, each measured on a copy: survival (log10) before and after", width, "bold")
+    columns = [Column("start   ", tuple(mark_entry(row.start, glyphs) for row in rows))]
+    trained = any(row.trained is not None for row in rows)
+    if trained:
+        marks = tuple(mark_entry(row.trained, glyphs) if row.trained else Entry("") for row in rows)
+        columns += [Column("trained   ", marks), Column("loss", tuple(Entry(loss_text(row)) for row in rows))]
+    columns.append(Column("", tuple(Entry(row.verdict, "bold" if row.helps else "") for row in rows), right=False))
+    later = f" and after {FIRST_STEPS} steps of Adam" if trained else ""
+    lines = wrapped(f"Changes, each measured on a copy: survival (log10) at the start{later}", width, "bold")
     needed = sum(column.width + GAP for column in columns)
     room = None if width is None else width - needed
     if room is not None and room < _LEAST_WORDS:
@@ -180,7 +183,7 @@ def cure_lines(rows: Sequence[CureRow], glyphs: Glyphs, width: int | None) -> li
     best = next((row for row in rows if row.helps), None)
     if best is None:
         return [*lines, Text("None of these helps.", "bold")]
-    lines += [Text(), *wrapped(f"The code of the first ({best.source}):", width, "bold")]
+    lines += [Text(), *wrapped(f"The code of the first change ({best.source}):", width, "bold")]
     return [*lines, *(Text(f"    {line}".rstrip()) for line in best.code.rstrip().split("\n"))]
 
 
