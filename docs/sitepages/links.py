@@ -31,7 +31,10 @@ LISTED = {
         for path in sorted((ROOT / folder).iterdir())
         if path.suffix == ".yaml" or (folder.endswith("papers") and path.suffix == ".py")
     },
-    "docs/examples/my_lab.py": "files/my_lab_py.md",
+    **{
+        path.relative_to(ROOT).as_posix(): f"files/{path.stem}_py.md"
+        for path in sorted((ROOT / "docs" / "examples").glob("*.py"))
+    },
     "docs/examples/my_lab.yaml": "files/my_lab_yaml.md",
     "CITATION.cff": "files/citation.md",
 }

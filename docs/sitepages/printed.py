@@ -6,7 +6,8 @@ A block of code behind a comment ``<!-- printed by: COMMAND -->`` is what the co
 ``<!-- printed by: COMMAND | PART; PART -->`` those of its paragraphs that begin with the parts, `head` being the first
 one; of ``Conclusions: learned, healthy`` the items that begin so. ``…`` stands for what is left out. A first line
 ``$ …`` stays; ``{yaml 1}`` is a file with the first block of YAML on the page. The date in the line above the comment
-becomes today's. All commands run in one new directory, in their order, equal ones once; so are the notebooks.
+becomes today's. All commands run in one new directory with the files of docs/examples, in their order, equal ones once;
+so are the notebooks.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import datetime
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -25,7 +27,10 @@ from sitepages.links import NOTEBOOKS, ROOT
 __all__ = ["BLOCK", "PAGES", "WIDTH", "reprinted", "shortened"]
 
 WIDTH = 120
-PAGES = ["README.md", *(f"docs/{name}.md" for name in ("start", "reports", "comparing", "examples", "models"))]
+PAGES = [
+    "README.md",
+    *(f"docs/{name}.md" for name in ("start", "reports", "comparing", "examples", "models", "three_models")),
+]
 BLOCK = re.compile(
     r"(?P<above>[^\n]*\n)(?P<comment>\n*<!-- printed by: (?P<command>[^|\n]*?)(?: \| (?P<parts>[^\n]*?))? -->\n+)"
     r"```\n(?P<prompt>\$ [^\n]*\n)?(?P<text>.*?)```\n",
@@ -120,6 +125,7 @@ def run_again(path: Path, folder: str) -> None:
 def _main() -> int:
     done: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as folder:
+        shutil.copytree(ROOT / "docs" / "examples", folder, dirs_exist_ok=True)
         environment = {**os.environ, "COLUMNS": str(WIDTH), "PYTHONPATH": str(ROOT)}
 
         def printed(command: str) -> str:

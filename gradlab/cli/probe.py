@@ -53,6 +53,8 @@ def probe(
     The function is called, and a copy of its model is measured in float64; nothing is trained. An exception of your
     code is shown with its line; the exit code is then 1.
     """
+    from rich.text import Text
+
     from gradlab.api.probe import document
     from gradlab.api.probe_files import save
     from gradlab.api.user_model import measured, subject, tried
@@ -76,7 +78,7 @@ def probe(
         print_report(lambda glyphs, width: module_report(result.report, glyphs, width))
         if output.cure:
             rows = cure_rows(cures, options.vanish, options.explode)
-            print_report(lambda glyphs, width: cure_lines(rows, glyphs, width))
+            print_report(lambda glyphs, width: [Text(), *cure_lines(rows, glyphs, width)])
         healthy = set(result.summary.verdicts) == {"healthy"}
         suggest(after_probe(model, (model_options, options), cured=output.cure, healthy=healthy, out=output.out))
     if failing := [name for name in dict.fromkeys(result.summary.verdicts) if name in output.fail_on]:

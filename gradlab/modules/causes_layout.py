@@ -87,7 +87,7 @@ def growing_stream(measured: Measured) -> Iterator[Cause]:
     places = [
         place
         for place, block in enumerate(measured.blocks)
-        if block.joined and block.operation == "Add" and not block.norms and measured.log_factor[place] > 0
+        if block.joined and block.operation != "Cat" and not block.norms and measured.log_factor[place] > 0
     ]
     rms = measured.mean("act_rms")
     if measured.verdict != "exploding" or not places or not rms[places[-1]] > rms[places[0]] > 0:

@@ -15,6 +15,8 @@ __all__ = ["collapses", "copies", "norm_after_add", "rank_collapse", "saturated_
 _ALIKE = 0.99
 """Mean cosine between tokens from which their rank has collapsed: a post-LN stack passes it after eight blocks, a
 pre-LN one of twelve ends near 0.7."""
+_ALIKE_IN_TRAINING = 0.95
+"""The same in training: dropout of a tenth, drawn for each token, keeps the cosine of a collapsed stack near 0.965."""
 _DIFFERENT = 0.9
 """What it is below at the first block, where the blocks and not the data make the tokens alike."""
 _ONE_TOKEN = 0.1
@@ -29,7 +31,11 @@ def collapses(measured: Measured) -> bool:
     cosine = _of_cuts(measured)
     known = np.flatnonzero(~np.isnan(cosine))
     attends = not np.isnan(measured.mean("attention_entropy")).all()
-    return attends and len(known) > 1 and cosine[known[0]] < _DIFFERENT and cosine[known[-1]] > _ALIKE
+    return attends and len(known) > 1 and cosine[known[0]] < _DIFFERENT and cosine[known[-1]] > _alike(measured)
+
+
+def _alike(measured: Measured) -> float:
+    return _ALIKE_IN_TRAINING if measured.first.training else _ALIKE
 
 
 def _of_cuts(measured: Measured) -> Floats:
@@ -44,7 +50,7 @@ def rank_collapse(measured: Measured) -> Iterator[Cause]:
     if not collapses(measured):
         return
     cosine = _of_cuts(measured)
-    alike = [place for place in range(len(cosine)) if cosine[place] > _ALIKE]
+    alike = [place for place in range(len(cosine)) if cosine[place] > _alike(measured)]
     place, first = alike[0], int(np.flatnonzero(~np.isnan(cosine))[0])
     evidence = {"token cosine": float(cosine[-1]) if not math.isnan(cosine[-1]) else float(cosine[alike[-1]]),
                 f"token cosine of {measured.labels[first]}": float(cosine[first])}  # fmt: skip

@@ -55,13 +55,15 @@ class Cure:
 
     @property
     def helps(self) -> bool:
-        """Whether the model is healthy with it and was not without, at the start or after the first steps, its survival
-        is clearly nearer to 1, or its loss is clearly lower after those steps; and it is not worse at learning.
+        """Whether the model is better off with it, and does not learn worse.
 
-        Clearly: by a tenth of the orders of magnitude, and a tenth of one at least; by a tenth of the loss.
+        It is healthy where it was not, at the start or after the first steps, or its survival is clearly nearer to 1,
+        and it is healthy after the steps; or its loss is clearly lower after them. Clearly: by a tenth of the orders
+        of magnitude, and a tenth of one at least; by a tenth of the loss.
         """
         learning = self._learning
-        return learning >= 0 and (learning > 0 or self._survives or self._stays_healthy)
+        lasts = self.trained is None or self.trained.summary.verdict == "healthy"
+        return learning > 0 or (learning == 0 and lasts and (self._survives or self._stays_healthy))
 
     @property
     def _survives(self) -> bool:

@@ -16,9 +16,11 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import Node
 
-__all__ = ["Edge", "Graph", "edge_of", "operation", "walk"]
+__all__ = ["MAPS", "Edge", "Graph", "edge_of", "operation", "walk"]
 
 
+MAPS = frozenset({"Addmm", "Mm", "Bmm", "Baddbmm", "Convolution"})
+"""Operations that are products with a matrix or a kernel."""
 _LOOK_UPS = {"Embedding", "EmbeddingBag", "IndexSelect", "Index"}
 
 

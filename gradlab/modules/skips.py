@@ -6,11 +6,9 @@ from collections.abc import Collection
 
 from torch.autograd.graph import Node
 
-from gradlab.modules.graph import Edge, Graph, operation
+from gradlab.modules.graph import MAPS, Edge, Graph, operation
 
 __all__ = ["has_skip"]
-
-_MAPS = frozenset({"Addmm", "Mm", "Bmm", "Baddbmm", "Convolution"})
 
 
 def has_skip(graph: Graph, below: Edge | None, edge: Edge, inside: Collection[Node]) -> bool:
@@ -24,7 +22,7 @@ def has_skip(graph: Graph, below: Edge | None, edge: Edge, inside: Collection[No
         node = waiting.pop()
         if below is not None and node is below.node:
             return True
-        if operation(node) in _MAPS:
+        if operation(node) in MAPS:
             continue
         children = [child for child, _ in node.next_functions if child is not None and graph.down.get(child)]
         if below is None and not children:

@@ -12,7 +12,7 @@ from torch.autograd.graph import Node
 from gradlab.modules.activations import ACTIVATIONS, NORMS
 from gradlab.modules.blocks import has_weight
 from gradlab.modules.capture import Call, Capture
-from gradlab.modules.graph import Graph, operation
+from gradlab.modules.graph import MAPS, Graph, operation
 from gradlab.modules.profile import WeightUse
 
 __all__ = ["equal_weights", "weight_uses"]
@@ -23,7 +23,6 @@ _PASSED = frozenset({
 })  # fmt: skip
 """Operations between a map and its activation that leave it one: reshaping, dropout, the add of a bias, pooling."""
 _FURTHEST = 12
-_MAPS = frozenset({"Addmm", "Mm", "Bmm", "Baddbmm", "Convolution"})
 _LOOKED_AT = 64
 """Values: of so many draws in bfloat16, of eight bits, some sixty differ."""
 
@@ -133,7 +132,7 @@ def _maps_below(graph: Graph, node: Node) -> int:
     visited, waiting, maps = {node, cut}, [node] if node is not cut else [], 0
     while waiting:
         current = waiting.pop()
-        maps += operation(current) in _MAPS
+        maps += operation(current) in MAPS
         for child, _ in current.next_functions:
             if child is not None and child not in visited and graph.down.get(child):
                 visited.add(child)

@@ -39,7 +39,7 @@ class LoadedProbe(MeasuredModel):
     @property
     def cures(self) -> tuple[CureRow, ...]:
         """What was tried on the model before it was saved."""
-        return self._saved.cures
+        return self._saved.cures[1:]  # the first is the model as it is
 
     def document(self) -> dict[str, Any]:
         """Return the measurement as plain values, as it was saved."""

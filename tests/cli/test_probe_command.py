@@ -164,7 +164,8 @@ def test_cures_are_in_the_report_and_the_document(capsys: pytest.CaptureFixture[
     arguments = ["mine.py:make_model", "--input", "6x16", "--cure"]
     cures = document(capsys, *arguments)["cures"]
     assert isinstance(cures, list)
-    assert {"what", "source", "code", "helps", "before", "after"} == cures[0].keys()
+    assert {"what", "source", "code", "helps", "before", "after", "trained_before", "trained"} == cures[0].keys()
+    assert cures[0]["trained"] is None  # without a loss
     text = printed(capsys, *arguments)
     assert cures[0]["what"] in text
     assert all(line in text for line in cures[0]["code"].split("\n"))

@@ -315,6 +315,15 @@ def test_attention_that_looks_at_one_token() -> None:
     assert not any("looks at one token" in cause.what for cause in causes_of(soft, tokens))
 
 
+def test_branches_that_grow_a_stream_with_an_activation_after_each_add() -> None:
+    torch.manual_seed(0)
+    blocks = [nn.Sequential(Residual(1.0), nn.ReLU(inplace=True)) for _ in range(40)]
+    model = nn.Sequential(*blocks, nn.Linear(WIDTH, 3))
+    profile = measure(model, x(), blocks=[block[1] for block in blocks])
+    (cause, *_) = causes([profile], verdict(profile))
+    assert "add to the stream at full scale" in cause.what
+
+
 def test_branches_that_grow_the_stream() -> None:
     torch.manual_seed(0)
     cause = causes_of(nn.Sequential(*[Residual(1.0) for _ in range(40)], nn.Linear(WIDTH, 3)), x())[0]

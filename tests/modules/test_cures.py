@@ -101,72 +101,43 @@ def test_a_warm_up_is_tried_where_there_is_a_loss(x: Tensor) -> None:
         optimizer.zero_grad()
         nn.functional.cross_entropy(trained(x), y).backward()
         optimizer.step()
-    after = gl.probe(trained, (x, y), "cross_entropy").result.summary.log_survival
-    assert cure.after.log_survival == pytest.approx(after, abs=1e-4)
+    after = gl.probe(trained, (x, y), "cross_entropy")
+    assert cure.trained is not None
+    assert cure.after == cure.before  # nothing is changed before training
+    assert cure.trained.summary.log_survival == pytest.approx(after.result.summary.log_survival, abs=1e-4)
+    assert cure.trained.first_loss == pytest.approx(nn.functional.cross_entropy(model(x), y).item(), rel=1e-5)
+    assert cure.trained.loss == pytest.approx(nn.functional.cross_entropy(trained(x), y).item(), rel=1e-4)
 
 
-def test_a_map_of_a_package_of_its_own_is_drawn_anew_too(x: Tensor) -> None:
-    class Linear(nn.Module):  # as torch_geometric has it
-        def __init__(self) -> None:
-            super().__init__()
-            inner = nn.Linear(32, 32)
-            self.weight, self.bias = inner.weight, inner.bias
+class Tagger(nn.Module):
+    """A post-LN stack as `nn.TransformerEncoder` makes it, in which tokens soon are alike."""
 
-        def forward(self, x: Tensor) -> Tensor:
-            return nn.functional.linear(x, self.weight, self.bias)
+    def __init__(self, layers: int) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(20, 16)
+        layer = nn.TransformerEncoderLayer(16, 2, 32, dropout=0.0, batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
+        self.head = nn.Linear(16, 20)
 
+    def forward(self, ids: Tensor) -> Tensor:
+        return self.head(self.encoder(self.embed(ids)))
+
+
+def test_what_a_change_does_is_seen_in_the_first_steps_of_training() -> None:
     torch.manual_seed(0)
-    model = nn.Sequential(*[layer for _ in range(20) for layer in (Linear(), nn.ReLU())], nn.Linear(32, 5))
-    result = gl.probe(model, x)
-    assert result.verdict == "vanishing"
-    assert named(result.cure(), "He's initialisation").after.verdict == "healthy"
-
-
-def test_a_layer_that_is_called_again_is_scaled_once() -> None:
-    class Shared(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.layer, self.readout = nn.Linear(32, 32), nn.Linear(32, 5)
-
-        def forward(self, x: Tensor) -> Tensor:
-            for _ in range(10):
-                x = self.layer(x).tanh()
-            y: Tensor = self.readout(x)
-            return y
-
-    torch.manual_seed(0)
-    x = torch.randn(16, 32)
-    cure = named(gl.probe(Shared(), x).cure(), "LSUV")
-    model = Shared()
-    exec(cure.code, {"model": model, "forward": lambda: model(x)})
-    with torch.no_grad():
-        assert float(model.layer(x).std()) == pytest.approx(1, rel=1e-5)
-    assert cure.after.verdict == "healthy"
-
-
-def test_running_statistics_that_have_seen_no_data_get_those_of_the_batch(x: Tensor) -> None:
-    torch.manual_seed(0)
-    model = nn.Sequential(
-        *[layer for _ in range(20) for layer in (nn.Linear(32, 32), nn.BatchNorm1d(32), nn.Sigmoid())]
-    ).eval()
-    cure = named(gl.probe(model, x).cure(), "running statistics")
-    mended = copy.deepcopy(model)
-    exec(cure.code, {"model": mended, "forward": lambda: mended(x)})
-    norm = mended[1]
-    assert isinstance(norm, nn.BatchNorm1d)
-    torch.testing.assert_close(norm.running_mean, model[0](x).mean(0).detach())
-    assert (norm.momentum, mended.training) == (0.1, False)
-    assert gl.probe(mended, x).result.summary.log_survival == pytest.approx(cure.after.log_survival, abs=1e-9)
+    ids = torch.randint(20, (8, 12))
+    cures = gl.probe(Tagger(24), (ids, ids.roll(1, 1)), "cross_entropy").cure()
+    cure = named(cures, "pre-LN")
+    assert cure.trained is not None
+    assert cure.trained_before is not None
     assert cure.helps
-    assert not any("running statistics" in cure.what for cure in gl.probe(model.train(), x).cure())
-
-
-def test_a_layer_whose_output_is_constant_is_not_scaled(x: Tensor) -> None:
-    model = stack(nn.Tanh, 4)
-    model.insert(4, norm := nn.LayerNorm(32))  # at zero: all that comes after it is the same for all
-    nn.init.zeros_(norm.weight)
-    cure = named(gl.probe(model, x).cure(), "LSUV")
-    assert (cure.before.verdict, cure.after.verdict) == ("masked", "masked")
+    assert cure.trained.loss < cure.trained_before.loss
+    losses = [cure.trained.loss for cure in cures if cure.helps and cure.trained is not None]
+    assert losses == sorted(losses)
+    assert sum(cure.trained is not None for cure in cures) == 6  # the best five, and a warm-up
+    expected = copy.deepcopy(Tagger(24))
+    exec(cure.code, {"model": expected})
+    assert isinstance(expected.encoder.norm, nn.LayerNorm)
 
 
 def test_a_model_that_cannot_be_copied(x: Tensor) -> None:
@@ -175,6 +146,17 @@ def test_a_model_that_cannot_be_copied(x: Tensor) -> None:
     result = gl.probe(model, x)
     with pytest.raises(UsageError, match="cannot be copied"):
         result.cure()
+
+
+class Projected(nn.Module):
+    """A residual block whose skip is a map too, as where a ResNet changes its width."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.skip = nn.Linear(8, 8), nn.Linear(8, 8), nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.second(self.first(x).relu()) + self.skip(x)
 
 
 def test_what_follows_each_weight() -> None:
@@ -189,6 +171,9 @@ def test_what_follows_each_weight() -> None:
         ("0", 27, "Relu", True), ("3", 288, "", False), ("5", 1024, "Sigmoid", False), ("8", 64, "", False),
     ]  # fmt: skip
     assert [use.gain for use in uses] == pytest.approx([3**-0.5, 3**-0.5, 2**0.5, 3**-0.5], rel=0.1)
+    shortcut = nn.Sequential(Projected(), Projected(), nn.Linear(8, 2))
+    uses = measure(shortcut, torch.randn(4, 8)).weight_uses
+    assert [use.name for use in uses if use.ends_branch] == ["0.second", "1.second"]
     residual = measure(Net(2), torch.randn(4, 16)).weight_uses
     assert [use.ends_branch for use in residual] == [False, True, False, True, False]
 

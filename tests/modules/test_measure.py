@@ -231,6 +231,17 @@ def test_what_does_not_fit_is_one_message(arguments: dict[str, object], message:
     assert message in str(caught.value)
 
 
+def test_cross_entropy_of_tokens_has_the_classes_last() -> None:
+    torch.manual_seed(0)
+    model, x, y = nn.Linear(4, 7), torch.randn(2, 5, 4), torch.randint(7, (2, 5))
+    expected = nn.functional.cross_entropy(model(x).flatten(0, 1), y.flatten())
+    assert measure(model, (x, y), "cross_entropy").loss == pytest.approx(expected.item(), rel=1e-6)
+    images = nn.Conv2d(3, 7, 1), (torch.randn(2, 3, 5, 5), torch.randint(7, (2, 5, 5)))
+    assert measure(*images, "cross_entropy").loss > 0
+    with pytest.raises(UsageError, match=r"cross_entropy.*an output \[2, 5, 7\] and targets \[2, 4\]"):
+        measure(model, (x, y[:, :4]), "cross_entropy")
+
+
 def test_what_the_model_raises_comes_through() -> None:
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
         gl.probe(stack(3, 4, nn.Tanh), torch.randn(2, 5))

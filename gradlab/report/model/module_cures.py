@@ -91,7 +91,13 @@ def loss_text(row: CureRow) -> str:
     """Return the loss before and after the first steps; empty where the change was not trained."""
     if row.trained is None:
         return ""
-    return " to ".join("not finite" if math.isnan(loss) else f"{loss:.3g}" for loss in (row.first_loss, row.loss))
+    return f"{_loss(row.first_loss)} to {_loss(row.loss)}"
+
+
+def _loss(value: float) -> str:
+    if math.isnan(value):
+        return "not finite"
+    return f"{value:,.0f}" if 1e3 <= abs(value) < 1e7 else f"{value:.3g}"
 
 
 def _verdict(start: Summary, trained: _Trained | None) -> str:

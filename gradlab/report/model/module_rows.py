@@ -39,13 +39,14 @@ def block_rows(profiles: Sequence[ModuleProfile], *, theory: bool = True) -> lis
     first = profiles[0]
     seed_norms = np.stack([log_grad_norms(profile) for profile in profiles])
     log_g = seed_norms.mean(0).tolist()
+    top = log_g[last_reached(seed_norms)] if log_g else math.nan
     known = [log_theory_factors(profile) for profile in profiles] if theory else [np.full(len(first.blocks), np.nan)]
     log_theory = np.stack(known).mean(0).tolist()
     calls = Counter(block.name for block in first.blocks)
     rows = []
     for place, block in enumerate(first.blocks):
         seed_blocks = [profile.blocks[place] for profile in profiles]
-        log_norm, top = log_g[place], log_g[last_reached(seed_norms)]
+        log_norm = log_g[place]
         below = log_g[place - 1] if place else math.nan
         elements = math.prod(block.shape)
         if len(seed_blocks) == 1:
