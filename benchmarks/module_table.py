@@ -21,9 +21,9 @@ import torch
 from torch import nn
 from zoo import MODELS
 
-from gradlab.modules.probe import measure
+from gradlab.modules.graph.values import tensors
+from gradlab.modules.measuring.probe import measure
 from gradlab.modules.summary import verdict
-from gradlab.modules.values import tensors
 
 
 def plain(model: nn.Module, batch: Any) -> None:

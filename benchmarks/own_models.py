@@ -22,8 +22,8 @@ import torch
 from torch import Tensor, nn
 
 import gradlab as gl
-from gradlab.modules.probe import measure
-from gradlab.modules.values import tensors
+from gradlab.modules.graph.values import tensors
+from gradlab.modules.measuring.probe import measure
 
 
 def gpt2() -> tuple[nn.Module, Any]:

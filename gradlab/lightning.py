@@ -19,7 +19,7 @@ except ImportError:
 if TYPE_CHECKING:
     from torch import nn
 
-    from gradlab.modules.chain import Blocks
+    from gradlab.modules.chains.choice import Blocks
     from gradlab.python.watch import Watch as _Watch
 
 __all__ = ["Watch"]

@@ -14,7 +14,7 @@ except ImportError:
     raise UsageError("transformers is not installed", "pip install transformers") from None
 
 if TYPE_CHECKING:
-    from gradlab.modules.chain import Blocks
+    from gradlab.modules.chains.choice import Blocks
     from gradlab.python.watch import Watch as _Watch
 
 __all__ = ["Watch"]

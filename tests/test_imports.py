@@ -112,6 +112,11 @@ OUTSIDE = {
     "matplotlib": {"report"},
     "tensorboard": {"report"},
 }
+IN_MODULES = (
+    ("parts",), ("profile",), ("summary", "graph", "copies"), ("causes",), ("chains",), ("theory",), ("measuring",),
+    ("cures", "watching", "width_record"), ("width",),
+)  # fmt: skip
+"""What lies in the room of models of the user, from below."""
 NUMERICAL = {"module_banks", "nn", "tasks", "optim", "probing", "training", "streams"}
 
 
@@ -154,6 +159,20 @@ def test_the_table_has_no_cycle_and_names_every_room():
         left = {module: below for module, below in left.items() if module not in free}
     there = {path.name.removesuffix(".py") for path in ROOT.iterdir() if path.name not in ("__pycache__", "py.typed")}
     assert there - {"__init__.pyi"} == set(MAY_IMPORT)
+
+
+def test_inside_the_modules_arrows_point_downwards_too():
+    place = {part: number for number, parts in enumerate(IN_MODULES) for part in parts}
+    upwards = set()
+    for path, _, name in imports():
+        if path.startswith("modules/") and name.startswith("gradlab.modules."):
+            above, below = Path(path).parts[1].removesuffix(".py"), name.split(".")[2]
+            if above != below and place[below] >= place[above]:
+                upwards.add((above, below))
+    assert not upwards
+    assert {path.name.removesuffix(".py") for path in (ROOT / "modules").iterdir()} - {"__init__", "__pycache__"} == {
+        *place
+    }
 
 
 @pytest.mark.parametrize("package", OUTSIDE)

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from gradlab.api.model_options import ProbeOptions
 from gradlab.errors import UsageError
-from gradlab.modules.causes import Cause, causes
+from gradlab.modules.causes.rules import Cause, causes
 from gradlab.modules.profile import ModuleProfile
 from gradlab.modules.summary import Summary, summarise
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from gradlab.modules.chain import Blocks
-    from gradlab.modules.cures import Cure
-    from gradlab.modules.first_steps import Trained
-    from gradlab.modules.inputs import Loss
+    from gradlab.modules.chains.choice import Blocks
+    from gradlab.modules.cures.first_steps import Trained
+    from gradlab.modules.cures.trials import Cure
+    from gradlab.modules.measuring.inputs import Loss
     from gradlab.report.model.module_report import ModuleReport
 
 __all__ = ["ProbeResult", "build", "cures", "document", "probe", "verify"]
@@ -60,7 +60,7 @@ def probe(
     """Measure a model, or one model for each seed that `make` builds.
 
     Args:
-        model, batch, loss, blocks: see `gradlab.modules.probe.measure`. Without a model `make` builds it.
+        model, batch, loss, blocks: see `gradlab.modules.measuring.probe.measure`. Without a model `make` builds it.
         make: builds the model of a seed; needed for more than one.
 
     Raises:
@@ -69,8 +69,8 @@ def probe(
     """
     import torch
 
-    from gradlab.modules.isolation import unwrapped
-    from gradlab.modules.probe import measure
+    from gradlab.modules.copies.isolation import unwrapped
+    from gradlab.modules.measuring.probe import measure
 
     options = options or ProbeOptions()
     if model is None and make is None:
@@ -129,12 +129,12 @@ def cures(
     """
     import torch
 
-    from gradlab.modules.copies import deep_copy
-    from gradlab.modules.cures import cures
-    from gradlab.modules.first_steps import trainer
-    from gradlab.modules.inputs import COTANGENTS, Run, objective
-    from gradlab.modules.isolation import unwrapped
-    from gradlab.modules.probe import measure
+    from gradlab.modules.copies.deep import deep_copy
+    from gradlab.modules.copies.isolation import unwrapped
+    from gradlab.modules.cures.first_steps import trainer
+    from gradlab.modules.cures.trials import cures
+    from gradlab.modules.measuring.inputs import COTANGENTS, Run, objective
+    from gradlab.modules.measuring.probe import measure
 
     options = options or ProbeOptions()
     dtype = torch.float64 if options.dtype == "float64" else None
@@ -171,13 +171,13 @@ def verify(
     make: Callable[[int], nn.Module] | None = None,
 ) -> float:  # fmt: skip
     """Return the largest difference of ln g between the first profile of a result and plain autograd, see
-    `gradlab.modules.verify.largest_difference`. The arguments are those of `probe`.
+    `gradlab.modules.measuring.verify.largest_difference`. The arguments are those of `probe`.
 
     Raises:
         UsageError: for a model with other blocks than when it was measured.
         Exception: whatever the model, the loss or `make` raises.
     """
-    from gradlab.modules.verify import largest_difference
+    from gradlab.modules.measuring.verify import largest_difference
 
     options = result.options
     built = build(model, make, 0, options)

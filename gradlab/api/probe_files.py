@@ -13,7 +13,7 @@ from gradlab.api.probe import ProbeResult, document
 from gradlab.store.atomic import make_folder, replacing_all
 
 if TYPE_CHECKING:
-    from gradlab.modules.cures import Cure
+    from gradlab.modules.cures.trials import Cure
 
 __all__ = ["NAMES", "save"]
 

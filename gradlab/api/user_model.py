@@ -18,8 +18,8 @@ from gradlab.query import ranges
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from gradlab.modules.cures import Cure
-    from gradlab.modules.inputs import Loss
+    from gradlab.modules.cures.trials import Cure
+    from gradlab.modules.measuring.inputs import Loss
     from gradlab.modules.width_record import WidthCheck
 
 __all__ = ["Subject", "batch_of", "checked_widths", "loss_of", "maker", "measured", "subject", "tried"]
@@ -165,7 +165,7 @@ def _random_targets(output: Any, batch: Any, *, name: str) -> Tensor:
     import torch
     from torch import nn
 
-    from gradlab.modules.values import tensors
+    from gradlab.modules.graph.values import tensors
 
     prediction = next((tensor for _, tensor in tensors(output) if tensor.is_floating_point()), None)
     if prediction is None:
@@ -206,7 +206,7 @@ def tried(chosen: Subject, options: ProbeOptions) -> tuple[tuple[Cure, ...], lis
     """
     import warnings
 
-    from gradlab.modules.cures import ChangeNotTried
+    from gradlab.modules.cures.trials import ChangeNotTried
 
     with _asked(chosen.drawn), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ChangeNotTried)

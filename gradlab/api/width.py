@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from gradlab.modules.inputs import Loss
+    from gradlab.modules.measuring.inputs import Loss
 
 __all__ = ["document", "width"]
 

@@ -16,7 +16,7 @@ from gradlab.errors import HANDING_ON, GradlabError, PluginError
 from gradlab.families import FAMILIES
 from gradlab.families.network import Architecture
 from gradlab.module_banks.stacked import random_state
-from gradlab.modules.global_state import random_streams
+from gradlab.modules.copies.global_state import random_streams
 from gradlab.plugins.loading import failure
 from gradlab.plugins.modules import ModuleFactory
 from gradlab.streams import generator

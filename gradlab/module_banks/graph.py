@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from gradlab.families.network import Architecture
 from gradlab.module_banks.building import arranged, example, refuse
 from gradlab.module_banks.layout import blocks_of
-from gradlab.modules.forward import Request, chain_of, forward_pass
-from gradlab.modules.isolation import isolated
+from gradlab.modules.copies.isolation import isolated
+from gradlab.modules.measuring.forward import Request, chain_of, forward_pass
 from gradlab.plugins.modules import ModuleFactory
 
 __all__ = ["Trace", "request_of", "traced"]

@@ -10,8 +10,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from gradlab.modules.blocks import Chain
-from gradlab.modules.graph import edge_of
+from gradlab.modules.chains.blocks import Chain
+from gradlab.modules.graph.cuts import edge_of
 from gradlab.nn.parameters import Layout, Parameter, Role, Start
 
 __all__ = ["ModuleLayout", "Modules", "blocks_of", "parameters"]

@@ -15,7 +15,7 @@ from gradlab.module_banks.layout import ModuleLayout, Modules, parameters
 from gradlab.module_banks.probe import replica_numbers
 from gradlab.module_banks.stacked import Tensors
 from gradlab.module_banks.stacking import Stacking, stacking
-from gradlab.modules.global_state import default_dtype
+from gradlab.modules.copies.global_state import default_dtype
 from gradlab.nn.parameters import Params
 from gradlab.plugins.modules import ModuleFactory
 from gradlab.probing.own_profile import OwnProfile

@@ -13,9 +13,9 @@ from gradlab.errors import UsageError
 from gradlab.families.network import Architecture
 from gradlab.module_banks.graph import Trace, request_of
 from gradlab.module_banks.stacked import Tensors
-from gradlab.modules.block_numbers import joint, numbers_of
-from gradlab.modules.forward import chain_of, forward_pass
-from gradlab.modules.isolation import isolated
+from gradlab.modules.copies.isolation import isolated
+from gradlab.modules.measuring.block_numbers import joint, numbers_of
+from gradlab.modules.measuring.forward import chain_of, forward_pass
 from gradlab.nn.parameters import Layout
 from gradlab.plugins.modules import ModuleFactory
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from gradlab.module_banks.stacked import Tensors, one_by_one, stacked
-from gradlab.modules.isolation import without_checkpointing
+from gradlab.modules.copies.isolation import without_checkpointing
 
 __all__ = ["Stacking", "stacking"]
 

@@ -18,9 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from gradlab.errors import UsageError
-from gradlab.modules.inputs import Batch, Loss, Run, objective
-from gradlab.modules.isolation import isolated, unwrapped
-from gradlab.modules.values import tensors
+from gradlab.modules.copies.isolation import isolated, unwrapped
+from gradlab.modules.graph.values import tensors
+from gradlab.modules.measuring.inputs import Batch, Loss, Run, objective
 from gradlab.modules.width_record import WidthCheck
 
 __all__ = ["check"]

@@ -31,7 +31,7 @@ class ModuleFactory:
     """Those of `GIVEN` that it has arguments for."""
     inputs: tuple[InputKind, ...]
     blocks: str
-    """See `gradlab.modules.chain.choose`."""
+    """See `gradlab.modules.chains.choice.choose`."""
     length: Length
     """Blocks of the chain, or a function to them from those of depth, width, seq_len and the options that it has
     arguments for; None: as many as depth."""

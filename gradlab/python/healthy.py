@@ -12,7 +12,7 @@ from gradlab.python.probe import Probe, probe
 if TYPE_CHECKING:
     from torch import nn
 
-    from gradlab.modules.inputs import Loss
+    from gradlab.modules.measuring.inputs import Loss
 
 __all__ = ["assert_healthy"]
 

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from gradlab.modules.chain import Blocks
-    from gradlab.modules.cures import Cure
-    from gradlab.modules.inputs import Loss
+    from gradlab.modules.chains.choice import Blocks
+    from gradlab.modules.cures.trials import Cure
+    from gradlab.modules.measuring.inputs import Loss
 
 __all__ = ["Probe", "probe"]
 

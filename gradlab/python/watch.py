@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from torch import nn
     from torch.optim import Optimizer
 
-    from gradlab.modules.chain import Blocks
-    from gradlab.modules.watch_numbers import WatchedStep
+    from gradlab.modules.chains.choice import Blocks
+    from gradlab.modules.watching.numbers import WatchedStep
 
 __all__ = ["Watch", "watch"]
 
@@ -48,8 +48,8 @@ class Watch(WatchedLoop):
         self, model: nn.Module, every: int, out: Path | None, optimizer: Optimizer | None, scaler: Any, blocks: Blocks,
         name: str,
     ) -> None:  # fmt: skip
-        from gradlab.modules.distributed import check_whole
-        from gradlab.modules.watch import Watcher
+        from gradlab.modules.copies.distributed import check_whole
+        from gradlab.modules.watching.watcher import Watcher
 
         self._steps: list[dict[str, Any]] = []
         self._blocks: list[dict[str, Any]] = []
@@ -104,7 +104,7 @@ class Watch(WatchedLoop):
             return
         last = self._steps[-1]["step"] if self._steps else None  # the update was made already
         if loss is not None and last == self._watcher.step_number - 1 and last != self._noted:
-            from gradlab.modules.watch import number_of
+            from gradlab.modules.watching.watcher import number_of
 
             self._noted = last
             self._steps[-1]["loss"] = number_of(loss)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rich.text import Text
     from torch import nn
 
-    from gradlab.modules.inputs import Loss
+    from gradlab.modules.measuring.inputs import Loss
 
 __all__ = ["Width", "width"]
 

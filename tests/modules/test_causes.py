@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from zoo import MODELS
 
 import gradlab as gl
-from gradlab.modules.causes import Cause, causes
-from gradlab.modules.probe import measure
+from gradlab.modules.causes.rules import Cause, causes
+from gradlab.modules.measuring.probe import measure
 from gradlab.modules.summary import verdict
 
 WIDTH = 64

@@ -7,7 +7,7 @@ import torch
 from networks import WIDTH, Block
 from torch import Tensor, nn
 
-from gradlab.modules.probe import measure
+from gradlab.modules.measuring.probe import measure
 from gradlab.modules.summary import verdict
 
 

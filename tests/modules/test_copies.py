@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gradlab.modules.copies import deep_copy
-from gradlab.modules.probe import measure
+from gradlab.modules.copies.deep import deep_copy
+from gradlab.modules.measuring.probe import measure
 
 
 class Entangled(nn.Module):

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 import gradlab as gl
 from gradlab.errors import UsageError
-from gradlab.modules.cures import ChangeNotTried, Cure
-from gradlab.modules.probe import measure
+from gradlab.modules.cures.trials import ChangeNotTried, Cure
+from gradlab.modules.measuring.probe import measure
 
 
 def stack(activation: type[nn.Module], depth: int = 20, width: int = 32) -> nn.Sequential:

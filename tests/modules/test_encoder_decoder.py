@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 import gradlab as gl
 from gradlab.errors import UsageError
-from gradlab.modules.probe import measure
+from gradlab.modules.measuring.probe import measure
 from gradlab.modules.profile import ModuleProfile
 
 WIDTH, TOKENS, DEPTH = 16, 30, 3

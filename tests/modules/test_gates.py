@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 import gradlab as gl
-from gradlab.modules.probe import measure
+from gradlab.modules.measuring.probe import measure
 
 INPUTS, UNITS, STEPS, SAMPLES = 5, 12, 40, 6
 

@@ -13,8 +13,8 @@ from torch.nn.utils.parametrizations import weight_norm
 import gradlab as gl
 from gradlab.cell import Cell, Named
 from gradlab.errors import UsageError
-from gradlab.modules.probe import measure
-from gradlab.modules.recurrent import replayed
+from gradlab.modules.measuring.probe import measure
+from gradlab.modules.measuring.recurrent import replayed
 from gradlab.modules.summary import summarise
 from gradlab.training.loop import Trainer
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from zoo import MODELS
 
-from gradlab.modules.probe import measure
+from gradlab.modules.measuring.probe import measure
 from gradlab.modules.summary import verdict
 
 pytestmark = pytest.mark.slow

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 import gradlab as gl
-from gradlab.modules.probe import measure
+from gradlab.modules.measuring.probe import measure
 
 UNITS, LENGTHS = 6, (3, 7, 5)
 

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 import gradlab as gl
-from gradlab.modules.probe import measure
-from gradlab.modules.theory import log_theory_factors, theory_notes
+from gradlab.modules.measuring.probe import measure
+from gradlab.modules.theory.factors import log_theory_factors, theory_notes
 
 SEEDS = 3
 DEPTH = 20

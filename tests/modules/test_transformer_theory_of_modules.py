@@ -17,9 +17,9 @@ import gradlab as gl
 from gradlab.mean_field.attention import Attention
 from gradlab.mean_field.token_profile import sublayer, token_profile
 from gradlab.mean_field.token_stream import FeedForward, Norm, Pair
-from gradlab.modules.probe import measure
+from gradlab.modules.measuring.probe import measure
 from gradlab.modules.profile import ModuleProfile
-from gradlab.modules.theory import log_theory_factors, theory_notes
+from gradlab.modules.theory.factors import log_theory_factors, theory_notes
 
 WIDTH, TOKENS = 64, 16
 

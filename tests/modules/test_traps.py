@@ -17,7 +17,7 @@ from torch.utils.checkpoint import checkpoint
 
 import gradlab as gl
 from gradlab.errors import UsageError
-from gradlab.modules.probe import measure
+from gradlab.modules.measuring.probe import measure
 from gradlab.modules.profile import ModuleProfile
 from gradlab.modules.summary import summarise
 

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 import gradlab as gl
-from gradlab.modules.causes import causes
-from gradlab.modules.probe import measure
-from gradlab.modules.weights import equal_weights
+from gradlab.modules.causes.rules import causes
+from gradlab.modules.measuring.probe import measure
+from gradlab.modules.measuring.weights import equal_weights
 
 WIDTH, TOKENS = 16, 8
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 import gradlab as gl
 from gradlab.errors import UsageError
-from gradlab.modules.probe import measure
+from gradlab.modules.measuring.probe import measure
 
 
 class Store(dict[str, Any]):

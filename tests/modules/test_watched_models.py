@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from watching import Steps, batches, block_norms, grad_norms, hooks, trained
 
 from gradlab.errors import UsageError
-from gradlab.modules.watch import Watcher
+from gradlab.modules.watching.watcher import Watcher
 
 
 def test_evaluations_in_between_are_not_measured() -> None:

@@ -11,8 +11,8 @@ import torch
 from zoo import MODELS
 
 import gradlab as gl
-from gradlab.modules.inputs import Run, objective
-from gradlab.modules.probe import measure
+from gradlab.modules.measuring.inputs import Run, objective
+from gradlab.modules.measuring.probe import measure
 
 pytestmark = pytest.mark.slow
 FUSED = ("LSTM", "GRU", "RNN")

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from watching import Steps, batches, block_norms, grad_norms, hooks, trained
 
-from gradlab.modules.watch import Watcher
+from gradlab.modules.watching.watcher import Watcher
 
 
 class Dropping(Net):

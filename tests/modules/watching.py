@@ -11,8 +11,8 @@ import torch
 from networks import WIDTH, Net
 from torch import Tensor, nn
 
-from gradlab.modules.watch import Watcher
-from gradlab.modules.watch_numbers import WatchedStep
+from gradlab.modules.watching.numbers import WatchedStep
+from gradlab.modules.watching.watcher import Watcher
 
 Steps = list[WatchedStep]
 

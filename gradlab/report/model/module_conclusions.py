@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gradlab.modules.causes import Cause
+from gradlab.modules.causes.rules import Cause
 from gradlab.modules.summary import Summary, last_reached
 from gradlab.report.formatting import count, decade, joined, power
 from gradlab.report.model.module_report import ModuleReport, reached

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gradlab.modules.causes import Cause
+from gradlab.modules.causes.rules import Cause
 from gradlab.modules.profile import ModuleProfile
 from gradlab.modules.summary import Summary, log_grad_norms
 from gradlab.report.model.module_rows import block_rows

@@ -11,7 +11,7 @@ import numpy as np
 
 from gradlab.modules.profile import BlockNumbers, ModuleProfile
 from gradlab.modules.summary import last_reached, log_grad_norms
-from gradlab.modules.theory import log_theory_factors
+from gradlab.modules.theory.factors import log_theory_factors
 
 __all__ = ["block_rows", "label"]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gradlab.modules.causes import Cause
+from gradlab.modules.causes.rules import Cause
 from gradlab.modules.summary import Summary
 from gradlab.report.model.module_cures import CureRow, cure_rows
 from gradlab.report.model.module_report import ModuleReport

@@ -13,7 +13,7 @@ from gradlab.report.model.module_rows import block_rows
 from gradlab.store.watched import BLOCK_COLUMNS
 
 if TYPE_CHECKING:
-    from gradlab.modules.watch_numbers import WatchedStep  # it loads torch
+    from gradlab.modules.watching.numbers import WatchedStep  # it loads torch
 
 __all__ = ["places_without_gradient", "watched_rows", "without_gradient"]
 

@@ -1,0 +1,1 @@
+"""Why a gradient is lost or grows: rules that read the measured numbers."""

@@ -1,0 +1,1 @@
+"""Copies of a model, and what they leave as it was."""

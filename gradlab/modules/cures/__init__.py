@@ -1,0 +1,1 @@
+"""Changes that may help a model, each measured on a copy."""

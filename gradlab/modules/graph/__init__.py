@@ -1,0 +1,1 @@
+"""The autograd graph of a forward pass, and what was recorded of it."""

@@ -1,0 +1,1 @@
+"""One model measured with one batch: forward, back, the numbers of every block."""

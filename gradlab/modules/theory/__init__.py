@@ -1,0 +1,1 @@
+"""What mean-field theory says of the factor of a block."""

@@ -1,0 +1,1 @@
+"""A training loop of the user, measured from its own backward passes."""
