@@ -21,6 +21,8 @@ from gradlab.report.terminal.notebook import html
 if TYPE_CHECKING:
     import pandas as pd
 
+    from gradlab.modules.causes.record import Cause
+
 __all__ = ["MeasuredModel"]
 
 _LN10 = math.log(10)
@@ -106,6 +108,15 @@ class MeasuredModel(ABC):
     def reach(self) -> float:
         """Blocks until a thousandth is left, or until the gradient has grown a thousandfold."""
         return self.module_report.summary.reach
+
+    @property
+    def causes(self) -> tuple[Cause, ...]:
+        """Why the gradient is lost or grows, that which changes it most first; empty where nothing was found.
+
+        A `Cause` has the `block` where it is worst, the cause in words (`what`), the measured numbers (`evidence`) and
+        the `source`.
+        """
+        return self.module_report.causes
 
     @property
     def notes(self) -> tuple[str, ...]:

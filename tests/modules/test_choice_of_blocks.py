@@ -159,7 +159,8 @@ def test_a_stream_with_a_condition_keeps_its_chain() -> None:
     assert all(block.is_cut for block in profile.blocks)
 
 
-def test_two_streams_that_mix_in_every_block_have_no_chain() -> None:
+@pytest.mark.parametrize("maps", [1, 4])
+def test_two_streams_that_mix_in_every_block_have_no_chain(maps: int) -> None:
     class Joint(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -173,7 +174,8 @@ def test_two_streams_that_mix_in_every_block_have_no_chain() -> None:
     class Streams(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.into, self.blocks = nn.Linear(WIDTH, WIDTH), nn.ModuleList(Joint() for _ in range(4))
+            self.into = nn.Sequential(*(nn.Linear(WIDTH, WIDTH) for _ in range(maps)))
+            self.blocks = nn.ModuleList(Joint() for _ in range(4))
 
         def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
             x = self.into(x)

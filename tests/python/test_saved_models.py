@@ -59,6 +59,8 @@ def test_a_saved_probe_says_what_the_probe_says(make: Callable[[], gl.Probe], tm
     for width in (60, None):
         assert loaded.report(width) == probe.report(width)
     assert loaded.conclusions == probe.conclusions
+    assert [cause.what for cause in loaded.causes] == [cause.what for cause in probe.causes]
+    assert all(cause.what[:20] in probe.report(None) for cause in probe.causes)
     assert loaded.document() == probe.document()
     for name in ("verdict", "log10_survival", "survival", "decay", "reach", "notes"):
         np.testing.assert_equal(getattr(loaded, name), getattr(probe, name))

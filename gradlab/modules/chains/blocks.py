@@ -29,6 +29,8 @@ __all__ = [
     "without_tables",
 ]  # fmt: skip
 
+FROM_WEIGHT_TO_WEIGHT = "from weight to weight"
+"""The rule of a chain of maps, the last that is tried."""
 REPLAYED = "gradlab_replayed"
 """Name of the attribute of a module that stands for one step of another: a tuple with the other."""
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)

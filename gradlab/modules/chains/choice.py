@@ -26,6 +26,7 @@ from torch import nn
 from gradlab.errors import UsageError
 from gradlab.modules.chains.blocks import (
     FEWEST,
+    FROM_WEIGHT_TO_WEIGHT,
     Block,
     Chain,
     block_of,
@@ -103,7 +104,7 @@ def _weights(capture: Capture, graph: Graph) -> Chain:
             for place in sorted(named_by)
             if not graph.cuts[place].is_leaf  # the input itself, which several maps read
         ),
-        "from weight to weight",
+        FROM_WEIGHT_TO_WEIGHT,
         graph,
     )
 

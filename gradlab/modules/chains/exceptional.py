@@ -12,6 +12,7 @@ from torch.autograd.graph import Node
 
 from gradlab.modules.chains.blocks import (
     FEWEST,
+    FROM_WEIGHT_TO_WEIGHT,
     MANY,
     MOST_OF,
     REPLAYED,
@@ -118,11 +119,12 @@ def _state(call: Call, edge: Edge) -> Block:
 
 def hides_most(model: nn.Module, capture: Capture, chain: Chain) -> bool:
     """Return whether one block with several matrices holds most of the parameters, as a U-Net does between two cuts; or
-    whether they lie above a chain of one or two blocks, where streams of several inputs mix."""
+    whether they lie above a chain of few blocks, where streams of several inputs mix."""
     graph = chain.graph
     parameters = without_tables(model, graph)
     half = size_of(filter(graph.uses, parameters)) / 2
-    if len(chain.blocks) < FEWEST and half < size_of(p for p in parameters if graph.uses(p, beside=True)) / 4:
+    fewest = MANY if chain.rule == FROM_WEIGHT_TO_WEIGHT else FEWEST
+    if len(chain.blocks) < fewest and half < size_of(p for p in parameters if graph.uses(p, beside=True)) / 4:
         return True
     if chain.of_modules and len(chain.blocks) >= MANY:  # they hold half themselves
         return False
