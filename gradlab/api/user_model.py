@@ -273,12 +273,20 @@ def _widths(text: str) -> list[int]:
 
 @contextmanager
 def _asked(drawn: str) -> Iterator[None]:
-    """As a context: what torch says of a random input is about the command line, and not about the user's code."""
+    """As a context: what torch says of a random input is about the command line, and not about the user's code.
+
+    What the function that builds the model raises, a `UserCodeError` already, is no matter of the input.
+    """
+    of_building: UserCodeError | None = None
     try:
         with running():
-            yield
+            try:
+                yield
+            except UserCodeError as error:
+                of_building = error
+                raise
     except UserCodeError as error:
-        if drawn and isinstance(error.__cause__, RuntimeError | IndexError | TypeError) and in_torch(error.__cause__):
+        if error is not of_building and drawn and isinstance(error.__cause__, RuntimeError | IndexError | TypeError) and in_torch(error.__cause__):
             message = f"the model does not take {drawn}: {error.message.partition(chr(10))[0]}"
             raise UsageError(
                 message, "give the input as the model takes it", lines=error.message.split("\n")[1:]

@@ -221,6 +221,16 @@ def test_a_wrong_use_is_one_message(
     assert "bug" not in written.err
 
 
+def test_what_torch_raises_while_the_model_is_built_is_no_matter_of_the_input(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert invoke(["probe", "mine.py:make_model", "--arg", "depth=2", "--arg", "act=Bilinear", "--input", "6x16"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("TypeError")
+    assert "in make_model" in said
+    assert "does not take" not in said
+
+
 def test_an_exception_of_the_model_is_shown_as_theirs(capsys: pytest.CaptureFixture[str]) -> None:
     assert invoke(["probe", "mine.py:net", "--input", "5x4"]) == 1
     line = FILE.split("\n").index('            raise ValueError("five samples are one too many")') + 1
