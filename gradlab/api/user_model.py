@@ -286,7 +286,8 @@ def _asked(drawn: str) -> Iterator[None]:
                 of_building = error
                 raise
     except UserCodeError as error:
-        if error is not of_building and drawn and isinstance(error.__cause__, RuntimeError | IndexError | TypeError) and in_torch(error.__cause__):
+        of_input = isinstance(error.__cause__, RuntimeError | IndexError | TypeError) and in_torch(error.__cause__)
+        if of_input and drawn and error is not of_building:
             message = f"the model does not take {drawn}: {error.message.partition(chr(10))[0]}"
             raise UsageError(
                 message, "give the input as the model takes it", lines=error.message.split("\n")[1:]
