@@ -75,7 +75,9 @@ def parameters_of(modules: Collection[nn.Module]) -> int:
 def along_the_chain(model: nn.Module, graph: Graph) -> int:
     """Return the number of parameters that blocks could hold: those that the loss depends on, without embeddings and
     without what works on other inputs alone."""
-    return size_of(parameter for parameter in without_tables(model, graph) if graph.uses(parameter))
+    if graph.along is None:
+        graph.along = size_of(parameter for parameter in without_tables(model, graph) if graph.uses(parameter))
+    return graph.along
 
 
 def without_tables(model: nn.Module, graph: Graph) -> set[nn.Parameter]:

@@ -97,6 +97,9 @@ class Graph:
         `other_sources` those by which other inputs enter."""
         top = edge_of(loss)
         assert top is not None
+        self.along: int | None = None
+        """Number of the parameters that blocks could hold, once it was counted."""
+        self._leaves: dict[Tensor, Edge | None] = {}
         self.loss, self.nodes, self._other_sources = loss, nodes, other_sources
         """Every node that the loss depends on, sources first."""
         self.order = {node: place for place, node in enumerate(self.nodes)}
@@ -143,8 +146,14 @@ class Graph:
 
     def uses(self, parameter: Tensor, *, beside: bool = False) -> bool:
         """Return whether the loss depends on a parameter; unless `beside` not only by what depends on another input."""
-        edge = edge_of(parameter)
+        edge = self._leaf(parameter)
         return edge is not None and edge.node in self.order and (beside or edge.node not in self._only_beside)
+
+    def _leaf(self, parameter: Tensor) -> Edge | None:
+        """Return where a parameter stands, asked for once: torch makes a view of it for that."""
+        if parameter not in self._leaves:
+            self._leaves[parameter] = edge_of(parameter)
+        return self._leaves[parameter]
 
     @cached_property
     def _only_beside(self) -> frozenset[Node]:
@@ -160,7 +169,7 @@ class Graph:
 
     def is_table(self, parameter: Tensor) -> bool:
         """Return whether a parameter is looked up by indices, and used by nothing else: an embedding of any class."""
-        edge = edge_of(parameter)
+        edge = self._leaf(parameter)
         return edge is not None and edge.node in self._tables
 
     @cached_property
