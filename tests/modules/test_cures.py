@@ -193,3 +193,23 @@ def test_a_change_that_a_model_does_not_run_with_is_named() -> None:
         cures = gl.probe(Reader(), torch.randn(4, 8)).cure()
     assert cures
     assert not any("LayerNorm" in cure.what for cure in cures)
+
+
+def test_a_change_with_which_a_model_cannot_be_trained_is_named() -> None:
+    class Once(nn.Module):
+        """Fails in the sixth forward: measured it is, trained it is not."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.readout, self.calls = nn.Linear(8, 8), nn.Linear(8, 2), 0
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.calls += 1
+            if self.calls > 5:
+                raise RuntimeError("it has had enough")
+            return self.readout(self.layer(x).relu())
+
+    with pytest.warns(ChangeNotTried, match="the first steps of training: RuntimeError: it has had enough"):
+        cures = gl.probe(Once(), (torch.randn(4, 8), torch.randint(2, (4,))), "cross_entropy").cure()
+    assert cures
+    assert all(cure.trained is None for cure in cures)

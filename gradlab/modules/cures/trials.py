@@ -10,7 +10,8 @@ import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -26,6 +27,7 @@ from gradlab.modules.summary import Summary, summarise
 __all__ = ["ChangeNotTried", "Cure", "cures"]
 
 
+T = TypeVar("T")
 TRAINED = 5
 """Changes that are trained for a few steps: training takes longer than measuring."""
 
@@ -121,25 +123,43 @@ def cures(
     before = summarise([profile], **thresholds)
     tried: list[tuple[Change, Cure]] = []
     for change in changes(model, profile):
-        try:
-            after = summarise([measure(_changed(model, change, forward, seed))], **thresholds)
-        except Exception as error:  # a forward that reads a layer's weight does not run with another layer in its place
-            reason = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
-            warnings.warn(f"could not be tried: {change.what}: {reason}", ChangeNotTried, stacklevel=2)
-            continue
-        tried.append((change, Cure(change.what, change.source, change.code, before, after)))
+        changed_profile = _attempt(change.what, _with_change, measure, model, change, forward, seed)
+        if changed_profile is not None:
+            after = summarise([changed_profile], **thresholds)
+            tried.append((change, Cure(change.what, change.source, change.code, before, after)))
     tried.sort(key=lambda entry: (entry[1].after.verdict != "healthy", _distance(entry[1].after)))
-    if train is None:
+    as_it_is = None if train is None else _attempt("the first steps of training", train, model)
+    if train is None or as_it_is is None:
         return tuple(cure for _, cure in tried)
-    as_it_is = train(model)
     trained = []
     for place, (change, cure) in enumerate(tried):
-        later = train(_changed(model, change, forward, seed)) if place < TRAINED else None
+        later = None
+        if place < TRAINED:
+            words = f"the first steps of training with: {change.what}"
+            later = _attempt(words, _with_change, train, model, change, forward, seed)
         trained.append(replace(cure, trained_before=as_it_is, trained=later))
     words = f"a learning rate that warms up over {FIRST_STEPS} steps"
     source = "Xiong 2020, arXiv 2002.04745"
-    trained.append(Cure(words, source, WARM_UP, before, before, as_it_is, train(model, warming=True)))
+    if (warmed := _attempt(words, partial(train, warming=True), model)) is not None:
+        trained.append(Cure(words, source, WARM_UP, before, before, as_it_is, warmed))
     return tuple(sorted(trained, key=_rank))
+
+
+def _attempt(what: str, function: Callable[..., T], *arguments: Any) -> T | None:
+    """Return what a function returns; None, with a warning, where it raises: a forward that reads a layer's weight does
+    not run with another layer in its place."""
+    try:
+        return function(*arguments)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
+        warnings.warn(f"could not be tried: {what}: {reason}", ChangeNotTried, stacklevel=3)
+        return None
+
+
+def _with_change(
+    function: Callable[[nn.Module], T], model: nn.Module, change: Change, forward: Callable[[nn.Module], Any], seed: int
+) -> T:
+    return function(_changed(model, change, forward, seed))
 
 
 def _rank(cure: Cure) -> tuple[bool, bool, float]:
