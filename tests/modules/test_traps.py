@@ -475,3 +475,16 @@ def test_a_model_that_takes_its_targets_alone_begins_at_its_first_map(x: Tensor)
     places = model.places.double()
     cotangent = 2 / 12 * (copied(places) - x[:, :3].double()).detach()
     assert log_norms(profile) == pytest.approx(by_hand(copied, places, cotangent), abs=1e-10)
+
+
+def test_where_a_cast_to_integers_ends_the_gradient_is_named() -> None:
+    class Quantised(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.encoder, self.decoder = nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, WIDTH)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.decoder(self.encoder(x).mul(255).to(torch.int32).to(x.dtype))
+
+    with pytest.raises(UsageError, match="what decoder takes has no gradient, as after a cast to integers"):
+        measure(Quantised(), torch.randn(2, WIDTH))

@@ -134,8 +134,13 @@ def _as_if_attached(
     """Return the chain that there would be if nothing inside cut the gradient off, with what there is of it."""
     attached = forward_pass(model, request, dtype, attached=True)
     if attached.graph is None or not attached.graph.connected:
+        leaves = (call for call in attached.capture.calls if next(call.module.children(), None) is None)
+        # the last of them: those before may take constants, as for positions
+        starts = [call for call in leaves if call.inputs and not any(call.inputs)]
+        words = ": what {} takes has no gradient, as after a cast to integers"
+        place = words.format(starts[-1].name or starts[-1].kind) if starts else ""
         raise UsageError(
-            "the loss does not depend on the model's input",
+            f"the loss does not depend on the model's input{place}",
             "give another batch, a loss of the model's output, or source=… to name where the data enters",
         )
     chain = choose(model, attached.capture, attached.graph, request.blocks)
