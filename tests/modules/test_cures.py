@@ -126,7 +126,9 @@ class Tagger(nn.Module):
 def test_what_a_change_does_is_seen_in_the_first_steps_of_training() -> None:
     torch.manual_seed(0)
     ids = torch.randint(20, (8, 12))
-    cures = gl.probe(Tagger(24), (ids, ids.roll(1, 1)), "cross_entropy").cure()
+    probe = gl.probe(Tagger(24), (ids, ids.roll(1, 1)), "cross_entropy")
+    assert probe.conclusions[0].startswith("Healthy by survival alone:")  # its tokens are alike
+    cures = probe.cure()
     cure = named(cures, "pre-LN")
     assert cure.trained is not None
     assert cure.trained_before is not None

@@ -93,7 +93,8 @@ def _verdict(result: ModuleReport) -> str:
         case "exploding":
             text = f"Exploding: from {last} to {first} the gradient grows by {survival}"
         case "healthy":
-            text = f"Healthy: survival {survival}, the gradient at {first} over that at {last}"
+            words = "Healthy by survival alone:" if result.causes else "Healthy: survival"  # tokens that become alike
+            text = f"{words} {survival}, the gradient at {first} over that at {last}"
         case "detached":
             detached = [place for place, row in enumerate(result.blocks) if not row["connected"]]
             text = (
