@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
+from gradlab.modules.profile import ModuleProfile
+
 WIDTH = 16
+COTANGENT = torch.randn(4, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+"""What stands for a loss, of seed 0."""
 
 
 class Block(nn.Module):
@@ -48,3 +53,11 @@ def by_hand(model: Net, x: Tensor, cotangent: Tensor) -> list[float]:
         output.retain_grad()
     (model.readout(x) * cotangent).sum().backward()
     return [float(output.grad.norm().log()) for output in outputs if output.grad is not None]
+
+
+def log_norms(profile: ModuleProfile) -> list[float]:
+    return [block.log_grad_norm for block in profile.blocks]
+
+
+def expected(model: Net, x: Tensor) -> list[float]:
+    return by_hand(copy.deepcopy(model).double().requires_grad_(True), x.double().requires_grad_(), COTANGENT)

@@ -1,41 +1,27 @@
-"""What goes wrong on real modules: operations in place, wrappers, checkpointing, precision, detached parts."""
+"""What goes wrong on real modules: operations in place, wrappers, checkpointing, detached parts, inputs."""
 
 from __future__ import annotations
 
 import copy
 import math
-import threading
 import warnings
 from collections.abc import Callable
 
 import pytest
 import torch
-from networks import WIDTH, Block, Net, by_hand
+from networks import COTANGENT, WIDTH, Block, Net, by_hand, expected, log_norms
 from torch import Tensor, nn
-from torch.nn.utils import parametrizations
 from torch.utils.checkpoint import checkpoint
 
 import gradlab as gl
 from gradlab.errors import UsageError
 from gradlab.modules.measuring.probe import measure
-from gradlab.modules.profile import ModuleProfile
 from gradlab.modules.summary import summarise
-
-COTANGENT = torch.randn(4, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-"""What stands for a loss, of seed 0."""
 
 
 @pytest.fixture
 def x() -> Tensor:
     return torch.randn(4, WIDTH, generator=torch.Generator().manual_seed(5))
-
-
-def log_norms(profile: ModuleProfile) -> list[float]:
-    return [block.log_grad_norm for block in profile.blocks]
-
-
-def expected(model: Net, x: Tensor) -> list[float]:
-    return by_hand(copy.deepcopy(model).double().requires_grad_(True), x.double().requires_grad_(), COTANGENT)
 
 
 def compiled(model: nn.Module) -> nn.Module:
@@ -110,82 +96,6 @@ def test_a_forward_without_gradients_is_detached_everywhere(decorator: Callable[
     assert not any(block.connected for block in result.result.profiles[0].blocks)
 
 
-def test_a_head_of_zeros_masks_what_is_below(x: Tensor) -> None:
-    model = Net()
-    nn.init.zeros_(model.readout.weight)
-    result = gl.probe(model, x)
-    assert result.verdict == "masked"
-    assert result.result.profiles[0].head.zero_weights == ("readout.weight",)
-    with torch.no_grad():
-        model.readout.weight.normal_()
-        for parameter in model.blocks[3].parameters():
-            parameter.zero_()
-    assert gl.probe(model, x).verdict == "healthy"  # around a branch of zeros there is the skip
-
-
-def test_dead_units_are_not_masked(x: Tensor) -> None:
-    model = nn.Sequential(
-        *[layer for _ in range(4) for layer in (nn.Linear(WIDTH, WIDTH), nn.ReLU())], nn.Linear(WIDTH, 3)
-    )
-    with torch.no_grad():
-        model[4].bias.fill_(-100)
-    result = gl.probe(model, x)
-    assert result.verdict == "dead"
-    assert result.result.profiles[0].blocks[2].dead == 1.0
-    assert result.log10_survival == -math.inf
-
-
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
-def test_half_precision_is_measured_in_float64(dtype: torch.dtype, x: Tensor) -> None:
-    model = Net().to(dtype)
-    profile = measure(model, x.to(dtype))
-    assert {block.dtype for block in profile.blocks} == {"float64"}
-    assert log_norms(profile) == pytest.approx(expected(model, x.to(dtype)), abs=1e-10)
-    assert next(model.parameters()).dtype == dtype
-
-
-def test_autocast_around_a_probe_changes_nothing(x: Tensor) -> None:
-    model = Net()
-    with torch.autocast("cpu"):
-        profile = measure(model, x)
-        assert torch.is_autocast_enabled("cpu")
-    assert log_norms(profile) == pytest.approx(expected(model, x), abs=1e-10)
-
-
-def test_a_constant_made_in_float32_by_default_fits(x: Tensor) -> None:
-    model = Net(each=lambda block, x: block(x @ torch.eye(WIDTH)))
-    profile = measure(model, x)
-    assert profile.dtype == "float64"
-    assert log_norms(profile) == pytest.approx(expected(model, x), abs=1e-10)
-
-
-@pytest.mark.parametrize(
-    "eye",
-    [
-        lambda: torch.eye(WIDTH, dtype=torch.float32),
-        lambda: (torch.arange(WIDTH)[:, None] == torch.arange(WIDTH)).float(),
-        lambda: nn.functional.one_hot(torch.arange(WIDTH)).to(torch.float32),
-    ],
-)
-def test_a_constant_that_the_forward_makes_in_float32_fits(eye: Callable[[], Tensor], x: Tensor) -> None:
-    model = Net(each=lambda block, x: block(x @ eye()))
-    profile = measure(model, x)
-    assert (profile.dtype, profile.notes) == ("float64", measure(Net(), x).notes)
-    assert log_norms(profile) == pytest.approx(expected(model, x), abs=1e-10)
-    assert eye().dtype == torch.float32
-
-
-def test_a_model_that_insists_on_float32_is_measured_in_it_and_says_so(x: Tensor) -> None:
-    eye = torch.eye(WIDTH)  # of the module's file, not of the model
-    model = Net(each=lambda block, x: block(x @ eye))
-    profile = measure(model, x)
-    assert profile.dtype == "float32"
-    assert profile.notes[0].startswith(
-        "measured in the model's own precision, as it does not run in float64: RuntimeError"
-    )
-    assert log_norms(profile) == pytest.approx(expected(model, x), abs=1e-4)
-
-
 def test_a_view_that_no_grad_takes_of_the_input_is_outside_the_graph(x: Tensor) -> None:
     """As the teacher's first layer does: torch says of the view that it requires a gradient, and gives it no node."""
 
@@ -209,69 +119,6 @@ def test_a_view_that_no_grad_takes_of_the_input_is_outside_the_graph(x: Tensor) 
     assert summarise([profile]).verdict == "healthy"
 
 
-@pytest.mark.parametrize("scaled", ["norm", "vector", "number"])
-def test_a_scale_of_zero_on_the_only_way_masks(scaled: str, x: Tensor) -> None:
-    """A norm that starts at zero stands where a skip goes past it; at a stage without one nothing comes through."""
-
-    class Scaled(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.norm = nn.LayerNorm(WIDTH)
-            self.gain = nn.Parameter(torch.zeros(()) if scaled == "number" else torch.zeros(WIDTH))
-            if scaled == "norm":
-                nn.init.zeros_(self.norm.weight)
-
-        def forward(self, x: Tensor) -> Tensor:
-            return self.norm(x) if scaled == "norm" else self.norm(x) * self.gain[None]
-
-    model = Net()
-    model.blocks[2].second = nn.Sequential(nn.Linear(WIDTH, WIDTH), Scaled())  # in a branch: the skip goes past it
-    assert gl.probe(model, x).verdict == "healthy"
-    model = Net(each=lambda block, x: block.scale(block(x)) if hasattr(block, "scale") else block(x))
-    model.blocks[2].scale = Scaled()
-    result = gl.probe(model, x)
-    assert result.verdict == "masked"
-    name = "blocks.2.scale.norm.weight" if scaled == "norm" else "blocks.2.scale.gain"
-    assert name in result.result.report.causes[0].what
-    assert result.blocks.log10_grad_norm.tolist()[:3] == [-math.inf] * 3
-
-
-@pytest.mark.parametrize("zero", ["scale", "matrix"])
-def test_zeros_in_a_branch_do_not_explain_dead_units(zero: str, x: Tensor) -> None:
-    blocks = [Block() for _ in range(4)]
-    if zero == "scale":
-        blocks[2].second = nn.Sequential(nn.Linear(WIDTH, WIDTH), norm := nn.LayerNorm(WIDTH))
-        nn.init.zeros_(norm.weight)
-    else:
-        nn.init.zeros_(blocks[2].second.weight)
-    dead = nn.Sequential(nn.Linear(WIDTH, WIDTH), nn.ReLU())
-    nn.init.constant_(dead[0].bias, -100.0)
-    model = nn.Sequential(*blocks[:2], nn.Sequential(dead, blocks[2]), blocks[3])
-    result = gl.probe(model, x, blocks=["0", "1", "2", "3"])
-    assert result.blocks.log10_grad_norm.tolist()[:2] == [-math.inf] * 2
-    assert result.verdict == "dead"
-
-
-def test_zeros_beside_the_chain_are_not_said_to_mask_it(x: Tensor) -> None:
-    """A condition that starts at zero is added; what ends the gradient is the readout."""
-
-    class Conditioned(Net):
-        def __init__(self) -> None:
-            super().__init__()
-            self.condition = nn.Linear(WIDTH, WIDTH)
-            nn.init.zeros_(self.condition.weight)
-            nn.init.zeros_(self.readout.weight)
-
-        def forward(self, x: Tensor) -> Tensor:
-            for block in self.blocks:
-                x = block(x)
-            return self.readout(x + self.condition(torch.ones(WIDTH)))
-
-    result = gl.probe(Conditioned(), x)
-    assert result.verdict == "masked"
-    assert result.result.report.causes[0].what.startswith("readout.weight is zero in every element")
-
-
 def test_the_gradient_of_the_input_itself(x: Tensor) -> None:
     """An Identity in front, or dropout in evaluation, hands the input on: a leaf, of which no hook runs."""
     model = nn.Sequential(nn.Identity(), nn.Linear(WIDTH, WIDTH), nn.Tanh(), nn.Linear(WIDTH, 3))
@@ -281,67 +128,6 @@ def test_the_gradient_of_the_input_itself(x: Tensor) -> None:
     assert leaf.grad is not None
     assert log_norms(result.result.profiles[0])[0] == pytest.approx(float(leaf.grad.norm().log()), abs=1e-10)
     assert (result.verdict, result.verify() < 1e-10) == ("healthy", True)
-
-
-def test_a_cast_inside_a_block_is_seen(x: Tensor) -> None:
-    profile = measure(Net(each=lambda block, x: block(x.float().tanh().double()).to(x.dtype)), x)
-    assert {block.dtype for block in profile.blocks} == {"float32"}
-    assert profile.dtype == "float64"
-
-
-@pytest.mark.parametrize("form", [nn.utils.weight_norm, parametrizations.weight_norm, parametrizations.spectral_norm])
-def test_parametrised_weights(form: Callable[[nn.Module], nn.Module], x: Tensor) -> None:
-    model = Net()
-    for block in model.blocks:
-        with_warning_ignored(form, block.first)
-    model(x)
-    state = {name: value.clone() for name, value in model.state_dict().items()}
-    profile = measure(model, x, train=False)
-    assert [block.name for block in profile.blocks] == [f"blocks.{place}" for place in range(5)]
-    assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
-    assert not profile.notes
-
-
-def test_a_model_that_cannot_be_copied_is_measured_in_place(x: Tensor) -> None:
-    model = Net()
-    by_autograd = expected(model, x)
-    model.lock = threading.Lock()
-    weights = {name: (value, value.clone()) for name, value in model.state_dict(keep_vars=True).items()}
-    profile = measure(model, x)
-    assert "measured in place, as it cannot be copied" in profile.notes[0]
-    assert log_norms(profile) == pytest.approx(by_autograd, abs=1e-10)
-    for name, value in model.state_dict(keep_vars=True).items():
-        assert value is weights[name][0]
-        assert value.dtype == torch.float32
-        assert torch.equal(value, weights[name][1])
-
-
-def with_warning_ignored(form: Callable[[nn.Module], nn.Module], module: nn.Module) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        form(module)
-
-
-class Masked(nn.Module):
-    """Adds the smallest number of the format where a mask is 0, in float32, in which that of float64 is -inf."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.net = Net()
-
-    def forward(self, x: Tensor) -> Tensor:
-        mask = torch.ones_like(x.detach().float())
-        y: Tensor = self.net(x + (1.0 - mask) * torch.finfo(x.dtype).min)
-        return y
-
-
-def test_a_mask_that_overflows_in_float64_alone(x: Tensor) -> None:
-    model = Masked()
-    assert model(x).isfinite().all()
-    assert not model.double()(x.double()).isfinite().any()
-    profile = measure(model.float(), x)
-    assert profile.notes[0] == "measured in the model's own precision, as its values are not finite in float64"
-    assert log_norms(profile) == pytest.approx(expected(model.net, x), abs=1e-4)
 
 
 class TwoInputs(nn.Module):
