@@ -31,17 +31,17 @@ def past_the_input(capture: Capture, graph: Graph) -> Call | None:
     maps = [call for call in capture.calls if has_weight(call) and any(map(graph.depends, call.outputs))]
     if len(maps) <= FEWEST or any(call.number >= FEWEST for call in maps):
         return None
-    first = maps[0]
-    ends = [edge for edge in first.outputs if edge is not None and graph.depends(edge)]
+    first_map = maps[0]
+    ends = [edge for edge in first_map.outputs if edge is not None and graph.depends(edge)]
     if any(graph.place(edge) is not None for edge in ends):
         return None
-    other = graph.beginning_at(ends)
-    remaining = [call for call in maps if any(map(other.depends, call.outputs))]
-    places = _places(remaining, other)
+    from_first_map = graph.beginning_at(ends)
+    remaining = [call for call in maps if any(map(from_first_map.depends, call.outputs))]
+    places = _places(remaining, from_first_map)
     if len(places) - len(_places(maps, graph)) < FEWEST or len(remaining) < _MOST * len(maps):
         return None
     # where most maps lie between two cuts, as those of all stacks but the first of N-BEATS, it is no chain either
-    return first if max(places.values()) <= len(remaining) / 2 else None
+    return first_map if max(places.values()) <= len(remaining) / 2 else None
 
 
 def _places(maps: Sequence[Call], graph: Graph) -> Counter[int]:

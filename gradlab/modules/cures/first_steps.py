@@ -51,10 +51,10 @@ def trainer(
     """
 
     def train(model: nn.Module, *, warming: bool = False) -> Trained:
-        trained, first = _after_steps(unwrapped(model), loss_of, seed, warming=warming)
+        trained, first_loss = _after_steps(unwrapped(model), loss_of, seed, warming=warming)
         profile = measure(trained)
-        first, last = (value if math.isfinite(value) else math.nan for value in (first, profile.loss))
-        return Trained(first, last, summarise([profile], vanish=vanish, explode=explode))
+        first_loss, loss = (value if math.isfinite(value) else math.nan for value in (first_loss, profile.loss))
+        return Trained(first_loss, loss, summarise([profile], vanish=vanish, explode=explode))
 
     return train
 
@@ -66,8 +66,8 @@ def _after_steps(
     trained = deep_copy(model, None)
     trained.requires_grad_(True)
     optimizer = torch.optim.Adam(trained.parameters(), lr=LEARNING_RATE)
-    first, first_loss = 1 / FIRST_STEPS if warming else 1.0, math.nan
-    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=first, total_iters=FIRST_STEPS)
+    start_factor, first_loss = 1 / FIRST_STEPS if warming else 1.0, math.nan
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=start_factor, total_iters=FIRST_STEPS)
     with torch.random.fork_rng(), torch.enable_grad():
         torch.manual_seed(seed)
         for step in range(FIRST_STEPS):

@@ -69,22 +69,25 @@ def forward_pass(
     nodes = walk(loss.grad_fn)
     source, edges = run.sources(nodes, request.source)
     if not edges and not run.leaves:  # integers that no table of embeddings looks up: as if their first map were one
-        first = next((call for call in capture.calls if _enters(call, nodes)), None)
-        if first is not None:
-            source, edges = f"the output of {first.name}", [edge for edge in first.outputs if edge is not None]
+        first_map = next((call for call in capture.calls if _enters(call, nodes)), None)
+        if first_map is not None:
+            source, edges = f"the output of {first_map.name}", [edge for edge in first_map.outputs if edge is not None]
     other_inputs: dict[str, list[Edge]] = {}
     sources = {*edges}
     for name, place in run.entered(nodes).items():  # one tensor may be given by two names
         other_inputs[name] = [edge for edge in place if edge not in sources]
         sources.update(place)
     graph = Graph(loss, nodes, edges, [edge for place in other_inputs.values() for edge in place])
-    if request.source is None and (first := _first_map(capture, graph, nodes)) is not None:
-        source, graph = f"the output of {first.name}", graph.beginning_at([edge for edge in first.outputs if edge])
+    if request.source is None and (first_map := _first_map(capture, graph, nodes)) is not None:
+        source, graph = (
+            f"the output of {first_map.name}",
+            graph.beginning_at([edge for edge in first_map.outputs if edge]),
+        )
     others = other_chains(capture, graph, other_inputs)
     goes_past = ""
-    if request.source is None and (first := past_the_input(capture, graph)) is not None:
-        goes_past, source = source, f"the output of {first.name}"
-        graph = graph.beginning_at([edge for edge in first.outputs if edge is not None])
+    if request.source is None and (first_map := past_the_input(capture, graph)) is not None:
+        goes_past, source = source, f"the output of {first_map.name}"
+        graph = graph.beginning_at([edge for edge in first_map.outputs if edge is not None])
     return ForwardPass(run, capture, loss, words, source, graph, gates, others, goes_past)
 
 

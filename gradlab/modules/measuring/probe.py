@@ -79,8 +79,8 @@ def measure(
     with isolated(model, dtype=None, train=train, seed=seed) as copy:
         if dtype is not None:
             copy.notes.append(f"measured in the model's own precision, as {reason}")
-        own = _measured(copy, request, None)
-    return own if profile is None or _is_finite(own) else profile
+        in_own_precision = _measured(copy, request, None)
+    return in_own_precision if profile is None or _is_finite(in_own_precision) else profile
 
 
 def _is_finite(profile: ModuleProfile) -> bool:

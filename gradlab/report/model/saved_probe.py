@@ -125,8 +125,8 @@ def _trained(value: Any, name: str) -> _Trained | None:
     if value is None:
         return None
     numbers = _mapping(value, name)
-    first, last = (_number(numbers.get(key), key) for key in ("first_loss", "loss"))
-    return _Trained(first, last, _summary(numbers))
+    first_loss, loss = (_number(numbers.get(key), key) for key in ("first_loss", "loss"))
+    return _Trained(first_loss, loss, _summary(numbers))
 
 
 def _cause(entry: Mapping[str, Any]) -> Cause:
